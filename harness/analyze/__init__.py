@@ -1,0 +1,1 @@
+"""Numbers from records. No input or output, no framework."""

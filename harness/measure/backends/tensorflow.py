@@ -1,0 +1,122 @@
+"""TensorFlow through Keras 3: threads, sync, the compiled train function."""
+
+import itertools
+import time
+from typing import Any
+
+from harness.measure.backends.macs import from_layers
+from harness.records import Case, Fit
+
+_MEMORY_BATCHES = 8
+
+
+def preload() -> None:
+    """Import TensorFlow and Keras; their context and pools start in the child."""
+    import keras
+    import tensorflow as tf
+
+    # Attribute access loads Keras's and TensorFlow's lazy parts before the fork.
+    _ = (keras.Model, keras.layers, keras.optimizers, tf.data.Dataset)
+
+
+def configure(case: Case) -> None:
+    """Set threads, precision and seed; must run before the runtime starts."""
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(case.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(case.threads)
+    keras.config.set_dtype_policy(case.precision)
+    keras.utils.set_random_seed(case.seed)
+
+
+class Trainer:
+    """See `harness.measure.backends.Trainer`."""
+
+    def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
+        import tensorflow as tf
+
+        self._model = model
+        self._x, self._y, self._case = x, y, case
+        self.traces = 0
+        model.jit_compile = case.jit  # "auto" would look at the devices of the machine
+        self._count_traces()
+        model.make_train_function()
+        self._iterator = iter(_batches(tf, x, y, case.batch_size))
+
+    def _count_traces(self) -> None:
+        """Python runs `train_step` only while TensorFlow traces it."""
+        train_step = self._model.train_step
+
+        def counted(data: Any) -> Any:
+            self.traces += 1
+            return train_step(data)
+
+        self._model.train_step = counted
+
+    def run(self, steps: int) -> float:
+        """Train so many steps, wait for the device, and return the last loss."""
+        model = self._model
+        model.reset_metrics()  # so that the loss is of these steps, not of all so far
+        outputs = None
+        for _ in itertools.repeat(None, steps):
+            outputs = model.train_function(self._iterator)
+        assert outputs is not None  # noqa: S101  (steps is at least 1)
+        return float(outputs["loss"])  # reading it waits for the device
+
+    def fit(self, steps: int) -> Fit:
+        """Time a real `Model.fit` over so many whole steps, or the whole epoch."""
+        batch = self._case.batch_size
+        whole = steps * batch >= len(self._x)
+        samples = len(self._x) if whole else steps * batch
+        x, y = self._x[:samples], self._y[:samples]
+        self._model.fit(x[:batch], y[:batch], batch_size=batch, verbose=0)  # set-up, untimed
+        start = time.perf_counter()
+        self._model.fit(x, y, batch_size=batch, verbose=0)
+        seconds = time.perf_counter() - start
+        return Fit(-(-samples // batch), samples, seconds, whole)
+
+    def weights_digest(self) -> float:
+        """Sum of the magnitudes of all trainable weights."""
+        return float(sum(abs(w.numpy()).sum() for w in self._model.trainable_weights))
+
+    def macs_per_sample(self) -> tuple[int | None, str]:
+        """Count multiply-accumulates of a forward pass from the layers."""
+        return from_layers(self._model)
+
+    def peak_memory_bytes(self) -> int | None:
+        """The allocator's peak on the GPU; None on a CPU."""
+        import tensorflow as tf
+
+        if self._case.device == "cpu":
+            return None
+        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+
+    def device_name(self) -> str:
+        """The device that holds the weights."""
+        import tensorflow as tf
+
+        device = self._model.trainable_weights[0].value.device
+        kind = "gpu" if "GPU" in device.upper() else "cpu"
+        if kind == "cpu":
+            return "cpu"
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        return str(details.get("device_name", "gpu"))
+
+    def version(self) -> str:
+        """Framework and Keras versions."""
+        import keras
+        import tensorflow as tf
+
+        return f"tensorflow {tf.__version__}, keras {keras.__version__}"
+
+
+def _batches(tf: Any, x: Any, y: Any, batch_size: int) -> Any:
+    """Cycle over a few whole batches held as tensors: no thread, no copy of all data."""
+    count = max(1, min(_MEMORY_BATCHES, len(x) // batch_size))
+    x = x[: count * batch_size].reshape(count, batch_size, *x.shape[1:])
+    y = y[: count * batch_size].reshape(count, batch_size, *y.shape[1:])
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1
+    return tf.data.Dataset.from_tensor_slices((x, y)).repeat().with_options(options)

@@ -1,0 +1,62 @@
+"""One JSON object a line over a socket: how parent and worker talk.
+
+A worker's stdout and stderr belong to the frameworks, which print to them
+from C++; results never travel there.
+"""
+
+import json
+import socket
+from typing import Any
+
+
+class ChannelClosed(Exception):  # noqa: N818  (a state of the channel, not a mistake)
+    """The other side has gone."""
+
+
+class Channel:
+    """Send and receive messages, each a dict, over a stream socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = bytearray()
+
+    def send(self, **message: Any) -> None:
+        """Send one message.
+
+        Raises:
+            ChannelClosed: the other side has gone.
+        """
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            raise ChannelClosed from error
+
+    def receive(self, timeout: float | None = None) -> dict[str, Any]:
+        """Wait for the next message.
+
+        Args:
+            timeout: Longest silence in seconds; None waits forever.
+
+        Raises:
+            TimeoutError: nothing came for that long.
+            ChannelClosed: the other side has gone.
+        """
+        self._socket.settimeout(timeout)
+        while b"\n" not in self._buffer:
+            try:
+                data = self._socket.recv(65536)
+            except TimeoutError:
+                raise
+            except OSError as error:
+                raise ChannelClosed from error
+            if not data:
+                raise ChannelClosed
+            self._buffer += data
+        line, _, rest = bytes(self._buffer).partition(b"\n")
+        self._buffer = bytearray(rest)
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def close(self) -> None:
+        """Close this side."""
+        self._socket.close()

@@ -1,0 +1,88 @@
+"""A process that has imported a framework once and forks workers from it.
+
+Importing TensorFlow takes 11 s on a small machine; a fork takes milliseconds.
+The runtime (its thread pools, its device) starts in the worker, after the
+fork, so that every worker is as fresh as a spawned one. Python's own
+`multiprocessing` fork server is not used because it allows one server a
+process, re-imports the parent's `__main__`, and shares the parent's streams.
+
+Run as `python -m harness.measure.forkserver FD BACKEND PARENT_PID`; requests
+come over the socket FD, each with two descriptors: the worker's channel and
+its log.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+from harness.measure import worker
+from harness.measure.backends import preload
+from harness.measure.channel import Channel
+from harness.measure.lifeline import die_with_parent
+
+
+def main(argv: list[str]) -> None:
+    """Preload, then fork a worker a request until the parent closes the socket."""
+    descriptor, backend, parent = int(argv[0]), argv[1], int(argv[2])
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    control = socket.socket(fileno=descriptor)
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    preload(backend)
+    channel = Channel(control)
+    channel.send(event="preloaded")
+    while True:
+        ready, _, _ = select.select([control, wake_read], [], [])
+        if wake_read in ready:
+            os.read(wake_read, 4096)
+            _report_ended(channel)
+        if control in ready:
+            request, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
+            if not request:
+                return
+            json.loads(request)
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _become_worker(*descriptors)
+            for number in descriptors:
+                os.close(number)
+            channel.send(event="forked", pid=pid)
+
+
+def _report_ended(channel: Channel) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            channel.send(event="ended", pid=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _become_worker(channel_fd: int, log_fd: int) -> None:
+    code = 1
+    try:
+        die_with_parent(os.getppid())
+        os.setsid()  # a group of its own, so that its own children can be ended with it
+        os.dup2(log_fd, 1)
+        os.dup2(log_fd, 2)
+        code = worker.serve(Channel(socket.socket(fileno=channel_fd)))
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)  # the server's own exit handlers are not the worker's
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,60 @@
+"""The append-only file of a run: JSON lines, synced, forgiving of a torn last line."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadRun
+
+NAME = "journal.jsonl"
+
+
+class Journal:
+    """Appends entries and syncs each to the disk before it returns."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = (folder / NAME).open("ab")
+        except OSError as error:
+            raise BadRun(
+                f"cannot write to {folder}: {error.strerror}; choose another output folder"
+            ) from error
+
+    def write(self, kind: str, **entry: Any) -> None:
+        """Append one entry and sync it.
+
+        Raises:
+            BadRun: the disk is full or the folder has gone.
+        """
+        try:
+            self._file.write(json.dumps({"kind": kind, **entry}).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise BadRun(f"cannot write {self._file.name}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the whole entries of a journal; what is torn or damaged is left out.
+
+    Raises:
+        BadRun: there is no journal.
+    """
+    try:
+        lines = (folder / NAME).read_bytes().splitlines()
+    except OSError as error:
+        raise BadRun(f"{folder} holds no readable {NAME}") from error
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "kind" in entry:
+            yield entry

@@ -1,0 +1,284 @@
+"""Start workers, talk to them, end them; owns every child process."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Literal, Self
+
+import psutil
+
+from harness.measure.channel import Channel, ChannelClosed
+from harness.records import FailureKind
+
+Method = Literal["fork", "spawn"]
+_LOG_TAIL = 4096
+_PRELOAD_TIMEOUT = 300.0
+
+
+class WorkerFailed(Exception):  # noqa: N818  (caught by the runner, which makes a Failure of it)
+    """A worker did not answer; carries what a `Failure` needs."""
+
+    def __init__(self, kind: FailureKind, message: str, log_tail: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.log_tail = log_tail
+
+
+class Worker:
+    """The parent's side of one child process."""
+
+    def __init__(
+        self,
+        pid: int,
+        channel: Channel,
+        log: IO[bytes],
+        wait_code: Callable[[float], int | None],
+        timeout: float,
+    ) -> None:
+        self.pid = pid
+        self._channel = channel
+        self._log = log
+        self._wait_code = wait_code
+        self._timeout = timeout
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Send a command and wait for its answer.
+
+        Raises:
+            WorkerFailed: it reported a failure, died, or was silent too long.
+        """
+        try:
+            self._channel.send(command=command, **arguments)
+            while True:
+                message = self._channel.receive(self._timeout)
+                event = message.pop("event")
+                if event == "answer":
+                    return message
+                if event == "failed":
+                    raise WorkerFailed(message["kind"], message["message"], self.log_tail())
+        except TimeoutError:
+            self.end()
+            raise WorkerFailed(
+                "timeout",
+                f"silent for {self._timeout:g} s during {command!r}; a longer wait can be allowed",
+                self.log_tail(),
+            ) from None
+        except ChannelClosed:
+            code = self._wait_code(5.0)
+            raise _died(code, command, self.log_tail()) from None
+
+    def log_tail(self) -> str:
+        """Return the last lines that the worker printed."""
+        return _tail(self._log)
+
+    def end(self) -> None:
+        """End the worker and every process that it started."""
+        self._channel.close()
+        family = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = psutil.Process(self.pid).children(recursive=True)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._wait_code(10.0)
+        with contextlib.suppress(OSError):
+            self._log.close()
+
+
+def _tail(log: IO[bytes]) -> str:
+    """Read the end of a log at its own offset: the child writes at the shared one."""
+    with contextlib.suppress(ValueError, OSError):
+        size = os.fstat(log.fileno()).st_size
+        text = os.pread(log.fileno(), _LOG_TAIL, max(0, size - _LOG_TAIL))
+        return text.decode(errors="replace").strip()
+    return ""
+
+
+def _died(code: int | None, command: str, log_tail: str) -> WorkerFailed:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        message = f"the worker was ended by {name} during {command!r}"
+        if -code == signal.SIGKILL:
+            message += "; the kernel does so when memory runs out"
+        return WorkerFailed("killed", message, log_tail)
+    return WorkerFailed("error", f"the worker exited with {code} during {command!r}", log_tail)
+
+
+class Launcher:
+    """Starts workers; a context manager that leaves no process behind.
+
+    Args:
+        log_folder: Where workers' output goes.
+        method: `fork` from a server that has imported the framework, or
+            `spawn` a new interpreter each time.
+    """
+
+    def __init__(self, log_folder: Path, method: Method = "fork") -> None:
+        self._log_folder = log_folder
+        self._method = method
+        self._servers: dict[str, _Server] = {}
+        self._workers: list[Worker] = []
+
+    def __enter__(self) -> Self:
+        """Return the launcher itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End every worker and server."""
+        self.close()
+
+    def prepare(self, backend: str) -> None:
+        """Start the backend's fork server now, so that no case waits for it."""
+        if self._method == "fork" and backend not in self._servers:
+            self._servers[backend] = _Server(backend, self._log_file())
+
+    def start(self, backend: str, timeout: float) -> Worker:
+        """Start one fresh worker.
+
+        Raises:
+            WorkerFailed: the framework could not be imported.
+        """
+        self.prepare(backend)
+        ours, theirs = socket.socketpair()
+        log = self._log_file()
+        with theirs:
+            if self._method == "fork":
+                worker = self._servers[backend].fork(ours, theirs, log, timeout)
+            else:
+                worker = _spawn(ours, theirs, log, timeout)
+        self._workers.append(worker)
+        return worker
+
+    def end(self, worker: Worker) -> None:
+        """End a worker."""
+        worker.end()
+        self._workers.remove(worker)
+
+    def close(self) -> None:
+        """End every worker and server."""
+        for worker in list(self._workers):
+            self.end(worker)
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+
+    def _log_file(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=self._log_folder)
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONFAULTHANDLER": "1",
+        **os.environ,
+        # The server is `python -m`: it must find this package and the user's modules.
+        "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
+    }
+
+
+class _Server:
+    """The parent's side of one fork server."""
+
+    def __init__(self, backend: str, log: IO[bytes]) -> None:
+        ours, theirs = socket.socketpair()
+        self._backend = backend
+        self._log = log
+        environment = {**_environment(), "KERAS_BACKEND": backend}
+        with theirs:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "harness.measure.forkserver",
+                    str(theirs.fileno()),
+                    backend,
+                    str(os.getpid()),
+                ],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        self._socket = ours
+        self._channel = Channel(ours)
+        self._codes: dict[int, int] = {}
+        self._preloaded = False
+
+    def fork(
+        self, ours: socket.socket, theirs: socket.socket, log: IO[bytes], timeout: float
+    ) -> Worker:
+        try:
+            if not self._preloaded:
+                self._channel.receive(_PRELOAD_TIMEOUT)
+                self._preloaded = True
+            socket.send_fds(self._socket, [b"{}"], [theirs.fileno(), log.fileno()])
+            pid = self._wait_forked()
+        except (ChannelClosed, OSError) as error:
+            raise WorkerFailed(
+                "error", f"{self._backend} could not be imported", _tail(self._log)
+            ) from error
+        return Worker(pid, Channel(ours), log, lambda wait: self._code(pid, wait), timeout)
+
+    def _wait_forked(self) -> int:
+        while True:
+            message = self._channel.receive(60.0)
+            if message["event"] == "forked":
+                return int(message["pid"])
+            self._codes[message["pid"]] = message["code"]
+
+    def _code(self, pid: int, wait: float) -> int | None:
+        with contextlib.suppress(TimeoutError, ChannelClosed):
+            while pid not in self._codes:
+                message = self._channel.receive(wait)
+                self._codes[message["pid"]] = message["code"]
+        return self._codes.get(pid)
+
+    def close(self) -> None:
+        self._channel.close()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+
+def _spawn(
+    ours: socket.socket, theirs: socket.socket, log: IO[bytes], timeout: float
+) -> Worker:
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "harness.measure.worker",
+            str(theirs.fileno()),
+            str(os.getpid()),
+        ],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env=_environment(),
+        start_new_session=True,
+    )
+
+    def wait_code(wait: float) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(wait)
+        return None
+
+    return Worker(process.pid, Channel(ours), log, wait_code, timeout)

@@ -1,0 +1,54 @@
+"""The three efforts: how many blocks, how long.
+
+The numbers and their evidence stand in docs/measuring.md.
+"""
+
+import dataclasses
+
+from harness.errors import BadCase
+from harness.records import Protocol
+
+EFFORTS = {
+    "quick": Protocol(
+        effort="quick",
+        blocks=2,
+        block_seconds=1.2,
+        round_seconds=0.15,
+        fit_seconds=0.2,
+        warm_up_seconds=0.3,
+        min_pairs=1,
+        max_pairs=6,
+    ),
+    "default": Protocol(
+        effort="default",
+        blocks=6,
+        block_seconds=8.0,
+        round_seconds=0.25,
+        fit_seconds=0.8,
+        warm_up_seconds=1.0,
+    ),
+    "thorough": Protocol(
+        effort="thorough",
+        blocks=12,
+        block_seconds=12.0,
+        round_seconds=0.25,
+        fit_seconds=3.0,
+        warm_up_seconds=2.0,
+        max_pairs=48,
+    ),
+}
+
+
+def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0) -> Protocol:
+    """Return the protocol of an effort, with the user's changes.
+
+    Raises:
+        BadCase: no such effort, or steps or timeout not positive.
+    """
+    if effort not in EFFORTS:
+        raise BadCase(f"no effort {effort!r}; known: {', '.join(EFFORTS)}")
+    if steps is not None and steps < 1:
+        raise BadCase(f"steps must be at least 1, not {steps}")
+    if timeout_seconds <= 0:
+        raise BadCase(f"the timeout must be positive, not {timeout_seconds:g}")
+    return dataclasses.replace(EFFORTS[effort], steps=steps, timeout_seconds=timeout_seconds)

@@ -1,0 +1,230 @@
+"""Measure comparisons in order: journal, resume, one outcome each."""
+
+import dataclasses
+import datetime
+import json
+import os
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Protocol as Interface
+
+from harness.errors import BadCase, BadRun
+from harness.measure import journal as journals
+from harness.measure.block import ROLES, AnyLauncher, Block, Plan, run_block
+from harness.measure.journal import Journal
+from harness.measure.launcher import WorkerFailed
+from harness.measure.machine import usable_cpus
+from harness.records import (
+    Case,
+    Failure,
+    Machine,
+    Measurement,
+    ModelFacts,
+    Outcome,
+    Protocol,
+    Role,
+    Round,
+    Run,
+    Start,
+    comparison_key,
+    from_json,
+    to_json,
+)
+
+RUN_FILE = "run.json"
+
+
+class Observer(Interface):
+    """Told how a run goes on; shows it or not."""
+
+    def comparison(self, case: Case, reference: Case, blocks: int) -> None:
+        """A comparison begins."""
+
+    def round(self, case: Case, block: int, a_round: Round) -> None:
+        """A round has ended."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """A comparison has ended."""
+
+
+class Runner:
+    """Measures each comparison once and keeps what it measured on disk.
+
+    Args:
+        folder: The run's folder; an existing one is gone on with.
+        protocol: How to measure. A resumed run must have the same.
+        machine: Where.
+        launcher: Starts the workers.
+        observer: Told how it goes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        protocol: Protocol,
+        machine: Machine,
+        launcher: AnyLauncher,
+        observer: Observer,
+    ) -> None:
+        self.folder = folder
+        self._protocol = protocol
+        self._launcher = launcher
+        self._observer = observer
+        self._cpus = usable_cpus()
+        earlier = _Earlier.read(folder) if (folder / journals.NAME).exists() else _Earlier()
+        if earlier.protocol is not None and earlier.protocol != protocol:
+            raise BadRun(f"{folder} was measured with another protocol; resume it with the same")
+        self._earlier = earlier
+        self._outcomes: dict[str, Outcome] = dict(earlier.measurements)
+        self._started_at = earlier.started_at or _now()
+        self._machine = machine
+        self._journal = Journal(folder)
+        if earlier.protocol is None:
+            self._journal.write(
+                "run",
+                started_at=self._started_at,
+                protocol=to_json(protocol),
+                machine=to_json(machine),
+            )
+
+    def run(self) -> Run:
+        """Return all outcomes so far as a run."""
+        return Run(
+            id=self.folder.name,
+            started_at=self._started_at,
+            machine=self._machine,
+            protocol=self._protocol,
+            outcomes=tuple(self._outcomes.values()),
+        )
+
+    def measure(self, case: Case, reference: Case) -> Outcome:
+        """Measure a case against its reference, unless this run already has.
+
+        A worker's failure is returned as a `Failure`.
+        """
+        key = comparison_key(case, reference)
+        if key not in self._outcomes:
+            self._observer.comparison(case, reference, self._protocol.blocks)
+            outcome = self._measure(case, reference)
+            self._outcomes[key] = outcome
+            self._journal.write("outcome", outcome=to_json(outcome))
+            self._observer.outcome(outcome)
+        return self._outcomes[key]
+
+    def _measure(self, case: Case, reference: Case) -> Outcome:
+        key = comparison_key(case, reference)
+        begin = time.perf_counter()
+        sides: dict[Role, Case] = {"case": case, "reference": reference}
+        blocks = list(self._earlier.blocks.get(key, []))
+
+        def on_round(a_round: Round) -> None:
+            self._journal.write("round", key=key, round=to_json(a_round))
+            self._observer.round(sides[a_round.role], a_round.block, a_round)
+
+        try:
+            for index in range(len(blocks), self._protocol.blocks):
+                plan = blocks[0].plan if blocks else None
+                block = run_block(
+                    index, sides, self._protocol, self._launcher, plan, on_round, self._cpus
+                )
+                self._journal.write("block", key=key, block=to_json(block))
+                blocks.append(block)
+        except WorkerFailed as error:
+            return Failure(case, reference, error.kind, str(error), error.log_tail)
+        first = blocks[0]
+        return Measurement(
+            case=case,
+            reference=reference,
+            facts=first.facts["case"],
+            reference_facts=first.facts["reference"],
+            steps=first.plan.steps,
+            reference_steps=first.plan.reference_steps,
+            pairs=first.plan.pairs,
+            rounds=tuple(a_round for block in blocks for a_round in block.rounds),
+            starts=tuple(start for block in blocks for start in block.starts),
+            wall_seconds=time.perf_counter() - begin,
+        )
+
+    def save(self) -> Run:
+        """Write `run.json` in one move and return the run.
+
+        Raises:
+            BadRun: it cannot be written.
+        """
+        run = self.run()
+        partial = self.folder / f"{RUN_FILE}.part"
+        try:
+            partial.write_text(json.dumps(to_json(run), indent=1) + "\n")
+            partial.replace(self.folder / RUN_FILE)
+        except OSError as error:
+            raise BadRun(f"cannot write {self.folder / RUN_FILE}: {error.strerror}") from error
+        return run
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()
+
+
+@dataclasses.dataclass
+class _Earlier:
+    """What a journal holds of an interrupted run; its failures are tried again."""
+
+    protocol: Protocol | None = None
+    started_at: str | None = None
+    measurements: dict[str, Measurement] = dataclasses.field(default_factory=dict)
+    blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def read(cls, folder: Path) -> "_Earlier":
+        earlier = cls()
+        for entry in journals.read(folder):
+            if entry["kind"] == "run":
+                earlier.protocol = from_json(Protocol, entry["protocol"])
+                earlier.started_at = entry["started_at"]
+            elif entry["kind"] == "block":
+                block = _block(entry["block"])
+                known = earlier.blocks[entry["key"]]
+                if block.rounds[0].block == len(known):
+                    known.append(block)
+            elif entry["kind"] == "outcome" and entry["outcome"]["type"] == "measurement":
+                measurement = from_json(Measurement, entry["outcome"])
+                earlier.measurements[measurement.key] = measurement
+        return earlier
+
+
+def _block(data: dict[str, Any]) -> Block:
+    return Block(
+        plan=from_json(Plan, data["plan"]),
+        rounds=tuple(from_json(Round, item) for item in data["rounds"]),
+        starts=tuple(from_json(Start, item) for item in data["starts"]),
+        facts={role: from_json(ModelFacts, data["facts"][role]) for role in ROLES},
+    )
+
+
+def new_run_id() -> str:
+    """Name a run by its start: sorts by time, and two at once do not collide."""
+    return f"{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.getpid() % 10000:04d}"
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def check_case(case: Case, train_samples: int, cpus: int) -> None:
+    """Refuse a case that no worker could train.
+
+    Raises:
+        BadCase: batch size or threads out of range, or a device that is not there.
+    """
+    if case.batch_size < 1:
+        raise BadCase(f"batch size must be at least 1, not {case.batch_size}")
+    if case.batch_size > train_samples:
+        raise BadCase(
+            f"batch size {case.batch_size} is larger than the dataset "
+            f"{case.dataset} with {train_samples} training samples"
+        )
+    if case.threads < 1:
+        raise BadCase(f"threads must be at least 1, not {case.threads}")
+    if case.threads > cpus:
+        raise BadCase(f"{case.threads} threads were asked for, this process may use {cpus} CPUs")

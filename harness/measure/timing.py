@@ -1,0 +1,77 @@
+"""Warm-up, steps of a round, paired rounds: over plain callables, no framework."""
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Clock = Callable[[], float]
+
+_WINDOW = 3
+_STEADY_SPREAD = 0.10
+_FLOOR_STEPS = 2
+_CAP_STEPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """Untimed steps before the first round.
+
+    Attributes:
+        steps: How many there were.
+        steady: Whether the last two windows of steps agreed within 10 %.
+        step_seconds: Median of the last window: what one step takes, about.
+    """
+
+    steps: int
+    steady: bool
+    step_seconds: float
+
+
+def warm_up(run: Callable[[int], object], clock: Clock, cap_seconds: float) -> WarmUp:
+    """Run single steps until their time is steady, with a floor and a cap.
+
+    Args:
+        run: Trains so many steps and waits for the device.
+        clock: Monotonic seconds.
+        cap_seconds: No further step is begun after this long, beyond the floor.
+    """
+    times: list[float] = []
+    begin = clock()
+    steady = False
+    while len(times) < _CAP_STEPS and not steady:
+        if len(times) >= _FLOOR_STEPS and clock() - begin >= cap_seconds:
+            break
+        start = clock()
+        run(1)
+        times.append(clock() - start)
+        steady = _is_steady(times)
+    return WarmUp(len(times), steady, statistics.median(times[-_WINDOW:]))
+
+
+def _is_steady(times: list[float]) -> bool:
+    if len(times) < 2 * _WINDOW:
+        return False
+    before = statistics.median(times[-2 * _WINDOW : -_WINDOW])
+    now = statistics.median(times[-_WINDOW:])
+    return abs(before - now) <= _STEADY_SPREAD * max(before, now)
+
+
+def choose_steps(step_seconds: float, round_seconds: float) -> int:
+    """Steps of a round of about that length; never less than one."""
+    return max(1, round(round_seconds / step_seconds))
+
+
+def choose_pairs(pair_seconds: float, block_seconds: float, fewest: int, most: int) -> int:
+    """Pairs that fill a block; even, so that each side runs first equally often."""
+    pairs = min(most, max(fewest, round(block_seconds / pair_seconds)))
+    return pairs + pairs % 2
+
+
+def schedule(pairs: int, block: int) -> Iterator[tuple[int, tuple[Literal["case", "reference"], ...]]]:
+    """Yield each pair's index and the order of its two rounds: AB BA AB …, blocks alternating."""
+    for pair in range(pairs):
+        if (pair + block) % 2 == 0:
+            yield pair, ("reference", "case")
+        else:
+            yield pair, ("case", "reference")

@@ -1,0 +1,247 @@
+"""The child's side: environment, data, model, steps, answers.
+
+A worker trains one case. It answers the messages `open`, `round`, `fit` and
+`finish` over its channel, one answer each, with `progress` in between.
+"""
+
+import contextlib
+import math
+import os
+import resource
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from harness.measure import timing
+from harness.measure.backends import find as find_backend
+from harness.measure.channel import Channel, ChannelClosed
+from harness.records import Case, from_json, to_json
+from harness.workloads import datasets, registry
+
+_OOM_NAMES = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "_ArrayMemoryError")
+
+
+class _Rejected(Exception):
+    """The model cannot be trained as asked; the text says why."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def serve(channel: Channel) -> int:
+    """Answer messages until `finish` or until the parent has gone.
+
+    Returns:
+        The exit code: 0 after `finish`, 1 after a failure that was reported.
+    """
+    desk = _Desk(channel)
+    try:
+        while True:
+            message = channel.receive()
+            command = message.pop("command")
+            answer = getattr(desk, command)(**message)
+            channel.send(event="answer", **answer)
+            if command == "finish":
+                return 0
+    except ChannelClosed:
+        return 1
+    except (Exception, SystemExit) as error:  # whatever a user's model does is a result
+        traceback.print_exc()
+        with contextlib.suppress(ChannelClosed):
+            channel.send(event="failed", kind=_kind(error), message=_one_line(error))
+        return 1
+
+
+class _Desk:
+    """One method a command; each returns the fields of its answer."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._trainer: Any = None
+        self._traces_before = 0
+        self._rounds_end: dict[str, int] = {}
+
+    def open(
+        self, case: dict[str, Any], cpus: list[int], warm_up_seconds: float
+    ) -> dict[str, Any]:
+        """Load, build, run the first step, warm up."""
+        the_case = from_json(Case, case)
+        _set_environment(the_case, cpus)
+        backend = find_backend(the_case.backend)
+        backend.configure(the_case)
+        import_rss = _high_water_bytes()
+
+        data_seconds, data = self._phase("data", lambda: datasets.load(the_case.dataset))
+        build_seconds, model = self._phase("build", lambda: _build(the_case, data))
+        self._trainer = trainer = backend.Trainer(model, data.x_train, data.y_train, the_case)
+        before = trainer.weights_digest()
+        build_rss = _high_water_bytes()
+        _reset_high_water()
+        first_step_seconds, loss = self._phase("first step", lambda: trainer.run(1))
+        if not math.isfinite(loss):
+            raise _Rejected("diverged", f"the loss of the first step is {loss}")
+        moved = trainer.weights_digest() != before
+        _, warm = self._phase(
+            "warm-up", lambda: timing.warm_up(trainer.run, time.perf_counter, warm_up_seconds)
+        )
+        macs, macs_source = trainer.macs_per_sample()
+        self._traces_before = trainer.traces
+        return {
+            "start": {
+                "data_seconds": data_seconds,
+                "build_seconds": build_seconds,
+                "first_step_seconds": first_step_seconds,
+                "warm_up_steps": warm.steps,
+                "steady": warm.steady,
+                "import_rss_bytes": import_rss,
+                "build_rss_bytes": build_rss,
+            },
+            "step_seconds": warm.step_seconds,
+            "facts": {
+                "parameters": int(model.count_params()),
+                "macs_per_sample": macs,
+                "macs_source": macs_source,
+                "optimizer": type(model.optimizer).__name__,
+                "train_samples": len(data.x_train),
+                "device_name": trainer.device_name(),
+                "backend_version": trainer.version(),
+                "initial_loss": loss,
+                "parameters_moved": moved,
+            },
+        }
+
+    def round(self, steps: int) -> dict[str, Any]:
+        """Time so many whole steps; the counters are read outside the timed part."""
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        start = time.perf_counter()
+        loss = self._trainer.run(steps)
+        seconds = time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        if not math.isfinite(loss):
+            raise _Rejected("diverged", f"the loss became {loss}")
+        return {
+            "steps": steps,
+            "seconds": seconds,
+            "loss": loss,
+            "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+            "involuntary_switches": after.ru_nivcsw - before.ru_nivcsw,
+            "minor_faults": after.ru_minflt - before.ru_minflt,
+            "major_faults": after.ru_majflt - before.ru_majflt,
+        }
+
+    def fit(self, steps: int) -> dict[str, Any]:
+        """Time a real `Model.fit`; what it traces is not a round's."""
+        self._rounds_end = self._after_rounds()
+        return {"fit": to_json(self._trainer.fit(steps))}
+
+    def finish(self) -> dict[str, Any]:
+        """Report what is known only at the end of the rounds."""
+        return {
+            **(self._rounds_end or self._after_rounds()),
+            "gpu_memory_bytes": self._trainer.peak_memory_bytes(),
+        }
+
+    def _after_rounds(self) -> dict[str, int]:
+        return {
+            "peak_rss_bytes": _high_water_bytes(),
+            "traces": self._trainer.traces - self._traces_before,
+        }
+
+    def _phase(self, name: str, work: Any) -> tuple[float, Any]:
+        self._channel.send(event="progress", phase=name)
+        start = time.perf_counter()
+        result = work()
+        return time.perf_counter() - start, result
+
+
+def _set_environment(case: Case, cpus: list[int]) -> None:
+    """Everything that a runtime reads once when it starts."""
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    if case.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    os.environ["OMP_NUM_THREADS"] = str(case.threads)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cpus[: case.threads])  # binds every library's threads
+
+
+def _build(case: Case, data: datasets.Dataset) -> Any:
+    import keras
+
+    try:
+        model = registry.find(case.variant)()
+    except Exception as error:
+        traceback.print_exc()
+        raise _Rejected("error", f"{case.variant} raised {_one_line(error)}") from error
+    if not isinstance(model, keras.Model):
+        raise _Rejected(
+            "error", f"{case.variant} returned {type(model).__name__}, not a Keras model"
+        )
+    if not model.compiled:
+        raise _Rejected("error", f"{case.variant} returned a model that is not compiled")
+    if not model.built:
+        model.build((None, *data.x_train.shape[1:]))
+    _check_shape(case, "input", model.input_shape, data.x_train.shape)
+    _check_shape(case, "output", model.output_shape, data.y_train.shape)
+    if case.optimizer:
+        model.compile(
+            optimizer=case.optimizer, loss=model.loss, metrics=["accuracy"], jit_compile=case.jit
+        )
+    return model
+
+
+def _check_shape(case: Case, what: str, model_shape: Any, data_shape: tuple[int, ...]) -> None:
+    wanted = tuple(model_shape[1:])
+    given = tuple(data_shape[1:])
+    fits = len(wanted) == len(given) and all(
+        size is None or size == other for size, other in zip(wanted, given, strict=True)
+    )
+    if not fits:
+        raise _Rejected(
+            "error",
+            f"{case.variant} has {what} shape {wanted}, the dataset {case.dataset} has {given}",
+        )
+
+
+def _high_water_bytes() -> int:
+    """VmHWM; `ru_maxrss` would start at the size of the process that forked this one."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _reset_high_water() -> None:
+    """Let VmHWM start again from the present size; see proc(5), clear_refs."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _kind(error: BaseException) -> str:
+    if isinstance(error, _Rejected):
+        return error.kind
+    return "oom" if type(error).__name__ in _OOM_NAMES else "error"
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, _Rejected):
+        return str(error)
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    return f"{name}: {text[:400]}" if text else name
+
+
+def main(argv: list[str]) -> int:
+    """Serve as a spawned worker: `python -m harness.measure.worker FD PARENT_PID`."""
+    from harness.measure.lifeline import die_with_parent
+
+    die_with_parent(int(argv[1]))
+    return serve(Channel(socket.socket(fileno=int(argv[0]))))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

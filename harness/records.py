@@ -1,0 +1,356 @@
+"""Every value that crosses a process or reaches the disk.
+
+SI units, the unit in the name. Observations only: what can be derived from
+them is derived in `harness.analyze`. A missing value is None.
+"""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
+
+T = typing.TypeVar("T")
+
+SCHEMA = 1
+PROTOCOL_VERSION = 1
+
+Role = Literal["case", "reference"]
+FailureKind = Literal[
+    "oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"
+]
+EpochSource = Literal["measured", "projected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is trained, and on what.
+
+    Attributes:
+        variant: A bundled name, `file.py:build` or `package.module:build`.
+        dataset: `mnist`, `digits`, `synthetic` or the path of an `.npz`.
+        batch_size: Samples a step.
+        backend: The Keras backend.
+        device: `cpu` or `gpu`.
+        threads: CPU threads that the worker may use.
+        optimizer: A Keras optimizer name instead of the variant's own.
+        precision: A Keras dtype policy.
+        jit: Whether the train function is compiled by XLA.
+        seed: Seed of weights, dropout and data order.
+    """
+
+    variant: str
+    dataset: str
+    batch_size: int
+    backend: str = "tensorflow"
+    device: str = "cpu"
+    threads: int = 1
+    optimizer: str | None = None
+    precision: str = "float32"
+    jit: bool = False
+    seed: int = 0
+
+    @property
+    def id(self) -> str:
+        """A readable, stable name; equal cases have equal names."""
+        parts = [
+            self.variant,
+            self.dataset,
+            f"b{self.batch_size}",
+            self.backend,
+            self.device,
+            f"t{self.threads}",
+        ]
+        if self.optimizer:
+            parts.append(self.optimizer)
+        if self.precision != "float32":
+            parts.append(self.precision)
+        if self.jit:
+            parts.append("jit")
+        if self.seed:
+            parts.append(f"s{self.seed}")
+        return "-".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a run measures; the same for all of its cases.
+
+    Attributes:
+        effort: `quick`, `default` or `thorough`.
+        blocks: Pairs of fresh workers a comparison.
+        block_seconds: Timed rounds a block, about; sets the number of pairs.
+        round_seconds: Length of a round, about; sets the steps of a round.
+        min_pairs: Fewest pairs a block.
+        max_pairs: Most pairs a block.
+        steps: Exactly so many steps a round, or None to choose once a case.
+        fit_seconds: Length of the timed `fit`, about.
+        warm_up_seconds: Longest warm-up after the first step.
+        timeout_seconds: Longest silence of a worker.
+        version: Raised whenever the meaning of a time changes.
+    """
+
+    effort: str
+    blocks: int
+    block_seconds: float
+    round_seconds: float
+    fit_seconds: float
+    warm_up_seconds: float
+    min_pairs: int = 4
+    max_pairs: int = 24
+    steps: int | None = None
+    timeout_seconds: float = 300.0
+    version: int = PROTOCOL_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One timed run of whole steps, ended by a device sync.
+
+    Attributes:
+        block: Index of the block, from 0.
+        pair: Index of the pair within the block, from 0.
+        role: Which side of the pair this is.
+        position: 0 if it ran first in its pair, else 1.
+        steps: Training steps.
+        seconds: The worker's own monotonic clock.
+        loss: Loss after the last step.
+        cpu_seconds: CPU time of the worker, all threads.
+        involuntary_switches: Times the worker was taken off its CPU.
+        minor_faults: Page faults without disk.
+        major_faults: Page faults with disk.
+        steal_seconds: CPU time the hypervisor gave to others.
+        other_cpu_seconds: CPU time of all other processes.
+        throttled_seconds: Time the cgroup's quota stopped this process, if known.
+    """
+
+    block: int
+    pair: int
+    role: Role
+    position: int
+    steps: int
+    seconds: float
+    loss: float
+    cpu_seconds: float
+    involuntary_switches: int
+    minor_faults: int
+    major_faults: int
+    steal_seconds: float | None = None
+    other_cpu_seconds: float | None = None
+    throttled_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A timed `Model.fit` over arrays in memory.
+
+    Attributes:
+        steps: Steps of the timed part.
+        samples: Samples of the timed part.
+        seconds: Its wall time.
+        whole_epoch: Whether it covered the training set once.
+    """
+
+    steps: int
+    samples: int
+    seconds: float
+    whole_epoch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What one fresh worker did before its first round.
+
+    Attributes:
+        role: Which side of the pair the worker was.
+        block: Index of the block.
+        ready_seconds: From the request to the end of the first step.
+        data_seconds: Loading the dataset.
+        build_seconds: Building and compiling the model object.
+        first_step_seconds: Trace, compile and run of step one.
+        warm_up_steps: Untimed steps after it.
+        steady: Whether the rate had settled.
+        import_rss_bytes: VmHWM before data and model.
+        build_rss_bytes: VmHWM once data and model were there.
+        peak_rss_bytes: VmHWM of the training itself (counter reset before it).
+        traces: Times the step was traced during timed rounds; should be 0.
+        fit: The timed `fit` of this worker, if it did one.
+        gpu_memory_bytes: The framework allocator's peak, if there is a GPU.
+    """
+
+    role: Role
+    block: int
+    ready_seconds: float
+    data_seconds: float
+    build_seconds: float
+    first_step_seconds: float
+    warm_up_steps: int
+    steady: bool
+    import_rss_bytes: int
+    build_rss_bytes: int
+    peak_rss_bytes: int | None = None
+    traces: int | None = None
+    fit: Fit | None = None
+    gpu_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a worker knows of the model it trains.
+
+    Attributes:
+        parameters: All weights of the model.
+        macs_per_sample: Multiply-accumulates of one forward pass, biases left out.
+        macs_source: How they were counted.
+        optimizer: Class name of the optimizer used.
+        train_samples: Size of the training set.
+        device_name: The device that trained.
+        backend_version: For example `tensorflow 2.21.0, keras 3.15.1`.
+        initial_loss: Loss of the first step.
+        parameters_moved: Whether the first step changed the weights.
+    """
+
+    parameters: int
+    macs_per_sample: int | None
+    macs_source: str
+    optimizer: str
+    train_samples: int
+    device_name: str
+    backend_version: str
+    initial_loss: float
+    parameters_moved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Everything observed of one case against one reference."""
+
+    case: Case
+    reference: Case
+    facts: ModelFacts
+    reference_facts: ModelFacts
+    steps: int
+    reference_steps: int
+    pairs: int
+    rounds: tuple[Round, ...]
+    starts: tuple[Start, ...]
+    wall_seconds: float
+
+    @property
+    def key(self) -> str:
+        """Which comparison this is."""
+        return comparison_key(self.case, self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A case that could not be measured: a result, not an exception."""
+
+    case: Case
+    reference: Case
+    kind: FailureKind
+    message: str
+    log_tail: str = ""
+
+    @property
+    def key(self) -> str:
+        """Which comparison this is."""
+        return comparison_key(self.case, self.reference)
+
+
+Outcome = Measurement | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a run was measured."""
+
+    id: str
+    hostname: str
+    cpu: str
+    cpus: int
+    usable_cpus: int
+    memory_bytes: int
+    memory_limit_bytes: int | None
+    os: str
+    python: str
+    gpu: str | None = None
+    gpu_reason: str | None = None
+    libraries: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything that one invocation measured on one machine."""
+
+    id: str
+    started_at: str
+    machine: Machine
+    protocol: Protocol
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its confidence interval; low and high are None when n < 2."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    confidence: float = 0.95
+
+
+def comparison_key(case: Case, reference: Case) -> str:
+    """Name a comparison; equal comparisons have equal names."""
+    return f"{case.id}~{reference.id}"
+
+
+_UNION_TAGS: dict[str, type] = {"measurement": Measurement, "failure": Failure}
+
+
+def to_json(record: Any) -> Any:
+    """Turn a record into dicts, lists and plain values."""
+    if is_dataclass(record) and not isinstance(record, type):
+        data = {f.name: to_json(getattr(record, f.name)) for f in fields(record)}
+        for tag, kind in _UNION_TAGS.items():
+            if type(record) is kind:
+                return {"type": tag, **data}
+        return data
+    if isinstance(record, (list, tuple)):
+        return [to_json(item) for item in record]
+    if isinstance(record, dict):
+        return {key: to_json(value) for key, value in record.items()}
+    return record
+
+
+def from_json(kind: type[T], data: Any) -> T:
+    """Rebuild a record from `to_json`.
+
+    Raises:
+        ValueError: a field is missing or not of its type's shape.
+    """
+    try:
+        return typing.cast("T", _decode(kind, data))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a {kind.__name__}: {error}") from error
+
+
+def _decode(kind: Any, data: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if isinstance(data, dict) and "type" in data:
+            return _decode(_UNION_TAGS[data["type"]], data)
+        options = [option for option in typing.get_args(kind) if option is not type(None)]
+        return None if data is None else _decode(options[0], data)
+    if origin is tuple:
+        return tuple(_decode(typing.get_args(kind)[0], item) for item in data)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        known = {f.name for f in fields(kind)}
+        return kind(
+            **{name: _decode(hints[name], data[name]) for name in data if name in known}
+        )
+    return data

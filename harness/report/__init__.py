@@ -1,0 +1,1 @@
+"""Summaries to screen and files. No arithmetic."""

@@ -1,0 +1,61 @@
+"""Format SI values for people. The only place where units are chosen."""
+
+import math
+
+MISSING = "–"
+
+_TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """Write a number with so many significant digits, without an exponent."""
+    if value == 0:
+        return "0"
+    decimals = max(0, significant - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{decimals}f}"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration: `seconds(0.000412) == "412 µs"`."""
+    if value is None:
+        return MISSING
+    if value >= 60:
+        minutes, rest = divmod(round(value), 60)
+        return f"{minutes} min {rest:02d} s"
+    for size, name in _TIME_UNITS:
+        if value >= size:
+            return f"{digits(value / size)} {name}"
+    return "0 s" if value == 0 else f"{digits(value / 1e-9)} ns"
+
+
+def mebibytes(value: float | None) -> str:
+    """Write bytes as MiB, or as GiB from 10 GiB on."""
+    if value is None:
+        return MISSING
+    if value >= 10 * 2**30:
+        return f"{value / 2**30:.1f} GiB"
+    return f"{value / 2**20:.0f} MiB"
+
+
+def count(value: float | None) -> str:
+    """Write a whole number with thin groups of three: `1 199 882`."""
+    if value is None:
+        return MISSING
+    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def ratio(value: float | None) -> str:
+    """Write a speedup: `ratio(1.3712) == "1.37×"`."""
+    return MISSING if value is None else f"{value:.2f}×"
+
+
+def ratio_interval(value: float, low: float | None, high: float | None) -> str:
+    """Write a speedup with its interval: `1.37× [1.33, 1.41]`."""
+    if low is None or high is None:
+        return ratio(value)
+    return f"{ratio(value)} [{low:.2f}, {high:.2f}]"
+
+
+def percent(value: float | None) -> str:
+    """Write a percentage that is already in percent."""
+    return MISSING if value is None else f"{value:.0f} %"
