@@ -1,0 +1,7 @@
+"""Measures what training a model costs, and how much faster one choice is than another."""
+
+from harness.errors import HarnessError
+from harness.records import Case, Failure, Measurement, Run
+from harness.workloads.registry import register
+
+__all__ = ["Case", "Failure", "HarnessError", "Measurement", "Run", "register"]

@@ -1,0 +1,194 @@
+"""Run → tidy DataFrames, one a table of the interface."""
+
+import dataclasses
+import math
+import statistics
+from collections import defaultdict
+from typing import Any
+
+import pandas as pd
+
+from harness.analyze import cautions, published, stats
+from harness.records import Case, Estimate, Failure, Measurement, ModelFacts, Role, Round, Run, Start
+
+MIB = 2**20
+
+MEASUREMENTS = [
+    "case", "variant", "dataset", "batch_size", "device", "device_name", "backend", "threads",
+    "optimizer", "precision", "jit", "status", "reason", "parameters", "macs_per_sample",
+    "macs_source", "steps_per_round", "rounds", "blocks", "step_us", "step_us_low",
+    "step_us_high", "sample_us", "samples_per_s", "epoch_s", "epoch_s_source", "input_share",
+    "first_step_s", "peak_rss_mib", "gpu_memory_mib", "cpu_percent", "gpu_percent",
+    "gpu_power_w", "joules_per_sample", "loss", "cautions",
+]  # fmt: skip
+SPEEDUP = ["speedup", "low", "high", "blocks", "verdict"]
+COMPARISONS = {
+    "batch_size_speedup": [
+        "variant", "device", "batch_size", "reference", *SPEEDUP, "published", "cautions",
+    ],
+    "model_size_speedup": [
+        "variant", "device", "batch_size", "reference", "parameters", "macs_per_sample",
+        "parameter_ratio", "mac_ratio", *SPEEDUP, "published", "cautions",
+    ],
+    "thread_speedup": [
+        "variant", "batch_size", "threads", "reference", "speedup", "low", "high", "efficiency",
+        "blocks", "verdict", "cautions",
+    ],
+}  # fmt: skip
+AXES = {
+    "batch_size_speedup": "batch_size",
+    "model_size_speedup": "variant",
+    "thread_speedup": "threads",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Side:
+    """All that was observed of one case, as case or as reference."""
+
+    case: Case
+    facts: ModelFacts
+    steps: int
+    blocks: dict[tuple[str, int], list[Round]]
+    starts: list[Start]
+    cautions: list[str]
+
+
+def measurements(run: Run) -> pd.DataFrame:
+    """One row a case; blocks of every comparison that it took part in are pooled."""
+    rows = [_measured_row(side) for side in _sides(run)]
+    done = {row["case"] for row in rows}
+    for outcome in run.outcomes:
+        if isinstance(outcome, Failure) and outcome.case.id not in done:
+            rows.append(
+                {**_case_columns(outcome.case), "status": outcome.kind, "reason": outcome.message}
+            )
+    return pd.DataFrame(rows, columns=MEASUREMENTS)
+
+
+def comparison(run: Run, name: str) -> pd.DataFrame:
+    """One row a measurement that differs from its reference in this table's axis alone.
+
+    A reference against itself belongs to the table when another row has the
+    same reference; it shows the noise floor.
+    """
+    axis = AXES[name]
+    measured = [o for o in run.outcomes if isinstance(o, Measurement)]
+    chosen = [m for m in measured if _differs_only_in(axis, m.case, m.reference)]
+    references = {m.reference for m in chosen}
+    chosen += [m for m in measured if m.case == m.reference and m.case in references]
+    rows = [_speedup_row(axis, m, run.protocol.effort) for m in chosen]
+    frame = pd.DataFrame(rows, columns=COMPARISONS[name])
+    keys = ["variant", "batch_size"] if axis != "threads" else ["variant", "batch_size", "threads"]
+    return frame.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def _differs_only_in(axis: str, case: Case, reference: Case) -> bool:
+    changed = {axis: getattr(reference, axis)}
+    return case != reference and dataclasses.replace(case, **changed) == reference  # type: ignore[arg-type]
+
+
+def _speedup_row(axis: str, m: Measurement, effort: str) -> dict[str, Any]:
+    estimate = stats.speedup(m)
+    ours = (m.case.variant, m.case.device, m.case.batch_size)
+    theirs = (m.reference.variant, m.reference.device, m.reference.batch_size)
+    threads = m.case.threads / m.reference.threads
+    return {
+        **_case_columns(m.case),
+        "reference": str(getattr(m.reference, axis)),
+        "parameters": m.facts.parameters,
+        "macs_per_sample": m.facts.macs_per_sample,
+        "parameter_ratio": m.reference_facts.parameters / m.facts.parameters,
+        "mac_ratio": _ratio(m.reference_facts.macs_per_sample, m.facts.macs_per_sample),
+        "speedup": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "efficiency": estimate.value / threads,
+        "blocks": estimate.n,
+        "verdict": None if effort == "quick" else stats.verdict(estimate),
+        "published": None if m.case == m.reference else published.speedup(ours, theirs),
+        "cautions": "; ".join(cautions.of_measurement(m)),
+    }
+
+
+def _ratio(reference: int | None, case: int | None) -> float | None:
+    return reference / case if reference and case else None
+
+
+def _case_columns(case: Case) -> dict[str, Any]:
+    return {"case": case.id, **dataclasses.asdict(case)}
+
+
+def _sides(run: Run) -> list[_Side]:
+    sides: dict[Case, _Side] = {}
+    for outcome in run.outcomes:
+        if isinstance(outcome, Failure):
+            continue
+        doubts = cautions.of_measurement(outcome)
+        both: tuple[tuple[Role, Case, ModelFacts, int], ...] = (
+            ("case", outcome.case, outcome.facts, outcome.steps),
+            ("reference", outcome.reference, outcome.reference_facts, outcome.reference_steps),
+        )
+        for role, case, facts, steps in both:
+            side = sides.setdefault(case, _Side(case, facts, steps, defaultdict(list), [], []))
+            for a_round in outcome.rounds:
+                if a_round.role == role:
+                    # Both sides of a noise-floor block are fresh workers of one case.
+                    side.blocks[f"{outcome.key}/{role}", a_round.block].append(a_round)
+            side.starts.extend(start for start in outcome.starts if start.role == role)
+            if role == "case":
+                side.cautions.extend(d for d in doubts if d not in side.cautions)
+    return list(sides.values())
+
+
+def _measured_row(side: _Side) -> dict[str, Any]:
+    step = stats.step_seconds(side.blocks.values())
+    rounds = [a_round for block in side.blocks.values() for a_round in block]
+    sample = step.value / side.case.batch_size
+    epoch, source, share = _epoch(side, sample)
+    gpu = [start.gpu_memory_bytes for start in side.starts if start.gpu_memory_bytes]
+    peaks = [start.peak_rss_bytes for start in side.starts if start.peak_rss_bytes]
+    first = [start.first_step_seconds for start in side.starts]
+    return {
+        **_case_columns(side.case),
+        "device_name": side.facts.device_name,
+        "optimizer": side.facts.optimizer,
+        "status": "measured",
+        "parameters": side.facts.parameters,
+        "macs_per_sample": side.facts.macs_per_sample,
+        "macs_source": side.facts.macs_source,
+        "steps_per_round": side.steps,
+        "rounds": len(rounds),
+        "blocks": step.n,
+        **_microseconds(step),
+        "sample_us": sample * 1e6,
+        "samples_per_s": 1 / sample,
+        "epoch_s": epoch,
+        "epoch_s_source": source,
+        "input_share": share,
+        "first_step_s": statistics.median(first),
+        "peak_rss_mib": max(peaks) / MIB if peaks else None,
+        "gpu_memory_mib": max(gpu) / MIB if gpu else None,
+        "cpu_percent": 100 * sum(r.cpu_seconds for r in rounds) / sum(r.seconds for r in rounds),
+        "loss": statistics.median(block[-1].loss for block in side.blocks.values()),
+        "cautions": "; ".join(side.cautions),
+    }
+
+
+def _microseconds(step: Estimate) -> dict[str, float | None]:
+    return {
+        "step_us": step.value * 1e6,
+        "step_us_low": None if step.low is None else step.low * 1e6,
+        "step_us_high": None if step.high is None else step.high * 1e6,
+    }
+
+
+def _epoch(side: _Side, sample_seconds: float) -> tuple[float, str, float | None]:
+    """Epoch time, whether it was measured whole, and the input and framework share."""
+    fits = [start.fit for start in side.starts if start.fit]
+    samples = side.facts.train_samples
+    if not fits:
+        return sample_seconds * samples, "projected", None
+    per_sample = math.exp(statistics.fmean(math.log(f.seconds / f.samples) for f in fits))
+    source = "measured" if all(f.whole_epoch for f in fits) else "projected"
+    return per_sample * samples, source, per_sample / sample_seconds - 1

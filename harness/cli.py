@@ -1,0 +1,74 @@
+"""The command line: one parser, one short function a command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import HarnessError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        The exit code: 0 done, 1 a case failed, 2 wrong usage, 130 interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except HarnessError as error:
+        print(f"harness: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="harness", description="Measure what training a Keras model costs."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    listing = commands.add_parser("list", help="variants, datasets, backends and devices here")
+    listing.set_defaults(command=_list)
+    report = commands.add_parser("report", help="make every table and chart of a run again")
+    report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
+    report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
+    report.set_defaults(command=_report)
+    return parser
+
+
+def _list(_: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
+    from rich.console import Console
+
+    from harness.measure import backends
+    from harness.measure.gpu import open_gpu
+    from harness.measure.machine import usable_cpus
+    from harness.workloads import datasets, registry
+
+    console = Console(highlight=False)
+    console.print("Variants:", ", ".join(registry.names()))
+    local = datasets.mnist_path()
+    console.print("Datasets: mnist", f"({local})" if local else "(not on this machine)", end="")
+    console.print(", digits, synthetic, FILE.npz")
+    for name in backends.NAMES:
+        state = "installed" if find_spec(name) else f"not installed: pip install {name}"
+        console.print(f"Backend:  {name} ({state})")
+    gpu = open_gpu()
+    console.print(f"Devices:  cpu ({len(usable_cpus())} usable), gpu ({gpu.name or gpu.reason})")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from harness.records import Failure
+    from harness.report import console, files, runs
+
+    folder = runs.locate(arguments.run, arguments.output)
+    run = runs.read(folder)
+    tables, paths = files.write(run, folder)
+    console.show(Console(), run, tables, paths)
+    return int(any(isinstance(outcome, Failure) for outcome in run.outcomes))

@@ -1,0 +1,151 @@
+"""One function a figure. Readable in grayscale: markers and line styles differ, not colors alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colors, told apart by the color-blind; dark enough on white.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_LINES = ("-", "--", "-.", ":")
+
+
+def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure:
+    """Draw the chart of that name from its summary."""
+    mpl.rcParams.update({"font.size": 10, "svg.fonttype": "none"})
+    figure = Figure(figsize=(7.2, 4.6), dpi=140, layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    _CHARTS[name](axes, frame)
+    first_line, _, _ = caption.partition("\n")
+    figure.text(0.01, -0.01, first_line, fontsize=7.5, color="#444444", va="top")
+    return figure
+
+
+def _batch_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
+    axes.set_title("Speedup by batch size", loc="left", weight="bold")
+    for index, (key, rows) in enumerate(frame.groupby(["variant", "device"], sort=False)):
+        _line(axes, index, rows, "batch_size", f"{key[0]}, {key[1].upper()}")
+        published = rows.dropna(subset=["published"])
+        if len(published):
+            axes.scatter(
+                published["batch_size"],
+                published["published"],
+                marker="x",
+                color="black",
+                s=45,
+                zorder=4,
+                label=f"{key[0]}, published",
+            )
+    axes.set_xscale("log", base=2)
+    sizes = sorted(set(frame["batch_size"]))
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xlabel("batch size (samples a step)")
+    _speedup_axis(axes)
+    axes.legend(frameon=False)
+
+
+def _thread_speedup(axes: Axes, frame: pd.DataFrame) -> None:
+    axes.set_title("Speedup by CPU threads", loc="left", weight="bold")
+    threads = sorted(set(frame["threads"]))
+    axes.plot(threads, [t / threads[0] for t in threads], ":", color="#777777", label="ideal")
+    for index, (key, rows) in enumerate(frame.groupby(["variant", "batch_size"], sort=False)):
+        _line(axes, index, rows, "threads", f"{key[0]}, batch {key[1]}")
+    axes.set_xticks(threads)
+    axes.set_xlabel("CPU threads")
+    _speedup_axis(axes)
+    axes.legend(frameon=False)
+
+
+def _model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
+    axes.set_title("Speedup by model, beside what shrank", loc="left", weight="bold")
+    rows = frame[frame["variant"] != frame["reference"]]
+    positions = range(len(rows))
+    width = 0.26
+    bars = (
+        ("speedup", "measured speedup", -width, "#0072B2", ""),
+        ("mac_ratio", "fewer multiply-accumulates", 0.0, "#bbbbbb", "//"),
+        ("parameter_ratio", "fewer parameters", width, "#ffffff", ".."),
+    )
+    for column, label, shift, color, hatch in bars:
+        places = [p + shift for p in positions]
+        axes.bar(
+            places, rows[column], width, label=label, color=color, hatch=hatch, edgecolor="black",
+            linewidth=0.6,
+        )  # fmt: skip
+        for place, value in zip(places, rows[column], strict=True):
+            axes.annotate(
+                f"{value:.2f}×", (place, value), (0, 9), textcoords="offset points", ha="center",
+                fontsize=8,
+            )  # fmt: skip
+    _interval_bars(axes, [p - width for p in positions], rows)
+    axes.set_yscale("log")
+    axes.set_yticks([1, 2, 5, 10, 20], ["1×", "2×", "5×", "10×", "20×"])
+    axes.set_ylim(0.8, 2 * max(2.0, float(rows["parameter_ratio"].max())))
+    labels = [
+        f"{row.variant} / {row.reference}\nbatch {row.batch_size}"
+        for row in rows.itertuples(index=False)
+    ]
+    axes.set_xticks(list(positions), labels)
+    axes.set_ylabel("reference / case (log scale)")
+    axes.legend(frameon=False, loc="upper left", ncols=3, fontsize=8)
+
+
+def _measurements(axes: Axes, frame: pd.DataFrame) -> None:
+    axes.set_title("Time a sample", loc="left", weight="bold")
+    rows = frame[frame["status"] == "measured"]
+    labels = [
+        f"{r.variant}, batch {r.batch_size}, {r.device.upper()}, {r.threads} thr."
+        for r in rows.itertuples(index=False)
+    ]
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.grid(axis="y", visible=False)
+    axes.barh(labels, rows["sample_us"], color="#56B4E9", edgecolor="black", linewidth=0.6)
+    low = rows["sample_us"] - rows["step_us_low"] / rows["batch_size"]
+    high = rows["step_us_high"] / rows["batch_size"] - rows["sample_us"]
+    axes.errorbar(
+        rows["sample_us"], labels, xerr=[low.fillna(0), high.fillna(0)], fmt="none", color="black",
+        capsize=3,
+    )  # fmt: skip
+    axes.invert_yaxis()
+    axes.set_xlabel("µs a sample, with 95 % interval")
+
+
+_CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
+    "measurements": _measurements,
+    "batch_size_speedup": _batch_size_speedup,
+    "model_size_speedup": _model_size_speedup,
+    "thread_speedup": _thread_speedup,
+}
+
+
+def _line(axes: Axes, index: int, rows: pd.DataFrame, x: str, label: str) -> None:
+    axes.plot(
+        rows[x],
+        rows["speedup"],
+        color=_COLORS[index % len(_COLORS)],
+        marker=_MARKERS[index % len(_MARKERS)],
+        linestyle=_LINES[index % len(_LINES)],
+        label=label,
+    )
+    _interval_bars(axes, rows[x], rows)
+
+
+def _interval_bars(axes: Axes, places: Any, rows: pd.DataFrame) -> None:
+    low = (rows["speedup"] - rows["low"]).fillna(0).astype(float)
+    high = (rows["high"] - rows["speedup"]).fillna(0).astype(float)
+    axes.errorbar(
+        places, rows["speedup"], yerr=[low, high], fmt="none", color="black", capsize=4, zorder=3
+    )
+
+
+def _speedup_axis(axes: Axes) -> None:
+    axes.axhline(1.0, color="black", linewidth=0.8)
+    axes.set_ylabel("speedup a sample, with 95 % interval")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}×")

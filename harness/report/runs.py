@@ -1,0 +1,49 @@
+"""Find and read the runs of a results folder."""
+
+import json
+from pathlib import Path
+
+from harness.errors import BadRun, UnknownName
+from harness.records import SCHEMA, Run, from_json
+
+
+def locate(name: str, results: Path) -> Path:
+    """Resolve a run id, a unique beginning of one, a folder, or `latest`.
+
+    Raises:
+        UnknownName: none or several runs match.
+    """
+    if name != "latest" and Path(name).is_dir():
+        return Path(name)
+    folder = results / "runs"
+    found = sorted(path for path in folder.glob("*") if path.is_dir())
+    if name == "latest":
+        if not found:
+            raise UnknownName(f"there is no run in {folder}")
+        return found[-1]
+    matches = [path for path in found if path.name == name] or [
+        path for path in found if path.name.startswith(name)
+    ]
+    if len(matches) != 1:
+        what = "several runs begin" if matches else "no run begins"
+        known = ", ".join(path.name for path in (matches or found)[-5:]) or "none"
+        raise UnknownName(f"{what} with {name!r} in {folder}; there are: {known}")
+    return matches[0]
+
+
+def read(folder: Path) -> Run:
+    """Read `run.json`.
+
+    Raises:
+        BadRun: it is missing, damaged, or of another schema.
+    """
+    path = folder / "run.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data.get("schema") != SCHEMA:
+            raise BadRun(f"{path} has schema {data.get('schema')}, this version reads {SCHEMA}")
+        return from_json(Run, data)
+    except OSError as error:
+        raise BadRun(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, AttributeError) as error:
+        raise BadRun(f"{path} is damaged: {error}") from error
