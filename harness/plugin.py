@@ -83,7 +83,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     }
     for name, axis in values.items():
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, axis, ids=[f"{name[0]}{v}" if isinstance(v, int) else v for v in axis])
+            metafunc.parametrize(
+                name, axis, ids=[f"{name[0]}{v}" if isinstance(v, int) else v for v in axis]
+            )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -143,9 +145,7 @@ def _replay(benchmark: Any, measurement: Measurement) -> None:
     """
     from harness.records import to_json
 
-    durations = iter(
-        [r.seconds / r.steps for r in measurement.rounds if r.role == "case"]
-    )
+    durations = iter([r.seconds / r.steps for r in measurement.rounds if r.role == "case"])
     now = [0.0]
 
     def reset() -> None:
@@ -169,7 +169,9 @@ class _State:
         self.variants = _split(_option(config, "variants"))
         for name in self.variants:
             registry.check(name)
-        self.batch_sizes = [_positive("batch-sizes", t) for t in _split(_option(config, "batch-sizes"))]
+        self.batch_sizes = [
+            _positive("batch-sizes", t) for t in _split(_option(config, "batch-sizes"))
+        ]
         self.cpus = len(usable_cpus())
         self.threads = _positive("threads", _option(config, "threads") or str(self.cpus))
         if self.threads > self.cpus:

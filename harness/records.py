@@ -16,9 +16,7 @@ SCHEMA = 1
 PROTOCOL_VERSION = 1
 
 Role = Literal["case", "reference"]
-FailureKind = Literal[
-    "oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"
-]
+FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"]
 EpochSource = Literal["measured", "projected"]
 
 
@@ -350,7 +348,5 @@ def _decode(kind: Any, data: Any) -> Any:
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         known = {f.name for f in fields(kind)}
-        return kind(
-            **{name: _decode(hints[name], data[name]) for name in data if name in known}
-        )
+        return kind(**{name: _decode(hints[name], data[name]) for name in data if name in known})
     return data

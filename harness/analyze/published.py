@@ -14,9 +14,7 @@ def epoch_seconds() -> dict[tuple[str, str, int], float]:
     }
 
 
-def speedup(
-    case: tuple[str, str, int], reference: tuple[str, str, int]
-) -> float | None:
+def speedup(case: tuple[str, str, int], reference: tuple[str, str, int]) -> float | None:
     """Return the published speedup of a case over a reference, if both were published."""
     published = epoch_seconds()
     if case not in published or reference not in published:

@@ -35,9 +35,7 @@ def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
     if n < 2:
         return Estimate(math.exp(mean), None, None, n, confidence)
     half = stats.t.ppf((1 + confidence) / 2, n - 1) * statistics.stdev(logs) / math.sqrt(n)
-    return Estimate(
-        math.exp(mean), math.exp(mean - half), math.exp(mean + half), n, confidence
-    )
+    return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half), n, confidence)
 
 
 def speedup(measurement: Measurement) -> Estimate:

@@ -9,7 +9,17 @@ from typing import Any
 import pandas as pd
 
 from harness.analyze import cautions, published, stats
-from harness.records import Case, Estimate, Failure, Measurement, ModelFacts, Role, Round, Run, Start
+from harness.records import (
+    Case,
+    Estimate,
+    Failure,
+    Measurement,
+    ModelFacts,
+    Role,
+    Round,
+    Run,
+    Start,
+)
 
 MIB = 2**20
 

@@ -4,7 +4,8 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol as Interface
+from typing import Any
+from typing import Protocol as Interface
 
 from harness.measure import timing
 from harness.measure.sampler import disturbance, read_machine

@@ -257,9 +257,7 @@ class _Server:
         self._log.close()
 
 
-def _spawn(
-    ours: socket.socket, theirs: socket.socket, log: IO[bytes], timeout: float
-) -> Worker:
+def _spawn(ours: socket.socket, theirs: socket.socket, log: IO[bytes], timeout: float) -> Worker:
     process = subprocess.Popen(
         [
             sys.executable,

@@ -12,7 +12,15 @@ import psutil
 from harness.measure.gpu import open_gpu
 from harness.records import Machine
 
-_LIBRARIES = ("tensorflow", "keras", "numpy", "jax", "torch", "pytest-benchmark", "training-harness")
+_LIBRARIES = (
+    "tensorflow",
+    "keras",
+    "numpy",
+    "jax",
+    "torch",
+    "pytest-benchmark",
+    "training-harness",
+)
 _CGROUP = Path("/sys/fs/cgroup")
 
 

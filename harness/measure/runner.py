@@ -7,7 +7,8 @@ import os
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, Protocol as Interface
+from typing import Any
+from typing import Protocol as Interface
 
 from harness.errors import BadCase, BadRun
 from harness.measure import journal as journals

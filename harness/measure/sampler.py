@@ -31,9 +31,7 @@ def read_machine() -> MachineCounters:
     """Read the totals now."""
     times = psutil.cpu_times()
     busy = times.user + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
-    return MachineCounters(
-        busy + times.nice, getattr(times, "steal", None), _throttled_seconds()
-    )
+    return MachineCounters(busy + times.nice, getattr(times, "steal", None), _throttled_seconds())
 
 
 def disturbance(

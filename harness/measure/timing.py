@@ -68,7 +68,9 @@ def choose_pairs(pair_seconds: float, block_seconds: float, fewest: int, most: i
     return pairs + pairs % 2
 
 
-def schedule(pairs: int, block: int) -> Iterator[tuple[int, tuple[Literal["case", "reference"], ...]]]:
+def schedule(
+    pairs: int, block: int
+) -> Iterator[tuple[int, tuple[Literal["case", "reference"], ...]]]:
     """Yield each pair's index and the order of its two rounds: AB BA AB …, blocks alternating."""
     for pair in range(pairs):
         if (pair + block) % 2 == 0:

@@ -65,9 +65,7 @@ class _Desk:
         self._traces_before = 0
         self._rounds_end: dict[str, int] = {}
 
-    def open(
-        self, case: dict[str, Any], cpus: list[int], warm_up_seconds: float
-    ) -> dict[str, Any]:
+    def open(self, case: dict[str, Any], cpus: list[int], warm_up_seconds: float) -> dict[str, Any]:
         """Load, build, run the first step, warm up."""
         the_case = from_json(Case, case)
         _set_environment(the_case, cpus)

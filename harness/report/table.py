@@ -175,7 +175,9 @@ def _footnotes(name: str, rows: list[dict[str, Any]]) -> str:
     notes = []
     if name == "measurements" and any(r.get("epoch_s_source") == "projected" for r in rows):
         notes.append("p: projected to a whole epoch from whole steps of Model.fit")
-    floor = [r for r in rows if name != "measurements" and str(r["reference"]) == str(r[_axis(name)])]
+    floor = [
+        r for r in rows if name != "measurements" and str(r["reference"]) == str(r[_axis(name)])
+    ]
     for row in floor:
         notes.append(
             f"noise floor ({row['variant']}, batch {row['batch_size']}, against itself): "

@@ -204,7 +204,7 @@ def _download_mnist() -> Path:
     partial = target.with_suffix(f".{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(MNIST_URL, timeout=30) as answer:  # noqa: S310  (fixed https)
+        with urllib.request.urlopen(MNIST_URL, timeout=30) as answer:
             partial.write_bytes(answer.read())
         _read_npz(partial)
         partial.replace(target)

@@ -39,9 +39,7 @@ def check(name: str) -> None:
     if not separator:
         near = difflib.get_close_matches(name, _BUNDLED, n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_BUNDLED)}"
-        raise UnknownName(
-            f"no variant {name!r}; {hint} (your own: path/to/file.py:function)"
-        )
+        raise UnknownName(f"no variant {name!r}; {hint} (your own: path/to/file.py:function)")
     if not function.isidentifier():
         raise UnknownName(f"{name!r}: what follows ':' must be the name of a function")
     if source.endswith(".py") and not Path(source).is_file():

@@ -18,7 +18,11 @@ def from_layers(model: Any) -> tuple[int | None, str]:
     import keras
 
     convolutions = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-    free = (keras.layers.Embedding, keras.layers.BatchNormalization, keras.layers.LayerNormalization)
+    free = (
+        keras.layers.Embedding,
+        keras.layers.BatchNormalization,
+        keras.layers.LayerNormalization,
+    )
     total = 0
     for layer in _leaves(model, keras.Model):
         if not layer.weights or isinstance(layer, free):

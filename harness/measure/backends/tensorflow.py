@@ -100,7 +100,9 @@ class Trainer:
         kind = "gpu" if "GPU" in device.upper() else "cpu"
         if kind == "cpu":
             return "cpu"
-        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        details = tf.config.experimental.get_device_details(
+            tf.config.list_physical_devices("GPU")[0]
+        )
         return str(details.get("device_name", "gpu"))
 
     def version(self) -> str:
