@@ -2,7 +2,6 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def train(benchmark: Any, request: pytest.FixtureRequest) -> Iterator["_Train"]:
+def train(benchmark: Any, request: pytest.FixtureRequest) -> "_Train":
     """Train a case against a reference and return its `Measurement`.
 
     Called as `train(variant, batch_size=…, device=…, threads=…,
@@ -108,7 +107,7 @@ def train(benchmark: Any, request: pytest.FixtureRequest) -> Iterator["_Train"]:
     test. The worker's own seconds per step are given to `benchmark`.
     """
     state = request.config.stash[_STATE]
-    yield _Train(state, benchmark)
+    return _Train(state, benchmark)
 
 
 class _Train:
@@ -287,7 +286,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(str(error), red=True)
 
 
-def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: Any) -> None:
+def pytest_benchmark_update_machine_info(machine_info: Any) -> None:
     """Keep only stable keys: a clock frequency would make every run another machine."""
     machine_info.get("cpu", {}).pop("hz_actual", None)
     machine_info.get("cpu", {}).pop("hz_actual_friendly", None)

@@ -68,11 +68,11 @@ def measurements(run: Run) -> pd.DataFrame:
     """One row a case; blocks of every comparison that it took part in are pooled."""
     rows = [_measured_row(side) for side in _sides(run)]
     done = {row["case"] for row in rows}
-    for outcome in run.outcomes:
-        if isinstance(outcome, Failure) and outcome.case.id not in done:
-            rows.append(
-                {**_case_columns(outcome.case), "status": outcome.kind, "reason": outcome.message}
-            )
+    rows += [
+        {**_case_columns(outcome.case), "status": outcome.kind, "reason": outcome.message}
+        for outcome in run.outcomes
+        if isinstance(outcome, Failure) and outcome.case.id not in done
+    ]
     return pd.DataFrame(rows, columns=MEASUREMENTS)
 
 
@@ -95,7 +95,7 @@ def comparison(run: Run, name: str) -> pd.DataFrame:
 
 def _differs_only_in(axis: str, case: Case, reference: Case) -> bool:
     changed = {axis: getattr(reference, axis)}
-    return case != reference and dataclasses.replace(case, **changed) == reference  # type: ignore[arg-type]
+    return case != reference and dataclasses.replace(case, **changed) == reference
 
 
 def _speedup_row(axis: str, m: Measurement, effort: str) -> dict[str, Any]:

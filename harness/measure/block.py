@@ -89,7 +89,9 @@ def run_block(
             for position, role in enumerate(roles):
                 before = read_machine()
                 answer = workers[role].ask("round", steps=plan.of(role))
-                counters = disturbance(before, read_machine(), answer["cpu_seconds"])
+                counters: dict[str, Any] = disturbance(
+                    before, read_machine(), answer["cpu_seconds"]
+                )
                 a_round = Round(
                     block=index, pair=pair, role=role, position=position, **answer, **counters
                 )

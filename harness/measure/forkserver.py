@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+from typing import Any
 
 from harness.measure import worker
 from harness.measure.backends import preload
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> None:
     channel = Channel(control)
     channel.send(event="preloaded")
     while True:
-        ready, _, _ = select.select([control, wake_read], [], [])
+        ready: list[Any] = select.select([control, wake_read], [], [])[0]
         if wake_read in ready:
             os.read(wake_read, 4096)
             _report_ended(channel)

@@ -24,7 +24,7 @@ from harness.workloads import datasets, registry
 _OOM_NAMES = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "_ArrayMemoryError")
 
 
-class _Rejected(Exception):
+class _Rejected(Exception):  # noqa: N818  (a result, not a mistake of ours)
     """The model cannot be trained as asked; the text says why."""
 
     def __init__(self, kind: str, message: str) -> None:

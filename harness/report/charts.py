@@ -1,6 +1,9 @@
-"""One function a figure. Readable in grayscale: markers and line styles differ, not colors alone."""
+"""One function a figure.
 
-from collections.abc import Callable
+Readable in grayscale: markers, line styles and hatches differ, not colors alone.
+"""
+
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -30,7 +33,7 @@ def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure:
 
 def _batch_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set_title("Speedup by batch size", loc="left", weight="bold")
-    for index, (key, rows) in enumerate(frame.groupby(["variant", "device"], sort=False)):
+    for index, (key, rows) in enumerate(_groups(frame, "variant", "device")):
         _line(axes, index, rows, "batch_size", f"{key[0]}, {key[1].upper()}")
         published = rows.dropna(subset=["published"])
         if len(published):
@@ -55,7 +58,7 @@ def _thread_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set_title("Speedup by CPU threads", loc="left", weight="bold")
     threads = sorted(set(frame["threads"]))
     axes.plot(threads, [t / threads[0] for t in threads], ":", color="#777777", label="ideal")
-    for index, (key, rows) in enumerate(frame.groupby(["variant", "batch_size"], sort=False)):
+    for index, (key, rows) in enumerate(_groups(frame, "variant", "batch_size")):
         _line(axes, index, rows, "threads", f"{key[0]}, batch {key[1]}")
     axes.set_xticks(threads)
     axes.set_xlabel("CPU threads")
@@ -88,10 +91,7 @@ def _model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set_yscale("log")
     axes.set_yticks([1, 2, 5, 10, 20], ["1×", "2×", "5×", "10×", "20×"])
     axes.set_ylim(0.8, 2 * max(2.0, float(rows["parameter_ratio"].max())))
-    labels = [
-        f"{row.variant} / {row.reference}\nbatch {row.batch_size}"
-        for row in rows.itertuples(index=False)
-    ]
+    labels = [f"{row.variant} / {row.reference}\nbatch {row.batch_size}" for row in _rows(rows)]
     axes.set_xticks(list(positions), labels)
     axes.set_ylabel("reference / case (log scale)")
     axes.legend(frameon=False, loc="upper left", ncols=3, fontsize=8)
@@ -102,7 +102,7 @@ def _measurements(axes: Axes, frame: pd.DataFrame) -> None:
     rows = frame[frame["status"] == "measured"]
     labels = [
         f"{r.variant}, batch {r.batch_size}, {r.device.upper()}, {r.threads} thr."
-        for r in rows.itertuples(index=False)
+        for r in _rows(rows)
     ]
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.grid(axis="y", visible=False)
@@ -123,6 +123,14 @@ _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "model_size_speedup": _model_size_speedup,
     "thread_speedup": _thread_speedup,
 }
+
+
+def _groups(frame: pd.DataFrame, *by: str) -> Iterator[tuple[Any, pd.DataFrame]]:
+    yield from frame.groupby(list(by), sort=False)
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[Any]:
+    yield from frame.itertuples(index=False)
 
 
 def _line(axes: Axes, index: int, rows: pd.DataFrame, x: str, label: str) -> None:

@@ -64,7 +64,7 @@ VERDICTS = {"inconclusive": "no difference shown"}
 def _verdict_cell(row: dict[str, Any]) -> str:
     if row["verdict"] is None:
         return "not judged"
-    return VERDICTS.get(row["verdict"], row["verdict"])
+    return VERDICTS.get(row["verdict"], str(row["verdict"]))
 
 
 def _step_cell(row: dict[str, Any]) -> str:
@@ -73,7 +73,8 @@ def _step_cell(row: dict[str, Any]) -> str:
     text = units.digits(row["step_us"] / 1e3, 4)
     if row.get("step_us_low") is None:
         return text
-    return f"{text} [{units.digits(row['step_us_low'] / 1e3)}, {units.digits(row['step_us_high'] / 1e3)}]"
+    low, high = (units.digits(row[end] / 1e3) for end in ("step_us_low", "step_us_high"))
+    return f"{text} [{low}, {high}]"
 
 
 def _epoch_cell(row: dict[str, Any]) -> str:
@@ -139,7 +140,7 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     """Build the table of that name from its summary."""
     columns = COLUMNS[name]
     rows = [
-        {key: _present(value) for key, value in row.items()}
+        {str(key): _present(value) for key, value in row.items()}
         for row in frame.to_dict(orient="records")
     ]
     return Table(
@@ -178,11 +179,11 @@ def _footnotes(name: str, rows: list[dict[str, Any]]) -> str:
     floor = [
         r for r in rows if name != "measurements" and str(r["reference"]) == str(r[_axis(name)])
     ]
-    for row in floor:
-        notes.append(
-            f"noise floor ({row['variant']}, batch {row['batch_size']}, against itself): "
-            f"{_speedup_cell(row)}"
-        )
+    notes += [
+        f"noise floor ({row['variant']}, batch {row['batch_size']}, against itself): "
+        f"{_speedup_cell(row)}"
+        for row in floor
+    ]
     return "".join(f"\n{note}" for note in notes)
 
 
