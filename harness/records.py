@@ -156,6 +156,29 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What was read of one worker from outside, while its rounds ran.
+
+    Attributes:
+        readings: How many there were.
+        watched_seconds: From the first to the last.
+        watching_cpu_seconds: CPU time that reading cost the parent.
+        peak_rss_bytes: Largest resident set among the readings.
+        gpu_percent: Mean of NVML's utilization.
+        gpu_power_watts: Mean board power.
+        gpu_memory_bytes: Largest device memory in use, of all processes.
+    """
+
+    readings: int
+    watched_seconds: float
+    watching_cpu_seconds: float
+    peak_rss_bytes: int | None = None
+    gpu_percent: float | None = None
+    gpu_power_watts: float | None = None
+    gpu_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """What one fresh worker did before its first round.
 
@@ -174,6 +197,7 @@ class Start:
         traces: Times the step was traced during timed rounds; should be 0.
         fit: The timed `fit` of this worker, if it did one.
         gpu_memory_bytes: The framework allocator's peak, if there is a GPU.
+        usage: What was read of the worker meanwhile.
     """
 
     role: Role
@@ -190,6 +214,7 @@ class Start:
     traces: int | None = None
     fit: Fit | None = None
     gpu_memory_bytes: int | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +311,7 @@ class Run:
     machine: Machine
     protocol: Protocol
     outcomes: tuple[Outcome, ...]
-    notes: tuple[str, ...] = ()
+    wall_seconds: float = 0.0
     schema: int = SCHEMA
 
 

@@ -1,5 +1,6 @@
 """One block: a pair of fresh workers, each warmed up, and all their pairs of rounds."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 from typing import Protocol as Interface
 
 from harness.measure import timing
-from harness.measure.sampler import disturbance, read_machine
+from harness.measure.sampler import AnyGpu, Sampler, disturbance, read_machine
 from harness.records import Case, Fit, ModelFacts, Protocol, Role, Round, Start, from_json, to_json
 
 ROLES: tuple[Role, Role] = ("reference", "case")
@@ -61,6 +62,7 @@ def run_block(
     sides: dict[Role, Case],
     protocol: Protocol,
     launcher: AnyLauncher,
+    gpu: AnyGpu,
     plan: Plan | None,
     on_round: Callable[[Round], None],
     cpus: list[int],
@@ -68,7 +70,7 @@ def run_block(
     """Measure one block; the first of a comparison also makes its plan.
 
     Raises:
-        WorkerFailed: one of the workers did; the error's `role` says which.
+        WorkerFailed: one of the workers did.
     """
     order = ROLES if index % 2 == 0 else ROLES[::-1]
     workers: dict[Role, AnyWorker] = {}
@@ -84,19 +86,16 @@ def run_block(
             )
             ready[role] = time.perf_counter() - begin
         plan = plan or make_plan(opened, protocol)
+        samplers = {role: Sampler(workers[role].pid, gpu) for role in ROLES}
         rounds = []
-        for pair, roles in timing.schedule(plan.pairs, index):
-            for position, role in enumerate(roles):
-                before = read_machine()
-                answer = workers[role].ask("round", steps=plan.of(role))
-                counters: dict[str, Any] = disturbance(
-                    before, read_machine(), answer["cpu_seconds"]
-                )
-                a_round = Round(
-                    block=index, pair=pair, role=role, position=position, **answer, **counters
-                )
-                on_round(a_round)
-                rounds.append(a_round)
+        with contextlib.ExitStack() as watching:
+            for sampler in samplers.values():
+                watching.enter_context(sampler)
+            for pair, roles in timing.schedule(plan.pairs, index):
+                for position, role in enumerate(roles):
+                    a_round = _round(index, pair, role, position, workers[role], plan)
+                    on_round(a_round)
+                    rounds.append(a_round)
         fit = _fit(workers["case"], opened["case"]["step_seconds"], protocol.fit_seconds)
         starts = []
         for role in order:
@@ -108,6 +107,7 @@ def run_block(
                     block=index,
                     ready_seconds=ready[role],
                     fit=fit if role == "case" else None,
+                    usage=samplers[role].usage(),
                     **start,
                     **end,
                 )
@@ -117,6 +117,15 @@ def run_block(
             launcher.end(worker)
     facts = {role: from_json(ModelFacts, opened[role]["facts"]) for role in ROLES}
     return Block(plan, tuple(rounds), tuple(starts), facts)
+
+
+def _round(
+    block: int, pair: int, role: Role, position: int, worker: AnyWorker, plan: Plan
+) -> Round:
+    before = read_machine()
+    answer = worker.ask("round", steps=plan.of(role))
+    counters: dict[str, Any] = disturbance(before, read_machine(), answer["cpu_seconds"])
+    return Round(block=block, pair=pair, role=role, position=position, **answer, **counters)
 
 
 def make_plan(opened: dict[Role, dict[str, Any]], protocol: Protocol) -> Plan:

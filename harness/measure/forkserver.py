@@ -18,7 +18,6 @@ import select
 import signal
 import socket
 import sys
-from typing import Any
 
 from harness.measure import worker
 from harness.measure.backends import preload
@@ -41,11 +40,11 @@ def main(argv: list[str]) -> None:
     channel = Channel(control)
     channel.send(event="preloaded")
     while True:
-        ready: list[Any] = select.select([control, wake_read], [], [])[0]
+        ready, _, _ = select.select([control.fileno(), wake_read], [], [])
         if wake_read in ready:
             os.read(wake_read, 4096)
             _report_ended(channel)
-        if control in ready:
+        if control.fileno() in ready:
             request, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
             if not request:
                 return

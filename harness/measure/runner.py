@@ -13,9 +13,11 @@ from typing import Protocol as Interface
 from harness.errors import BadCase, BadRun
 from harness.measure import journal as journals
 from harness.measure.block import ROLES, AnyLauncher, Block, Plan, run_block
+from harness.measure.budget import Budget
 from harness.measure.journal import Journal
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import usable_cpus
+from harness.measure.sampler import AnyGpu
 from harness.records import (
     Case,
     Failure,
@@ -42,7 +44,7 @@ class Observer(Interface):
     def comparison(self, case: Case, reference: Case, blocks: int) -> None:
         """A comparison begins."""
 
-    def round(self, case: Case, block: int, a_round: Round) -> None:
+    def round(self, case: Case, a_round: Round) -> None:
         """A round has ended."""
 
     def outcome(self, outcome: Outcome) -> None:
@@ -58,6 +60,8 @@ class Runner:
         machine: Where.
         launcher: Starts the workers.
         observer: Told how it goes.
+        gpu: From `gpu.open_gpu()`.
+        budget: Drops blocks to stay under a time limit.
     """
 
     def __init__(
@@ -67,11 +71,16 @@ class Runner:
         machine: Machine,
         launcher: AnyLauncher,
         observer: Observer,
+        gpu: AnyGpu,
+        budget: Budget,
     ) -> None:
         self.folder = folder
         self._protocol = protocol
         self._launcher = launcher
         self._observer = observer
+        self._gpu = gpu
+        self._budget = budget
+        self._begin = time.perf_counter()
         self._cpus = usable_cpus()
         earlier = _Earlier.read(folder) if (folder / journals.NAME).exists() else _Earlier()
         if earlier.protocol is not None and earlier.protocol != protocol:
@@ -97,6 +106,7 @@ class Runner:
             machine=self._machine,
             protocol=self._protocol,
             outcomes=tuple(self._outcomes.values()),
+            wall_seconds=self._earlier.wall_seconds + time.perf_counter() - self._begin,
         )
 
     def measure(self, case: Case, reference: Case) -> Outcome:
@@ -107,9 +117,15 @@ class Runner:
         key = comparison_key(case, reference)
         if key not in self._outcomes:
             self._observer.comparison(case, reference, self._protocol.blocks)
+            self._budget.next_comparison()
             outcome = self._measure(case, reference)
             self._outcomes[key] = outcome
-            self._journal.write("outcome", outcome=to_json(outcome))
+            self._journal.write(
+                "outcome",
+                outcome=to_json(outcome),
+                wall_seconds=time.perf_counter() - self._begin,
+            )
+            self.save()
             self._observer.outcome(outcome)
         return self._outcomes[key]
 
@@ -121,16 +137,27 @@ class Runner:
 
         def on_round(a_round: Round) -> None:
             self._journal.write("round", key=key, round=to_json(a_round))
-            self._observer.round(sides[a_round.role], a_round.block, a_round)
+            self._observer.round(sides[a_round.role], a_round)
 
         try:
-            for index in range(len(blocks), self._protocol.blocks):
+            wanted = self._protocol.blocks
+            while len(blocks) < wanted:
                 plan = blocks[0].plan if blocks else None
+                block_begin = time.perf_counter()
                 block = run_block(
-                    index, sides, self._protocol, self._launcher, plan, on_round, self._cpus
+                    len(blocks),
+                    sides,
+                    self._protocol,
+                    self._launcher,
+                    self._gpu,
+                    plan,
+                    on_round,
+                    self._cpus,
                 )
                 self._journal.write("block", key=key, block=to_json(block))
                 blocks.append(block)
+                if len(blocks) == 1:
+                    wanted = self._budget.blocks(wanted, time.perf_counter() - block_begin)
         except WorkerFailed as error:
             return Failure(case, reference, error.kind, str(error), error.log_tail)
         first = blocks[0]
@@ -173,6 +200,7 @@ class _Earlier:
 
     protocol: Protocol | None = None
     started_at: str | None = None
+    wall_seconds: float = 0.0
     measurements: dict[str, Measurement] = dataclasses.field(default_factory=dict)
     blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
 
@@ -188,9 +216,11 @@ class _Earlier:
                 known = earlier.blocks[entry["key"]]
                 if block.rounds[0].block == len(known):
                     known.append(block)
-            elif entry["kind"] == "outcome" and entry["outcome"]["type"] == "measurement":
-                measurement = from_json(Measurement, entry["outcome"])
-                earlier.measurements[measurement.key] = measurement
+            elif entry["kind"] == "outcome":
+                earlier.wall_seconds = entry["wall_seconds"]
+                if entry["outcome"]["type"] == "measurement":
+                    measurement = from_json(Measurement, entry["outcome"])
+                    earlier.measurements[measurement.key] = measurement
         return earlier
 
 

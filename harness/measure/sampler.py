@@ -1,15 +1,27 @@
-"""Readings from outside the worker, around each round: the machine's counters.
+"""Readings from outside the worker: the machine's counters and the worker's memory.
 
-Reading a few files in /proc before and after a round costs the worker
-nothing; the parent is idle while a round runs.
+Around each round the machine's totals are read while nothing is timed. A
+thread of the parent also reads memory and the GPU a few times a second, paced
+by deadlines, and keeps account of what it costs.
 """
 
+import contextlib
+import statistics
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol as Interface
+from typing import Self
 
 import psutil
 
+from harness.measure.gpu import GpuReading
+from harness.records import Usage
+
 _CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
+INTERVAL_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +42,9 @@ class MachineCounters:
 def read_machine() -> MachineCounters:
     """Read the totals now."""
     times = psutil.cpu_times()
-    busy = times.user + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
-    return MachineCounters(busy + times.nice, getattr(times, "steal", None), _throttled_seconds())
+    busy = times.user + times.nice + times.system
+    busy += getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
+    return MachineCounters(busy, getattr(times, "steal", None), _throttled_seconds())
 
 
 def disturbance(
@@ -57,3 +70,88 @@ def _throttled_seconds() -> float | None:
         return None
     values = dict(line.split() for line in lines)
     return int(values["throttled_usec"]) / 1e6 if "throttled_usec" in values else None
+
+
+class AnyGpu(Interface):
+    """What the sampler needs of `gpu.open_gpu()`."""
+
+    def read(self) -> GpuReading:
+        """Read the GPU now."""
+
+
+class Sampler:
+    """Reads one worker's memory and the GPU until it is stopped; a context manager.
+
+    Args:
+        pid: The worker.
+        gpu: From `gpu.open_gpu()`.
+        interval: Seconds between the deadlines of readings.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        gpu: AnyGpu,
+        interval: float = INTERVAL_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pid = pid
+        self._gpu = gpu
+        self._interval = interval
+        self._clock = clock
+        self._stop = threading.Event()
+        self._rss: list[int] = []
+        self._readings: list[GpuReading] = []
+        self._cost = 0.0
+        self._begin = clock()
+        self._end = self._begin
+        self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to read."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop reading."""
+        self._stop.set()
+        self._thread.join()
+        self._end = self._clock()
+
+    def _watch(self) -> None:
+        start = time.thread_time()
+        deadline = self._clock()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self._pid)
+            while not self._stop.is_set():
+                self._rss.append(process.memory_info().rss)
+                self._readings.append(self._gpu.read())
+                deadline = max(deadline + self._interval, self._clock())
+                self._stop.wait(max(0.0, deadline - self._clock()))
+        self._cost = time.thread_time() - start
+
+    @property
+    def last_rss_bytes(self) -> int | None:
+        """The latest reading of resident memory."""
+        return self._rss[-1] if self._rss else None
+
+    def usage(self) -> Usage:
+        """Summarize the readings; call it after the end."""
+        return Usage(
+            readings=len(self._rss),
+            watched_seconds=self._end - self._begin,
+            watching_cpu_seconds=self._cost,
+            peak_rss_bytes=max(self._rss, default=None),
+            gpu_percent=_mean([r.utilization_percent for r in self._readings]),
+            gpu_power_watts=_mean([r.power_watts for r in self._readings]),
+            gpu_memory_bytes=max(
+                (r.memory_bytes for r in self._readings if r.memory_bytes is not None),
+                default=None,
+            ),
+        )
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None

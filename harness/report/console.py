@@ -1,79 +1,13 @@
-"""Progress while measuring, the final summary, cautions."""
+"""The final summary: tables, failures, cautions, paths."""
 
-import time
 from pathlib import Path
 
 from rich.console import Console
 
-from harness import units
 from harness.analyze import cautions
-from harness.records import Case, Failure, Measurement, Outcome, Round, Run
+from harness.records import Failure, Measurement, Run
 from harness.report import formats
 from harness.report.table import Table
-
-_LINE_SECONDS = 1.0
-
-
-class Progress:
-    """Shows how a run goes on: one live line on a terminal, plain lines elsewhere.
-
-    Args:
-        console: Where to.
-        comparisons: How many are planned; 0 when unknown.
-    """
-
-    def __init__(self, console: Console, comparisons: int = 0) -> None:
-        self._console = console
-        self._planned = comparisons
-        self._done = 0
-        self._begin = time.monotonic()
-        self._drawn = 0.0
-        self._title = ""
-        self._blocks = 0
-
-    def comparison(self, case: Case, reference: Case, blocks: int) -> None:
-        """Announce a comparison."""
-        self._blocks = blocks
-        against = "itself" if case == reference else reference.id
-        number = f"[{self._done + 1}/{self._planned or '?'}]"
-        self._title = f"{number} {case.id}"
-        if not self._console.is_terminal:
-            self._print(f"{self._title} against {against}: {blocks} blocks")
-
-    def round(self, case: Case, block: int, a_round: Round) -> None:
-        """Redraw the live line, at most once a second."""
-        now = time.monotonic()
-        if not self._console.is_terminal or now - self._drawn < _LINE_SECONDS:
-            return
-        self._drawn = now
-        step = units.seconds(a_round.seconds / a_round.steps)
-        line = (
-            f"{self._title}  block {block + 1}/{self._blocks}  "
-            f"batch {case.batch_size}: {step}/step{self._left(block)}"
-        )
-        width = self._console.width - 1
-        self._console.file.write("\r" + line[:width].ljust(width))
-        self._console.file.flush()
-
-    def outcome(self, outcome: Outcome) -> None:
-        """Say how a comparison ended."""
-        self._done += 1
-        if self._console.is_terminal:
-            self._console.file.write("\r" + " " * (self._console.width - 1) + "\r")
-        if isinstance(outcome, Failure):
-            self._print(f"{outcome.case.id}: {outcome.kind}: {outcome.message}")
-        elif not self._console.is_terminal:
-            self._print(f"    measured in {units.seconds(outcome.wall_seconds)}")
-
-    def _left(self, block: int) -> str:
-        done = self._done + block / max(1, self._blocks)
-        if not self._planned or done < 0.15:
-            return ""
-        left = (time.monotonic() - self._begin) / done * (self._planned - done)
-        return f"  {units.seconds(max(1.0, left))} left"
-
-    def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> None:

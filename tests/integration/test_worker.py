@@ -1,9 +1,13 @@
 """Real workers with real TensorFlow."""
 
+import time
+
 import pytest
 
 from harness.analyze import summary
 from harness.measure import machine, protocols
+from harness.measure.budget import Budget
+from harness.measure.gpu import open_gpu
 from harness.measure.launcher import Launcher
 from harness.measure.runner import Runner
 from harness.records import Case, Failure, Measurement
@@ -17,7 +21,7 @@ class Silent:
 
     def comparison(self, case, reference, blocks): ...
 
-    def round(self, case, block, a_round): ...
+    def round(self, case, a_round): ...
 
     def outcome(self, outcome): ...
 
@@ -31,7 +35,15 @@ def launcher(tmp_path_factory):
 @pytest.fixture
 def runner(launcher, tmp_path):
     protocol = protocols.choose("quick", steps=1)
-    runner = Runner(tmp_path / "run", protocol, machine.describe(), launcher, Silent())
+    runner = Runner(
+        tmp_path / "run",
+        protocol,
+        machine.describe(),
+        launcher,
+        Silent(),
+        open_gpu(),
+        Budget(None, 1, time.monotonic),
+    )
     yield runner
     runner.close()
 

@@ -1,0 +1,173 @@
+"""What a user can set, from pytest or the command line: names, defaults, checks."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from harness.errors import BadCase
+from harness.measure import backends, protocols
+from harness.measure.gpu import open_gpu
+from harness.measure.machine import usable_cpus
+from harness.records import Protocol
+from harness.workloads import registry
+
+N = TypeVar("N", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting as a user sees it.
+
+    Attributes:
+        name: As on the command line, without the dashes.
+        metavar: What its value looks like.
+        text: What it means, units included.
+        default: As text; None when it depends on the suite or the machine.
+    """
+
+    name: str
+    metavar: str
+    text: str
+    default: str | None = None
+
+
+OPTIONS = (
+    Option("variants", "A,B", "what to train: bundled names, file.py:build, pkg.mod:build"),
+    Option("batch-sizes", "N,N", "batch sizes, in samples", "256,1024,4096"),
+    Option("devices", "auto|cpu|gpu|cpu,gpu", "auto: CPU, and the GPU where there is one", "auto"),
+    Option("threads", "N", "CPU threads a worker may use (default: all that it may)"),
+    Option("backend", "NAME", f"Keras backend: {', '.join(backends.NAMES)}", "tensorflow"),
+    Option(
+        "dataset",
+        "NAME|FILE.npz",
+        "auto, mnist, digits, synthetic or a file; auto: MNIST when it is on this machine, "
+        "else digits",
+        "auto",
+    ),
+    Option("effort", "EFFORT", "quick (shows no verdicts), default or thorough", "default"),
+    Option("steps", "N", "exactly N steps a round (default: chosen once a case)"),
+    Option("timeout", "SECONDS", "longest that a worker may be silent, in seconds", "300"),
+    Option("max-minutes", "M", "drop repeats, never cases, to stay under M minutes"),
+    Option("output", "DIR", "folder of results", "results"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Checked settings.
+
+    Attributes:
+        variants: Empty: what each suite says.
+        batch_sizes: Samples a step.
+        devices: `cpu`, `gpu`.
+        threads: CPU threads a worker may use.
+        backend: Keras backend.
+        dataset: As given; resolved when something is trained.
+        protocol: Effort with steps and timeout.
+        max_seconds: Limit of the whole run, or None.
+        output: Folder of results.
+    """
+
+    variants: tuple[str, ...]
+    batch_sizes: tuple[int, ...]
+    devices: tuple[str, ...]
+    threads: int
+    backend: str
+    dataset: str
+    protocol: Protocol
+    max_seconds: float | None
+    output: Path
+
+
+def parse(given: Mapping[str, str | None], root: Path, prefix: str = "--") -> Settings:
+    """Check what a user gave.
+
+    Args:
+        given: Text by option name; None or absent means the default.
+        root: What a relative output folder is relative to.
+        prefix: Put before a name in messages.
+
+    Raises:
+        BadCase: a value that cannot be used; the text says which and why.
+        UnknownName: no such variant or backend.
+    """
+    text = {o.name: given.get(o.name) or o.default for o in OPTIONS}
+
+    def whole(name: str, value: str) -> int:
+        return _number(f"{prefix}{name}", value, int)
+
+    def optional(name: str, kind: Callable[[str], float]) -> float | None:
+        value = text[name]
+        return None if value is None else _number(f"{prefix}{name}", value, kind)
+
+    variants = tuple(_split(text["variants"]))
+    for name in variants:
+        registry.check(name)
+    backend = text["backend"] or ""
+    if backend not in backends.NAMES:
+        raise BadCase(
+            f"{prefix}backend: no backend {backend!r}; known: {', '.join(backends.NAMES)}"
+        )
+    cpus = len(usable_cpus())
+    threads = whole("threads", text["threads"]) if text["threads"] else cpus
+    if threads > cpus:
+        raise BadCase(f"{prefix}threads: {threads} were asked for, this process may use {cpus}")
+    steps = optional("steps", int)
+    minutes = optional("max-minutes", float)
+    return Settings(
+        variants=variants,
+        batch_sizes=tuple(whole("batch-sizes", size) for size in _split(text["batch-sizes"])),
+        devices=_devices(text["devices"] or "", f"{prefix}devices"),
+        threads=threads,
+        backend=backend,
+        dataset=text["dataset"] or "auto",
+        protocol=protocols.choose(
+            _one_of(f"{prefix}effort", text["effort"] or "", protocols.EFFORTS),
+            None if steps is None else int(steps),
+            _number(f"{prefix}timeout", text["timeout"] or "", float),
+        ),
+        max_seconds=None if minutes is None else 60 * minutes,
+        output=root / (text["output"] or ""),
+    )
+
+
+def _split(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _number(name: str, text: str, kind: Callable[[str], N]) -> N:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = kind("0")
+    if not value > 0 or value == float("inf"):
+        what = "a whole number from 1" if kind is int else "a number above 0"
+        raise BadCase(f"{name}: {text!r} is not {what}")
+    return value
+
+
+def _one_of(name: str, text: str, known: Mapping[str, object]) -> str:
+    if text in known:
+        return text
+    near = difflib.get_close_matches(text, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    raise BadCase(f"{name}: no {text!r}; {hint}")
+
+
+def _devices(text: str, name: str) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys(_split(text)))
+    for device in wanted:
+        if device not in ("auto", "cpu", "gpu"):
+            raise BadCase(f"{name}: no device {device!r}; known: auto, cpu, gpu")
+    if not wanted or ("auto" in wanted and len(wanted) > 1):
+        raise BadCase(f"{name}: {text!r} is none of auto, cpu, gpu or cpu,gpu")
+    if wanted == ("cpu",):
+        return wanted
+    gpu = open_gpu()
+    if gpu.name is None and "gpu" in wanted:
+        raise BadCase(f"{name}: a GPU was asked for and there is none ({gpu.reason})")
+    if wanted == ("auto",):
+        return ("cpu",) if gpu.name is None else ("cpu", "gpu")
+    return wanted

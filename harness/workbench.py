@@ -1,0 +1,146 @@
+"""One run, from checked settings to tables: what pytest and the command line share."""
+
+import dataclasses
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import BadCase
+from harness.measure.budget import Budget
+from harness.measure.gpu import open_gpu
+from harness.measure.machine import describe, usable_cpus
+from harness.measure.runner import Runner, check_case, new_run_id
+from harness.records import Case, Outcome, Protocol
+from harness.report.runs import locate
+from harness.settings import Settings
+from harness.workloads import datasets, registry
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.measure.launcher import Launcher
+
+
+class Workbench:
+    """Makes cases, measures them, reports; starts nothing before the first case.
+
+    Args:
+        settings: Checked settings.
+        progress: Where progress is shown.
+        resume: A run to go on with, or None for a new one.
+    """
+
+    def __init__(self, settings: Settings, progress: "Console", resume: str | None = None) -> None:
+        self.settings = settings
+        self.planned = 0
+        self._progress = progress
+        self._resume = resume
+        self._dataset: str | None = None
+        self._train_samples = 0
+        self._launcher: Launcher | None = None
+        self._logs: tempfile.TemporaryDirectory[str] | None = None
+        self._runner: Runner | None = None
+
+    def check(self) -> None:
+        """Resolve what a run needs before its first case.
+
+        Raises:
+            HarnessError: the dataset or the run to resume cannot be used.
+        """
+        if self._dataset is None:
+            self._dataset = datasets.resolve(self.settings.dataset)
+            self._train_samples = datasets.train_size(self._dataset)
+        if self._resume:
+            locate(self._resume, self.settings.output)
+
+    def case(self, **fields: Any) -> Case:
+        """Complete a case from the settings and check it.
+
+        Raises:
+            HarnessError: it cannot be trained.
+        """
+        self.check()
+        unknown = sorted(set(fields) - {f.name for f in dataclasses.fields(Case)})
+        if unknown:
+            raise BadCase(f"a case has no {', '.join(unknown)}")
+        settings = self.settings
+        defaults = {
+            "dataset": self._dataset,
+            "backend": settings.backend,
+            "device": settings.devices[0],
+            "threads": settings.threads,
+            "batch_size": settings.batch_sizes[0],
+        }
+        case = Case(**{**defaults, **fields})
+        registry.check(case.variant)
+        check_case(case, self._train_samples, len(usable_cpus()))
+        return case
+
+    def measure(self, case: Case, reference: Case, *, smoke: bool = False) -> Outcome:
+        """Measure a case against its reference; the first call starts the run.
+
+        Args:
+            case: What is compared.
+            reference: With what.
+            smoke: One round a side, to see that it works.
+
+        Raises:
+            HarnessError: the run's folder cannot be used.
+        """
+        if self._runner is None:
+            self._runner = self._start(_smoke(self.settings.protocol) if smoke else None)
+        return self._runner.measure(case, reference)
+
+    def _start(self, protocol: Protocol | None) -> Runner:
+        from harness.measure.launcher import Launcher
+        from harness.report.progress import Progress
+
+        settings = self.settings
+        if self._resume:
+            folder = locate(self._resume, settings.output)
+        else:
+            folder = settings.output / "runs" / new_run_id()
+        self._logs = tempfile.TemporaryDirectory(prefix="harness-")
+        self._launcher = Launcher(Path(self._logs.name))
+        runner = Runner(
+            folder,
+            protocol or settings.protocol,
+            describe(),
+            self._launcher,
+            Progress(self._progress, self.planned),
+            open_gpu(),
+            Budget(settings.max_seconds, self.planned, time.monotonic),
+        )
+        self._launcher.prepare(settings.backend)
+        return runner
+
+    def close(self) -> None:
+        """End every worker and keep what was measured."""
+        if self._launcher is not None:
+            self._launcher.close()
+        if self._logs is not None:
+            self._logs.cleanup()
+        if self._runner is not None:
+            self._runner.close()
+
+    def report(self, console: "Console") -> None:
+        """Write tables and charts, and show the summary.
+
+        Raises:
+            BadRun: the folder cannot be written.
+        """
+        from harness.report import console as summaries
+        from harness.report import files
+
+        if self._runner is None or not self._runner.run().outcomes:
+            return
+        run = self._runner.save()
+        tables, paths = files.write(run, self._runner.folder)
+        summaries.show(console, run, tables, paths)
+
+
+def _smoke(protocol: Protocol) -> Protocol:
+    return dataclasses.replace(
+        protocol, effort="quick", blocks=1, steps=1, min_pairs=1, max_pairs=1
+    )
