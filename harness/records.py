@@ -94,7 +94,7 @@ class Protocol:
     round_seconds: float
     fit_seconds: float
     warm_up_seconds: float
-    min_pairs: int = 4
+    min_pairs: int = 3
     max_pairs: int = 24
     steps: int | None = None
     timeout_seconds: float = 300.0

@@ -1,6 +1,5 @@
 """One block: a pair of fresh workers, each warmed up, and all their pairs of rounds."""
 
-import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -9,6 +8,8 @@ from typing import Any
 from typing import Protocol as Interface
 
 from harness.measure import timing
+from harness.measure.launcher import WorkerFailed
+from harness.measure.machine import oom_kills
 from harness.measure.sampler import AnyGpu, Sampler, disturbance, read_machine
 from harness.records import Case, Fit, ModelFacts, Protocol, Role, Round, Start, from_json, to_json
 
@@ -27,8 +28,8 @@ class AnyWorker(Interface):
 class AnyLauncher(Interface):
     """What a block needs of a launcher."""
 
-    def start(self, backend: str, timeout: float) -> Any:
-        """Start one fresh worker."""
+    def start(self, case: Case, timeout: float) -> Any:
+        """Start one fresh worker for a case."""
 
     def end(self, worker: Any) -> None:
         """End a worker."""
@@ -73,50 +74,89 @@ def run_block(
         WorkerFailed: one of the workers did.
     """
     order = ROLES if index % 2 == 0 else ROLES[::-1]
-    workers: dict[Role, AnyWorker] = {}
-    opened: dict[Role, dict[str, Any]] = {}
-    ready: dict[Role, float] = {}
+    seats: dict[Role, _Seat] = {}
+    oom_before = oom_kills()
     try:
         for role in order:
-            case = sides[role]
-            begin = time.perf_counter()
-            workers[role] = launcher.start(case.backend, protocol.timeout_seconds)
-            opened[role] = workers[role].ask(
-                "open", case=to_json(case), cpus=cpus, warm_up_seconds=protocol.warm_up_seconds
-            )
-            ready[role] = time.perf_counter() - begin
-        plan = plan or make_plan(opened, protocol)
-        samplers = {role: Sampler(workers[role].pid, gpu) for role in ROLES}
+            seats[role] = _Seat(sides[role], launcher, gpu, protocol)
+            seats[role].open(cpus, protocol.warm_up_seconds)
+        plan = plan or make_plan({role: seats[role].step_seconds for role in ROLES}, protocol)
+        for seat in seats.values():
+            seat.sampler.begin_rounds()
         rounds = []
-        with contextlib.ExitStack() as watching:
-            for sampler in samplers.values():
-                watching.enter_context(sampler)
-            for pair, roles in timing.schedule(plan.pairs, index):
-                for position, role in enumerate(roles):
-                    a_round = _round(index, pair, role, position, workers[role], plan)
-                    on_round(a_round)
-                    rounds.append(a_round)
-        fit = _fit(workers["case"], opened["case"]["step_seconds"], protocol.fit_seconds)
-        starts = []
-        for role in order:
-            end = workers[role].ask("finish")
-            start = opened[role]["start"]
-            starts.append(
-                Start(
-                    role=role,
-                    block=index,
-                    ready_seconds=ready[role],
-                    fit=fit if role == "case" else None,
-                    usage=samplers[role].usage(),
-                    **start,
-                    **end,
-                )
-            )
+        for pair, roles in timing.schedule(plan.pairs, index):
+            for position, role in enumerate(roles):
+                a_round = _round(index, pair, role, position, seats[role].worker, plan)
+                on_round(a_round)
+                rounds.append(a_round)
+        for seat in seats.values():
+            seat.sampler.stop()
+        fit = seats["case"].fit(protocol.fit_seconds)
+        starts = tuple(
+            seats[role].finish(role, index, fit if role == "case" else None) for role in order
+        )
+    except WorkerFailed as error:
+        sizes = [seat.sampler.last_rss_bytes or 0 for seat in seats.values()]
+        raise _explained(error, oom_before, max(sizes, default=0)) from error
     finally:
-        for worker in workers.values():
-            launcher.end(worker)
-    facts = {role: from_json(ModelFacts, opened[role]["facts"]) for role in ROLES}
-    return Block(plan, tuple(rounds), tuple(starts), facts)
+        for seat in seats.values():
+            seat.leave()
+    return Block(plan, tuple(rounds), starts, {role: seats[role].facts for role in ROLES})
+
+
+class _Seat:
+    """One side of a block: its worker, and what watches it."""
+
+    def __init__(self, case: Case, launcher: AnyLauncher, gpu: AnyGpu, protocol: Protocol) -> None:
+        self._case = case
+        self._launcher = launcher
+        self._begin = time.perf_counter()
+        self.worker: AnyWorker = launcher.start(case, protocol.timeout_seconds)
+        self.sampler = Sampler(self.worker.pid, gpu)
+
+    def open(self, cpus: list[int], warm_up_seconds: float) -> None:
+        """Have the worker build, run its first step and warm up."""
+        self._opened = self.worker.ask(
+            "open", case=to_json(self._case), cpus=cpus, warm_up_seconds=warm_up_seconds
+        )
+        self._ready_seconds = time.perf_counter() - self._begin
+        self.step_seconds = float(self._opened["step_seconds"])
+        self.facts = from_json(ModelFacts, self._opened["facts"])
+
+    def fit(self, seconds: float) -> Fit:
+        """Have the worker time a `Model.fit` of about that length."""
+        steps = max(1, math.ceil(seconds / self.step_seconds))
+        return from_json(Fit, self.worker.ask("fit", steps=steps)["fit"])
+
+    def finish(self, role: Role, block: int, fit: Fit | None) -> Start:
+        """Collect what the worker knows at its end."""
+        end = self.worker.ask("finish")
+        return Start(
+            role=role,
+            block=block,
+            ready_seconds=self._ready_seconds,
+            fit=fit,
+            usage=self.sampler.usage(),
+            **self._opened["start"],
+            **end,
+        )
+
+    def leave(self) -> None:
+        """End worker and sampler."""
+        self.sampler.stop()
+        self._launcher.end(self.worker)
+
+
+def _explained(error: WorkerFailed, oom_before: int | None, size: int) -> WorkerFailed:
+    """Tell a worker that the kernel ended for memory from one that somebody else ended."""
+    if error.kind != "killed" or not size:
+        return error
+    last = f"; its last reading was {size / 2**30:.1f} GiB"
+    oom_now = oom_kills()
+    if oom_before is not None and oom_now is not None and oom_now > oom_before:
+        message = "the kernel ended the worker because memory ran out"
+        return WorkerFailed("oom", message + last, error.log_tail)
+    return WorkerFailed("killed", str(error) + last, error.log_tail)
 
 
 def _round(
@@ -128,20 +168,13 @@ def _round(
     return Round(block=block, pair=pair, role=role, position=position, **answer, **counters)
 
 
-def make_plan(opened: dict[Role, dict[str, Any]], protocol: Protocol) -> Plan:
-    """Choose steps and pairs from the step times of the warm-up."""
-    step = {role: float(opened[role]["step_seconds"]) for role in ROLES}
-    steps = {
-        role: protocol.steps or timing.choose_steps(step[role], protocol.round_seconds)
-        for role in ROLES
-    }
+def make_plan(step: dict[Role, float], protocol: Protocol) -> Plan:
+    """Choose steps and pairs from the seconds a step of the warm-up."""
+    # Both rounds of a pair last about as long, so that neither is the noisier one.
+    seconds = max(protocol.round_seconds, *step.values())
+    steps = {role: protocol.steps or timing.choose_steps(step[role], seconds) for role in ROLES}
     pair_seconds = sum(steps[role] * step[role] for role in ROLES)
     pairs = timing.choose_pairs(
         pair_seconds, protocol.block_seconds, protocol.min_pairs, protocol.max_pairs
     )
     return Plan(steps["case"], steps["reference"], pairs)
-
-
-def _fit(worker: AnyWorker, step_seconds: float, fit_seconds: float) -> Fit:
-    steps = max(1, math.ceil(fit_seconds / step_seconds))
-    return from_json(Fit, worker.ask("fit", steps=steps)["fit"])

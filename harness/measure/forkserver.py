@@ -7,8 +7,9 @@ fork, so that every worker is as fresh as a spawned one. Python's own
 process, re-imports the parent's `__main__`, and shares the parent's streams.
 
 Run as `python -m harness.measure.forkserver FD BACKEND PARENT_PID`; requests
-come over the socket FD, each with two descriptors: the worker's channel and
-its log.
+come over the socket FD, each with the name of a dataset and two descriptors:
+the worker's channel and its log. The dataset is loaded here, so that workers
+share its pages and none waits for it.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from harness.measure import worker
 from harness.measure.backends import preload
 from harness.measure.channel import Channel
 from harness.measure.lifeline import die_with_parent
+from harness.workloads import datasets
 
 
 def main(argv: list[str]) -> None:
@@ -48,7 +50,7 @@ def main(argv: list[str]) -> None:
             request, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
             if not request:
                 return
-            json.loads(request)
+            _load(json.loads(request)["dataset"])
             pid = os.fork()
             if pid == 0:
                 control.close()
@@ -58,6 +60,12 @@ def main(argv: list[str]) -> None:
             for number in descriptors:
                 os.close(number)
             channel.send(event="forked", pid=pid)
+
+
+def _load(dataset: str) -> None:
+    # Whatever is wrong with it, the worker meets it again and reports it.
+    with contextlib.suppress(Exception):
+        datasets.load(dataset)
 
 
 def _report_ended(channel: Channel) -> None:

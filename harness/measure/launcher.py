@@ -1,6 +1,7 @@
 """Start workers, talk to them, end them; owns every child process."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ from typing import IO, Any, Literal, Self
 import psutil
 
 from harness.measure.channel import Channel, ChannelClosed
-from harness.records import FailureKind
+from harness.records import Case, FailureKind
 
 Method = Literal["fork", "spawn"]
 _LOG_TAIL = 4096
@@ -106,10 +107,9 @@ def _tail(log: IO[bytes]) -> str:
 def _died(code: int | None, command: str, log_tail: str) -> WorkerFailed:
     if code is not None and code < 0:
         name = signal.Signals(-code).name
-        message = f"the worker was ended by {name} during {command!r}"
-        if -code == signal.SIGKILL:
-            message += "; the kernel does so when memory runs out"
-        return WorkerFailed("killed", message, log_tail)
+        return WorkerFailed(
+            "killed", f"the worker was ended by {name} during {command!r}", log_tail
+        )
     return WorkerFailed("error", f"the worker exited with {code} during {command!r}", log_tail)
 
 
@@ -146,18 +146,19 @@ class Launcher:
         if self._method == "fork" and backend not in self._servers:
             self._servers[backend] = _Server(backend, self._log_file())
 
-    def start(self, backend: str, timeout: float) -> Worker:
-        """Start one fresh worker.
+    def start(self, case: Case, timeout: float) -> Worker:
+        """Start one fresh worker for a case.
 
         Raises:
             WorkerFailed: the framework could not be imported.
         """
-        self.prepare(backend)
+        self.prepare(case.backend)
         ours, theirs = socket.socketpair()
         log = self._log_file()
         with theirs:
             if self._method == "fork":
-                worker = self._servers[backend].fork(ours, theirs, log, timeout)
+                server = self._servers[case.backend]
+                worker = server.fork(case.dataset, ours, theirs, log, timeout)
             else:
                 worker = _spawn(ours, theirs, log, timeout)
         self._workers.append(worker)
@@ -221,13 +222,19 @@ class _Server:
         self._preloaded = False
 
     def fork(
-        self, ours: socket.socket, theirs: socket.socket, log: IO[bytes], timeout: float
+        self,
+        dataset: str,
+        ours: socket.socket,
+        theirs: socket.socket,
+        log: IO[bytes],
+        timeout: float,
     ) -> Worker:
         try:
             if not self._preloaded:
                 self._channel.receive(_PRELOAD_TIMEOUT)
                 self._preloaded = True
-            socket.send_fds(self._socket, [b"{}"], [theirs.fileno(), log.fileno()])
+            request = json.dumps({"dataset": dataset}).encode()
+            socket.send_fds(self._socket, [request], [theirs.fileno(), log.fileno()])
             pid = self._wait_forked()
         except (ChannelClosed, OSError) as error:
             raise WorkerFailed(

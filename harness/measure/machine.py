@@ -55,6 +55,18 @@ def usable_cpus() -> list[int]:
     return allowed if quota is None else allowed[: max(1, int(quota))]
 
 
+def oom_kills() -> int | None:
+    """Count the processes that the kernel has killed for memory; None where it does not say.
+
+    See proc(5), /proc/vmstat: `oom_kill`.
+    """
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+
+
 def _cpu_quota() -> float | None:
     try:
         limit, period = (_CGROUP / "cpu.max").read_text().split()

@@ -22,7 +22,7 @@ EFFORTS = {
     "default": Protocol(
         effort="default",
         blocks=6,
-        block_seconds=8.0,
+        block_seconds=7.5,
         round_seconds=0.25,
         fit_seconds=0.8,
         warm_up_seconds=1.0,

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol as Interface
-from typing import Self
 
 import psutil
 
@@ -80,7 +79,10 @@ class AnyGpu(Interface):
 
 
 class Sampler:
-    """Reads one worker's memory and the GPU until it is stopped; a context manager.
+    """Reads one worker's memory and the GPU until it is stopped.
+
+    It starts with the worker, so that the last size of one that was killed is
+    known; `begin_rounds` forgets what came before.
 
     Args:
         pid: The worker.
@@ -107,29 +109,33 @@ class Sampler:
         self._begin = clock()
         self._end = self._begin
         self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Begin to read."""
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        """Stop reading."""
-        self._stop.set()
-        self._thread.join()
-        self._end = self._clock()
+    def begin_rounds(self) -> None:
+        """Forget the readings so far."""
+        self._begin = self._clock()
+        self._cost = 0.0
+        self._rss = self._rss[-1:]
+        self._readings = []
+
+    def stop(self) -> None:
+        """Stop reading; a second call does nothing."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join()
+            self._end = self._clock()
 
     def _watch(self) -> None:
-        start = time.thread_time()
         deadline = self._clock()
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             process = psutil.Process(self._pid)
             while not self._stop.is_set():
+                start = time.thread_time()
                 self._rss.append(process.memory_info().rss)
                 self._readings.append(self._gpu.read())
+                self._cost += time.thread_time() - start
                 deadline = max(deadline + self._interval, self._clock())
                 self._stop.wait(max(0.0, deadline - self._clock()))
-        self._cost = time.thread_time() - start
 
     @property
     def last_rss_bytes(self) -> int | None:

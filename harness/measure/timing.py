@@ -7,9 +7,9 @@ from typing import Literal
 
 Clock = Callable[[], float]
 
-_WINDOW = 3
+_WINDOW = 2
 _STEADY_SPREAD = 0.10
-_FLOOR_STEPS = 2
+_FLOOR_STEPS = 1
 _CAP_STEPS = 200
 
 
@@ -63,15 +63,18 @@ def choose_steps(step_seconds: float, round_seconds: float) -> int:
 
 
 def choose_pairs(pair_seconds: float, block_seconds: float, fewest: int, most: int) -> int:
-    """Pairs that fill a block; even, so that each side runs first equally often."""
-    pairs = min(most, max(fewest, round(block_seconds / pair_seconds)))
-    return pairs + pairs % 2
+    """Pairs that fill a block of about that length."""
+    return min(most, max(fewest, round(block_seconds / pair_seconds)))
 
 
 def schedule(
     pairs: int, block: int
 ) -> Iterator[tuple[int, tuple[Literal["case", "reference"], ...]]]:
-    """Yield each pair's index and the order of its two rounds: AB BA AB …, blocks alternating."""
+    """Yield each pair's index and the order of its two rounds: AB, BA, AB and so on.
+
+    The next block begins the other way round, so that each side runs first
+    equally often in every two blocks.
+    """
     for pair in range(pairs):
         if (pair + block) % 2 == 0:
             yield pair, ("reference", "case")

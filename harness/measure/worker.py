@@ -163,6 +163,8 @@ def _set_environment(case: Case, cpus: list[int]) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     os.environ["OMP_NUM_THREADS"] = str(case.threads)
+    with contextlib.suppress(OSError):  # when memory runs out the worker goes, not the parent
+        Path("/proc/self/oom_score_adj").write_text("500")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus[: case.threads])  # binds every library's threads
 

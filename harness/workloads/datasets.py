@@ -4,6 +4,7 @@ Every loader gives float32 inputs and targets ready for categorical
 cross-entropy. Nothing here imports a framework.
 """
 
+import functools
 import os
 import urllib.request
 import zipfile
@@ -94,8 +95,11 @@ def mnist_path() -> Path | None:
     return cached if cached.is_file() else None
 
 
+@functools.lru_cache(maxsize=1)
 def load(name: str, seed: int = 0) -> Dataset:
-    """Load a dataset by its resolved name.
+    """Load a dataset by its resolved name; the latest one stays in memory.
+
+    The process that forks workers loads it once, and they share its pages.
 
     Raises:
         BadData: the file cannot be used, or MNIST could not be downloaded.
