@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
+from harness.measure.gpu import open_gpu
 from harness.records import Failure, Measurement, to_json
 from harness.settings import OPTIONS, parse
 from harness.workloads import registry
@@ -142,6 +143,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             workbench.check()
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from error
+        reporter = session.config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and not hasattr(session.config, "workerinput"):
+            reporter.write_line(workbench.plan())
 
 
 @pytest.fixture
@@ -233,3 +237,4 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     """Keep only stable keys: a clock frequency would make every run another machine."""
     for key in ("hz_actual", "hz_actual_friendly"):
         machine_info.get("cpu", {}).pop(key, None)
+    machine_info["gpu"] = open_gpu().name

@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import units
 from harness.errors import BadCase
+from harness.measure import protocols
 from harness.measure.budget import Budget
 from harness.measure.gpu import open_gpu
 from harness.measure.machine import describe, usable_cpus
@@ -54,6 +56,22 @@ class Workbench:
         if self._resume:
             locate(self._resume, self.settings.output)
 
+    def plan(self) -> str:
+        """Say in one line what is going to be measured, and about how long it takes."""
+        settings = self.settings
+        seconds = protocols.expected_seconds(settings.protocol, self.planned)
+        limit = settings.max_seconds
+        if limit is not None and limit < seconds:
+            about = f"repeats will be dropped to stay near {units.seconds(limit)}"
+        else:
+            about = f"about {max(1, round(seconds / 60))} min"
+        tests = "test" if self.planned == 1 else "tests"
+        return (
+            f"training benchmark: {self.planned} {tests}, {settings.protocol.effort} effort "
+            f"({settings.protocol.blocks} blocks each), dataset {self._dataset}, "
+            f"{settings.threads} CPU threads; {about}"
+        )
+
     def case(self, **fields: Any) -> Case:
         """Complete a case from the settings and check it.
 
@@ -74,7 +92,7 @@ class Workbench:
         }
         case = Case(**{**defaults, **fields})
         registry.check(case.variant)
-        check_case(case, self._train_samples, len(usable_cpus()))
+        check_case(case, self._train_samples, len(usable_cpus()), open_gpu())
         return case
 
     def measure(self, case: Case, reference: Case, *, smoke: bool = False) -> Outcome:

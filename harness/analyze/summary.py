@@ -4,6 +4,7 @@ import dataclasses
 import math
 import statistics
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from harness.records import (
     Failure,
     Measurement,
     ModelFacts,
+    Protocol,
     Role,
     Round,
     Run,
@@ -27,11 +29,12 @@ MEASUREMENTS = [
     "case", "variant", "dataset", "batch_size", "device", "device_name", "backend", "threads",
     "optimizer", "precision", "jit", "status", "reason", "parameters", "macs_per_sample",
     "macs_source", "steps_per_round", "rounds", "blocks", "step_us", "step_us_low",
-    "step_us_high", "sample_us", "samples_per_s", "epoch_s", "epoch_s_source", "input_share",
-    "first_step_s", "peak_rss_mib", "gpu_memory_mib", "cpu_percent", "gpu_percent",
-    "gpu_power_w", "joules_per_sample", "loss", "cautions",
+    "step_us_high", "sample_us", "samples_per_s", "epoch_s", "epoch_s_low", "epoch_s_high",
+    "epoch_s_source", "published_epoch_s", "input_share", "ready_s", "first_step_s",
+    "import_rss_mib", "build_rss_mib", "peak_rss_mib", "gpu_memory_mib", "cpu_percent",
+    "gpu_percent", "gpu_power_w", "joules_per_sample", "loss", "cautions",
 ]  # fmt: skip
-SPEEDUP = ["speedup", "low", "high", "blocks", "verdict"]
+SPEEDUP = ["speedup", "low", "high", "blocks", "verdict", "smallest_visible"]
 COMPARISONS = {
     "batch_size_speedup": [
         "variant", "device", "batch_size", "reference", *SPEEDUP, "published", "cautions",
@@ -42,7 +45,7 @@ COMPARISONS = {
     ],
     "thread_speedup": [
         "variant", "batch_size", "threads", "reference", "speedup", "low", "high", "efficiency",
-        "blocks", "verdict", "cautions",
+        "blocks", "verdict", "smallest_visible", "cautions",
     ],
 }  # fmt: skip
 AXES = {
@@ -87,7 +90,7 @@ def comparison(run: Run, name: str) -> pd.DataFrame:
     chosen = [m for m in measured if _differs_only_in(axis, m.case, m.reference)]
     references = {m.reference for m in chosen}
     chosen += [m for m in measured if m.case == m.reference and m.case in references]
-    rows = [_speedup_row(axis, m, run.protocol.effort) for m in chosen]
+    rows = [_speedup_row(axis, m, run.protocol) for m in chosen]
     frame = pd.DataFrame(rows, columns=COMPARISONS[name])
     keys = ["variant", "batch_size"] if axis != "threads" else ["variant", "batch_size", "threads"]
     return frame.sort_values(keys, kind="stable", ignore_index=True)
@@ -98,8 +101,9 @@ def _differs_only_in(axis: str, case: Case, reference: Case) -> bool:
     return case != reference and dataclasses.replace(case, **changed) == reference
 
 
-def _speedup_row(axis: str, m: Measurement, effort: str) -> dict[str, Any]:
+def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any]:
     estimate = stats.speedup(m)
+    judged = protocol.effort != "quick"
     ours = (m.case.variant, m.case.device, m.case.batch_size)
     theirs = (m.reference.variant, m.reference.device, m.reference.batch_size)
     threads = m.case.threads / m.reference.threads
@@ -115,9 +119,10 @@ def _speedup_row(axis: str, m: Measurement, effort: str) -> dict[str, Any]:
         "high": estimate.high,
         "efficiency": estimate.value / threads,
         "blocks": estimate.n,
-        "verdict": None if effort == "quick" else stats.verdict(estimate),
+        "verdict": stats.verdict(estimate) if judged else None,
+        "smallest_visible": stats.smallest_visible(estimate) if judged else None,
         "published": None if m.case == m.reference else published.speedup(ours, theirs),
-        "cautions": "; ".join(cautions.of_measurement(m)),
+        "cautions": "; ".join(cautions.of_measurement(m, protocol)),
     }
 
 
@@ -134,7 +139,7 @@ def _sides(run: Run) -> list[_Side]:
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
             continue
-        doubts = cautions.of_measurement(outcome)
+        doubts = cautions.of_measurement(outcome, run.protocol)
         both: tuple[tuple[Role, Case, ModelFacts, int], ...] = (
             ("case", outcome.case, outcome.facts, outcome.steps),
             ("reference", outcome.reference, outcome.reference_facts, outcome.reference_steps),
@@ -155,10 +160,8 @@ def _measured_row(side: _Side) -> dict[str, Any]:
     step = stats.step_seconds(side.blocks.values())
     rounds = [a_round for block in side.blocks.values() for a_round in block]
     sample = step.value / side.case.batch_size
-    epoch, source, share = _epoch(side, sample)
-    gpu = [start.gpu_memory_bytes for start in side.starts if start.gpu_memory_bytes]
-    peaks = [start.peak_rss_bytes for start in side.starts if start.peak_rss_bytes]
-    first = [start.first_step_seconds for start in side.starts]
+    usage = [start.usage for start in side.starts if start.usage]
+    power = _mean(u.gpu_power_watts for u in usage) if side.case.device == "gpu" else None
     return {
         **_case_columns(side.case),
         "device_name": side.facts.device_name,
@@ -173,13 +176,20 @@ def _measured_row(side: _Side) -> dict[str, Any]:
         **_microseconds(step),
         "sample_us": sample * 1e6,
         "samples_per_s": 1 / sample,
-        "epoch_s": epoch,
-        "epoch_s_source": source,
-        "input_share": share,
-        "first_step_s": statistics.median(first),
-        "peak_rss_mib": max(peaks) / MIB if peaks else None,
-        "gpu_memory_mib": max(gpu) / MIB if gpu else None,
+        **_epoch(side, sample),
+        "published_epoch_s": published.epoch_seconds().get(
+            (side.case.variant, side.case.device, side.case.batch_size)
+        ),
+        "ready_s": statistics.median(start.ready_seconds for start in side.starts),
+        "first_step_s": statistics.median(start.first_step_seconds for start in side.starts),
+        "import_rss_mib": _largest_mib(start.import_rss_bytes for start in side.starts),
+        "build_rss_mib": _largest_mib(start.build_rss_bytes for start in side.starts),
+        "peak_rss_mib": _largest_mib(start.peak_rss_bytes for start in side.starts),
+        "gpu_memory_mib": _largest_mib(start.gpu_memory_bytes for start in side.starts),
         "cpu_percent": 100 * sum(r.cpu_seconds for r in rounds) / sum(r.seconds for r in rounds),
+        "gpu_percent": _mean(u.gpu_percent for u in usage) if side.case.device == "gpu" else None,
+        "gpu_power_w": power,
+        "joules_per_sample": None if power is None else power * sample,
         "loss": statistics.median(block[-1].loss for block in side.blocks.values()),
         "cautions": "; ".join(side.cautions),
     }
@@ -193,12 +203,30 @@ def _microseconds(step: Estimate) -> dict[str, float | None]:
     }
 
 
-def _epoch(side: _Side, sample_seconds: float) -> tuple[float, str, float | None]:
-    """Epoch time, whether it was measured whole, and the input and framework share."""
-    fits = [start.fit for start in side.starts if start.fit]
+def _largest_mib(sizes: Iterable[int | None]) -> float | None:
+    known = [size for size in sizes if size is not None]
+    return max(known) / MIB if known else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _epoch(side: _Side, sample_seconds: float) -> dict[str, float | str | None]:
+    """Epoch time with its interval, whether it was measured whole, and the input share.
+
+    The input and framework share is fit time over step time, less one.
+    """
     samples = side.facts.train_samples
+    fits = [start.fit for start in side.starts if start.fit]
     if not fits:
-        return sample_seconds * samples, "projected", None
-    per_sample = math.exp(statistics.fmean(math.log(f.seconds / f.samples) for f in fits))
-    source = "measured" if all(f.whole_epoch for f in fits) else "projected"
-    return per_sample * samples, source, per_sample / sample_seconds - 1
+        return {"epoch_s": sample_seconds * samples, "epoch_s_source": "projected"}
+    per_sample = stats.log_interval([math.log(f.seconds / f.samples) for f in fits])
+    return {
+        "epoch_s": per_sample.value * samples,
+        "epoch_s_low": None if per_sample.low is None else per_sample.low * samples,
+        "epoch_s_high": None if per_sample.high is None else per_sample.high * samples,
+        "epoch_s_source": "measured" if all(f.whole_epoch for f in fits) else "projected",
+        "input_share": per_sample.value / sample_seconds - 1,
+    }

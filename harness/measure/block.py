@@ -37,11 +37,12 @@ class AnyLauncher(Interface):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Chosen once a comparison, then fixed: steps of a round on each side, and pairs."""
+    """Chosen once a comparison, then fixed: steps of a round, pairs, steps of a `fit`."""
 
     steps: int
     reference_steps: int
     pairs: int
+    fit_steps: int
 
     def of(self, role: Role) -> int:
         """Steps of a round of that side."""
@@ -79,8 +80,15 @@ def run_block(
     try:
         for role in order:
             seats[role] = _Seat(sides[role], launcher, gpu, protocol)
-            seats[role].open(cpus, protocol.warm_up_seconds)
-        plan = plan or make_plan({role: seats[role].step_seconds for role in ROLES}, protocol)
+            seats[role].open(cpus)
+            # The case's `fit` is its warm-up, once its length is known.
+            if role == "reference" or plan is None:
+                seats[role].warm_up(protocol.warm_up_seconds)
+            else:
+                seats[role].fit(plan.fit_steps)
+        if plan is None:
+            plan = make_plan({role: seats[role].step_seconds for role in ROLES}, protocol)
+            seats["case"].fit(plan.fit_steps)
         for seat in seats.values():
             seat.sampler.begin_rounds()
         rounds = []
@@ -91,10 +99,7 @@ def run_block(
                 rounds.append(a_round)
         for seat in seats.values():
             seat.sampler.stop()
-        fit = seats["case"].fit(protocol.fit_seconds)
-        starts = tuple(
-            seats[role].finish(role, index, fit if role == "case" else None) for role in order
-        )
+        starts = tuple(seats[role].finish(role, index) for role in order)
     except WorkerFailed as error:
         sizes = [seat.sampler.last_rss_bytes or 0 for seat in seats.values()]
         raise _explained(error, oom_before, max(sizes, default=0)) from error
@@ -113,31 +118,35 @@ class _Seat:
         self._begin = time.perf_counter()
         self.worker: AnyWorker = launcher.start(case, protocol.timeout_seconds)
         self.sampler = Sampler(self.worker.pid, gpu)
+        self._warm: dict[str, Any] = {}
+        self._fit: Fit | None = None
 
-    def open(self, cpus: list[int], warm_up_seconds: float) -> None:
-        """Have the worker build, run its first step and warm up."""
-        self._opened = self.worker.ask(
-            "open", case=to_json(self._case), cpus=cpus, warm_up_seconds=warm_up_seconds
-        )
+    def open(self, cpus: list[int]) -> None:
+        """Have the worker build and run its first step."""
+        self._opened = self.worker.ask("open", case=to_json(self._case), cpus=cpus)
         self._ready_seconds = time.perf_counter() - self._begin
-        self.step_seconds = float(self._opened["step_seconds"])
         self.facts = from_json(ModelFacts, self._opened["facts"])
 
-    def fit(self, seconds: float) -> Fit:
-        """Have the worker time a `Model.fit` of about that length."""
-        steps = max(1, math.ceil(seconds / self.step_seconds))
-        return from_json(Fit, self.worker.ask("fit", steps=steps)["fit"])
+    def warm_up(self, seconds: float) -> None:
+        """Have the worker train untimed until its rate is steady."""
+        self._warm = self.worker.ask("warm_up", seconds=seconds)
+        self.step_seconds = float(self._warm.pop("step_seconds"))
 
-    def finish(self, role: Role, block: int, fit: Fit | None) -> Start:
+    def fit(self, steps: int) -> None:
+        """Have the worker time a `Model.fit` of so many steps."""
+        self._fit = from_json(Fit, self.worker.ask("fit", steps=steps)["fit"])
+
+    def finish(self, role: Role, block: int) -> Start:
         """Collect what the worker knows at its end."""
         end = self.worker.ask("finish")
         return Start(
             role=role,
             block=block,
             ready_seconds=self._ready_seconds,
-            fit=fit,
+            fit=self._fit,
             usage=self.sampler.usage(),
             **self._opened["start"],
+            **self._warm,
             **end,
         )
 
@@ -177,4 +186,5 @@ def make_plan(step: dict[Role, float], protocol: Protocol) -> Plan:
     pairs = timing.choose_pairs(
         pair_seconds, protocol.block_seconds, protocol.min_pairs, protocol.max_pairs
     )
-    return Plan(steps["case"], steps["reference"], pairs)
+    fit_steps = max(1, math.ceil(protocol.fit_seconds / step["case"]))
+    return Plan(steps["case"], steps["reference"], pairs, fit_steps)

@@ -18,6 +18,8 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = (folder / NAME).open("ab")
+            if _is_torn(folder / NAME):
+                self._file.write(b"\n")
         except OSError as error:
             raise BadRun(
                 f"cannot write to {folder}: {error.strerror}; choose another output folder"
@@ -39,6 +41,15 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a crash left the last line without its end."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
 
 
 def read(folder: Path) -> Iterator[dict[str, Any]]:

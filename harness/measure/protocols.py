@@ -52,3 +52,17 @@ def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0
     if timeout_seconds <= 0:
         raise BadCase(f"the timeout must be positive, not {timeout_seconds:g}")
     return dataclasses.replace(EFFORTS[effort], steps=steps, timeout_seconds=timeout_seconds)
+
+
+_SERVER_SECONDS = 13.0
+_WORKERS_SECONDS = 4.5
+
+
+def expected_seconds(protocol: Protocol, comparisons: int) -> float:
+    """Guess how long a run takes, before anything is known of its cases.
+
+    The two constants (importing the framework once; starting and warming up the
+    two workers of a block) were measured with the bundled variants on two cores.
+    """
+    block = protocol.block_seconds + protocol.fit_seconds + _WORKERS_SECONDS
+    return _SERVER_SECONDS + comparisons * protocol.blocks * block

@@ -36,6 +36,7 @@ from harness.records import (
 )
 
 RUN_FILE = "run.json"
+DEVICES = ("cpu", "gpu")
 
 
 class Observer(Interface):
@@ -242,7 +243,7 @@ def _now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def check_case(case: Case, train_samples: int, cpus: int) -> None:
+def check_case(case: Case, train_samples: int, cpus: int, gpu: AnyGpu) -> None:
     """Refuse a case that no worker could train.
 
     Raises:
@@ -259,3 +260,7 @@ def check_case(case: Case, train_samples: int, cpus: int) -> None:
         raise BadCase(f"threads must be at least 1, not {case.threads}")
     if case.threads > cpus:
         raise BadCase(f"{case.threads} threads were asked for, this process may use {cpus} CPUs")
+    if case.device not in DEVICES:
+        raise BadCase(f"no device {case.device!r}; known: {', '.join(DEVICES)}")
+    if case.device == "gpu" and gpu.name is None:
+        raise BadCase(f"a GPU was asked for and there is none ({gpu.reason})")

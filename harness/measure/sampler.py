@@ -74,6 +74,14 @@ def _throttled_seconds() -> float | None:
 class AnyGpu(Interface):
     """What the sampler needs of `gpu.open_gpu()`."""
 
+    @property
+    def name(self) -> str | None:
+        """Its name; None when there is none."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is none."""
+
     def read(self) -> GpuReading:
         """Read the GPU now."""
 

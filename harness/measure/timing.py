@@ -7,7 +7,6 @@ from typing import Literal
 
 Clock = Callable[[], float]
 
-_WINDOW = 2
 _STEADY_SPREAD = 0.10
 _FLOOR_STEPS = 1
 _CAP_STEPS = 200
@@ -19,8 +18,8 @@ class WarmUp:
 
     Attributes:
         steps: How many there were.
-        steady: Whether the last two windows of steps agreed within 10 %.
-        step_seconds: Median of the last window: what one step takes, about.
+        steady: Whether the last two steps agreed within 10 %.
+        step_seconds: Median of the last steps: what one step takes, about.
     """
 
     steps: int
@@ -46,14 +45,13 @@ def warm_up(run: Callable[[int], object], clock: Clock, cap_seconds: float) -> W
         run(1)
         times.append(clock() - start)
         steady = _is_steady(times)
-    return WarmUp(len(times), steady, statistics.median(times[-_WINDOW:]))
+    return WarmUp(len(times), steady, statistics.median(times[-3:]))
 
 
 def _is_steady(times: list[float]) -> bool:
-    if len(times) < 2 * _WINDOW:
+    if len(times) < 2:
         return False
-    before = statistics.median(times[-2 * _WINDOW : -_WINDOW])
-    now = statistics.median(times[-_WINDOW:])
+    before, now = times[-2:]
     return abs(before - now) <= _STEADY_SPREAD * max(before, now)
 
 

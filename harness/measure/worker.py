@@ -1,7 +1,8 @@
 """The child's side: environment, data, model, steps, answers.
 
-A worker trains one case. It answers the messages `open`, `round`, `fit` and
-`finish` over its channel, one answer each, with `progress` in between.
+A worker trains one case. It answers the messages `open`, `warm_up`, `fit`,
+`round` and `finish` over its channel, one answer each, with `progress` in
+between.
 """
 
 import contextlib
@@ -63,10 +64,10 @@ class _Desk:
         self._channel = channel
         self._trainer: Any = None
         self._traces_before = 0
-        self._rounds_end: dict[str, int] = {}
+        self._peak_before_fit = 0
 
-    def open(self, case: dict[str, Any], cpus: list[int], warm_up_seconds: float) -> dict[str, Any]:
-        """Load, build, run the first step, warm up."""
+    def open(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
+        """Load, build, run the first step."""
         the_case = from_json(Case, case)
         _set_environment(the_case, cpus)
         backend = find_backend(the_case.backend)
@@ -83,9 +84,6 @@ class _Desk:
         if not math.isfinite(loss):
             raise _Rejected("diverged", f"the loss of the first step is {loss}")
         moved = trainer.weights_digest() != before
-        _, warm = self._phase(
-            "warm-up", lambda: timing.warm_up(trainer.run, time.perf_counter, warm_up_seconds)
-        )
         macs, macs_source = trainer.macs_per_sample()
         self._traces_before = trainer.traces
         return {
@@ -93,12 +91,9 @@ class _Desk:
                 "data_seconds": data_seconds,
                 "build_seconds": build_seconds,
                 "first_step_seconds": first_step_seconds,
-                "warm_up_steps": warm.steps,
-                "steady": warm.steady,
                 "import_rss_bytes": import_rss,
                 "build_rss_bytes": build_rss,
             },
-            "step_seconds": warm.step_seconds,
             "facts": {
                 "parameters": int(model.count_params()),
                 "macs_per_sample": macs,
@@ -111,6 +106,23 @@ class _Desk:
                 "parameters_moved": moved,
             },
         }
+
+    def warm_up(self, seconds: float) -> dict[str, Any]:
+        """Train untimed until the rate is steady, for so many seconds at most."""
+        warm = timing.warm_up(self._trainer.run, time.perf_counter, seconds)
+        return {
+            "step_seconds": warm.step_seconds,
+            "warm_up_steps": warm.steps,
+            "steady": warm.steady,
+        }
+
+    def fit(self, steps: int) -> dict[str, Any]:
+        """Time a real `Model.fit`; what it traces and takes in memory is not a round's."""
+        self._peak_before_fit = _high_water_bytes()
+        fit = self._trainer.fit(steps)
+        self._traces_before = self._trainer.traces
+        _reset_high_water()
+        return {"fit": to_json(fit)}
 
     def round(self, steps: int) -> dict[str, Any]:
         """Time so many whole steps; the counters are read outside the timed part."""
@@ -131,22 +143,12 @@ class _Desk:
             "major_faults": after.ru_majflt - before.ru_majflt,
         }
 
-    def fit(self, steps: int) -> dict[str, Any]:
-        """Time a real `Model.fit`; what it traces is not a round's."""
-        self._rounds_end = self._after_rounds()
-        return {"fit": to_json(self._trainer.fit(steps))}
-
     def finish(self) -> dict[str, Any]:
         """Report what is known only at the end of the rounds."""
         return {
-            **(self._rounds_end or self._after_rounds()),
-            "gpu_memory_bytes": self._trainer.peak_memory_bytes(),
-        }
-
-    def _after_rounds(self) -> dict[str, int]:
-        return {
-            "peak_rss_bytes": _high_water_bytes(),
+            "peak_rss_bytes": max(self._peak_before_fit, _high_water_bytes()),
             "traces": self._trainer.traces - self._traces_before,
+            "gpu_memory_bytes": self._trainer.peak_memory_bytes(),
         }
 
     def _phase(self, name: str, work: Any) -> tuple[float, Any]:

@@ -15,7 +15,7 @@ def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> 
     for table in tables:
         if table.rows:
             console.print()
-            console.print(formats.to_rich(table), markup=False)
+            console.print(formats.to_rich(table, console.width))
     _failures(console, run)
     _cautions(console, run)
     if run.protocol.effort == "quick":
@@ -38,7 +38,7 @@ def _cautions(console: Console, run: Run) -> None:
     seen: dict[str, list[str]] = {}
     for outcome in run.outcomes:
         if isinstance(outcome, Measurement):
-            for caution in cautions.of_measurement(outcome):
+            for caution in cautions.of_measurement(outcome, run.protocol):
                 seen.setdefault(caution, []).append(outcome.case.id)
     for caution, cases in seen.items():
         console.print(

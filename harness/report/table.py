@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harness import units
@@ -21,6 +21,8 @@ class Table:
         columns: Headings, units included.
         rows: Cells as text, one tuple a row.
         numeric: Which columns are aligned to the right.
+        ranks: 0 for a column that is always shown; where there is no room the
+            highest go first.
         caption: Machine, protocol and n.
     """
 
@@ -28,14 +30,27 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[bool, ...]
+    ranks: tuple[int, ...]
     caption: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Column:
+    """How a column is written.
+
+    Attributes:
+        heading: Its unit included.
+        cell: From a row of the summary to text.
+        numeric: Whether it is aligned to the right.
+        rank: See `Table.ranks`.
+        shared: Whether it moves to the caption when all rows agree.
+    """
+
     heading: str
     cell: Callable[[dict[str, Any]], str]
     numeric: bool = True
+    rank: int = 0
+    shared: bool = False
 
 
 TITLES = {
@@ -80,16 +95,19 @@ def _step_cell(row: dict[str, Any]) -> str:
 def _epoch_cell(row: dict[str, Any]) -> str:
     if row.get("epoch_s") is None:
         return units.MISSING
-    mark = "" if row["epoch_s_source"] == "measured" else " p"
-    return units.digits(row["epoch_s"]) + mark
+    text = units.digits(row["epoch_s"])
+    if row.get("epoch_s_low") is not None:
+        low, high = (units.digits(row[end]) for end in ("epoch_s_low", "epoch_s_high"))
+        text += f" [{low}, {high}]"
+    return text if row["epoch_s_source"] == "projected" else f"{text} m"
 
 
 _VARIANT = _Column("variant", _text("variant"), numeric=False)
-_BATCH = _Column("batch", _text("batch_size"))
-_DEVICE = _Column("device", _text("device"), numeric=False)
-_REFERENCE = _Column("against", _text("reference"))
-_SPEEDUP = _Column("speedup [95 % interval]", _speedup_cell)
-_VERDICT = _Column("verdict", _verdict_cell, numeric=False)
+_BATCH = _Column("batch", _text("batch_size"), shared=True)
+_DEVICE = _Column("device", _text("device"), numeric=False, shared=True)
+_REFERENCE = _Column("against", _text("reference"), shared=True)
+_SPEEDUP = _Column("speedup [95 %]", _speedup_cell)
+_VERDICT = _Column("verdict", _verdict_cell, numeric=False, shared=True)
 _PUBLISHED = _Column("published", _number("published", units.ratio))
 _BLOCKS = _Column("n", _text("blocks"))
 _THREADS = _Column("threads", _text("threads"))
@@ -97,15 +115,16 @@ _THREADS = _Column("threads", _text("threads"))
 COLUMNS: dict[str, tuple[_Column, ...]] = {
     "measurements": (
         _VARIANT,
-        _BATCH,
+        _Column("batch", _text("batch_size")),
         _DEVICE,
-        _THREADS,
+        _Column("threads", _text("threads"), shared=True),
         _Column("ms/step [95 %]", _step_cell),
-        _Column("µs/sample", _number("sample_us", units.digits)),
-        _Column("s/epoch", _epoch_cell),
-        _Column("first s", _number("first_step_s", units.digits)),
-        _Column("peak MiB", _number("peak_rss_mib", lambda v: f"{v:.0f}")),
-        _Column("CPU %", _number("cpu_percent", lambda v: f"{v:.0f}")),
+        _Column("µs/sample", _number("sample_us", units.digits), rank=1),
+        _Column("s/epoch [95 %]", _epoch_cell),
+        _Column("published", _number("published_epoch_s", units.digits), rank=4),
+        _Column("first step s", _number("first_step_s", units.digits), rank=5),
+        _Column("peak MiB", _number("peak_rss_mib", lambda v: f"{v:.0f}"), rank=3),
+        _Column("CPU %", _number("cpu_percent", lambda v: f"{v:.0f}"), rank=2),
         _BLOCKS,
     ),
     "batch_size_speedup": (
@@ -116,7 +135,7 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
         _DEVICE,
         _BATCH,
         _REFERENCE,
-        _Column("fewer parameters", _number("parameter_ratio", units.ratio)),
+        _Column("fewer params", _number("parameter_ratio", units.ratio)),
         _Column("fewer MACs", _number("mac_ratio", units.ratio)),
         _SPEEDUP,
         _VERDICT,
@@ -138,16 +157,23 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
 
 def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     """Build the table of that name from its summary."""
-    columns = COLUMNS[name]
     rows = [
         {str(key): _present(value) for key, value in row.items()}
         for row in frame.to_dict(orient="records")
     ]
+    columns, shared = [], []
+    for column in COLUMNS[name]:
+        values = {column.cell(row) for row in rows}
+        if column.shared and len(values) == 1 and len(rows) > 1:
+            shared.append(f"{column.heading}: {values.pop()}")
+        else:
+            columns.append(column)
     return Table(
-        title=TITLES[name],
+        title=TITLES[name] + (f" ({', '.join(shared)})" if shared else ""),
         columns=tuple(column.heading for column in columns),
         rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
         numeric=tuple(column.numeric for column in columns),
+        ranks=tuple(column.rank for column in columns),
         caption=caption(run) + _footnotes(name, rows),
     )
 
@@ -173,18 +199,31 @@ def _present(value: Any) -> Any:
 
 
 def _footnotes(name: str, rows: list[dict[str, Any]]) -> str:
-    notes = []
-    if name == "measurements" and any(r.get("epoch_s_source") == "projected" for r in rows):
-        notes.append("p: projected to a whole epoch from whole steps of Model.fit")
-    floor = [
-        r for r in rows if name != "measurements" and str(r["reference"]) == str(r[_axis(name)])
-    ]
-    notes += [
-        f"noise floor ({row['variant']}, batch {row['batch_size']}, against itself): "
-        f"{_speedup_cell(row)}"
-        for row in floor
-    ]
+    notes = _epoch_notes(rows) if name == "measurements" else _speedup_notes(name, rows)
     return "".join(f"\n{note}" for note in notes)
+
+
+def _epoch_notes(rows: list[dict[str, Any]]) -> Iterator[str]:
+    sources = {row.get("epoch_s_source") for row in rows} - {None}
+    if "projected" in sources:
+        but = "; m: measured whole" if "measured" in sources else ""
+        yield f"s/epoch: projected from a timed part of Model.fit{but}"
+    if any(row.get("published_epoch_s") for row in rows):
+        yield "published: s/epoch of the report that the variants come from, on its own machine"
+
+
+def _speedup_notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        if str(row["reference"]) == str(row[_axis(name)]):
+            yield (
+                f"noise floor ({row['variant']}, batch {row['batch_size']}, against itself): "
+                f"{_speedup_cell(row)}"
+            )
+        elif row["verdict"] == "inconclusive":
+            yield (
+                f"{row['variant']}, {_axis(name).replace('_', ' ')} {row[_axis(name)]}: only a "
+                f"difference of {100 * row['smallest_visible']:.0f} % or more would have shown"
+            )
 
 
 def _axis(name: str) -> str:

@@ -18,11 +18,11 @@ class FakeClock:
             self.now += next(self._times)
 
 
-def test_warm_up_ends_once_two_windows_agree():
-    """Four equal steps are steady."""
+def test_warm_up_ends_once_two_steps_agree():
+    """Two equal steps are steady."""
     clock = FakeClock([0.1] * 20)
     warm = timing.warm_up(clock.run, clock, cap_seconds=10)
-    assert (warm.steps, warm.steady) == (4, True)
+    assert (warm.steps, warm.steady) == (2, True)
 
 
 def test_warm_up_is_capped_in_time_but_has_a_floor():

@@ -1,0 +1,176 @@
+"""Stand-ins for what is slow or unpredictable: workers, clock, GPU, observer."""
+
+import os
+
+from harness.measure.gpu import GpuReading
+from harness.measure.launcher import WorkerFailed
+from harness.records import Case, Machine, Protocol, from_json
+
+MACHINE = Machine(
+    id="fake0001",
+    hostname="fake",
+    cpu="Fake CPU",
+    cpus=2,
+    usable_cpus=2,
+    memory_bytes=8 * 2**30,
+    memory_limit_bytes=None,
+    os="Linux",
+    python="3.11",
+    gpu_reason="no GPU: fake",
+    libraries={"tensorflow": "2.21.0", "keras": "3.15.1"},
+)
+
+
+def protocol(**changes):
+    """A protocol of two blocks and two pairs a block."""
+    fields = {
+        "effort": "default",
+        "blocks": 2,
+        "block_seconds": 1.0,
+        "round_seconds": 0.1,
+        "fit_seconds": 0.1,
+        "warm_up_seconds": 0.1,
+        "min_pairs": 2,
+        "max_pairs": 2,
+    }
+    return Protocol(**{**fields, **changes})
+
+
+class FakeClock:
+    """Advances by what is slept."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+class FakeGpu:
+    """A GPU that always reads the same."""
+
+    def __init__(self, name="Fake GPU", reading=None):
+        self.name = name
+        self.reason = None if name else "no GPU: fake"
+        self._reading = reading or GpuReading()
+
+    def read(self):
+        return self._reading
+
+
+class FakeWorker:
+    """Answers as a worker whose step takes exactly so many seconds a sample."""
+
+    pid = os.getpid()
+
+    def __init__(self, launcher):
+        self._launcher = launcher
+        self._case = None
+        self._loss = 2.3
+
+    def ask(self, command, **arguments):
+        self._launcher.asked.append(command)
+        return getattr(self, f"_{command}")(**arguments)
+
+    @property
+    def _step(self):
+        return self._launcher.sample_seconds(self._case) * self._case.batch_size
+
+    def _open(self, case, cpus):
+        self._case = from_json(Case, case)
+        failure = self._launcher.failures.get(self._case.id)
+        if failure:
+            raise WorkerFailed(*failure)
+        return {
+            "start": {
+                "data_seconds": 0.1,
+                "build_seconds": 0.1,
+                "first_step_seconds": 0.5,
+                "import_rss_bytes": 100 * 2**20,
+                "build_rss_bytes": 120 * 2**20,
+            },
+            "facts": {
+                "parameters": self._launcher.parameters.get(self._case.variant, 1000),
+                "macs_per_sample": 5000,
+                "macs_source": "layers",
+                "optimizer": "Adam",
+                "train_samples": 60_000,
+                "device_name": self._case.device,
+                "backend_version": "fake 1.0",
+                "initial_loss": 2.3,
+                "parameters_moved": True,
+            },
+        }
+
+    def _warm_up(self, seconds):
+        return {"step_seconds": self._step, "warm_up_steps": 2, "steady": True}
+
+    def _round(self, steps):
+        self._launcher.rounds += 1
+        if self._launcher.rounds == self._launcher.interrupt_at_round:
+            raise KeyboardInterrupt
+        self._loss *= 0.9
+        return {
+            "steps": steps,
+            "seconds": steps * self._step,
+            "loss": self._loss,
+            "cpu_seconds": steps * self._step,
+            "involuntary_switches": 0,
+            "minor_faults": 0,
+            "major_faults": 0,
+        }
+
+    def _fit(self, steps):
+        samples = steps * self._case.batch_size
+        seconds = 1.1 * steps * self._step
+        return {
+            "fit": {"steps": steps, "samples": samples, "seconds": seconds, "whole_epoch": False}
+        }
+
+    def _finish(self):
+        return {"peak_rss_bytes": 200 * 2**20, "traces": 0, "gpu_memory_bytes": None}
+
+
+class FakeLauncher:
+    """Starts fake workers.
+
+    `sample_seconds(case)` says how fast a case is; `failures` maps a case's id
+    to the arguments of the `WorkerFailed` that it ends with.
+    """
+
+    def __init__(self, sample_seconds=lambda case: 1e-3, failures=None, parameters=None):
+        self.sample_seconds = sample_seconds
+        self.failures = failures or {}
+        self.parameters = parameters or {}
+        self.asked = []
+        self.rounds = 0
+        self.interrupt_at_round = None
+        self.running = 0
+
+    def start(self, case, timeout):
+        self.running += 1
+        return FakeWorker(self)
+
+    def end(self, worker):
+        self.running -= 1
+
+
+class Silent:
+    """An observer that keeps what it is told."""
+
+    def __init__(self):
+        self.comparisons = []
+        self.rounds = []
+        self.outcomes = []
+
+    def comparison(self, case, reference, blocks):
+        self.comparisons.append((case, reference, blocks))
+
+    def round(self, case, a_round):
+        self.rounds.append(a_round)
+
+    def outcome(self, outcome):
+        self.outcomes.append(outcome)

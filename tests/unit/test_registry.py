@@ -1,0 +1,42 @@
+"""Variants by name: bundled, from a file, from a module."""
+
+import pytest
+
+from harness.errors import UnknownName
+from harness.workloads import registry
+
+
+def test_the_bundled_variants_are_there():
+    """In the order in which the published report tells of them."""
+    assert registry.names()[:2] == ["baseline", "improved"]
+
+
+def test_a_file_names_a_function(tmp_path):
+    """And may import its neighbours."""
+    (tmp_path / "neighbour.py").write_text("VALUE = 7\n")
+    file = tmp_path / "mine.py"
+    file.write_text("from neighbour import VALUE\n\ndef build():\n    return VALUE\n")
+    assert registry.find(f"{file}:build")() == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("basline", "did you mean baseline"),
+        ("transformer", "known: baseline, improved"),
+        ("no/such.py:build", "there is no file"),
+        ("x.py:", "name of a function"),
+    ],
+)
+def test_a_name_that_resolves_to_nothing_is_explained(name, message):
+    """Without importing anything."""
+    with pytest.raises(UnknownName, match=message):
+        registry.check(name)
+
+
+def test_a_file_without_the_function_is_explained(tmp_path):
+    """Known only once it is imported, in the worker."""
+    file = tmp_path / "mine.py"
+    file.write_text("")
+    with pytest.raises(UnknownName, match="no function 'build'"):
+        registry.find(f"{file}:build")

@@ -1,0 +1,170 @@
+"""The runner over fake workers: outcomes, journal, resume, time limit."""
+
+import json
+
+import pytest
+from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
+
+from harness.analyze import stats
+from harness.errors import BadCase, BadRun
+from harness.measure.budget import Budget
+from harness.measure.runner import Runner, check_case
+from harness.records import Case, Failure, Measurement
+from harness.report import runs
+
+SMALL = Case("baseline", "synthetic", 256)
+LARGE = Case("baseline", "synthetic", 1024)
+
+
+def make_runner(folder, launcher, observer=None, budget=None, **changes):
+    return Runner(
+        folder,
+        protocol(**changes),
+        MACHINE,
+        launcher,
+        observer or Silent(),
+        FakeGpu(name=None),
+        budget or Budget(None, 1, FakeClock()),
+    )
+
+
+def test_equal_fake_durations_give_exactly_one(tmp_path):
+    """No difference, no doubt."""
+    runner = make_runner(tmp_path, FakeLauncher())
+    estimate = stats.speedup(runner.measure(LARGE, SMALL))
+    assert pytest.approx((estimate.value, estimate.low, estimate.high)) == (1.0, 1.0, 1.0)
+
+
+def test_a_known_ratio_is_found(tmp_path):
+    """A case that takes 2 ms a sample against 3 ms is 1.5 times as fast."""
+    launcher = FakeLauncher(lambda case: 2e-3 if case == LARGE else 3e-3)
+    assert stats.speedup(make_runner(tmp_path, launcher).measure(LARGE, SMALL)).value == (
+        pytest.approx(1.5)
+    )
+
+
+def test_a_comparison_is_measured_once(tmp_path):
+    """Several suites may ask for it."""
+    launcher = FakeLauncher()
+    runner = make_runner(tmp_path, launcher)
+    first = runner.measure(LARGE, SMALL)
+    rounds = launcher.rounds
+    assert runner.measure(LARGE, SMALL) is first
+    assert launcher.rounds == rounds
+
+
+def test_every_block_has_two_fresh_workers_and_none_is_left(tmp_path):
+    """Two blocks, four workers."""
+    launcher = FakeLauncher()
+    make_runner(tmp_path, launcher).measure(LARGE, SMALL)
+    assert launcher.asked.count("open") == 4
+    assert launcher.running == 0
+
+
+def test_both_rounds_of_a_pair_last_about_as_long(tmp_path):
+    """The reference takes four steps where the case takes one of four times the size."""
+    outcome = make_runner(tmp_path, FakeLauncher()).measure(LARGE, SMALL)
+    assert (outcome.steps, outcome.reference_steps) == (1, 4)
+
+
+def test_steps_are_exact_when_asked_for(tmp_path):
+    """On both sides."""
+    outcome = make_runner(tmp_path, FakeLauncher(), steps=3).measure(LARGE, SMALL)
+    assert {a_round.steps for a_round in outcome.rounds} == {3}
+
+
+def test_order_within_pairs_alternates(tmp_path):
+    """Each side runs first equally often."""
+    outcome = make_runner(tmp_path, FakeLauncher()).measure(LARGE, SMALL)
+    first = [r.role for r in outcome.rounds if r.position == 0]
+    assert first == ["reference", "case", "case", "reference"]
+
+
+def test_a_failure_is_a_result_and_the_next_case_runs(tmp_path):
+    """With its kind and message, and in run.json."""
+    launcher = FakeLauncher(failures={LARGE.id: ("oom", "out of memory at 22.9 GiB", "log")})
+    runner = make_runner(tmp_path, launcher)
+    failure = runner.measure(LARGE, SMALL)
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.message) == ("oom", "out of memory at 22.9 GiB")
+    assert isinstance(runner.measure(SMALL, SMALL), Measurement)
+    assert launcher.running == 0
+    assert runs.read(tmp_path) == runs.read(tmp_path)
+    assert [type(o) for o in runs.read(tmp_path).outcomes] == [Failure, Measurement]
+
+
+def test_each_round_is_in_the_journal_before_the_next(tmp_path):
+    """An interrupt loses nothing that was measured."""
+    launcher = FakeLauncher()
+    launcher.interrupt_at_round = 4
+    with pytest.raises(KeyboardInterrupt):
+        make_runner(tmp_path, launcher).measure(LARGE, SMALL)
+    kinds = [json.loads(line)["kind"] for line in (tmp_path / "journal.jsonl").open()]
+    assert kinds == ["run", "round", "round", "round"]
+    assert launcher.running == 0
+
+
+def test_resume_keeps_blocks_and_measurements_and_retries_failures(tmp_path):
+    """Only what is missing is measured."""
+    broken = FakeLauncher(failures={LARGE.id: ("error", "it broke", "")})
+    runner = make_runner(tmp_path, broken)
+    kept = runner.measure(SMALL, SMALL)
+    runner.measure(LARGE, SMALL)
+    runner.close()
+
+    launcher = FakeLauncher()
+    launcher.interrupt_at_round = 6
+    with pytest.raises(KeyboardInterrupt):
+        make_runner(tmp_path, launcher).measure(LARGE, SMALL)
+
+    launcher = FakeLauncher()
+    resumed = make_runner(tmp_path, launcher)
+    assert resumed.measure(SMALL, SMALL) == kept
+    assert launcher.rounds == 0
+    outcome = resumed.measure(LARGE, SMALL)
+    assert launcher.rounds == 4, "the first block's four rounds were kept"
+    assert len(outcome.rounds) == 8
+
+
+def test_a_run_is_resumed_with_the_same_protocol_only(tmp_path):
+    """Times of two protocols are not to be mixed."""
+    make_runner(tmp_path, FakeLauncher()).close()
+    with pytest.raises(BadRun, match="another protocol"):
+        make_runner(tmp_path, FakeLauncher(), blocks=3)
+
+
+def test_a_folder_that_cannot_be_written_is_the_users_to_mend(tmp_path):
+    """One line, before anything is measured."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadRun, match="cannot write to"):
+        make_runner(tmp_path / "file" / "run", FakeLauncher())
+
+
+def test_a_time_limit_drops_blocks_but_no_case(tmp_path):
+    """Two comparisons share what is left of the limit."""
+    clock = FakeClock()
+    budget = Budget(10.0, comparisons=2, clock=clock)
+    launcher = FakeLauncher()
+    runner = make_runner(tmp_path, launcher, budget=budget, blocks=6)
+    clock.sleep(20.0)
+    for case in (SMALL, LARGE):
+        assert {r.block for r in runner.measure(case, SMALL).rounds} == {0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 0}, "at least 1"),
+        ({"batch_size": -1}, "at least 1"),
+        ({"batch_size": 60_001}, "larger than the dataset"),
+        ({"threads": 0}, "at least 1"),
+        ({"threads": 3}, "may use 2 CPUs"),
+        ({"device": "tpu"}, "known: cpu, gpu"),
+        ({"device": "gpu"}, "there is none"),
+    ],
+)
+def test_a_case_that_no_worker_could_train_is_refused(changes, message):
+    """Before a worker is started."""
+    case = Case(**{"variant": "baseline", "dataset": "mnist", "batch_size": 256, **changes})
+    with pytest.raises(BadCase, match=message):
+        check_case(case, train_samples=60_000, cpus=2, gpu=FakeGpu(name=None))

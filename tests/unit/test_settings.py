@@ -1,0 +1,54 @@
+"""What a user may set, and the one line for what he may not."""
+
+import pytest
+
+from harness import settings
+from harness.errors import HarnessError
+from harness.measure.machine import usable_cpus
+
+
+def test_defaults(tmp_path):
+    """As the interface promises."""
+    got = settings.parse({}, tmp_path)
+    assert got.batch_sizes == (256, 1024, 4096)
+    assert got.threads == len(usable_cpus())
+    assert got.protocol.effort == "default"
+    assert got.protocol.timeout_seconds == 300
+    assert got.output == tmp_path / "results"
+    assert got.max_seconds is None
+
+
+def test_lists_and_numbers_are_read(tmp_path):
+    """Blanks do not matter."""
+    got = settings.parse(
+        {"variants": "improved, baseline", "batch-sizes": "32, 64", "steps": "3"}, tmp_path
+    )
+    assert got.variants == ("improved", "baseline")
+    assert got.batch_sizes == (32, 64)
+    assert got.protocol.steps == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("variants", "basline", "did you mean baseline"),
+        ("batch-sizes", "0", "--train-batch-sizes: '0' is not a whole number from 1"),
+        ("batch-sizes", "256,-1", "'-1' is not a whole number"),
+        ("batch-sizes", "many", "'many' is not a whole number"),
+        ("threads", "4096", "this process may use"),
+        ("threads", "0", "not a whole number"),
+        ("devices", "tpu", "known: auto, cpu, gpu"),
+        ("devices", "auto,cpu", "is none of"),
+        ("backend", "mxnet", "no backend 'mxnet'"),
+        ("effort", "thorugh", "did you mean thorough"),
+        ("steps", "1.5", "not a whole number"),
+        ("timeout", "-3", "not a number above 0"),
+        ("timeout", "nan", "not a number above 0"),
+        ("max-minutes", "0", "not a number above 0"),
+    ],
+)
+def test_what_cannot_be_used_is_explained(tmp_path, name, value, message):
+    """One line that names the option."""
+    with pytest.raises(HarnessError, match=message) as caught:
+        settings.parse({name: value}, tmp_path, prefix="--train-")
+    assert "\n" not in str(caught.value)

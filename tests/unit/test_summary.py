@@ -1,0 +1,171 @@
+"""Summaries, tables and charts of runs over fake workers."""
+
+import csv
+import dataclasses
+
+import pytest
+from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
+
+from harness.analyze import summary
+from harness.measure.budget import Budget
+from harness.measure.runner import Runner
+from harness.records import Case
+from harness.report import files, formats, runs, table
+
+SIZES = (256, 1024, 4096)
+
+
+def case(variant="baseline", batch_size=256, threads=1, **more):
+    return Case(variant, "mnist", batch_size, threads=threads, **more)
+
+
+def seconds(a_case):
+    """The larger batch is 1.25 times as fast, `improved` twice, two threads 1.6 times."""
+    factor = {256: 1.0, 1024: 0.8, 4096: 0.8}[a_case.batch_size]
+    factor *= 0.5 if a_case.variant == "improved" else 1.0
+    return 1e-3 * factor / {1: 1.0, 2: 1.6}[a_case.threads]
+
+
+def measured(folder, comparisons, failures=None, **changes):
+    launcher = FakeLauncher(seconds, failures, {"baseline": 1_199_882, "improved": 72_970})
+    budget = Budget(None, len(comparisons), FakeClock())
+    gpu = FakeGpu(name=None)
+    runner = Runner(folder, protocol(**changes), MACHINE, launcher, Silent(), gpu, budget)
+    for one, reference in comparisons:
+        runner.measure(one, reference)
+    return runner.save()
+
+
+def batch_sizes(folder, **more):
+    return measured(folder, [(case(batch_size=b), case()) for b in SIZES], **more)
+
+
+def test_batch_size_table_has_its_rows_and_the_published_values(tmp_path):
+    """60 s an epoch at 256, 47 s at 1024, 45 s at 4096."""
+    frame = summary.comparison(batch_sizes(tmp_path), "batch_size_speedup")
+    assert list(frame["batch_size"]) == [256, 1024, 4096]
+    assert list(frame["speedup"]) == pytest.approx([1.0, 1.25, 1.25])
+    assert list(frame["verdict"]) == ["same", "faster", "faster"]
+    assert list(frame["published"][1:]) == pytest.approx([60 / 47, 60 / 45])
+    assert frame["published"].isna()[0]
+
+
+def test_quick_effort_shows_no_verdict(tmp_path):
+    """Two blocks cannot tell."""
+    frame = summary.comparison(batch_sizes(tmp_path, effort="quick"), "batch_size_speedup")
+    assert frame["verdict"].isna().all()
+
+
+def test_model_table_has_the_ratios_of_what_shrank(tmp_path):
+    """Parameters fall 16.4-fold."""
+    run = measured(tmp_path, [(case("improved"), case())])
+    row = summary.comparison(run, "model_size_speedup").iloc[0]
+    assert row["speedup"] == pytest.approx(2.0)
+    assert row["parameter_ratio"] == pytest.approx(1_199_882 / 72_970)
+    assert row["reference"] == "baseline"
+
+
+def test_thread_table_has_the_efficiency(tmp_path):
+    """1.6 times on two threads is 80 %."""
+    run = measured(tmp_path, [(case(threads=t), case(threads=1)) for t in (1, 2)])
+    frame = summary.comparison(run, "thread_speedup")
+    assert list(frame["efficiency"]) == pytest.approx([1.0, 0.8])
+
+
+def test_a_noise_floor_is_in_the_table_of_its_reference_only(tmp_path):
+    """Another variant's self-comparison says nothing of this one."""
+    comparisons = [
+        (case(threads=2), case(threads=2)),
+        (case(batch_size=1024), case()),
+        (case(), case()),
+    ]
+    frame = summary.comparison(measured(tmp_path, comparisons), "batch_size_speedup")
+    assert list(frame["threads"] if "threads" in frame else frame["batch_size"]) == [256, 1024]
+
+
+def test_samples_a_second_times_seconds_a_step_is_the_batch_size(tmp_path):
+    """In every row."""
+    frame = summary.measurements(batch_sizes(tmp_path))
+    assert list(frame["samples_per_s"] * frame["step_us"] / 1e6) == pytest.approx(
+        list(frame["batch_size"])
+    )
+
+
+def test_permuting_comparisons_changes_no_number(tmp_path):
+    """Order of measurement is no input of the analysis."""
+    run = batch_sizes(tmp_path)
+    turned = dataclasses.replace(run, outcomes=run.outcomes[::-1])
+    for name in ("batch_size_speedup",):
+        forward, backward = summary.comparison(run, name), summary.comparison(turned, name)
+        assert forward.equals(backward)
+    keys = ["case", "step_us", "step_us_low", "epoch_s"]
+    one, other = (summary.measurements(r)[keys].sort_values("case") for r in (run, turned))
+    assert one.to_numpy().tolist() == other.to_numpy().tolist()
+
+
+def test_epoch_time_says_that_it_was_projected(tmp_path):
+    """From a part of `fit`, whose share over the plain step is 10 % here."""
+    row = summary.measurements(batch_sizes(tmp_path)).iloc[0]
+    assert row["epoch_s"] == pytest.approx(1.1 * 60_000 * 1e-3)
+    assert row["epoch_s_source"] == "projected"
+    assert row["input_share"] == pytest.approx(0.1)
+    assert row["published_epoch_s"] == 60
+
+
+def test_a_failed_case_is_a_row_with_its_reason(tmp_path):
+    """And every measured number of it is missing."""
+    broken = case(batch_size=4096)
+    run = batch_sizes(tmp_path, failures={broken.id: ("oom", "memory ran out", "")})
+    row = summary.measurements(run).set_index("batch_size").loc[4096]
+    assert (row["status"], row["reason"]) == ("oom", "memory ran out")
+    assert row[["step_us", "epoch_s", "loss"]].isna().all()
+
+
+def test_files_are_written_and_hold_the_promised_columns(tmp_path):
+    """A table and a chart of each name."""
+    run = batch_sizes(tmp_path)
+    files.write(run, tmp_path)
+    for name in ("measurements", "batch_size_speedup"):
+        for path in (f"tables/{name}.csv", f"tables/{name}.md"):
+            assert (tmp_path / path).stat().st_size
+        for path in (f"charts/{name}.png", f"charts/{name}.svg"):
+            assert (tmp_path / path).stat().st_size
+    with (tmp_path / "tables" / "batch_size_speedup.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    promised = "variant device batch_size reference speedup low high blocks verdict published"
+    assert set(promised.split()) <= set(rows[0])
+    assert rows[0]["published"] == "", "a missing value is an empty cell"
+
+
+def test_a_report_is_made_again_from_the_file_alone(tmp_path):
+    """With the same numbers."""
+    run = batch_sizes(tmp_path)
+    files.write(run, tmp_path)
+    before = (tmp_path / "tables" / "measurements.csv").read_text()
+    files.write(runs.read(tmp_path), tmp_path)
+    assert before == (tmp_path / "tables" / "measurements.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["measurements", "batch_size_speedup"])
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_console_tables_fit_their_width(tmp_path, name, width):
+    """No cell is broken over lines; what is left out is named."""
+    from rich.console import Console
+
+    run = batch_sizes(tmp_path)
+    frame = files.frames(run)[name]
+    built = table.build(name, frame, run)
+    console = Console(width=width, record=True)
+    console.print(formats.to_rich(built, width))
+    text = console.export_text()
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum("baseline" in line for line in lines) == len(frame) + text.count("noise floor")
+
+
+def test_what_all_rows_share_stands_in_the_title(tmp_path):
+    """Rather than in a column of equal cells."""
+    run = batch_sizes(tmp_path)
+    built = table.build("batch_size_speedup", files.frames(run)["batch_size_speedup"], run)
+    assert "device: cpu" in built.title
+    assert "device" not in built.columns

@@ -1,0 +1,35 @@
+"""Numbers as people read them."""
+
+import pytest
+
+from harness import units
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0, "0 s"),
+        (0.000412, "412 µs"),
+        (1.5, "1.50 s"),
+        (59.9, "59.9 s"),
+        (61, "1 min 01 s"),
+        (2.5e-9, "2.50 ns"),
+    ],
+)
+def test_seconds(value, text):
+    """The unit follows the size."""
+    assert text == units.seconds(value)
+
+
+def test_a_ratio_never_stands_alone():
+    """Value and interval, two decimals."""
+    assert units.ratio_interval(1.3712, 1.334, 1.409) == "1.37× [1.33, 1.41]"
+    assert units.ratio_interval(1.3712, None, None) == "1.37×"
+
+
+def test_digits_are_significant_ones():
+    """Not decimals."""
+    assert [units.digits(v) for v in (0.01234, 1.234, 123.4, 12340)] == [
+        "0.0123", "1.23", "123", "12340",
+    ]  # fmt: skip
