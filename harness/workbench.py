@@ -148,11 +148,11 @@ class Workbench:
         Raises:
             BadRun: the folder cannot be written.
         """
+        if self._runner is None or not self._runner.run().outcomes:
+            return
         from harness.report import console as summaries
         from harness.report import files
 
-        if self._runner is None or not self._runner.run().outcomes:
-            return
         run = self._runner.save()
         tables, paths = files.write(run, self._runner.folder)
         summaries.show(console, run, tables, paths)

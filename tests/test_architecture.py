@@ -1,4 +1,4 @@
-"""The parent stays light."""
+"""The parent stays light, and imports go one way."""
 
 import subprocess
 import sys
@@ -8,7 +8,9 @@ import pytest
 HEAVY = ["tensorflow", "keras", "jax", "torch", "pandas", "matplotlib"]
 
 
-@pytest.mark.parametrize("module", ["harness.cli", "harness.plugin"])
+@pytest.mark.parametrize(
+    "module", ["harness.cli", "harness.plugin", "harness.workbench", "harness.report.progress"]
+)
 def test_importing_the_parent_side_imports_nothing_heavy(module):
     """Neither a framework nor pandas nor matplotlib."""
     code = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
@@ -16,3 +18,23 @@ def test_importing_the_parent_side_imports_nothing_heavy(module):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert shown.strip() == "[]"
+
+
+def test_imports_keep_the_contracts():
+    """The contracts stand in pyproject.toml; import-linter says which one is broken."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_collecting_the_suites_imports_nothing_heavy():
+    """Nor does reading their plan."""
+    code = (
+        "import sys, pytest; pytest.main(['suites', '--collect-only', '-q']); "
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert "test_batch_size" in shown
+    assert shown.splitlines()[-1] == "[]"
