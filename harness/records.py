@@ -17,7 +17,6 @@ PROTOCOL_VERSION = 1
 
 Role = Literal["case", "reference"]
 FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"]
-EpochSource = Literal["measured", "projected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +139,21 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A timed `Model.fit` over arrays in memory.
+    """One timed epoch of a `Model.fit` over arrays in memory.
 
     Attributes:
-        steps: Steps of the timed part.
-        samples: Samples of the timed part.
+        steps: Steps of the epoch.
+        samples: Samples of the epoch.
         seconds: Its wall time.
+        first_step_seconds: From its begin to the begin of the second step: the first step and
+            what an epoch pays once, the start of the input pipeline. All of it for one step.
         whole_epoch: Whether it covered the training set once.
     """
 
     steps: int
     samples: int
     seconds: float
+    first_step_seconds: float
     whole_epoch: bool
 
 

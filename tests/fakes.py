@@ -125,9 +125,15 @@ class FakeWorker:
 
     def _fit(self, steps):
         samples = steps * self._case.batch_size
-        seconds = 1.1 * steps * self._step
+        first, later = 0.25 + self._step, 1.1 * self._step
         return {
-            "fit": {"steps": steps, "samples": samples, "seconds": seconds, "whole_epoch": False}
+            "fit": {
+                "steps": steps,
+                "samples": samples,
+                "seconds": first + (steps - 1) * later,
+                "first_step_seconds": first,
+                "whole_epoch": False,
+            }
         }
 
     def _finish(self):
@@ -173,4 +179,7 @@ class Silent:
         self.rounds.append(a_round)
 
     def outcome(self, outcome):
+        self.outcomes.append(outcome)
+
+    def known(self, outcome):
         self.outcomes.append(outcome)

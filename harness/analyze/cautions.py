@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.analyze import stats
+from harness.analyze.epochs import later_sample_seconds
 from harness.records import Case, Measurement, ModelFacts, Protocol, Round
 
 _STEAL_SHARE = 0.02
@@ -135,7 +136,7 @@ def _noise_floor(m: Measurement, protocol: Protocol) -> Iterator[str]:
 
 
 def _uneven_fits(m: Measurement) -> Iterator[str]:
-    sample_seconds = [s.fit.seconds / s.fit.samples for s in m.starts if s.fit]
+    sample_seconds = [later_sample_seconds(s.fit) for s in m.starts if s.fit]
     if sample_seconds and max(sample_seconds) > _FIT_SPREAD * min(sample_seconds):
         batch = m.case.batch_size
         low, high = min(sample_seconds) * batch * 1e3, max(sample_seconds) * batch * 1e3

@@ -1,7 +1,6 @@
 """Run → tidy DataFrames, one a table of the interface."""
 
 import dataclasses
-import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import cautions, published, stats
+from harness.analyze import cautions, epochs, published, stats
 from harness.records import (
     Case,
     Estimate,
@@ -176,7 +175,7 @@ def _measured_row(side: _Side) -> dict[str, Any]:
         **_microseconds(step),
         "sample_us": sample * 1e6,
         "samples_per_s": 1 / sample,
-        **_epoch(side, sample),
+        **_epoch(side, step.value),
         "published_epoch_s": published.epoch_seconds().get(
             (side.case.variant, side.case.device, side.case.batch_size)
         ),
@@ -213,20 +212,13 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _epoch(side: _Side, sample_seconds: float) -> dict[str, float | str | None]:
-    """Epoch time with its interval, whether it was measured whole, and the input share.
-
-    The input and framework share is fit time over step time, less one.
-    """
-    samples = side.facts.train_samples
+def _epoch(side: _Side, step_seconds: float) -> dict[str, float | str | None]:
     fits = [start.fit for start in side.starts if start.fit]
-    if not fits:
-        return {"epoch_s": sample_seconds * samples, "epoch_s_source": "projected"}
-    per_sample = stats.log_interval([math.log(f.seconds / f.samples) for f in fits])
+    epoch = epochs.epoch(fits, step_seconds, side.case.batch_size, side.facts.train_samples)
     return {
-        "epoch_s": per_sample.value * samples,
-        "epoch_s_low": None if per_sample.low is None else per_sample.low * samples,
-        "epoch_s_high": None if per_sample.high is None else per_sample.high * samples,
-        "epoch_s_source": "measured" if all(f.whole_epoch for f in fits) else "projected",
-        "input_share": per_sample.value / sample_seconds - 1,
+        "epoch_s": epoch.seconds.value,
+        "epoch_s_low": epoch.seconds.low,
+        "epoch_s_high": epoch.seconds.high,
+        "epoch_s_source": epoch.source,
+        "input_share": epoch.input_share,
     }

@@ -186,5 +186,6 @@ def make_plan(step: dict[Role, float], protocol: Protocol) -> Plan:
     pairs = timing.choose_pairs(
         pair_seconds, protocol.block_seconds, protocol.min_pairs, protocol.max_pairs
     )
-    fit_steps = max(1, math.ceil(protocol.fit_seconds / step["case"]))
+    # The first step of a `fit` also starts the input pipeline; the rate is that of the others.
+    fit_steps = 1 + max(1, math.ceil(protocol.fit_seconds / step["case"]))
     return Plan(steps["case"], steps["reference"], pairs, fit_steps)

@@ -22,10 +22,11 @@ EFFORTS = {
     "default": Protocol(
         effort="default",
         blocks=6,
-        block_seconds=7.5,
+        block_seconds=8.0,
         round_seconds=0.25,
         fit_seconds=0.8,
         warm_up_seconds=1.0,
+        min_pairs=2,
     ),
     "thorough": Protocol(
         effort="thorough",

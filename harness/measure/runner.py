@@ -51,6 +51,9 @@ class Observer(Interface):
     def outcome(self, outcome: Outcome) -> None:
         """A comparison has ended."""
 
+    def known(self, outcome: Outcome) -> None:
+        """A comparison was asked for that this run has already measured."""
+
 
 class Runner:
     """Measures each comparison once and keeps what it measured on disk.
@@ -116,9 +119,11 @@ class Runner:
         A worker's failure is returned as a `Failure`.
         """
         key = comparison_key(case, reference)
-        if key not in self._outcomes:
+        self._budget.next_comparison()
+        if key in self._outcomes:
+            self._observer.known(self._outcomes[key])
+        else:
             self._observer.comparison(case, reference, self._protocol.blocks)
-            self._budget.next_comparison()
             outcome = self._measure(case, reference)
             self._outcomes[key] = outcome
             self._journal.write(

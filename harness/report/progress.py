@@ -61,6 +61,14 @@ class Progress:
         elif not self._console.is_terminal:
             self._print(f"    measured in {units.seconds(outcome.wall_seconds)}")
 
+    def known(self, outcome: Outcome) -> None:
+        """Say that a comparison is already measured."""
+        self._done += 1
+        if not self._console.is_terminal:
+            self._print(
+                f"[{self._done}/{self._planned or '?'}] {outcome.case.id}: measured already"
+            )
+
     def _left(self, block: int) -> str:
         done = self._done + block / max(1, self._blocks)
         if not self._planned or done < 0.15:

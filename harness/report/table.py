@@ -92,6 +92,13 @@ def _step_cell(row: dict[str, Any]) -> str:
     return f"{text} [{low}, {high}]"
 
 
+_EPOCH_MARKS = {
+    "projected from fit": ("", "s/epoch: projected from a timed part of Model.fit"),
+    "measured": (" m", "m: measured whole"),
+    "projected from steps": (" s", "s: projected from the step time, without what Model.fit adds"),
+}
+
+
 def _epoch_cell(row: dict[str, Any]) -> str:
     if row.get("epoch_s") is None:
         return units.MISSING
@@ -99,7 +106,7 @@ def _epoch_cell(row: dict[str, Any]) -> str:
     if row.get("epoch_s_low") is not None:
         low, high = (units.digits(row[end]) for end in ("epoch_s_low", "epoch_s_high"))
         text += f" [{low}, {high}]"
-    return text if row["epoch_s_source"] == "projected" else f"{text} m"
+    return text + _EPOCH_MARKS[row["epoch_s_source"]][0]
 
 
 _VARIANT = _Column("variant", _text("variant"), numeric=False)
@@ -204,10 +211,10 @@ def _footnotes(name: str, rows: list[dict[str, Any]]) -> str:
 
 
 def _epoch_notes(rows: list[dict[str, Any]]) -> Iterator[str]:
-    sources = {row.get("epoch_s_source") for row in rows} - {None}
-    if "projected" in sources:
-        but = "; m: measured whole" if "measured" in sources else ""
-        yield f"s/epoch: projected from a timed part of Model.fit{but}"
+    sources = {row.get("epoch_s_source") for row in rows}
+    notes = [note for source, (_, note) in _EPOCH_MARKS.items() if source in sources]
+    if notes:
+        yield "; ".join(notes)
     if any(row.get("published_epoch_s") for row in rows):
         yield "published: s/epoch of the report that the variants come from, on its own machine"
 

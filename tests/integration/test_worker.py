@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from fakes import Silent
 
 from harness.analyze import summary
 from harness.measure import machine, protocols
@@ -14,16 +15,6 @@ from harness.records import Case, Failure, Measurement
 from harness.report import files, runs
 
 pytestmark = pytest.mark.slow
-
-
-class Silent:
-    """An observer that shows nothing."""
-
-    def comparison(self, case, reference, blocks): ...
-
-    def round(self, case, a_round): ...
-
-    def outcome(self, outcome): ...
 
 
 @pytest.fixture(scope="module")

@@ -104,12 +104,22 @@ def test_permuting_comparisons_changes_no_number(tmp_path):
 
 
 def test_epoch_time_says_that_it_was_projected(tmp_path):
-    """From a part of `fit`, whose share over the plain step is 10 % here."""
+    """From a part of `fit`, which is 10 % slower than the plain steps here, once it runs."""
     row = summary.measurements(batch_sizes(tmp_path)).iloc[0]
-    assert row["epoch_s"] == pytest.approx(1.1 * 60_000 * 1e-3)
-    assert row["epoch_s_source"] == "projected"
-    assert row["input_share"] == pytest.approx(0.1)
+    first_step, later = 0.25 + 0.256, 1.1 * 1e-3
+    assert row["epoch_s"] == pytest.approx(first_step + later * (60_000 - 256))
+    assert row["epoch_s_source"] == "projected from fit"
+    assert row["input_share"] == pytest.approx(row["epoch_s"] / 60 - 1)
     assert row["published_epoch_s"] == 60
+
+
+def test_a_case_that_was_only_a_reference_has_an_epoch_of_its_steps(tmp_path):
+    """No `fit` of it was timed, and the row says so."""
+    run = measured(tmp_path, [(case("improved"), case())])
+    row = summary.measurements(run).set_index("variant").loc["baseline"]
+    assert row["epoch_s"] == pytest.approx(60.0)
+    assert row["epoch_s_source"] == "projected from steps"
+    assert row[["input_share", "epoch_s_low"]].isna().all()
 
 
 def test_a_failed_case_is_a_row_with_its_reason(tmp_path):

@@ -72,19 +72,32 @@ class Trainer:
         return float(outputs["loss"])  # reading it waits for the device
 
     def fit(self, steps: int) -> Fit:
-        """Time a real `Model.fit` over so many whole steps, or the whole epoch.
+        """Time an epoch of a real `Model.fit` over so many whole steps, or the whole set.
 
         The time is that of the epoch, as Keras's progress bar has it: what
-        `fit` prepares before the epoch is not in it.
+        `fit` prepares before the epoch is not in it. A ragged last batch is a
+        new shape that is traced once a training, so then the second epoch,
+        which is like all that follow, is the one timed.
         """
         batch = self._case.batch_size
         whole = steps * batch >= len(self._x)
         samples = len(self._x) if whole else steps * batch
         clock = _epoch_clock()
         self._model.fit(
-            self._x[:samples], self._y[:samples], batch_size=batch, verbose=0, callbacks=[clock]
+            self._x[:samples],
+            self._y[:samples],
+            batch_size=batch,
+            epochs=2 if samples % batch else 1,
+            verbose=0,
+            callbacks=[clock],
         )
-        return Fit(-(-samples // batch), samples, clock.seconds, whole)
+        return Fit(
+            steps=-(-samples // batch),
+            samples=samples,
+            seconds=clock.seconds,
+            first_step_seconds=clock.first_step_seconds,
+            whole_epoch=whole,
+        )
 
     def weights_digest(self) -> float:
         """Sum of the magnitudes of all trainable weights."""
@@ -124,18 +137,31 @@ class Trainer:
 
 
 def _epoch_clock() -> Any:
-    """A callback that times the epoch; hooks of batches would make Keras sync every step."""
+    """A callback that times the latest epoch and its first step.
+
+    A hook at the *end* of batches would make Keras sync every step; one at
+    their begin does not (`keras/src/callbacks/callback_list.py`).
+    """
     import keras
 
     class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-        seconds = 0.0
+        begin = seconds = first_step_seconds = 0.0
+        batches = 0
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-            self.seconds = -time.perf_counter()
+            self.batches = 0
+            self.begin = time.perf_counter()
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+            self.batches += 1
+            if self.batches == 2:
+                self.first_step_seconds = time.perf_counter() - self.begin
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
             float(logs["loss"])  # waits for the device
-            self.seconds += time.perf_counter()
+            self.seconds = time.perf_counter() - self.begin
+            if self.batches == 1:
+                self.first_step_seconds = self.seconds
 
     return EpochClock()
 

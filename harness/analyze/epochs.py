@@ -1,0 +1,63 @@
+"""The time of an epoch: measured whole, or projected from what was timed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.analyze import stats
+from harness.records import Estimate, Fit
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Seconds an epoch.
+
+    Attributes:
+        seconds: With an interval over blocks, if a `fit` was timed.
+        source: `measured`; `projected from fit` (a part of an epoch was timed); or
+            `projected from steps` (no `fit` was timed), without what `fit` adds.
+        input_share: What `fit` adds to its steps, as a share of them; None without a `fit`.
+    """
+
+    seconds: Estimate
+    source: str
+    input_share: float | None
+
+
+def epoch(fits: Sequence[Fit], step_seconds: float, batch_size: int, train_samples: int) -> Epoch:
+    """Estimate an epoch from one `fit` a block, or from the step time alone.
+
+    Args:
+        fits: One a fresh worker.
+        step_seconds: Seconds a step, without `fit`.
+        batch_size: Samples a step.
+        train_samples: Samples an epoch.
+    """
+    bare = step_seconds * train_samples / batch_size
+    if not fits:
+        return Epoch(Estimate(bare, None, None, 0), "projected from steps", None)
+    seconds = stats.log_interval([math.log(project(fit, train_samples)) for fit in fits])
+    whole = all(fit.whole_epoch for fit in fits)
+    source = "measured" if whole else "projected from fit"
+    return Epoch(seconds, source, seconds.value / bare - 1)
+
+
+def project(fit: Fit, train_samples: int) -> float:
+    """Extend a timed part of an epoch to the whole one.
+
+    What an epoch pays once, with its first step, is counted once; the other
+    samples cost what they cost in the timed part. A ragged last batch counts
+    by its samples.
+    """
+    if fit.whole_epoch:
+        return fit.seconds
+    batch_size = fit.samples // fit.steps
+    return fit.first_step_seconds + later_sample_seconds(fit) * (train_samples - batch_size)
+
+
+def later_sample_seconds(fit: Fit) -> float:
+    """Seconds a sample after the first step; of the only step if there is but one."""
+    if fit.steps == 1:
+        return fit.seconds / fit.samples
+    later_samples = fit.samples * (fit.steps - 1) / fit.steps
+    return (fit.seconds - fit.first_step_seconds) / later_samples
