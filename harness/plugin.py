@@ -97,6 +97,7 @@ class _Uncaptured:
         if reporter is None:
             return
         with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()  # pytest's dots stand on a line of their own
             getattr(reporter._tw._file, method)(*arguments)  # noqa: SLF001
 
 
@@ -135,12 +136,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     Raises:
         pytest.UsageError: the dataset or the run to resume cannot be used.
     """
-    training = sum("train" in getattr(item, "fixturenames", ()) for item in session.items)
+    training = [item for item in session.items if "train" in getattr(item, "fixturenames", ())]
     if training and not session.config.getoption("collectonly"):
         workbench = _workbench(session.config)
-        workbench.planned = training
+        workbench.planned = len(training)
+        params = [item.callspec.params for item in training if hasattr(item, "callspec")]
         try:
-            workbench.check()
+            workbench.check([p["batch_size"] for p in params if "batch_size" in p])
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from error
         reporter = session.config.pluginmanager.getplugin("terminalreporter")

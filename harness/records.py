@@ -191,11 +191,12 @@ class Start:
         data_seconds: Loading the dataset.
         build_seconds: Building and compiling the model object.
         first_step_seconds: Trace, compile and run of step one.
-        warm_up_steps: Untimed steps after it; a `fit` before the rounds counts as warm-up too.
-        steady: Whether the rate of the untimed steps had settled; None if there was none.
+        warm_up_steps: Untimed steps after it.
+        steady: Whether the last two untimed steps agreed within 10 %.
         import_rss_bytes: VmHWM before data and model.
         build_rss_bytes: VmHWM once data and model were there.
-        peak_rss_bytes: VmHWM of first step, warm-up and rounds (counter reset before them).
+        peak_rss_bytes: VmHWM of first step, warm-up and rounds (counter reset before them);
+            a `fit` comes after it.
         traces: Times the step was traced during timed rounds; should be 0.
         fit: The timed `fit` of this worker, if it did one.
         gpu_memory_bytes: The framework allocator's peak, if there is a GPU.
@@ -210,10 +211,10 @@ class Start:
     first_step_seconds: float
     import_rss_bytes: int
     build_rss_bytes: int
-    warm_up_steps: int = 0
-    steady: bool | None = None
-    peak_rss_bytes: int | None = None
-    traces: int | None = None
+    warm_up_steps: int
+    steady: bool
+    peak_rss_bytes: int
+    traces: int
     fit: Fit | None = None
     gpu_memory_bytes: int | None = None
     usage: Usage | None = None

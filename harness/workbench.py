@@ -3,6 +3,7 @@
 import dataclasses
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from harness.measure import protocols
 from harness.measure.budget import Budget
 from harness.measure.gpu import open_gpu
 from harness.measure.machine import describe, usable_cpus
-from harness.measure.runner import Runner, check_case, new_run_id
+from harness.measure.runner import Runner, check_batch_size, check_case, new_run_folder
 from harness.records import Case, Outcome, Protocol
 from harness.report.runs import locate
 from harness.settings import Settings
@@ -44,15 +45,20 @@ class Workbench:
         self._logs: tempfile.TemporaryDirectory[str] | None = None
         self._runner: Runner | None = None
 
-    def check(self) -> None:
+    def check(self, batch_sizes: Sequence[int] = ()) -> None:
         """Resolve what a run needs before its first case.
 
+        Args:
+            batch_sizes: What is going to be trained, as far as it is known.
+
         Raises:
-            HarnessError: the dataset or the run to resume cannot be used.
+            HarnessError: the dataset, a batch size or the run to resume cannot be used.
         """
         if self._dataset is None:
             self._dataset = datasets.resolve(self.settings.dataset)
             self._train_samples = datasets.train_size(self._dataset)
+        for batch_size in batch_sizes:
+            check_batch_size(batch_size, self._dataset, self._train_samples)
         if self._resume:
             locate(self._resume, self.settings.output)
 
@@ -118,7 +124,7 @@ class Workbench:
         if self._resume:
             folder = locate(self._resume, settings.output)
         else:
-            folder = settings.output / "runs" / new_run_id()
+            folder = new_run_folder(settings.output)
         self._logs = tempfile.TemporaryDirectory(prefix="harness-")
         self._launcher = Launcher(Path(self._logs.name))
         runner = Runner(

@@ -136,7 +136,7 @@ class FakeWorker:
             }
         }
 
-    def _finish(self):
+    def _counters(self):
         return {"peak_rss_bytes": 200 * 2**20, "traces": 0, "gpu_memory_bytes": None}
 
 
@@ -162,6 +162,12 @@ class FakeLauncher:
 
     def end(self, worker):
         self.running -= 1
+
+    def prepare(self, backend):
+        self.prepared = backend
+
+    def close(self):
+        assert self.running == 0, "a worker was left behind"
 
 
 class Silent:

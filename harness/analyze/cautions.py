@@ -4,99 +4,128 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from harness.analyze import stats
-from harness.analyze.epochs import later_sample_seconds
 from harness.records import Case, Measurement, ModelFacts, Protocol, Round
 
 _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
 _DRIFT = 0.03
-_FIT_SPREAD = 1.25
 
 
-def of_measurement(measurement: Measurement, protocol: Protocol) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """One doubt.
+
+    Attributes:
+        doubt: What may be wrong; the same words for every case that it holds for.
+        advice: What to do about it.
+        figure: How much of it there was; empty when there is nothing to measure.
+    """
+
+    doubt: str
+    advice: str
+    figure: str = ""
+
+    def __str__(self) -> str:
+        """Write it on one line."""
+        return f"{self.doubt}{f' ({self.figure})' if self.figure else ''}; {self.advice}"
+
+
+def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution]:
     """List the cautions of one comparison."""
     found = [*_disturbed(measurement), *_traced(measurement), *_learning(measurement)]
     found += [*_unequal(measurement), *_repeats(measurement, protocol), *_drifting(measurement)]
-    return [*found, *_noise_floor(measurement, protocol), *_uneven_fits(measurement)]
+    return [*found, *_noise_floor(measurement, protocol)]
 
 
-def _disturbed(m: Measurement) -> Iterator[str]:
+def _disturbed(m: Measurement) -> Iterator[Caution]:
     wall = sum(r.seconds for r in m.rounds)
     cpus = max(m.case.threads, m.reference.threads)
     steal = sum(r.steal_seconds or 0.0 for r in m.rounds) / wall / cpus
     if steal > _STEAL_SHARE:
-        yield (
-            f"the hypervisor took {100 * steal:.0f} % of the CPU time; "
-            "measure again in a quieter hour"
+        yield Caution(
+            "the hypervisor gave CPU time to others",
+            "measure again in a quieter hour",
+            f"{100 * steal:.0f} %",
         )
     others = sum(r.other_cpu_seconds or 0.0 for r in m.rounds) / wall
     if others > _OTHERS_CPUS:
-        yield (
-            f"other processes kept {others:.2f} CPUs busy meanwhile; stop them and measure again"
+        yield Caution(
+            "other processes kept CPUs busy meanwhile",
+            "stop them and measure again",
+            f"{others:.2f} CPUs",
         )
     throttled = sum(r.throttled_seconds or 0.0 for r in m.rounds)
     if throttled > 0:
-        yield f"the cgroup's CPU quota stopped it for {throttled:.1f} s; raise the quota"
+        yield Caution(
+            "the cgroup's CPU quota stopped the training", "raise the quota", f"{throttled:.1f} s"
+        )
     usage = [start.usage for start in m.starts if start.usage]
     watched = sum(u.watched_seconds for u in usage)
     watching = sum(u.watching_cpu_seconds for u in usage)
     if watched and watching > _WATCHING_SHARE * watched:
-        yield (
-            f"reading counters cost {100 * watching / watched:.1f} % of a CPU; "
-            "compare only with runs watched alike"
+        yield Caution(
+            "reading counters took time from the training",
+            "compare only with runs watched alike",
+            f"{100 * watching / watched:.1f} % of a CPU",
         )
 
 
-def _traced(m: Measurement) -> Iterator[str]:
+def _traced(m: Measurement) -> Iterator[Caution]:
     if any(start.traces for start in m.starts):
-        yield "the step was traced again in timed rounds; give every batch the same shape"
+        yield Caution(
+            "the step was traced again in timed rounds", "give every batch the same shape"
+        )
 
 
-def _learning(m: Measurement) -> Iterator[str]:
+def _learning(m: Measurement) -> Iterator[Caution]:
     if not m.facts.parameters_moved:
-        yield "the parameters did not move; check that the layers are trainable"
+        yield Caution("the parameters did not move", "check that the layers are trainable")
         return
     last = {r.block: r.loss for r in m.rounds if r.role == "case"}
     if last and statistics.median(last.values()) >= m.facts.initial_loss:
-        yield "the loss did not fall; check optimizer and learning rate"
+        yield Caution("the loss did not fall", "check optimizer and learning rate")
 
 
-def _unequal(m: Measurement) -> Iterator[str]:
+def _unequal(m: Measurement) -> Iterator[Caution]:
     """Name what differs besides the axis compared, and a device that was not the one asked for."""
     if m.facts.optimizer != m.reference_facts.optimizer:
-        yield (
-            f"the optimizer differs too ({m.facts.optimizer} against "
-            f"{m.reference_facts.optimizer}); the speedup is of both changes together"
+        yield Caution(
+            "the optimizer differs too",
+            "the speedup is of both changes together",
+            f"{m.facts.optimizer} against {m.reference_facts.optimizer}",
         )
     sides: tuple[tuple[Case, ModelFacts], ...] = (
         (m.case, m.facts),
         (m.reference, m.reference_facts),
     )
     if any(case.device == "gpu" and facts.device_name == "cpu" for case, facts in sides):
-        yield "a GPU was asked for and the CPU trained; check the framework's GPU build"
+        yield Caution("a GPU was asked for and the CPU trained", "check the framework's GPU build")
 
 
-def _repeats(m: Measurement, protocol: Protocol) -> Iterator[str]:
+def _repeats(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     blocks = len({r.block for r in m.rounds})
     if blocks < protocol.blocks:
-        yield (
-            f"only {blocks} of {protocol.blocks} blocks fitted into the time limit; "
-            "allow more minutes for a narrower interval"
+        yield Caution(
+            "not all blocks fitted into the time limit",
+            "allow more minutes for a narrower interval",
+            f"{blocks} of {protocol.blocks}",
         )
 
 
-def _drifting(m: Measurement) -> Iterator[str]:
+def _drifting(m: Measurement) -> Iterator[Caution]:
     """Compare the first and the last third of the rounds of each block, over blocks."""
     for role in ("reference", "case"):
         change = _drift([r for r in m.rounds if r.role == role])
         if change is not None:
             case = m.case if role == "case" else m.reference
-            yield (
-                f"{case.variant} at batch {case.batch_size} was not steady: its rounds changed by "
-                f"{100 * change:+.0f} % within a block; use a higher effort"
+            yield Caution(
+                "the step time was not steady within blocks",
+                "use a higher effort",
+                f"{case.variant} at batch {case.batch_size}: {100 * change:+.0f} %",
             )
 
 
@@ -123,24 +152,14 @@ def _by_block(rounds: Sequence[Round], value: Callable[[Round], float]) -> list[
     return list(blocks.values())
 
 
-def _noise_floor(m: Measurement, protocol: Protocol) -> Iterator[str]:
+def _noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     if m.case != m.reference or protocol.effort == "quick":
         return
     estimate = stats.speedup(m)
     low, high = estimate.low, estimate.high
     if low is not None and high is not None and not low <= 1 <= high:
-        yield (
-            f"the case against itself gave {estimate.value:.3f}×; "
-            "trust no difference of that size, measure again in a quieter hour"
-        )
-
-
-def _uneven_fits(m: Measurement) -> Iterator[str]:
-    sample_seconds = [later_sample_seconds(s.fit) for s in m.starts if s.fit]
-    if sample_seconds and max(sample_seconds) > _FIT_SPREAD * min(sample_seconds):
-        batch = m.case.batch_size
-        low, high = min(sample_seconds) * batch * 1e3, max(sample_seconds) * batch * 1e3
-        yield (
-            f"steps within Model.fit took {low:.0f} to {high:.0f} ms from worker to worker; "
-            "read the interval of the epoch time, not its value"
+        yield Caution(
+            "the case against itself did not give 1",
+            "trust no difference of that size, measure again in a quieter hour",
+            f"{estimate.value:.3f}×",
         )

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analyze import cautions, epochs, published, stats
+from harness.analyze.cautions import Caution
 from harness.records import (
     Case,
     Estimate,
@@ -63,7 +64,7 @@ class _Side:
     steps: int
     blocks: dict[tuple[str, int], list[Round]]
     starts: list[Start]
-    cautions: list[str]
+    cautions: list[Caution]
 
 
 def measurements(run: Run) -> pd.DataFrame:
@@ -121,7 +122,7 @@ def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any
         "verdict": stats.verdict(estimate) if judged else None,
         "smallest_visible": stats.smallest_visible(estimate) if judged else None,
         "published": None if m.case == m.reference else published.speedup(ours, theirs),
-        "cautions": "; ".join(cautions.of_measurement(m, protocol)),
+        "cautions": _joined(cautions.of_measurement(m, protocol)),
     }
 
 
@@ -190,8 +191,12 @@ def _measured_row(side: _Side) -> dict[str, Any]:
         "gpu_power_w": power,
         "joules_per_sample": None if power is None else power * sample,
         "loss": statistics.median(block[-1].loss for block in side.blocks.values()),
-        "cautions": "; ".join(side.cautions),
+        "cautions": _joined(side.cautions),
     }
+
+
+def _joined(doubts: Iterable[Caution]) -> str:
+    return " | ".join(map(str, doubts))
 
 
 def _microseconds(step: Estimate) -> dict[str, float | None]:

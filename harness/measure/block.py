@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Protocol as Interface
 
+from harness import units
 from harness.measure import timing
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import oom_kills
@@ -81,28 +82,23 @@ def run_block(
         for role in order:
             seats[role] = _Seat(sides[role], launcher, gpu, protocol)
             seats[role].open(cpus)
-            # The case's `fit` is its warm-up, once its length is known.
-            if role == "reference" or plan is None:
-                seats[role].warm_up(protocol.warm_up_seconds)
-            else:
-                seats[role].fit(plan.fit_steps)
+            seats[role].warm_up(protocol.warm_up_seconds)
         if plan is None:
             plan = make_plan({role: seats[role].step_seconds for role in ROLES}, protocol)
-            seats["case"].fit(plan.fit_steps)
         for seat in seats.values():
             seat.sampler.begin_rounds()
         rounds = []
         for pair, roles in timing.schedule(plan.pairs, index):
             for position, role in enumerate(roles):
-                a_round = _round(index, pair, role, position, seats[role].worker, plan)
+                a_round = _round(index, pair, role, position, seats[role], plan)
                 on_round(a_round)
                 rounds.append(a_round)
         for seat in seats.values():
-            seat.sampler.stop()
-        starts = tuple(seats[role].finish(role, index) for role in order)
+            seat.end_rounds()
+        seats["case"].fit(plan.fit_steps)
+        starts = tuple(seats[role].start(role, index) for role in order)
     except WorkerFailed as error:
-        sizes = [seat.sampler.last_rss_bytes or 0 for seat in seats.values()]
-        raise _explained(error, oom_before, max(sizes, default=0)) from error
+        raise _explained(error, sides, seats, oom_before) from error
     finally:
         for seat in seats.values():
             seat.leave()
@@ -114,31 +110,44 @@ class _Seat:
 
     def __init__(self, case: Case, launcher: AnyLauncher, gpu: AnyGpu, protocol: Protocol) -> None:
         self._case = case
+        self.failed = False
         self._launcher = launcher
         self._begin = time.perf_counter()
-        self.worker: AnyWorker = launcher.start(case, protocol.timeout_seconds)
-        self.sampler = Sampler(self.worker.pid, gpu)
+        self._worker: AnyWorker = launcher.start(case, protocol.timeout_seconds)
+        self.sampler = Sampler(self._worker.pid, gpu)
         self._warm: dict[str, Any] = {}
         self._fit: Fit | None = None
 
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Ask the worker, and remember that it was this one if it fails."""
+        try:
+            return self._worker.ask(command, **arguments)
+        except WorkerFailed:
+            self.failed = True
+            raise
+
     def open(self, cpus: list[int]) -> None:
         """Have the worker build and run its first step."""
-        self._opened = self.worker.ask("open", case=to_json(self._case), cpus=cpus)
+        self._opened = self.ask("open", case=to_json(self._case), cpus=cpus)
         self._ready_seconds = time.perf_counter() - self._begin
         self.facts = from_json(ModelFacts, self._opened["facts"])
 
     def warm_up(self, seconds: float) -> None:
         """Have the worker train untimed until its rate is steady."""
-        self._warm = self.worker.ask("warm_up", seconds=seconds)
+        self._warm = self.ask("warm_up", seconds=seconds)
         self.step_seconds = float(self._warm.pop("step_seconds"))
 
-    def fit(self, steps: int) -> None:
-        """Have the worker time a `Model.fit` of so many steps."""
-        self._fit = from_json(Fit, self.worker.ask("fit", steps=steps)["fit"])
+    def end_rounds(self) -> None:
+        """Stop watching, and ask the worker for its counters."""
+        self.sampler.stop()
+        self._counters = self.ask("counters")
 
-    def finish(self, role: Role, block: int) -> Start:
-        """Collect what the worker knows at its end."""
-        end = self.worker.ask("finish")
+    def fit(self, steps: int) -> None:
+        """Have the worker time a `Model.fit` of so many steps, after all its rounds."""
+        self._fit = from_json(Fit, self.ask("fit", steps=steps)["fit"])
+
+    def start(self, role: Role, block: int) -> Start:
+        """Collect all that is known of this worker."""
         return Start(
             role=role,
             block=block,
@@ -147,32 +156,37 @@ class _Seat:
             usage=self.sampler.usage(),
             **self._opened["start"],
             **self._warm,
-            **end,
+            **self._counters,
         )
 
     def leave(self) -> None:
         """End worker and sampler."""
         self.sampler.stop()
-        self._launcher.end(self.worker)
+        self._launcher.end(self._worker)
 
 
-def _explained(error: WorkerFailed, oom_before: int | None, size: int) -> WorkerFailed:
-    """Tell a worker that the kernel ended for memory from one that somebody else ended."""
-    if error.kind != "killed" or not size:
-        return error
-    last = f"; its last reading was {size / 2**30:.1f} GiB"
-    oom_now = oom_kills()
-    if oom_before is not None and oom_now is not None and oom_now > oom_before:
-        message = "the kernel ended the worker because memory ran out"
-        return WorkerFailed("oom", message + last, error.log_tail)
-    return WorkerFailed("killed", str(error) + last, error.log_tail)
+def _explained(
+    error: WorkerFailed,
+    sides: dict[Role, Case],
+    seats: dict[Role, _Seat],
+    oom_before: int | None,
+) -> WorkerFailed:
+    """Say which side failed, and tell the kernel's end for memory from somebody else's."""
+    role, seat = next(((r, s) for r, s in seats.items() if s.failed), (None, None))
+    kind, message = error.kind, str(error)
+    if kind == "killed" and seat is not None:
+        oom_now = oom_kills()
+        if oom_before is not None and oom_now is not None and oom_now > oom_before:
+            kind, message = "oom", "the kernel ended the worker because memory ran out"
+        message += f"; its last reading was {units.mebibytes(seat.sampler.last_rss_bytes)}"
+    if role == "reference" and sides["case"] != sides["reference"]:
+        message = f"the reference {sides['reference'].id} failed: {message}"
+    return WorkerFailed(kind, message, error.log_tail)
 
 
-def _round(
-    block: int, pair: int, role: Role, position: int, worker: AnyWorker, plan: Plan
-) -> Round:
+def _round(block: int, pair: int, role: Role, position: int, seat: _Seat, plan: Plan) -> Round:
     before = read_machine()
-    answer = worker.ask("round", steps=plan.of(role))
+    answer = seat.ask("round", steps=plan.of(role))
     counters: dict[str, Any] = disturbance(before, read_machine(), answer["cpu_seconds"])
     return Round(block=block, pair=pair, role=role, position=position, **answer, **counters)
 

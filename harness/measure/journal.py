@@ -21,9 +21,7 @@ class Journal:
             if _is_torn(folder / NAME):
                 self._file.write(b"\n")
         except OSError as error:
-            raise BadRun(
-                f"cannot write to {folder}: {error.strerror}; choose another output folder"
-            ) from error
+            raise unwritable(folder, error.strerror) from error
 
     def write(self, kind: str, **entry: Any) -> None:
         """Append one entry and sync it.
@@ -41,6 +39,11 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def unwritable(folder: Path, why: str | None) -> BadRun:
+    """Say that a run's folder cannot be used."""
+    return BadRun(f"cannot write to {folder}: {why}; choose another output folder")
 
 
 def _is_torn(path: Path) -> bool:

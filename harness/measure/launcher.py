@@ -119,12 +119,12 @@ class Launcher:
     Args:
         log_folder: Where workers' output goes.
         method: `fork` from a server that has imported the framework, or
-            `spawn` a new interpreter each time.
+            `spawn` a new interpreter each time, the default where there is no fork.
     """
 
-    def __init__(self, log_folder: Path, method: Method = "fork") -> None:
+    def __init__(self, log_folder: Path, method: Method | None = None) -> None:
         self._log_folder = log_folder
-        self._method = method
+        self._method = method or ("fork" if hasattr(os, "fork") else "spawn")
         self._servers: dict[str, _Server] = {}
         self._workers: list[Worker] = []
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 import datetime
+import itertools
 import json
-import os
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -239,9 +239,25 @@ def _block(data: dict[str, Any]) -> Block:
     )
 
 
-def new_run_id() -> str:
-    """Name a run by its start: sorts by time, and two at once do not collide."""
-    return f"{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.getpid() % 10000:04d}"
+def new_run_folder(results: Path) -> Path:
+    """Make the folder of a new run; its name is its start, so that runs sort by time.
+
+    Raises:
+        BadRun: it cannot be made.
+    """
+    name = f"{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    for number in itertools.count(1):
+        folder = results / "runs" / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise journals.unwritable(folder, "a file is in the way") from None
+        except OSError as error:
+            raise journals.unwritable(folder, error.strerror) from error
+        else:
+            return folder
+    raise AssertionError("itertools.count ends never")
 
 
 def _now() -> str:
@@ -254,13 +270,7 @@ def check_case(case: Case, train_samples: int, cpus: int, gpu: AnyGpu) -> None:
     Raises:
         BadCase: batch size or threads out of range, or a device that is not there.
     """
-    if case.batch_size < 1:
-        raise BadCase(f"batch size must be at least 1, not {case.batch_size}")
-    if case.batch_size > train_samples:
-        raise BadCase(
-            f"batch size {case.batch_size} is larger than the dataset "
-            f"{case.dataset} with {train_samples} training samples"
-        )
+    check_batch_size(case.batch_size, case.dataset, train_samples)
     if case.threads < 1:
         raise BadCase(f"threads must be at least 1, not {case.threads}")
     if case.threads > cpus:
@@ -269,3 +279,18 @@ def check_case(case: Case, train_samples: int, cpus: int, gpu: AnyGpu) -> None:
         raise BadCase(f"no device {case.device!r}; known: {', '.join(DEVICES)}")
     if case.device == "gpu" and gpu.name is None:
         raise BadCase(f"a GPU was asked for and there is none ({gpu.reason})")
+
+
+def check_batch_size(batch_size: int, dataset: str, train_samples: int) -> None:
+    """Refuse a batch size that the dataset cannot fill.
+
+    Raises:
+        BadCase: it is below 1 or above the number of training samples.
+    """
+    if batch_size < 1:
+        raise BadCase(f"batch size must be at least 1, not {batch_size}")
+    if batch_size > train_samples:
+        raise BadCase(
+            f"batch size {batch_size} is larger than the dataset "
+            f"{dataset} with {train_samples} training samples"
+        )

@@ -1,8 +1,8 @@
 """The child's side: environment, data, model, steps, answers.
 
-A worker trains one case. It answers the messages `open`, `warm_up`, `fit`,
-`round` and `finish` over its channel, one answer each, with `progress` in
-between.
+A worker trains one case. It answers the messages `open`, `warm_up`, `round`,
+`counters` and `fit` over its channel, one answer each, with `progress` in
+between. `fit` comes last: it leaves its input pipeline open.
 """
 
 import contextlib
@@ -34,10 +34,10 @@ class _Rejected(Exception):  # noqa: N818  (a result, not a mistake of ours)
 
 
 def serve(channel: Channel) -> int:
-    """Answer messages until `finish` or until the parent has gone.
+    """Answer messages until the parent has gone.
 
     Returns:
-        The exit code: 0 after `finish`, 1 after a failure that was reported.
+        The exit code: 0, or 1 after a failure that was reported.
     """
     desk = _Desk(channel)
     try:
@@ -46,10 +46,8 @@ def serve(channel: Channel) -> int:
             command = message.pop("command")
             answer = getattr(desk, command)(**message)
             channel.send(event="answer", **answer)
-            if command == "finish":
-                return 0
     except ChannelClosed:
-        return 1
+        return 0
     except (Exception, SystemExit) as error:  # whatever a user's model does is a result
         traceback.print_exc()
         with contextlib.suppress(ChannelClosed):
@@ -64,7 +62,6 @@ class _Desk:
         self._channel = channel
         self._trainer: Any = None
         self._traces_before = 0
-        self._peak_before_fit = 0
 
     def open(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
         """Load, build, run the first step."""
@@ -116,14 +113,6 @@ class _Desk:
             "steady": warm.steady,
         }
 
-    def fit(self, steps: int) -> dict[str, Any]:
-        """Time a real `Model.fit`; what it traces and takes in memory is not a round's."""
-        self._peak_before_fit = _high_water_bytes()
-        fit = self._trainer.fit(steps)
-        self._traces_before = self._trainer.traces
-        _reset_high_water()
-        return {"fit": to_json(fit)}
-
     def round(self, steps: int) -> dict[str, Any]:
         """Time so many whole steps; the counters are read outside the timed part."""
         before = resource.getrusage(resource.RUSAGE_SELF)
@@ -143,13 +132,17 @@ class _Desk:
             "major_faults": after.ru_majflt - before.ru_majflt,
         }
 
-    def finish(self) -> dict[str, Any]:
+    def counters(self) -> dict[str, Any]:
         """Report what is known only at the end of the rounds."""
         return {
-            "peak_rss_bytes": max(self._peak_before_fit, _high_water_bytes()),
+            "peak_rss_bytes": _high_water_bytes(),
             "traces": self._trainer.traces - self._traces_before,
             "gpu_memory_bytes": self._trainer.peak_memory_bytes(),
         }
+
+    def fit(self, steps: int) -> dict[str, Any]:
+        """Time a real `Model.fit`."""
+        return {"fit": to_json(self._trainer.fit(steps))}
 
     def _phase(self, name: str, work: Any) -> tuple[float, Any]:
         self._channel.send(event="progress", phase=name)

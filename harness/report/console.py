@@ -1,46 +1,77 @@
 """The final summary: tables, failures, cautions, paths."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
 from harness.analyze import cautions
-from harness.records import Failure, Measurement, Run
+from harness.records import Case, Failure, Measurement, Run
 from harness.report import formats
 from harness.report.table import Table
 
 
 def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> None:
     """Print the final summary: tables, failures, cautions, then the paths written."""
+    console.print()
+    console.rule(f"Training benchmark {run.id}", align="left", style="default")
+    if tables:
+        console.print(tables[0].caption, markup=False, highlight=False)
     for table in tables:
         if table.rows:
             console.print()
             console.print(formats.to_rich(table, console.width))
-    _failures(console, run)
-    _cautions(console, run)
-    if run.protocol.effort == "quick":
-        console.print("Quick effort: no verdicts; two blocks show no more than the order of size.")
-    folders = sorted({str(path.parent) for path in paths})
-    console.print("Written to " + ", ".join(folders), highlight=False, soft_wrap=True)
+    console.print()
+    for line in [*_failures(run), *_cautions(run), *_quick(run)]:
+        console.print(line, markup=False, highlight=False)
+    console.print("Written to:")
+    for folder in sorted({path.parent for path in paths}):
+        console.print(f"  {_short(folder)}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _failures(console: Console, run: Run) -> None:
+def _short(folder: Path) -> Path:
+    """Name a folder from the current one where it lies within."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def _failures(run: Run) -> Iterator[str]:
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
-            console.print(
-                f"Failed: {outcome.case.id}: {outcome.kind}: {outcome.message}",
-                markup=False,
-                highlight=False,
-            )
+            yield f"Failed: {outcome.case.id}: {outcome.kind}: {outcome.message}"
 
 
-def _cautions(console: Console, run: Run) -> None:
-    seen: dict[str, list[str]] = {}
+def _cautions(run: Run) -> Iterator[str]:
+    """One line a doubt, with the cases and their figures behind it."""
+    seen: dict[tuple[str, str], dict[str, list[str]]] = {}
     for outcome in run.outcomes:
         if isinstance(outcome, Measurement):
             for caution in cautions.of_measurement(outcome, run.protocol):
-                seen.setdefault(caution, []).append(outcome.case.id)
-    for caution, cases in seen.items():
-        console.print(
-            f"Caution: {caution} ({', '.join(dict.fromkeys(cases))})", markup=False, highlight=False
+                figures = seen.setdefault((caution.doubt, caution.advice), {})
+                cases = figures.setdefault(caution.figure, [])
+                cases.append(_comparison(outcome.case, outcome.reference))
+    for (doubt, advice), figures in seen.items():
+        where = "; ".join(
+            f"{', '.join(dict.fromkeys(cases))}{f': {figure}' if figure else ''}"
+            for figure, cases in figures.items()
         )
+        yield f"Caution: {doubt}; {advice} [{where}]"
+
+
+def _comparison(case: Case, reference: Case) -> str:
+    """Name a comparison by what its sides differ in."""
+    name = f"{case.variant} {case.batch_size}"
+    if case == reference:
+        return f"{name} against itself"
+    if case.variant != reference.variant:
+        return f"{name} against {reference.variant}"
+    if case.batch_size != reference.batch_size:
+        return f"{name} against {reference.batch_size}"
+    if case.threads != reference.threads:
+        return f"{name} on {case.threads} threads"
+    return f"{case.id} against {reference.id}"
+
+
+def _quick(run: Run) -> Iterator[str]:
+    if run.protocol.effort == "quick":
+        yield "Quick effort: no verdicts; two blocks show no more than the order of size."

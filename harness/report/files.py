@@ -42,19 +42,25 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
             ):
                 paths.append(_place(folder / "tables" / f"{name}.{ending}"))
                 paths[-1].write_text(text, encoding="utf-8")
-            if name == "measurements" and not (frame["status"] == "measured").any():
-                continue
-            if name == "model_size_speedup" and (frame["variant"] == frame["reference"]).all():
-                continue
-            figure = charts.draw(name, frame, built.caption)
-            for ending in ("png", "svg"):
-                paths.append(_place(folder / "charts" / f"{name}.{ending}"))
-                figure.savefig(paths[-1], bbox_inches="tight")
+            paths += _draw(name, frame, built.caption, folder)
         paths.append(_place(folder / "environment.txt"))
         paths[-1].write_text(_environment(run), encoding="utf-8")
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
     return tables, paths
+
+
+def _draw(name: str, frame: pd.DataFrame, caption: str, folder: Path) -> list[Path]:
+    """Write the chart of a table, if there is anything to draw."""
+    if name == "measurements" and not (frame["status"] == "measured").any():
+        return []
+    if name == "model_size_speedup" and (frame["variant"] == frame["reference"]).all():
+        return []
+    figure = charts.draw(name, frame, caption)
+    paths = [_place(folder / "charts" / f"{name}.{ending}") for ending in ("png", "svg")]
+    for path in paths:
+        figure.savefig(path, bbox_inches="tight")
+    return paths
 
 
 def _place(path: Path) -> Path:

@@ -2,37 +2,43 @@
 
 import rich.box
 import rich.table
+from rich.console import Console, Group
+from rich.text import Text
 
 from harness.report.table import Table
 
-_GAP = 2
 
+def to_rich(table: Table, width: int) -> Group:
+    """Write title, table and notes for a terminal of so many columns.
 
-def to_rich(table: Table, width: int) -> rich.table.Table:
-    """Build a rich table that fits so many columns of a terminal.
-
-    Where there is no room, columns are left out by their rank and the caption
-    says so.
+    Where there is no room, columns are left out by their rank and a note says
+    so. The caption is left to the caller: all tables of a run share it.
     """
     kept = list(range(len(table.columns)))
-    while _width(table, kept) > width and any(table.ranks[i] for i in kept):
+    shown = _draw(table, kept)
+    while _width(shown) > width and any(table.ranks[i] for i in kept):
         kept.remove(max(kept, key=lambda i: table.ranks[i]))
+        shown = _draw(table, kept)
     left_out = [heading for i, heading in enumerate(table.columns) if i not in kept]
-    caption = table.caption
+    notes = list(table.notes)
     if left_out:
-        caption += f"\nnot shown for want of room: {', '.join(left_out)}"
+        notes.append(f"in the files, for want of room here: {', '.join(left_out)}")
+    return Group(Text(table.title, style="bold"), shown, *(Text(note, "dim") for note in notes))
+
+
+def _draw(table: Table, kept: list[int]) -> rich.table.Table:
     shown = rich.table.Table(
-        title=table.title,
-        caption=caption,
-        caption_justify="left",
-        title_justify="left",
         box=rich.box.SIMPLE_HEAD,
-        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1),
         collapse_padding=True,
-        padding=(0, _GAP),
     )
     for i in kept:
-        shown.add_column(_heading(table, i), justify="right" if table.numeric[i] else "left")
+        shown.add_column(
+            _heading(table, i),
+            justify="right" if table.numeric[i] else "left",
+            no_wrap=True,
+        )
     for row in table.rows:
         shown.add_row(*(row[i] for i in kept))
     return shown
@@ -46,22 +52,15 @@ def _heading(table: Table, column: int) -> str:
     return heading
 
 
-def _width(table: Table, columns: list[int]) -> int:
-    cells = [
-        max(
-            len(line)
-            for text in [_heading(table, i), *(row[i] for row in table.rows)]
-            for line in text.split("\n")
-        )
-        for i in columns
-    ]
-    return sum(cells) + _GAP * (len(cells) - 1)
+def _width(shown: rich.table.Table) -> int:
+    """Columns of a terminal that it needs if no cell is broken."""
+    return Console(width=10_000).measure(shown).maximum
 
 
 def to_markdown(table: Table) -> str:
-    """Write the table in GitHub's Markdown, with its title and caption."""
+    """Write the table in GitHub's Markdown, with its title, notes and caption."""
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
     lines = [table.columns, rule, *table.rows]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    caption = "  \n".join(table.caption.splitlines())
-    return f"**{table.title}**\n\n{body}\n\n{caption}\n"
+    below = "  \n".join((*table.notes, table.caption))
+    return f"**{table.title}**\n\n{body}\n\n{below}\n"

@@ -23,7 +23,8 @@ class Table:
         numeric: Which columns are aligned to the right.
         ranks: 0 for a column that is always shown; where there is no room the
             highest go first.
-        caption: Machine, protocol and n.
+        notes: What a reader must know of single cells, a line each.
+        caption: Machine and protocol; the same for every table of a run.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[bool, ...]
     ranks: tuple[int, ...]
+    notes: tuple[str, ...]
     caption: str
 
 
@@ -78,7 +80,9 @@ VERDICTS = {"inconclusive": "no difference shown"}
 
 def _verdict_cell(row: dict[str, Any]) -> str:
     if row["verdict"] is None:
-        return "not judged"
+        return units.MISSING
+    if row["noise_floor"]:
+        return "noise floor"
     return VERDICTS.get(row["verdict"], str(row["verdict"]))
 
 
@@ -114,9 +118,9 @@ _BATCH = _Column("batch", _text("batch_size"), shared=True)
 _DEVICE = _Column("device", _text("device"), numeric=False, shared=True)
 _REFERENCE = _Column("against", _text("reference"), shared=True)
 _SPEEDUP = _Column("speedup [95 %]", _speedup_cell)
-_VERDICT = _Column("verdict", _verdict_cell, numeric=False, shared=True)
-_PUBLISHED = _Column("published", _number("published", units.ratio))
-_BLOCKS = _Column("n", _text("blocks"))
+_VERDICT = _Column("verdict", _verdict_cell, numeric=False)
+_PUBLISHED = _Column("published", _number("published", units.ratio), rank=2)
+_BLOCKS = _Column("blocks", _text("blocks"), rank=1)
 _THREADS = _Column("threads", _text("threads"))
 
 COLUMNS: dict[str, tuple[_Column, ...]] = {
@@ -168,9 +172,13 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         {str(key): _present(value) for key, value in row.items()}
         for row in frame.to_dict(orient="records")
     ]
+    for row in rows:
+        row["noise_floor"] = str(row.get("reference")) == str(row[_axis(name)])
     columns, shared = [], []
     for column in COLUMNS[name]:
         values = {column.cell(row) for row in rows}
+        if values == {units.MISSING}:
+            continue
         if column.shared and len(values) == 1 and len(rows) > 1:
             shared.append(f"{column.heading}: {values.pop()}")
         else:
@@ -181,7 +189,8 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
         numeric=tuple(column.numeric for column in columns),
         ranks=tuple(column.rank for column in columns),
-        caption=caption(run) + _footnotes(name, rows),
+        notes=tuple(_epoch_notes(rows) if name == "measurements" else _speedup_notes(name, rows)),
+        caption=caption(run),
     )
 
 
@@ -205,34 +214,28 @@ def _present(value: Any) -> Any:
     return value
 
 
-def _footnotes(name: str, rows: list[dict[str, Any]]) -> str:
-    notes = _epoch_notes(rows) if name == "measurements" else _speedup_notes(name, rows)
-    return "".join(f"\n{note}" for note in notes)
-
-
 def _epoch_notes(rows: list[dict[str, Any]]) -> Iterator[str]:
     sources = {row.get("epoch_s_source") for row in rows}
     notes = [note for source, (_, note) in _EPOCH_MARKS.items() if source in sources]
     if notes:
         yield "; ".join(notes)
     if any(row.get("published_epoch_s") for row in rows):
-        yield "published: s/epoch of the report that the variants come from, on its own machine"
+        yield "published: s/epoch in the report that the variants come from, on its own machine"
 
 
 def _speedup_notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
-    for row in rows:
-        if str(row["reference"]) == str(row[_axis(name)]):
-            yield (
-                f"noise floor ({row['variant']}, batch {row['batch_size']}, against itself): "
-                f"{_speedup_cell(row)}"
-            )
-        elif row["verdict"] == "inconclusive":
-            yield (
-                f"{row['variant']}, {_axis(name).replace('_', ' ')} {row[_axis(name)]}: only a "
-                f"difference of {100 * row['smallest_visible']:.0f} % or more would have shown"
-            )
+    unseen = [
+        f"{100 * row['smallest_visible']:.0f} % ({row['variant']}, {row[_axis(name)]})"
+        for row in rows
+        if row["verdict"] == "inconclusive" and not row["noise_floor"]
+    ]
+    if unseen:
+        yield f"no difference shown: one of this size would have been: {', '.join(unseen)}"
+    if any(row["noise_floor"] for row in rows):
+        yield "noise floor: the reference against itself; what lies within means nothing"
+    if any(row.get("published") for row in rows):
+        yield "published: from the report that the variants come from, on its own machine"
 
 
 def _axis(name: str) -> str:
-    axes = {"batch_size_speedup": "batch_size", "model_size_speedup": "variant"}
-    return axes.get(name, "threads")
+    return {"model_size_speedup": "variant", "thread_speedup": "threads"}.get(name, "batch_size")

@@ -1,46 +1,20 @@
 """Real workers with real TensorFlow."""
 
-import time
-
+import numpy as np
 import pytest
-from fakes import Silent
 
 from harness.analyze import summary
-from harness.measure import machine, protocols
-from harness.measure.budget import Budget
-from harness.measure.gpu import open_gpu
 from harness.measure.launcher import Launcher
-from harness.measure.runner import Runner
-from harness.records import Case, Failure, Measurement
+from harness.measure.machine import usable_cpus
+from harness.records import Case, Failure, Measurement, to_json
 from harness.report import files, runs
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory):
-    with Launcher(tmp_path_factory.mktemp("logs")) as launcher:
-        yield launcher
-
-
-@pytest.fixture
-def runner(launcher, tmp_path):
-    protocol = protocols.choose("quick", steps=1)
-    runner = Runner(
-        tmp_path / "run",
-        protocol,
-        machine.describe(),
-        launcher,
-        Silent(),
-        open_gpu(),
-        Budget(None, 1, time.monotonic),
-    )
-    yield runner
-    runner.close()
-
-
-def test_a_comparison_is_measured_saved_and_reported(runner):
+def test_a_comparison_is_measured_saved_and_reported(make_runner):
     """From a case to tables and charts, and the arithmetic of the models holds."""
+    runner = make_runner()
     reference = Case("baseline", "synthetic", 32)
     case = Case("improved", "synthetic", 32)
     outcome = runner.measure(case, reference)
@@ -60,14 +34,45 @@ def test_a_comparison_is_measured_saved_and_reported(runner):
     assert {"measurements.png", "model_size_speedup.csv"} <= {path.name for path in paths}
 
 
-def test_a_build_that_raises_is_a_failure_and_the_next_case_runs(runner, tmp_path):
-    """The message comes first and nothing else is lost."""
-    file = tmp_path / "mine.py"
-    file.write_text("def build():\n    raise RuntimeError('no such layer')\n")
-    case = Case(f"{file}:build", "synthetic", 32)
-    outcome = runner.measure(case, case)
-    assert isinstance(outcome, Failure)
-    assert outcome.kind == "error"
-    assert "no such layer" in outcome.message
+def test_a_failure_does_not_harm_the_next_case(make_runner, tmp_path):
+    """It gets fresh workers from the same server."""
+    runner = make_runner()
+    missing = Case(f"{tmp_path / 'gone.py'}:build", "synthetic", 32)
+    assert isinstance(runner.measure(missing, missing), Failure)
     fine = Case("improved", "synthetic", 16)
     assert isinstance(runner.measure(fine, fine), Measurement)
+
+
+def test_memory_is_told_apart_by_phase_and_readings_were_taken(make_runner):
+    """Import, build, training; CPU time of the rounds; the step is traced before them alone."""
+    fine = Case("improved", "synthetic", 16)
+    outcome = make_runner().measure(fine, fine)
+    for start in outcome.starts:
+        assert 0 < start.import_rss_bytes <= start.build_rss_bytes
+        assert start.peak_rss_bytes > start.import_rss_bytes
+        assert start.usage.readings > 0
+        assert start.traces == 0
+    assert all(a_round.cpu_seconds > 0 for a_round in outcome.rounds)
+
+
+def test_an_epoch_of_a_small_dataset_is_measured_whole(make_runner, tmp_path):
+    """With its ragged last batch, and its first step apart."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "small.npz"
+    np.savez(path, x_train=rng.random((150, 28, 28)), y_train=np.arange(150) % 10)
+    small = Case("improved", str(path), 64)
+    outcome = make_runner().measure(small, small)
+    fit = next(start.fit for start in outcome.starts if start.fit)
+    assert (fit.steps, fit.samples, fit.whole_epoch) == (3, 150, True)
+    assert 0 < fit.first_step_seconds < fit.seconds
+    assert all(start.traces == 0 for start in outcome.starts)
+
+
+def test_a_spawned_worker_answers_as_a_forked_one(tmp_path):
+    """Where fork is not to be had."""
+    case = Case("improved", "synthetic", 16)
+    with Launcher(tmp_path, "spawn") as spawn:
+        worker = spawn.start(case, timeout=300.0)
+        opened = worker.ask("open", case=to_json(case), cpus=usable_cpus())
+        assert opened["facts"]["parameters"] == 72_970
+        spawn.end(worker)

@@ -8,7 +8,7 @@ from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
 from harness.analyze import stats
 from harness.errors import BadCase, BadRun
 from harness.measure.budget import Budget
-from harness.measure.runner import Runner, check_case
+from harness.measure.runner import Runner, check_case, new_run_folder
 from harness.records import Case, Failure, Measurement
 from harness.report import runs
 
@@ -93,6 +93,13 @@ def test_a_failure_is_a_result_and_the_next_case_runs(tmp_path):
     assert [type(o) for o in runs.read(tmp_path).outcomes] == [Failure, Measurement]
 
 
+def test_a_failed_reference_is_not_blamed_on_the_case(tmp_path):
+    """The row of the case says which side it was."""
+    launcher = FakeLauncher(failures={SMALL.id: ("oom", "memory ran out", "")})
+    failure = make_runner(tmp_path, launcher).measure(LARGE, SMALL)
+    assert f"the reference {SMALL.id} failed: memory ran out" == failure.message
+
+
 def test_each_round_is_in_the_journal_before_the_next(tmp_path):
     """An interrupt loses nothing that was measured."""
     launcher = FakeLauncher()
@@ -149,6 +156,13 @@ def test_a_time_limit_drops_blocks_but_no_case(tmp_path):
     clock.sleep(20.0)
     for case in (SMALL, LARGE):
         assert {r.block for r in runner.measure(case, SMALL).rounds} == {0}
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    """Not even when they start in the same second."""
+    folders = [new_run_folder(tmp_path) for _ in range(3)]
+    assert len(set(folders)) == 3
+    assert folders == sorted(folders)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,10 @@ def configure(case: Case) -> None:
     keras.utils.set_random_seed(case.seed)
 
 
+class _EpochTimed(Exception):  # noqa: N818  (a way out of `fit`; its frames keep the pipeline)
+    """The epoch to be timed has ended."""
+
+
 class Trainer:
     """See `harness.measure.backends.Trainer`."""
 
@@ -39,6 +43,7 @@ class Trainer:
         self._model = model
         self._x, self._y, self._case = x, y, case
         self.traces = 0
+        self._open_fits: list[_EpochTimed] = []
         model.jit_compile = case.jit  # "auto" would look at the devices of the machine
         self._count_traces()
         self._build_as_fit_does(x[: case.batch_size], y[: case.batch_size])
@@ -78,19 +83,27 @@ class Trainer:
         `fit` prepares before the epoch is not in it. A ragged last batch is a
         new shape that is traced once a training, so then the second epoch,
         which is like all that follow, is the one timed.
+
+        The `fit` is left at the end of that epoch, with its input pipeline
+        open: to close it, tf.data may wait until its tuning thread wakes,
+        seconds later (`OptimizeLoop` in `tensorflow/core/framework/model.cc`
+        doubles its period each time).
         """
         batch = self._case.batch_size
         whole = steps * batch >= len(self._x)
         samples = len(self._x) if whole else steps * batch
         clock = _epoch_clock()
-        self._model.fit(
-            self._x[:samples],
-            self._y[:samples],
-            batch_size=batch,
-            epochs=2 if samples % batch else 1,
-            verbose=0,
-            callbacks=[clock],
-        )
+        try:
+            self._model.fit(
+                self._x[:samples],
+                self._y[:samples],
+                batch_size=batch,
+                epochs=2 if samples % batch else 1,
+                verbose=0,
+                callbacks=[clock],
+            )
+        except _EpochTimed as end:
+            self._open_fits.append(end)
         return Fit(
             steps=-(-samples // batch),
             samples=samples,
@@ -157,11 +170,13 @@ def _epoch_clock() -> Any:
             if self.batches == 2:
                 self.first_step_seconds = time.perf_counter() - self.begin
 
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             float(logs["loss"])  # waits for the device
             self.seconds = time.perf_counter() - self.begin
             if self.batches == 1:
                 self.first_step_seconds = self.seconds
+            if epoch == self.params["epochs"] - 1:
+                raise _EpochTimed
 
     return EpochClock()
 

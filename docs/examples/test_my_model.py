@@ -1,0 +1,15 @@
+"""A user's suite: how much faster is my model than the bundled one, and on how many threads?"""
+
+import pytest
+
+MODEL = "my_model.py:small"
+
+
+@pytest.mark.matrix(batch_sizes=[64, 256])
+def test_against_the_baseline(train, batch_size):
+    train(MODEL, batch_size=batch_size, reference={"variant": "baseline"})
+
+
+def test_another_optimizer(train):
+    measurement = train(MODEL, batch_size=64, optimizer="sgd", reference={"optimizer": None})
+    assert measurement.facts.optimizer == "SGD"

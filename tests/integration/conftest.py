@@ -1,0 +1,35 @@
+"""One fork server for all tests with real workers; a runner over it."""
+
+import time
+
+import pytest
+from fakes import Silent
+
+from harness.measure import machine, protocols
+from harness.measure.budget import Budget
+from harness.measure.gpu import open_gpu
+from harness.measure.launcher import Launcher
+from harness.measure.runner import Runner
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory):
+    with Launcher(tmp_path_factory.mktemp("logs")) as launcher:
+        yield launcher
+
+
+@pytest.fixture
+def make_runner(launcher, tmp_path):
+    """Make a runner of the quickest protocol; its folder is `tmp_path / "run"`."""
+    runners = []
+
+    def make(**changes):
+        protocol = protocols.choose("quick", steps=1, **changes)
+        budget = Budget(None, 1, time.monotonic)
+        folder, described = tmp_path / "run", machine.describe()
+        runners.append(Runner(folder, protocol, described, launcher, Silent(), open_gpu(), budget))
+        return runners[-1]
+
+    yield make
+    for runner in runners:
+        runner.close()

@@ -1,0 +1,113 @@
+"""README and docs: every command exists, every example runs."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "results" / "README.md"]
+FAST = ["--train-effort", "quick", "--train-steps", "1", "-p", "no:cacheprovider"]
+
+
+def commands():
+    """Every line of a code fence without a language, and every inline command."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        fenced = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+        inline = re.findall(r"`((?:pytest|tox|python -m harness|python docs)[^`\n]*)`", text)
+        for line in [*fenced.splitlines(), *inline]:
+            for command in line.split("&&"):
+                yield page.name, command.strip()
+
+
+def named(program):
+    return sorted({command for _, command in commands() if command.startswith(program)})
+
+
+def test_links_between_pages_lead_somewhere():
+    """A missing file is a broken promise."""
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_tox_environment_that_is_named_exists():
+    """`tox -e NAME`."""
+    known = re.findall(r"^\[testenv:(\w+)\]", (ROOT / "tox.ini").read_text(), re.MULTILINE)
+    used = {re.search(r"-e (\w+)", command)[1] for command in named("tox -e")}
+    assert used
+    assert used <= set(known)
+
+
+def test_every_pytest_option_that_is_named_exists(pytester):
+    """`--train-…` and `--benchmark-…`."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    known = set(re.findall(r"--[\w-]+", pytester.runpytest_inprocess("--help").stdout.str()))
+    used = set(re.findall(r"--(?:train|benchmark)-[a-z-]*[a-z]", text))
+    assert used
+    assert used <= known
+
+
+def test_every_script_that_is_named_exists():
+    """`python docs/evidence/….py`."""
+    scripts = [shlex.split(command)[1] for command in named("python docs/")]
+    assert scripts
+    assert all((ROOT / script).is_file() for script in scripts)
+
+
+@pytest.mark.parametrize("command", named("python -m harness"))
+def test_every_subcommand_that_is_named_exists(command, capsys):
+    """Its own help opens."""
+    name = shlex.split(command)[3]
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert name in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_main_command_measures_and_writes(tmp_path):
+    """As the README has it, made short: one batch size, one step a round."""
+    (command,) = {c for c in named("pytest suites/") if "--benchmark-autosave" in c}
+    short = ["--train-batch-sizes", "256", "--train-variants", "improved", "--train-output"]
+    storage = f"--benchmark-storage=file://{tmp_path / 'saved'}"
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command), *short, str(tmp_path), *FAST, storage],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    for name in ("measurements", "batch_size_speedup", "model_size_speedup", "thread_speedup"):
+        assert (folder / "tables" / f"{name}.csv").is_file()
+    for name in ("measurements", "model_size_speedup", "thread_speedup"):
+        assert (folder / "charts" / f"{name}.png").is_file()
+    assert list((tmp_path / "saved").rglob("*.json"))
+    assert main(["report", str(folder)]) == 0
+
+
+@pytest.mark.slow
+def test_the_examples_run(tmp_path):
+    """A user's model, data and suite, in a folder of the user's own."""
+    for file in (ROOT / "docs" / "examples").iterdir():
+        if file.suffix == ".py":
+            shutil.copy(file, tmp_path)
+    subprocess.run([sys.executable, "make_data.py"], cwd=tmp_path, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--train-dataset", "my_data.npz", *FAST],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
