@@ -83,7 +83,7 @@ def block(index: int, worker: Worker, bare: Bare, case: Case, samples: int) -> d
             pair(
                 turn, lambda: fit(PART_STEPS).seconds, lambda: bare.ask("epoch", PART_STEPS * batch)
             )
-            for turn in range(5)
+            for turn in range(4)
         ),
         "projected epoch": pair(
             index,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import itertools
 import json
 import time
 from collections import defaultdict
@@ -246,18 +245,17 @@ def new_run_folder(results: Path) -> Path:
         BadRun: it cannot be made.
     """
     name = f"{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    for number in itertools.count(1):
+    number = 1
+    while True:
         folder = results / "runs" / (name if number == 1 else f"{name}-{number}")
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
-            if not folder.is_dir():
-                raise journals.unwritable(folder, "a file is in the way") from None
+            number += 1
         except OSError as error:
             raise journals.unwritable(folder, error.strerror) from error
         else:
             return folder
-    raise AssertionError("itertools.count ends never")
 
 
 def _now() -> str:

@@ -171,7 +171,7 @@ def _build(case: Case, data: datasets.Dataset) -> Any:
         model = registry.find(case.variant)()
     except Exception as error:
         traceback.print_exc()
-        raise _Rejected("error", f"{case.variant} raised {_one_line(error)}") from error
+        raise _Rejected(_kind(error), f"{case.variant} raised {_one_line(error)}") from error
     if not isinstance(model, keras.Model):
         raise _Rejected(
             "error", f"{case.variant} returned {type(model).__name__}, not a Keras model"
