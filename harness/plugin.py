@@ -1,5 +1,7 @@
 """The pytest plugin: options, the `train` fixture, the hooks of pytest-benchmark."""
 
+import itertools
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,7 +71,9 @@ def _workbench(config: pytest.Config) -> "Workbench":
             settings = parse(_given(config), config.rootpath, prefix="--train-")
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from error
-        console = Console(file=_Uncaptured(config), soft_wrap=True)  # type: ignore[arg-type]
+        # While a test runs, pytest's capture hides the terminal, and so its width.
+        width = shutil.get_terminal_size().columns
+        console = Console(file=_Uncaptured(config), width=width, soft_wrap=True)  # type: ignore[arg-type]
         config.stash[_WORKBENCH] = Workbench(settings, console, config.getoption("train_resume"))
     return config.stash[_WORKBENCH]
 
@@ -118,11 +122,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             else says.get("batch_sizes", settings.batch_sizes)
         ),
         "device": list(settings.devices),
-        "threads": list(says.get("threads") or range(1, settings.threads + 1)),
+        "threads": list(says.get("threads") or _doubled(settings.threads)),
     }
     for name, axis in values.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, axis, ids=[_id(name, value) for value in axis])
+
+
+def _doubled(most: int) -> list[int]:
+    """List 1, 2, 4 and so on, and the most itself."""
+    return [*itertools.takewhile(lambda n: n < most, (2**k for k in itertools.count())), most]
 
 
 def _id(name: str, value: Any) -> str:

@@ -13,7 +13,13 @@ from harness.measure import protocols
 from harness.measure.budget import Budget
 from harness.measure.gpu import open_gpu
 from harness.measure.machine import describe, usable_cpus
-from harness.measure.runner import Runner, check_batch_size, check_case, new_run_folder
+from harness.measure.runner import (
+    Runner,
+    check_batch_size,
+    check_case,
+    check_resume,
+    new_run_folder,
+)
 from harness.records import Case, Outcome, Protocol
 from harness.report.runs import locate
 from harness.settings import Settings
@@ -60,7 +66,8 @@ class Workbench:
         for batch_size in batch_sizes:
             check_batch_size(batch_size, self._dataset, self._train_samples)
         if self._resume:
-            locate(self._resume, self.settings.output)
+            folder = locate(self._resume, self.settings.output)
+            check_resume(folder, self.settings.protocol, describe())
 
     def plan(self) -> str:
         """Say in one line what is going to be measured, and about how long it takes."""

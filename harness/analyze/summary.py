@@ -41,7 +41,7 @@ COMPARISONS = {
     ],
     "model_size_speedup": [
         "variant", "device", "batch_size", "reference", "parameters", "macs_per_sample",
-        "parameter_ratio", "mac_ratio", *SPEEDUP, "published", "cautions",
+        "macs_source", "parameter_ratio", "mac_ratio", *SPEEDUP, "published", "cautions",
     ],
     "thread_speedup": [
         "variant", "batch_size", "threads", "reference", "speedup", "low", "high", "efficiency",
@@ -112,6 +112,7 @@ def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any
         "reference": str(getattr(m.reference, axis)),
         "parameters": m.facts.parameters,
         "macs_per_sample": m.facts.macs_per_sample,
+        "macs_source": m.facts.macs_source,
         "parameter_ratio": m.reference_facts.parameters / m.facts.parameters,
         "mac_ratio": _ratio(m.reference_facts.macs_per_sample, m.facts.macs_per_sample),
         "speedup": estimate.value,

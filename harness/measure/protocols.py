@@ -56,7 +56,7 @@ def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0
 
 
 _SERVER_SECONDS = 13.0
-_WORKERS_SECONDS = 4.5
+_WORKERS_SECONDS = 3.2
 
 
 def expected_seconds(protocol: Protocol, comparisons: int) -> float:

@@ -86,8 +86,7 @@ class Runner:
         self._begin = time.perf_counter()
         self._cpus = usable_cpus()
         earlier = _Earlier.read(folder) if (folder / journals.NAME).exists() else _Earlier()
-        if earlier.protocol is not None and earlier.protocol != protocol:
-            raise BadRun(f"{folder} was measured with another protocol; resume it with the same")
+        earlier.check(folder, protocol, machine)
         self._earlier = earlier
         self._outcomes: dict[str, Outcome] = dict(earlier.measurements)
         self._started_at = earlier.started_at or _now()
@@ -188,7 +187,7 @@ class Runner:
         run = self.run()
         partial = self.folder / f"{RUN_FILE}.part"
         try:
-            partial.write_text(json.dumps(to_json(run), indent=1) + "\n")
+            partial.write_text(json.dumps(to_json(run), separators=(",", ":")) + "\n")
             partial.replace(self.folder / RUN_FILE)
         except OSError as error:
             raise BadRun(f"cannot write {self.folder / RUN_FILE}: {error.strerror}") from error
@@ -204,6 +203,7 @@ class _Earlier:
     """What a journal holds of an interrupted run; its failures are tried again."""
 
     protocol: Protocol | None = None
+    machine: Machine | None = None
     started_at: str | None = None
     wall_seconds: float = 0.0
     measurements: dict[str, Measurement] = dataclasses.field(default_factory=dict)
@@ -215,6 +215,7 @@ class _Earlier:
         for entry in journals.read(folder):
             if entry["kind"] == "run":
                 earlier.protocol = from_json(Protocol, entry["protocol"])
+                earlier.machine = from_json(Machine, entry["machine"])
                 earlier.started_at = entry["started_at"]
             elif entry["kind"] == "block":
                 block = _block(entry["block"])
@@ -227,6 +228,30 @@ class _Earlier:
                     measurement = from_json(Measurement, entry["outcome"])
                     earlier.measurements[measurement.key] = measurement
         return earlier
+
+    def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
+        if self.protocol is not None and self.protocol != protocol:
+            raise BadRun(
+                f"{folder} was measured with another protocol; resume it with the same effort, "
+                "steps and timeout"
+            )
+        if self.machine is not None and _place(self.machine) != _place(machine):
+            raise BadRun(
+                f"{folder} was measured on another machine or with other versions; start a new run"
+            )
+
+
+def _place(machine: Machine) -> tuple[str, str, dict[str, str]]:
+    return machine.id, machine.python, machine.libraries
+
+
+def check_resume(folder: Path, protocol: Protocol, machine: Machine) -> None:
+    """Refuse to go on with a run whose times are not to be mixed with new ones.
+
+    Raises:
+        BadRun: another protocol, machine or version, or no journal.
+    """
+    _Earlier.read(folder).check(folder, protocol, machine)
 
 
 def _block(data: dict[str, Any]) -> Block:

@@ -11,6 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness import units
+
 # Okabe and Ito's colors, told apart by the color-blind; dark enough on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -27,25 +29,19 @@ def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure:
     axes.set_axisbelow(True)
     _CHARTS[name](axes, frame)
     first_line, _, _ = caption.partition("\n")
+    if "published" in frame and frame["published"].notna().any():
+        first_line += "; published: another machine"
     figure.text(0.01, -0.01, first_line, fontsize=7.5, color="#444444", va="top")
     return figure
 
 
 def _batch_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
-    axes.set_title("Speedup by batch size", loc="left", weight="bold")
+    references = ", ".join(sorted(set(frame["reference"])))
+    axes.set_title(f"Speedup by batch size, against {references}", loc="left", weight="bold")
     for index, (key, rows) in enumerate(_groups(frame, "variant", "device")):
-        _line(axes, index, rows, "batch_size", f"{key[0]}, {key[1].upper()}")
-        published = rows.dropna(subset=["published"])
-        if len(published):
-            axes.scatter(
-                published["batch_size"],
-                published["published"],
-                marker="x",
-                color="black",
-                s=45,
-                zorder=4,
-                label=f"{key[0]}, published",
-            )
+        places = rows["batch_size"] * 1.03**index  # so that intervals do not cover each other
+        _line(axes, index, places, rows, f"{key[0]}, {key[1].upper()}")
+        _published(axes, places, rows, f"{key[0]}, published")
     axes.set_xscale("log", base=2)
     sizes = sorted(set(frame["batch_size"]))
     axes.set_xticks(sizes, [str(size) for size in sizes])
@@ -59,7 +55,7 @@ def _thread_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     threads = sorted(set(frame["threads"]))
     axes.plot(threads, [t / threads[0] for t in threads], ":", color="#777777", label="ideal")
     for index, (key, rows) in enumerate(_groups(frame, "variant", "batch_size")):
-        _line(axes, index, rows, "threads", f"{key[0]}, batch {key[1]}")
+        _line(axes, index, rows["threads"], rows, f"{key[0]}, batch {key[1]}")
     axes.set_xticks(threads)
     axes.set_xlabel("CPU threads")
     _speedup_axis(axes)
@@ -84,24 +80,26 @@ def _model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
         )  # fmt: skip
         for place, value in zip(places, rows[column], strict=True):
             axes.annotate(
-                f"{value:.2f}×", (place, value), (0, 9), textcoords="offset points", ha="center",
+                units.ratio(value), (place, value), (0, 9), textcoords="offset points", ha="center",
                 fontsize=8,
             )  # fmt: skip
-    _interval_bars(axes, [p - width for p in positions], rows)
+    measured = [p - width for p in positions]
+    _interval_bars(axes, measured, rows, "black")
+    _published(axes, pd.Series(measured, rows.index), rows, "published speedup")
     axes.set_yscale("log")
     axes.set_yticks([1, 2, 5, 10, 20], ["1×", "2×", "5×", "10×", "20×"])
-    axes.set_ylim(0.8, 2 * max(2.0, float(rows["parameter_ratio"].max())))
+    axes.set_ylim(0.8, 3 * max(2.0, float(rows["parameter_ratio"].max())))
     labels = [f"{row.variant} / {row.reference}\nbatch {row.batch_size}" for row in _rows(rows)]
     axes.set_xticks(list(positions), labels)
     axes.set_ylabel("reference / case (log scale)")
-    axes.legend(frameon=False, loc="upper left", ncols=3, fontsize=8)
+    axes.legend(frameon=False, loc="upper left", ncols=2, fontsize=8)
 
 
 def _measurements(axes: Axes, frame: pd.DataFrame) -> None:
-    axes.set_title("Time a sample", loc="left", weight="bold")
+    axes.set_title("Step time, per sample", loc="left", weight="bold")
     rows = frame[frame["status"] == "measured"]
     labels = [
-        f"{r.variant}, batch {r.batch_size}, {r.device.upper()}, {r.threads} thr."
+        f"{r.variant}, batch {r.batch_size}\n{r.device.upper()}, {_threads(r.threads)}"
         for r in _rows(rows)
     ]
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -113,8 +111,16 @@ def _measurements(axes: Axes, frame: pd.DataFrame) -> None:
         rows["sample_us"], labels, xerr=[low.fillna(0), high.fillna(0)], fmt="none", color="black",
         capsize=3,
     )  # fmt: skip
+    for label, end, step_us in zip(
+        labels, rows["sample_us"] + high.fillna(0), rows["step_us"], strict=True
+    ):
+        axes.annotate(
+            f"{units.seconds(step_us / 1e6)}/step", (end, label), (6, 0),
+            textcoords="offset points", va="center", fontsize=8,
+        )  # fmt: skip
+    axes.margins(x=0.18)
     axes.invert_yaxis()
-    axes.set_xlabel("µs a sample, with 95 % interval")
+    axes.set_xlabel("µs per sample, with 95 % interval")
 
 
 _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
@@ -133,27 +139,41 @@ def _rows(frame: pd.DataFrame) -> Iterator[Any]:
     yield from frame.itertuples(index=False)
 
 
-def _line(axes: Axes, index: int, rows: pd.DataFrame, x: str, label: str) -> None:
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _published(axes: Axes, places: pd.Series, rows: pd.DataFrame, label: str) -> None:
+    known = rows["published"].notna()
+    if known.any():
+        axes.scatter(
+            places[known], rows["published"][known], marker="X", color="black", s=70, zorder=4,
+            edgecolors="white", label=label,
+        )  # fmt: skip
+
+
+def _line(axes: Axes, index: int, places: pd.Series, rows: pd.DataFrame, label: str) -> None:
+    color = _COLORS[index % len(_COLORS)]
     axes.plot(
-        rows[x],
+        places,
         rows["speedup"],
-        color=_COLORS[index % len(_COLORS)],
+        color=color,
         marker=_MARKERS[index % len(_MARKERS)],
         linestyle=_LINES[index % len(_LINES)],
         label=label,
     )
-    _interval_bars(axes, rows[x], rows)
+    _interval_bars(axes, places, rows, color)
 
 
-def _interval_bars(axes: Axes, places: Any, rows: pd.DataFrame) -> None:
+def _interval_bars(axes: Axes, places: Any, rows: pd.DataFrame, color: str) -> None:
     low = (rows["speedup"] - rows["low"]).fillna(0).astype(float)
     high = (rows["high"] - rows["speedup"]).fillna(0).astype(float)
     axes.errorbar(
-        places, rows["speedup"], yerr=[low, high], fmt="none", color="black", capsize=4, zorder=3
+        places, rows["speedup"], yerr=[low, high], fmt="none", color=color, capsize=4, zorder=3
     )
 
 
 def _speedup_axis(axes: Axes) -> None:
     axes.axhline(1.0, color="black", linewidth=0.8)
-    axes.set_ylabel("speedup a sample, with 95 % interval")
+    axes.set_ylabel("speedup per sample, with 95 % interval")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}×")

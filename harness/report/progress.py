@@ -1,6 +1,7 @@
 """Progress while measuring: one live line on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -16,14 +17,21 @@ class Progress:
     Args:
         console: Where to.
         comparisons: How many are planned; 0 when unknown.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, console: Console, comparisons: int = 0) -> None:
+    def __init__(
+        self,
+        console: Console,
+        comparisons: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._console = console
         self._planned = comparisons
         self._done = 0
-        self._begin = time.monotonic()
-        self._drawn = 0.0
+        self._clock = clock
+        self._begin = clock()
+        self._drawn = -_LINE_SECONDS
         self._title = ""
         self._blocks = 0
 
@@ -33,29 +41,29 @@ class Progress:
         against = "itself" if case == reference else reference.id
         number = f"[{self._done + 1}/{self._planned or '?'}]"
         self._title = f"{number} {case.id}"
-        if not self._console.is_terminal:
+        if self._console.is_terminal:
+            self._draw(f"{self._title}  starting{self._left(0)}")
+        else:
             self._print(f"{self._title} against {against}: {blocks} blocks")
 
     def round(self, case: Case, a_round: Round) -> None:
         """Redraw the live line, at most once a second."""
-        now = time.monotonic()
+        now = self._clock()
         if not self._console.is_terminal or now - self._drawn < _LINE_SECONDS:
             return
         self._drawn = now
         step = units.seconds(a_round.seconds / a_round.steps)
-        line = (
+        self._draw(
             f"{self._title}  block {a_round.block + 1}/{self._blocks}  "
             f"batch {case.batch_size}: {step}/step{self._left(a_round.block)}"
         )
-        width = self._console.width - 1
-        self._console.file.write("\r" + line[:width].ljust(width))
-        self._console.file.flush()
 
     def outcome(self, outcome: Outcome) -> None:
         """Say how a comparison ended."""
         self._done += 1
         if self._console.is_terminal:
-            self._console.file.write("\r" + " " * (self._console.width - 1) + "\r")
+            self._draw("")
+            self._console.file.write("\r")
         if isinstance(outcome, Failure):
             self._print(f"{outcome.case.id}: {outcome.kind}: {outcome.message}")
         elif not self._console.is_terminal:
@@ -73,8 +81,14 @@ class Progress:
         done = self._done + block / max(1, self._blocks)
         if not self._planned or done < 0.15:
             return ""
-        left = (time.monotonic() - self._begin) / done * (self._planned - done)
+        left = (self._clock() - self._begin) / done * (self._planned - done)
         return f"  {units.seconds(max(1.0, left))} left"
+
+    def _draw(self, line: str) -> None:
+        """Overwrite the live line."""
+        width = self._console.width - 1
+        self._console.file.write("\r" + line[:width].ljust(width))
+        self._console.file.flush()
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)

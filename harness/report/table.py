@@ -224,6 +224,9 @@ def _epoch_notes(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _speedup_notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
+    if name == "model_size_speedup":
+        uncounted = {r["variant"]: r["macs_source"] for r in rows if r["macs_per_sample"] is None}
+        yield from (f"MACs of {variant}: {why}" for variant, why in uncounted.items())
     unseen = [
         f"{100 * row['smallest_visible']:.0f} % ({row['variant']}, {row[_axis(name)]})"
         for row in rows

@@ -11,6 +11,24 @@ from harness.report import files, runs
 
 pytestmark = pytest.mark.slow
 
+SUBCLASSED = """
+import keras
+
+class Linear(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.flatten = keras.layers.Flatten()
+        self.out = keras.layers.Dense(10, activation="softmax")
+
+    def call(self, x):
+        return self.out(self.flatten(x))
+
+def build():
+    model = Linear()
+    model.compile("adam", "categorical_crossentropy")
+    return model
+"""
+
 
 def test_a_comparison_is_measured_saved_and_reported(make_runner):
     """From a case to tables and charts, and the arithmetic of the models holds."""
@@ -66,6 +84,18 @@ def test_an_epoch_of_a_small_dataset_is_measured_whole(make_runner, tmp_path):
     assert (fit.steps, fit.samples, fit.whole_epoch) == (3, 150, True)
     assert 0 < fit.first_step_seconds < fit.seconds
     assert all(start.traces == 0 for start in outcome.starts)
+
+
+def test_a_subclassed_model_is_trained_without_a_count(make_runner, tmp_path):
+    """Its layers have no shape to count from; the reason stands where the count would."""
+    path = tmp_path / "mine.py"
+    path.write_text(SUBCLASSED)
+    case = Case(f"{path}:build", "synthetic", 32)
+    outcome = make_runner().measure(case, case)
+    assert isinstance(outcome, Measurement), outcome
+    assert outcome.facts.macs_per_sample is None
+    assert outcome.facts.macs_source.startswith("not counted: ")
+    assert outcome.facts.parameters == 7850
 
 
 def test_a_spawned_worker_answers_as_a_forked_one(tmp_path):

@@ -5,6 +5,7 @@ import json
 import pytest
 from fakes import FakeLauncher
 
+from harness import plugin
 from harness.measure import launcher as launchers
 from harness.records import Case
 from harness.report import files
@@ -139,6 +140,14 @@ def test_what_is_selected_is_planned_and_measured(no_charts, run, selection, cou
     result.stdout.fnmatch_lines([f"training benchmark: {count} test*"])
 
 
+@pytest.mark.parametrize(
+    ("most", "counts"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (64, [1, 2, 4, 8, 16, 32, 64])]
+)
+def test_thread_counts_double_up_to_all(most, counts):
+    """A machine of 64 does not need 64 tests."""
+    assert counts == plugin._doubled(most)
+
+
 def test_collecting_measures_nothing(no_charts, run, pytester, launcher):
     """Nor does it write."""
     result = run("--collect-only", "-q")
@@ -225,6 +234,16 @@ def test_an_interrupted_run_keeps_what_it_measured_and_is_gone_on_with(
     run(*everything, "--train-resume").assert_outcomes(passed=2)
     assert launcher.asked.count("open") == 4, "two blocks of the second case, none of the first"
     assert [folder] == run_folders(pytester)
+
+
+def test_a_run_is_not_gone_on_with_at_another_effort(no_charts, run, launcher):
+    """Said before anything is measured."""
+    run(*ONE)
+    rounds = launcher.rounds
+    result = run(*ONE, "--train-resume", "--train-effort", "thorough")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*was measured with another protocol*"])
+    assert launcher.rounds == rounds
 
 
 def test_the_ini_file_sets_the_same_options(no_charts, pytester, launcher, monkeypatch):

@@ -1,5 +1,6 @@
 """The runner over fake workers: outcomes, journal, resume, time limit."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
 from harness.analyze import stats
 from harness.errors import BadCase, BadRun
 from harness.measure.budget import Budget
-from harness.measure.runner import Runner, check_case, new_run_folder
+from harness.measure.runner import Runner, check_case, check_resume, new_run_folder
 from harness.records import Case, Failure, Measurement
 from harness.report import runs
 
@@ -138,6 +139,15 @@ def test_a_run_is_resumed_with_the_same_protocol_only(tmp_path):
     make_runner(tmp_path, FakeLauncher()).close()
     with pytest.raises(BadRun, match="another protocol"):
         make_runner(tmp_path, FakeLauncher(), blocks=3)
+
+
+@pytest.mark.parametrize("changes", [{"id": "other"}, {"libraries": {"keras": "3.0.0"}}])
+def test_a_run_is_resumed_where_it_was_measured_only(tmp_path, changes):
+    """The same machine, the same versions."""
+    make_runner(tmp_path, FakeLauncher()).close()
+    moved = dataclasses.replace(MACHINE, **changes)
+    with pytest.raises(BadRun, match="another machine or with other versions"):
+        check_resume(tmp_path, protocol(), moved)
 
 
 def test_a_folder_that_cannot_be_written_is_the_users_to_mend(tmp_path):

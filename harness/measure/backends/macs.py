@@ -17,7 +17,13 @@ def from_layers(model: Any) -> tuple[int | None, str]:
     """
     import keras
 
-    convolutions = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+    convolutions = (
+        keras.layers.Conv1D,
+        keras.layers.Conv2D,
+        keras.layers.Conv3D,
+        keras.layers.DepthwiseConv1D,
+        keras.layers.DepthwiseConv2D,
+    )
     free = (
         keras.layers.Embedding,
         keras.layers.BatchNormalization,
@@ -27,14 +33,21 @@ def from_layers(model: Any) -> tuple[int | None, str]:
     for layer in _leaves(model, keras.Model):
         if not layer.weights or isinstance(layer, free):
             continue
+        name = type(layer).__name__
+        try:
+            shape = layer.output.shape
+        except (AttributeError, ValueError):  # a subclassed model, or a layer used twice
+            return None, f"not counted: {name} has no single output shape"
         if isinstance(layer, convolutions):
-            positions = math.prod(_spatial(layer))
-            total += positions * math.prod(layer.kernel.shape)
+            channels_first = layer.data_format == "channels_first"
+            positions = shape[2:] if channels_first else shape[1:-1]
         elif isinstance(layer, keras.layers.Dense):
-            positions = math.prod(layer.output.shape[1:-1])
-            total += positions * math.prod(layer.kernel.shape)
+            positions = shape[1:-1]
         else:
-            return None, f"not counted: no rule for {type(layer).__name__}"
+            return None, f"not counted: no rule for {name}"
+        if None in positions:
+            return None, f"not counted: the output shape of {name} is open"
+        total += math.prod(positions) * math.prod(layer.kernel.shape)
     return total, "layers"
 
 
@@ -44,8 +57,3 @@ def _leaves(model: Any, nested: type) -> Iterator[Any]:
             yield from _leaves(layer, nested)
         else:
             yield layer
-
-
-def _spatial(layer: Any) -> tuple[int, ...]:
-    shape = layer.output.shape
-    return tuple(shape[2:] if layer.data_format == "channels_first" else shape[1:-1])
