@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         nargs="?",
         const="latest",
         metavar="RUN",
-        help="go on with an interrupted run (default: the latest)",
+        help="go on with an interrupted run, --train-resume=RUN (default: the latest)",
     )
 
 

@@ -111,7 +111,7 @@ class Round:
         position: 0 if it ran first in its pair, else 1.
         steps: Training steps.
         seconds: The worker's own monotonic clock.
-        loss: Loss after the last step.
+        loss: Mean loss of its steps.
         cpu_seconds: CPU time of the worker, all threads.
         involuntary_switches: Times the worker was taken off its CPU.
         minor_faults: Page faults without disk.

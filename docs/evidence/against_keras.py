@@ -83,7 +83,7 @@ def block(index: int, worker: Worker, bare: Bare, case: Case, samples: int) -> d
             pair(
                 turn, lambda: fit(PART_STEPS).seconds, lambda: bare.ask("epoch", PART_STEPS * batch)
             )
-            for turn in range(4)
+            for turn in range(3)
         ),
         "projected epoch": pair(
             index,
@@ -98,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", default="baseline")
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--blocks", type=int, default=6)
+    parser.add_argument("--blocks", type=int, default=10)
     arguments = parser.parse_args()
     cpus = usable_cpus()
     dataset = datasets.resolve("auto")

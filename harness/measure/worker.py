@@ -115,6 +115,7 @@ class _Desk:
 
     def round(self, steps: int) -> dict[str, Any]:
         """Time so many whole steps; the counters are read outside the timed part."""
+        self._trainer.reset()
         before = resource.getrusage(resource.RUSAGE_SELF)
         start = time.perf_counter()
         loss = self._trainer.run(steps)

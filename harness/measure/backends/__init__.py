@@ -20,8 +20,11 @@ class Trainer(Protocol):
 
     def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None: ...
 
+    def reset(self) -> None:
+        """Forget the losses so far."""
+
     def run(self, steps: int) -> float:
-        """Train so many steps, wait for the device, and return the last loss."""
+        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
 
     def fit(self, steps: int) -> Fit:
         """Time a real `Model.fit` over so many whole steps, or the whole epoch."""

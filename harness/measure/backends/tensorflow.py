@@ -66,13 +66,15 @@ class Trainer:
         if build is not None:
             build(data_batch=(x, y))
 
+    def reset(self) -> None:
+        """Forget the losses so far."""
+        self._model.reset_metrics()
+
     def run(self, steps: int) -> float:
-        """Train so many steps, wait for the device, and return the last loss."""
-        model = self._model
-        model.reset_metrics()  # so that the loss is of these steps, not of all so far
+        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
         outputs = None
         for _ in itertools.repeat(None, steps):
-            outputs = model.train_function(self._iterator)
+            outputs = self._model.train_function(self._iterator)
         assert outputs is not None  # noqa: S101  (steps is at least 1)
         return float(outputs["loss"])  # reading it waits for the device
 
