@@ -2,6 +2,5 @@
 
 from harness.errors import HarnessError
 from harness.records import Case, Failure, Measurement, Run
-from harness.workloads.registry import register
 
-__all__ = ["Case", "Failure", "HarnessError", "Measurement", "Run", "register"]
+__all__ = ["Case", "Failure", "HarnessError", "Measurement", "Run"]

@@ -15,7 +15,9 @@ from harness.workloads import registry
 if TYPE_CHECKING:
     from harness.workbench import Workbench
 
+_MATRIX = ("variants", "batch_sizes", "threads")
 _WORKBENCH = pytest.StashKey["Workbench"]()
+_SUMMARY = pytest.StashKey[Any]()  # what shows the summary on a console
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker; check what the user set before anything is collected."""
     config.addinivalue_line(
         "markers",
-        "matrix(variants, batch_sizes, threads): what a test trains when no option says otherwise",
+        f"matrix({', '.join(_MATRIX)}): what a test trains when no option says otherwise",
     )
     if any(_given(config).values()):
         _workbench(config)
@@ -111,6 +113,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marker = metafunc.definition.get_closest_marker("matrix")
     says = marker.kwargs if marker else {}
+    unknown = sorted(set(says) - set(_MATRIX))
+    if unknown:
+        known = ", ".join(_MATRIX)
+        raise pytest.UsageError(f"matrix has no {', '.join(unknown)}; known: {known}")
     config = metafunc.config
     settings = _workbench(config).settings
     given = _given(config)
@@ -122,7 +128,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             else says.get("batch_sizes", settings.batch_sizes)
         ),
         "device": list(settings.devices),
-        "threads": list(says.get("threads") or _doubled(settings.threads)),
+        "threads": list(
+            _doubled(settings.threads)
+            if given["threads"]
+            else says.get("threads", _doubled(settings.threads))
+        ),
     }
     for name, axis in values.items():
         if name in metafunc.fixturenames:
@@ -182,11 +192,15 @@ class _Train:
     def __init__(self, workbench: "Workbench", benchmark: Any) -> None:
         self._workbench = workbench
         self._benchmark = benchmark
+        self._used = False
 
     def __call__(
         self, variant: str, *, reference: dict[str, Any] | None = None, **fields: Any
     ) -> Measurement:
         """Measure once; see the fixture's own text."""
+        if self._used:  # pytest-benchmark keeps one result a test
+            pytest.fail("a test trains once; parametrize it, or write another", pytrace=False)
+        self._used = True
         make = self._workbench.case
         try:
             case = make(variant=variant, **fields)
@@ -195,7 +209,8 @@ class _Train:
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
         if isinstance(outcome, Failure):
-            pytest.fail(f"{outcome.kind}: {outcome.message}", pytrace=False)
+            log = f"\n\nlast output of the worker:\n{outcome.log_tail}" if outcome.log_tail else ""
+            pytest.fail(f"{outcome.kind}: {outcome.message}{log}", pytrace=False)
         _replay(self._benchmark, outcome)
         return outcome
 
@@ -223,18 +238,27 @@ def _replay(benchmark: Any, measurement: Measurement) -> None:
     benchmark.extra_info.update(to_json(measurement))
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Write the files; show tables, cautions and paths after pytest's own output."""
-    workbench = config.stash.get(_WORKBENCH, None)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the workers and write the files of the run, whatever is shown of it."""
+    workbench = session.config.stash.get(_WORKBENCH, None)
     if workbench is None:
         return
-    from rich.console import Console
-
     workbench.close()
     try:
-        workbench.report(Console())
+        session.config.stash[_SUMMARY] = workbench.write()
     except HarnessError as error:
-        terminalreporter.write_line(str(error), red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        message = str(error)
+        session.config.stash[_SUMMARY] = lambda console: console.print(message, style="red")
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Show tables, cautions and paths after pytest's own output."""
+    show = config.stash.get(_SUMMARY, None)
+    if show is not None:
+        from rich.console import Console
+
+        show(Console())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -244,8 +268,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         workbench.close()
 
 
-def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(
+    config: pytest.Config, machine_info: dict[str, Any]
+) -> None:
     """Keep only stable keys: a clock frequency would make every run another machine."""
+    if _WORKBENCH not in config.stash:
+        return
     for key in ("hz_actual", "hz_actual_friendly"):
         machine_info.get("cpu", {}).pop(key, None)
     machine_info["gpu"] = open_gpu().name

@@ -47,7 +47,7 @@ OPTIONS = (
         "auto",
     ),
     Option("effort", "EFFORT", "quick (shows no verdicts), default or thorough", "default"),
-    Option("steps", "N", "exactly N steps a round (default: chosen once a case)"),
+    Option("steps", "N", "exactly N steps a round (default: chosen once a comparison)"),
     Option("timeout", "SECONDS", "longest that a worker may be silent, in seconds", "300"),
     Option("max-minutes", "M", "drop repeats, never cases, to stay under M minutes"),
     Option("output", "DIR", "folder of results", "results"),

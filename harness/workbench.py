@@ -3,7 +3,7 @@
 import dataclasses
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +63,11 @@ class Workbench:
         if self._dataset is None:
             self._dataset = datasets.resolve(self.settings.dataset)
             self._train_samples = datasets.train_size(self._dataset)
+            if self._resume:
+                folder = locate(self._resume, self.settings.output)
+                check_resume(folder, self.settings.protocol, describe())
         for batch_size in batch_sizes:
             check_batch_size(batch_size, self._dataset, self._train_samples)
-        if self._resume:
-            folder = locate(self._resume, self.settings.output)
-            check_resume(folder, self.settings.protocol, describe())
 
     def plan(self) -> str:
         """Say in one line what is going to be measured, and about how long it takes."""
@@ -155,20 +155,23 @@ class Workbench:
         if self._runner is not None:
             self._runner.close()
 
-    def report(self, console: "Console") -> None:
-        """Write tables and charts, and show the summary.
+    def write(self) -> Callable[["Console"], None] | None:
+        """Write tables and charts.
+
+        Returns:
+            What shows the summary on a console; None when nothing was measured.
 
         Raises:
             BadRun: the folder cannot be written.
         """
         if self._runner is None or not self._runner.run().outcomes:
-            return
+            return None
         from harness.report import console as summaries
         from harness.report import files
 
         run = self._runner.save()
         tables, paths = files.write(run, self._runner.folder)
-        summaries.show(console, run, tables, paths)
+        return lambda console: summaries.show(console, run, tables, paths)
 
 
 def _smoke(protocol: Protocol) -> Protocol:

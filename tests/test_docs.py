@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from harness.report import files, formats, runs, table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "results" / "README.md"]
@@ -36,6 +37,19 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_tables_of_the_readme_are_those_of_its_example():
+    """And the example's files are what its run.json gives today."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (name,) = set(re.findall(r"results/examples/([\w-]+)", readme))
+    folder = ROOT / "results" / "examples" / name
+    run = runs.read(folder)
+    for name, frame in files.frames(run).items():
+        text = formats.to_markdown(table.build(name, frame, run))
+        assert text == (folder / "tables" / f"{name}.md").read_text(encoding="utf-8")
+        if name != "measurements":
+            assert text.strip() in readme
 
 
 def test_every_tox_environment_that_is_named_exists():

@@ -1,8 +1,11 @@
 """A user's suite: how much faster is my model than the bundled one, and on how many threads?"""
 
+import os
+from pathlib import Path
+
 import pytest
 
-MODEL = "my_model.py:small"
+MODEL = f"{os.path.relpath(Path(__file__).with_name('my_model.py'))}:small"
 
 
 @pytest.mark.matrix(batch_sizes=[64, 256])

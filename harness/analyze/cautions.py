@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.analyze import stats
 from harness.records import Case, Measurement, ModelFacts, Protocol, Round
 
+SEPARATOR = " | "  # between the cautions of one cell
 _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01

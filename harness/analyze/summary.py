@@ -34,6 +34,7 @@ MEASUREMENTS = [
     "import_rss_mib", "build_rss_mib", "peak_rss_mib", "gpu_memory_mib", "cpu_percent",
     "gpu_percent", "gpu_power_w", "joules_per_sample", "loss", "cautions",
 ]  # fmt: skip
+COUNTS = ["parameters", "macs_per_sample", "steps_per_round", "rounds", "blocks"]
 SPEEDUP = ["speedup", "low", "high", "blocks", "verdict", "smallest_visible"]
 COMPARISONS = {
     "batch_size_speedup": [
@@ -69,14 +70,17 @@ class _Side:
 
 def measurements(run: Run) -> pd.DataFrame:
     """One row a case; blocks of every comparison that it took part in are pooled."""
-    rows = [_measured_row(side) for side in _sides(run)]
-    done = {row["case"] for row in rows}
-    rows += [
-        {**_case_columns(outcome.case), "status": outcome.kind, "reason": outcome.message}
-        for outcome in run.outcomes
-        if isinstance(outcome, Failure) and outcome.case.id not in done
-    ]
-    return pd.DataFrame(rows, columns=MEASUREMENTS)
+    rows = {side.case.id: _measured_row(side) for side in _sides(run)}
+    for outcome in run.outcomes:
+        if isinstance(outcome, Failure):
+            failed = {**_case_columns(outcome.case), "status": outcome.kind}
+            row = rows.setdefault(outcome.case.id, failed)
+            reason = f"{outcome.kind}: {outcome.message}"
+            if outcome.case != outcome.reference:
+                reason = f"against {outcome.reference.id}: {reason}"
+            row["reason"] = " | ".join(filter(None, (row.get("reason"), reason)))
+    frame = pd.DataFrame(list(rows.values()), columns=MEASUREMENTS)
+    return frame.astype(dict.fromkeys(COUNTS, "Int64"))  # whole, though some are missing
 
 
 def comparison(run: Run, name: str) -> pd.DataFrame:
@@ -94,6 +98,17 @@ def comparison(run: Run, name: str) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=COMPARISONS[name])
     keys = ["variant", "batch_size"] if axis != "threads" else ["variant", "batch_size", "threads"]
     return frame.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def others(run: Run) -> list[Measurement]:
+    """List the comparisons that differ in an axis without a table, or in several."""
+    return [
+        outcome
+        for outcome in run.outcomes
+        if isinstance(outcome, Measurement)
+        and outcome.case != outcome.reference
+        and not any(_differs_only_in(a, outcome.case, outcome.reference) for a in AXES.values())
+    ]
 
 
 def _differs_only_in(axis: str, case: Case, reference: Case) -> bool:
@@ -149,8 +164,8 @@ def _sides(run: Run) -> list[_Side]:
             side = sides.setdefault(case, _Side(case, facts, steps, defaultdict(list), [], []))
             for a_round in outcome.rounds:
                 if a_round.role == role:
-                    # Both sides of a noise-floor block are fresh workers of one case.
-                    side.blocks[f"{outcome.key}/{role}", a_round.block].append(a_round)
+                    # The two sides of a noise-floor block ran side by side: one block.
+                    side.blocks[outcome.key, a_round.block].append(a_round)
             side.starts.extend(start for start in outcome.starts if start.role == role)
             if role == "case":
                 side.cautions.extend(d for d in doubts if d not in side.cautions)
@@ -180,7 +195,9 @@ def _measured_row(side: _Side) -> dict[str, Any]:
         **_epoch(side, step.value),
         "published_epoch_s": published.epoch_seconds().get(
             (side.case.variant, side.case.device, side.case.batch_size)
-        ),
+        )
+        if side.facts.train_samples == published.TRAIN_SAMPLES
+        else None,
         "ready_s": statistics.median(start.ready_seconds for start in side.starts),
         "first_step_s": statistics.median(start.first_step_seconds for start in side.starts),
         "import_rss_mib": _largest_mib(start.import_rss_bytes for start in side.starts),
@@ -197,7 +214,7 @@ def _measured_row(side: _Side) -> dict[str, Any]:
 
 
 def _joined(doubts: Iterable[Caution]) -> str:
-    return " | ".join(map(str, doubts))
+    return cautions.SEPARATOR.join(map(str, doubts))
 
 
 def _microseconds(step: Estimate) -> dict[str, float | None]:

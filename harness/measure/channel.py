@@ -41,9 +41,9 @@ class Channel:
             TimeoutError: nothing came for that long.
             ChannelClosed: the other side has gone.
         """
-        self._socket.settimeout(timeout)
         while b"\n" not in self._buffer:
             try:
+                self._socket.settimeout(timeout)
                 data = self._socket.recv(65536)
             except TimeoutError:
                 raise

@@ -65,11 +65,12 @@ class Worker:
                 if event == "failed":
                     raise WorkerFailed(message["kind"], message["message"], self.log_tail())
         except TimeoutError:
+            log_tail = self.log_tail()
             self.end()
             raise WorkerFailed(
                 "timeout",
-                f"silent for {self._timeout:g} s during {command!r}; a longer wait can be allowed",
-                self.log_tail(),
+                f"silent for {self._timeout:g} s during {command!r}; allow a longer timeout",
+                log_tail,
             ) from None
         except ChannelClosed:
             code = self._wait_code(5.0)
@@ -157,8 +158,12 @@ class Launcher:
         log = self._log_file()
         with theirs:
             if self._method == "fork":
-                server = self._servers[case.backend]
-                worker = server.fork(case.dataset, ours, theirs, log, timeout)
+                try:
+                    server = self._servers[case.backend]
+                    worker = server.fork(case.dataset, ours, theirs, log, timeout)
+                except WorkerFailed:  # what it still answers would be taken for the next fork's
+                    self._servers.pop(case.backend).close()
+                    raise
             else:
                 worker = _spawn(ours, theirs, log, timeout)
         self._workers.append(worker)
@@ -235,16 +240,20 @@ class _Server:
                 self._preloaded = True
             request = json.dumps({"dataset": dataset}).encode()
             socket.send_fds(self._socket, [request], [theirs.fileno(), log.fileno()])
-            pid = self._wait_forked()
-        except (ChannelClosed, OSError) as error:
+            pid = self._wait_forked(timeout)
+        except TimeoutError as error:
+            what = f"loading {dataset}" if self._preloaded else f"importing {self._backend}"
             raise WorkerFailed(
-                "error", f"{self._backend} could not be imported", _tail(self._log)
+                "timeout", f"{what} took too long; allow a longer timeout", _tail(self._log)
             ) from error
+        except (ChannelClosed, OSError) as error:
+            what = "forking a worker" if self._preloaded else f"importing {self._backend}"
+            raise WorkerFailed("error", f"{what} failed", _tail(self._log)) from error
         return Worker(pid, Channel(ours), log, lambda wait: self._code(pid, wait), timeout)
 
-    def _wait_forked(self) -> int:
+    def _wait_forked(self, timeout: float) -> int:
         while True:
-            message = self._channel.receive(60.0)
+            message = self._channel.receive(timeout)
             if message["event"] == "forked":
                 return int(message["pid"])
             self._codes[message["pid"]] = message["code"]

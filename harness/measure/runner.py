@@ -107,9 +107,13 @@ class Runner:
             started_at=self._started_at,
             machine=self._machine,
             protocol=self._protocol,
-            outcomes=tuple(self._outcomes.values()),
-            wall_seconds=self._earlier.wall_seconds + time.perf_counter() - self._begin,
+            # A failure of before that was not tried again is still one.
+            outcomes=tuple({**self._earlier.failures, **self._outcomes}.values()),
+            wall_seconds=self._wall_seconds(),
         )
+
+    def _wall_seconds(self) -> float:
+        return self._earlier.wall_seconds + time.perf_counter() - self._begin
 
     def measure(self, case: Case, reference: Case) -> Outcome:
         """Measure a case against its reference, unless this run already has.
@@ -127,7 +131,7 @@ class Runner:
             self._journal.write(
                 "outcome",
                 outcome=to_json(outcome),
-                wall_seconds=time.perf_counter() - self._begin,
+                wall_seconds=self._wall_seconds(),
             )
             self.save()
             self._observer.outcome(outcome)
@@ -144,7 +148,7 @@ class Runner:
             self._observer.round(sides[a_round.role], a_round)
 
         try:
-            wanted = self._protocol.blocks
+            wanted, known = self._protocol.blocks, len(blocks)
             while len(blocks) < wanted:
                 plan = blocks[0].plan if blocks else None
                 block_begin = time.perf_counter()
@@ -160,8 +164,9 @@ class Runner:
                 )
                 self._journal.write("block", key=key, block=to_json(block))
                 blocks.append(block)
-                if len(blocks) == 1:
-                    wanted = self._budget.blocks(wanted, time.perf_counter() - block_begin)
+                if len(blocks) == known + 1:
+                    left = self._budget.blocks(wanted - known, time.perf_counter() - block_begin)
+                    wanted = known + left
         except WorkerFailed as error:
             return Failure(case, reference, error.kind, str(error), error.log_tail)
         first = blocks[0]
@@ -207,38 +212,56 @@ class _Earlier:
     started_at: str | None = None
     wall_seconds: float = 0.0
     measurements: dict[str, Measurement] = dataclasses.field(default_factory=dict)
+    failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
     blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     def read(cls, folder: Path) -> "_Earlier":
         earlier = cls()
-        for entry in journals.read(folder):
-            if entry["kind"] == "run":
-                earlier.protocol = from_json(Protocol, entry["protocol"])
-                earlier.machine = from_json(Machine, entry["machine"])
-                earlier.started_at = entry["started_at"]
-            elif entry["kind"] == "block":
-                block = _block(entry["block"])
-                known = earlier.blocks[entry["key"]]
-                if block.rounds[0].block == len(known):
-                    known.append(block)
-            elif entry["kind"] == "outcome":
-                earlier.wall_seconds = entry["wall_seconds"]
-                if entry["outcome"]["type"] == "measurement":
-                    measurement = from_json(Measurement, entry["outcome"])
-                    earlier.measurements[measurement.key] = measurement
+        try:
+            for entry in journals.read(folder):
+                earlier._take(entry)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise BadRun(
+                f"{folder / journals.NAME} is damaged or of another version ({error!r}); "
+                "start a new run"
+            ) from error
         return earlier
 
+    def _take(self, entry: dict[str, Any]) -> None:
+        if entry["kind"] == "run":
+            self.protocol = from_json(Protocol, entry["protocol"])
+            self.machine = from_json(Machine, entry["machine"])
+            self.started_at = entry["started_at"]
+        elif entry["kind"] == "block":
+            block = _block(entry["block"])
+            known = self.blocks[entry["key"]]
+            if block.rounds[0].block == len(known):
+                known.append(block)
+        elif entry["kind"] == "outcome":
+            self.wall_seconds = entry["wall_seconds"]
+            if entry["outcome"]["type"] == "measurement":
+                measurement = from_json(Measurement, entry["outcome"])
+                self.measurements[measurement.key] = measurement
+            else:
+                failure = from_json(Failure, entry["outcome"])
+                self.failures[failure.key] = failure
+
     def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
-        if self.protocol is not None and self.protocol != protocol:
+        if self.protocol is not None and _timing(self.protocol) != _timing(protocol):
             raise BadRun(
-                f"{folder} was measured with another protocol; resume it with the same effort, "
-                "steps and timeout"
+                f"{folder} was measured with another protocol; resume it with the same effort "
+                "and steps"
             )
         if self.machine is not None and _place(self.machine) != _place(machine):
             raise BadRun(
                 f"{folder} was measured on another machine or with other versions; start a new run"
             )
+
+
+def _timing(protocol: Protocol) -> Protocol:
+    """Leave out what is no part of a time."""
+    return dataclasses.replace(protocol, timeout_seconds=0.0)
 
 
 def _place(machine: Machine) -> tuple[str, str, dict[str, str]]:

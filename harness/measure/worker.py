@@ -107,6 +107,7 @@ class _Desk:
     def warm_up(self, seconds: float) -> dict[str, Any]:
         """Train untimed until the rate is steady, for so many seconds at most."""
         warm = timing.warm_up(self._trainer.run, time.perf_counter, seconds)
+        self._traces_before = self._trainer.traces
         return {
             "step_seconds": warm.step_seconds,
             "warm_up_steps": warm.steps,

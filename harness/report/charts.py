@@ -3,6 +3,7 @@
 Readable in grayscale: markers, line styles and hatches differ, not colors alone.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,10 +29,9 @@ def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure:
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     _CHARTS[name](axes, frame)
-    first_line, _, _ = caption.partition("\n")
     if "published" in frame and frame["published"].notna().any():
-        first_line += "; published: another machine"
-    figure.text(0.01, -0.01, first_line, fontsize=7.5, color="#444444", va="top")
+        caption += "; published: another machine"
+    figure.text(0.01, -0.01, caption, fontsize=7.5, color="#444444", va="top")
     return figure
 
 
@@ -74,11 +74,14 @@ def _model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     )
     for column, label, shift, color, hatch in bars:
         places = [p + shift for p in positions]
+        values = rows[column].astype(float)  # a missing ratio has no bar
         axes.bar(
-            places, rows[column], width, label=label, color=color, hatch=hatch, edgecolor="black",
+            places, values, width, label=label, color=color, hatch=hatch, edgecolor="black",
             linewidth=0.6,
         )  # fmt: skip
-        for place, value in zip(places, rows[column], strict=True):
+        for place, value in zip(places, values, strict=True):
+            if math.isnan(value):
+                continue
             axes.annotate(
                 units.ratio(value), (place, value), (0, 9), textcoords="offset points", ha="center",
                 fontsize=8,
@@ -87,8 +90,10 @@ def _model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     _interval_bars(axes, measured, rows, "black")
     _published(axes, pd.Series(measured, rows.index), rows, "published speedup")
     axes.set_yscale("log")
-    axes.set_yticks([1, 2, 5, 10, 20], ["1×", "2×", "5×", "10×", "20×"])
-    axes.set_ylim(0.8, 3 * max(2.0, float(rows["parameter_ratio"].max())))
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+    axes.set_yticks(ticks, [f"{tick:g}×" for tick in ticks])
+    ratios = rows[[column for column, *_ in bars]].astype(float)
+    axes.set_ylim(0.8 * min(1.0, ratios.min().min()), 3 * max(2.0, ratios.max().max()))
     labels = [f"{row.variant} / {row.reference}\nbatch {row.batch_size}" for row in _rows(rows)]
     axes.set_xticks(list(positions), labels)
     axes.set_ylabel("reference / case (log scale)")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.analyze import cautions
+from harness import units
+from harness.analyze import cautions, stats, summary
 from harness.records import Case, Failure, Measurement, Run
 from harness.report import formats
 from harness.report.table import Table
@@ -22,7 +23,7 @@ def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> 
             console.print()
             console.print(formats.to_rich(table, console.width))
     console.print()
-    for line in [*_failures(run), *_cautions(run), *_quick(run)]:
+    for line in [*_others(run), *_failures(run), *_cautions(run), *_quick(run)]:
         console.print(line, markup=False, highlight=False)
     console.print("Written to:")
     for folder in sorted({path.parent for path in paths}):
@@ -33,6 +34,14 @@ def _short(folder: Path) -> Path:
     """Name a folder from the current one where it lies within."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def _others(run: Run) -> Iterator[str]:
+    for m in summary.others(run):
+        estimate = stats.speedup(m)
+        ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
+        verdict = stats.verdict(estimate) if run.protocol.effort != "quick" else "not judged"
+        yield f"{m.case.id} against {m.reference.id}: {ratio}, {verdict}"
 
 
 def _failures(run: Run) -> Iterator[str]:

@@ -58,9 +58,9 @@ def _width(shown: rich.table.Table) -> int:
 
 
 def to_markdown(table: Table) -> str:
-    """Write the table in GitHub's Markdown, with its title, notes and caption."""
+    """Write the table in GitHub's Markdown, with its title, notes, doubts and caption."""
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
     lines = [table.columns, rule, *table.rows]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    below = "  \n".join((*table.notes, table.caption))
+    below = "  \n".join((*table.notes, *table.doubts, table.caption))
     return f"**{table.title}**\n\n{body}\n\n{below}\n"

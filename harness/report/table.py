@@ -1,11 +1,11 @@
 """One Table, built once from a summary; `formats` writes it."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harness import units
+from harness.analyze.cautions import SEPARATOR as CAUTION_SEPARATOR
 from harness.records import Run
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Table:
         ranks: 0 for a column that is always shown; where there is no room the
             highest go first.
         notes: What a reader must know of single cells, a line each.
+        doubts: Cautions and failures, a line each.
         caption: Machine and protocol; the same for every table of a run.
     """
 
@@ -33,6 +34,7 @@ class Table:
     numeric: tuple[bool, ...]
     ranks: tuple[int, ...]
     notes: tuple[str, ...]
+    doubts: tuple[str, ...]
     caption: str
 
 
@@ -127,6 +129,7 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
     "measurements": (
         _VARIANT,
         _Column("batch", _text("batch_size")),
+        _Column("optimizer", _text("optimizer"), numeric=False, rank=4),
         _DEVICE,
         _Column("threads", _text("threads"), shared=True),
         _Column("ms/step [95 %]", _step_cell),
@@ -169,8 +172,8 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
 def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     """Build the table of that name from its summary."""
     rows = [
-        {str(key): _present(value) for key, value in row.items()}
-        for row in frame.to_dict(orient="records")
+        {str(key): value for key, value in row.items()}
+        for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
     ]
     for row in rows:
         row["noise_floor"] = str(row.get("reference")) == str(row[_axis(name)])
@@ -190,6 +193,7 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         numeric=tuple(column.numeric for column in columns),
         ranks=tuple(column.rank for column in columns),
         notes=tuple(_epoch_notes(rows) if name == "measurements" else _speedup_notes(name, rows)),
+        doubts=tuple(_doubts(rows)),
         caption=caption(run),
     )
 
@@ -208,10 +212,16 @@ def caption(run: Run) -> str:
     )
 
 
-def _present(value: Any) -> Any:
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value
+def _doubts(rows: list[dict[str, Any]]) -> Iterator[str]:
+    cases: dict[str, list[str]] = {}
+    for row in rows:
+        for text in filter(None, (row["cautions"] or "").split(CAUTION_SEPARATOR)):
+            cases.setdefault(text, []).append(f"{row['variant']} {row['batch_size']}")
+    for text, where in cases.items():
+        yield f"Caution: {text} [{', '.join(dict.fromkeys(where))}]"
+    for row in rows:
+        if row.get("reason"):
+            yield f"Failed: {row['case']}: {row['reason']}"
 
 
 def _epoch_notes(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -230,7 +240,9 @@ def _speedup_notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
     unseen = [
         f"{100 * row['smallest_visible']:.0f} % ({row['variant']}, {row[_axis(name)]})"
         for row in rows
-        if row["verdict"] == "inconclusive" and not row["noise_floor"]
+        if row["verdict"] == "inconclusive"
+        and not row["noise_floor"]
+        and row["smallest_visible"] is not None
     ]
     if unseen:
         yield f"no difference shown: one of this size would have been: {', '.join(unseen)}"

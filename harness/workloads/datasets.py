@@ -67,7 +67,7 @@ def resolve(name: str) -> str:
 
 
 def train_size(name: str) -> int:
-    """Count the training samples without loading them all.
+    """Count the training samples; a file is read whole, so that it is checked before a run.
 
     Raises:
         BadData: the file lacks a key, is truncated, or holds pickled objects.
@@ -90,9 +90,14 @@ def mnist_path() -> Path | None:
         if not Path(named).is_file():
             raise BadData(f"MNIST_NPZ names {named}, which does not exist")
         return Path(named)
-    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    cached = keras_home / "datasets" / "mnist.npz"
+    cached = _keras_cache()
     return cached if cached.is_file() else None
+
+
+def _keras_cache() -> Path:
+    """Where Keras keeps MNIST."""
+    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    return keras_home / "datasets" / "mnist.npz"
 
 
 @functools.lru_cache(maxsize=1)
@@ -185,7 +190,7 @@ def _read_npz(path: Path) -> dict[str, Array]:
         )
     for part in ("train", "test"):
         x, y = arrays.get(f"x_{part}"), arrays.get(f"y_{part}")
-        if x is not None and y is not None and (x.ndim == 0 or len(x) != len(y)):
+        if x is not None and y is not None and (0 in (x.ndim, y.ndim) or len(x) != len(y)):
             raise BadData(f"{path}: x_{part} has shape {x.shape}, y_{part} {y.shape}")
     if len(arrays["x_train"]) == 0:
         raise BadData(f"{path}: x_train holds no sample")
@@ -204,7 +209,7 @@ def _one_hot(labels: Array, classes: int) -> Array:
 
 
 def _download_mnist() -> Path:
-    target = Path.home() / ".keras" / "datasets" / "mnist.npz"
+    target = _keras_cache()
     partial = target.with_suffix(f".{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

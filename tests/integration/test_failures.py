@@ -66,10 +66,11 @@ def test_a_file_that_cannot_be_imported_is_a_failure(measure):
 
 def test_a_worker_that_is_silent_too_long_is_ended(measure):
     """The next case gets a fresh one."""
-    outcome = measure("time.sleep(600)", timeout_seconds=2.0)
+    outcome = measure("print('before', flush=True); time.sleep(600)", timeout_seconds=2.0)
     assert isinstance(outcome, Failure)
     assert outcome.kind == "timeout"
     assert "silent for 2 s" in outcome.message
+    assert "before" in outcome.log_tail
 
 
 def test_what_a_model_prints_is_a_log_and_harms_nothing(measure):

@@ -1,5 +1,8 @@
 """Real workers with real TensorFlow."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -84,6 +87,22 @@ def test_an_epoch_of_a_small_dataset_is_measured_whole(make_runner, tmp_path):
     assert (fit.steps, fit.samples, fit.whole_epoch) == (3, 150, True)
     assert 0 < fit.first_step_seconds < fit.seconds
     assert all(start.traces == 0 for start in outcome.starts)
+
+
+def test_a_step_is_one_update_however_the_model_was_compiled(tmp_path):
+    """`steps_per_execution=4` would make four of it."""
+    code = """
+from harness.measure.backends.tensorflow import Trainer
+from harness.records import Case
+import keras, numpy as np
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+model.compile("sgd", "mse", steps_per_execution=4)
+trainer = Trainer(model, np.ones((64, 4)), np.ones((64, 2)), Case("mine", "none", 8))
+trainer.run(3)
+print(int(model.optimizer.iterations))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3"]
 
 
 def test_a_subclassed_model_is_trained_without_a_count(make_runner, tmp_path):

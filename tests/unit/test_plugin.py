@@ -6,6 +6,7 @@ import pytest
 from fakes import FakeLauncher
 
 from harness import plugin
+from harness.errors import BadRun
 from harness.measure import launcher as launchers
 from harness.records import Case
 from harness.report import files
@@ -165,7 +166,7 @@ def test_a_case_that_fails_is_a_row_and_the_others_are_measured(no_charts, run, 
     result.stdout.fnmatch_lines(["*memory ran out at 22.9 GiB*"])
     assert "Traceback" not in result.stdout.str()
     table = (run_folders(pytester)[0] / "tables" / "measurements.csv").read_text()
-    assert "oom,memory ran out at 22.9 GiB" in table
+    assert "oom: memory ran out at 22.9 GiB" in table
     run(*everything, "-x").assert_outcomes(passed=1, failed=1)
     launcher.failures.clear()
     run(*everything, "--lf").assert_outcomes(passed=1)
@@ -263,12 +264,74 @@ def test_the_ini_file_sets_the_same_options(no_charts, pytester, launcher, monke
     pytester.runpytest_inprocess("--train-batch-sizes", "64").assert_outcomes(passed=1)
 
 
+def test_a_report_that_cannot_be_written_fails_the_run(run, monkeypatch):
+    """In one line; what was measured is kept."""
+
+    def full(*_):
+        raise BadRun("cannot write to results: no space left on device")
+
+    monkeypatch.setattr(files, "write", full)
+    result = run(*ONE)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["cannot write to results: no space left on device"])
+
+
+def test_a_test_trains_once(no_charts, pytester, launcher):
+    """Said before the second training, not after it."""
+    pytester.makepyfile("def test_it(train):\n    train('baseline')\n    train('improved')")
+    result = pytester.runpytest_inprocess(*QUICK)
+    result.stdout.fnmatch_lines(["*a test trains once; parametrize it*"])
+    assert launcher.asked.count("open") == 4
+
+
+def test_the_last_output_of_a_failed_worker_is_shown(no_charts, run, launcher):
+    """It often says more than the reason."""
+    launcher.failures[case(256).id] = ("error", "it broke", "Traceback of the user's own code")
+    run(*ONE).stdout.fnmatch_lines(["error: it broke", "*", "Traceback of the user's own code"])
+
+
+def test_a_comparison_along_another_axis_is_a_line_of_the_summary(
+    no_charts, pytester, launcher, monkeypatch
+):
+    """It has no table."""
+    monkeypatch.setenv("COLUMNS", "160")
+    pytester.makepyfile(
+        "def test_it(train):\n    train('baseline', optimizer='sgd', reference={'optimizer': None})"
+    )
+    result = pytester.runpytest_inprocess(*QUICK)
+    result.stdout.fnmatch_lines(["*-sgd against baseline-*: 1.00× [[]1.00, 1.00[]], not judged"])
+
+
+def test_a_misspelt_axis_is_refused(pytester, launcher):
+    """Rather than ignored."""
+    pytester.makepyfile(
+        "import pytest\n\n@pytest.mark.matrix(batch_size=[64])\ndef test_it(train): pass"
+    )
+    result = pytester.runpytest_inprocess(*QUICK)
+    result.stdout.fnmatch_lines(["*matrix has no batch_size; known: variants, batch_sizes*"])
+
+
+def test_the_option_wins_over_what_a_test_says(no_charts, pytester, launcher):
+    """For threads as for the others."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.matrix(threads=[1, 1])
+        def test_it(train, threads):
+            train("baseline", threads=threads)
+        """
+    )
+    pytester.runpytest_inprocess(*QUICK).assert_outcomes(passed=1)
+
+
 def test_a_project_without_training_tests_sees_nothing_of_the_plugin(no_charts, pytester, launcher):
     """It is loaded everywhere."""
     pytester.makepyfile("def test_plain(): pass")
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(passed=1)
     assert "training benchmark" not in result.stdout.str()
+    pytester.runpytest_inprocess("-p", "no:benchmark").assert_outcomes(passed=1)
 
 
 def test_a_field_that_no_case_has_is_named(no_charts, pytester, launcher):

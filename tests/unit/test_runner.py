@@ -141,6 +141,30 @@ def test_a_run_is_resumed_with_the_same_protocol_only(tmp_path):
         make_runner(tmp_path, FakeLauncher(), blocks=3)
 
 
+def test_another_timeout_is_no_other_protocol(tmp_path):
+    """It is what one changes after a case was silent too long."""
+    make_runner(tmp_path, FakeLauncher()).close()
+    check_resume(tmp_path, protocol(timeout_seconds=900.0), MACHINE)
+
+
+def test_a_journal_of_another_version_is_one_line(tmp_path):
+    """Not a traceback."""
+    (tmp_path / "journal.jsonl").write_text('{"kind": "outcome", "outcome": {}}\n')
+    with pytest.raises(BadRun, match="damaged or of another version"):
+        check_resume(tmp_path, protocol(), MACHINE)
+
+
+def test_a_failure_that_is_not_tried_again_stays_in_the_run(tmp_path):
+    """Resuming a part of a run loses nothing of the rest."""
+    broken = FakeLauncher(failures={LARGE.id: ("error", "it broke", "")})
+    runner = make_runner(tmp_path, broken)
+    runner.measure(LARGE, SMALL)
+    runner.close()
+    resumed = make_runner(tmp_path, FakeLauncher())
+    resumed.measure(SMALL, SMALL)
+    assert [type(o) for o in resumed.run().outcomes] == [Failure, Measurement]
+
+
 @pytest.mark.parametrize("changes", [{"id": "other"}, {"libraries": {"keras": "3.0.0"}}])
 def test_a_run_is_resumed_where_it_was_measured_only(tmp_path, changes):
     """The same machine, the same versions."""

@@ -122,12 +122,56 @@ def test_a_case_that_was_only_a_reference_has_an_epoch_of_its_steps(tmp_path):
     assert row[["input_share", "epoch_s_low"]].isna().all()
 
 
+def test_one_block_has_files_too(tmp_path):
+    """A time limit may leave no more; there is no interval and no size that would have shown."""
+    run = batch_sizes(tmp_path, blocks=1)
+    tables, paths = files.write(run, tmp_path)
+    assert len(tables) == 2
+    assert {"measurements.png", "batch_size_speedup.png"} <= {path.name for path in paths}
+
+
+def test_a_failed_case_leaves_counts_whole(tmp_path):
+    """1199882, not 1199882.0; and Markdown names the failure."""
+    broken = case(batch_size=4096)
+    run = batch_sizes(tmp_path, failures={broken.id: ("oom", "memory ran out", "")})
+    files.write(run, tmp_path)
+    with (tmp_path / "tables" / "measurements.csv").open(newline="") as file:
+        assert {row["parameters"] for row in csv.DictReader(file)} == {"1199882", ""}
+    text = (tmp_path / "tables" / "measurements.md").read_text()
+    assert f"Failed: {broken.id}: against {case().id}: oom: memory ran out" in text
+
+
+def test_a_case_that_failed_in_one_comparison_only_keeps_its_numbers(tmp_path):
+    """And says what failed."""
+    failures = {case("improved").id: ("error", "it broke", "")}
+    run = measured(tmp_path, [(case(), case()), (case("improved"), case())], failures)
+    rows = summary.measurements(run).set_index("variant")
+    assert rows.loc["baseline", "status"] == "measured"
+    assert rows.loc["improved", "status"] == "error"
+    assert len(rows) == 2
+
+
+def test_a_model_without_a_count_has_a_chart_and_the_reason(tmp_path):
+    """No bar where there is no ratio."""
+    run = measured(tmp_path, [(case("improved"), case())])
+    (outcome,) = run.outcomes
+    facts = dataclasses.replace(
+        outcome.facts, macs_per_sample=None, macs_source="not counted: no rule for LSTM"
+    )
+    outcome = dataclasses.replace(outcome, facts=facts)
+    _, paths = files.write(dataclasses.replace(run, outcomes=(outcome,)), tmp_path)
+    assert "model_size_speedup.png" in {path.name for path in paths}
+    text = (tmp_path / "tables" / "model_size_speedup.md").read_text()
+    assert "MACs of improved: not counted: no rule for LSTM" in text
+
+
 def test_a_failed_case_is_a_row_with_its_reason(tmp_path):
     """And every measured number of it is missing."""
     broken = case(batch_size=4096)
     run = batch_sizes(tmp_path, failures={broken.id: ("oom", "memory ran out", "")})
     row = summary.measurements(run).set_index("batch_size").loc[4096]
-    assert (row["status"], row["reason"]) == ("oom", "memory ran out")
+    assert row["status"] == "oom"
+    assert row["reason"] == f"against {case().id}: oom: memory ran out"
     assert row[["step_us", "epoch_s", "loss"]].isna().all()
 
 

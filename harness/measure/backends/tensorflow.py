@@ -45,6 +45,7 @@ class Trainer:
         self.traces = 0
         self._open_fits: list[_EpochTimed] = []
         model.jit_compile = case.jit  # "auto" would look at the devices of the machine
+        model.steps_per_execution = 1  # a call of the train function is one step
         self._count_traces()
         self._build_as_fit_does(x[: case.batch_size], y[: case.batch_size])
         model.make_train_function()
