@@ -292,7 +292,6 @@ class Machine:
     """Where a run was measured."""
 
     id: str
-    hostname: str
     cpu: str
     cpus: int
     usable_cpus: int

@@ -8,7 +8,6 @@ from harness.records import Case, Machine, Protocol, from_json
 
 MACHINE = Machine(
     id="fake0001",
-    hostname="fake",
     cpu="Fake CPU",
     cpus=2,
     usable_cpus=2,

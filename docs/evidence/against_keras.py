@@ -59,38 +59,66 @@ class Bare:
         self._process.communicate()
 
 
-def block(index: int, worker: Worker, bare: Bare, case: Case, samples: int) -> dict[str, float]:
+class Ours:
+    """This side: fresh workers, used as a block of the protocol uses them."""
+
+    def __init__(self, launcher: Launcher, case: Case) -> None:
+        self._launcher = launcher
+        self._case = case
+
+    def start(self) -> Worker:
+        """Start a worker and warm it up."""
+        worker = self._launcher.start(self._case, timeout=300.0)
+        worker.ask("open", case=to_json(self._case), cpus=usable_cpus())
+        worker.ask("warm_up", seconds=1.0)
+        return worker
+
+    def end(self, worker: Worker) -> None:
+        """End a worker."""
+        self._launcher.end(worker)
+
+    def fit(self, steps: int) -> Fit:
+        """Have a fresh worker time a `fit`; it is the last thing that a worker does."""
+        worker = self.start()
+        fit = from_json(Fit, worker.ask("fit", steps=steps)["fit"])
+        self.end(worker)
+        return fit
+
+
+def block(index: int, ours: Ours, bare: Bare, batch: int, samples: int) -> dict[str, float]:
     """Return ln(harness / bare) of the block: medians over pairs for steps and parts."""
 
-    def steps() -> float:
-        return float(worker.ask("round", steps=ROUND_STEPS)["seconds"])
-
-    def fit(count: int) -> Fit:
-        return from_json(Fit, worker.ask("fit", steps=count)["fit"])
-
-    def pair(turn: int, ours: Any, theirs: Any) -> float:
-        first = turn % 2 == 0
-        mine = ours() if first else None
+    def pair(turn: int, mine: Any, theirs: Any) -> float:
+        if turn % 2 == 0:
+            first = mine()
+            return log(first / theirs())
         other = theirs()
-        return log((mine if mine is not None else ours()) / other)
+        return log(mine() / other)
 
-    batch = case.batch_size
-    return {
-        "step": statistics.median(
-            pair(turn, steps, lambda: bare.ask("steps", ROUND_STEPS)) for turn in range(12)
-        ),
-        "fit epoch of a part": statistics.median(
-            pair(
-                turn, lambda: fit(PART_STEPS).seconds, lambda: bare.ask("epoch", PART_STEPS * batch)
-            )
-            for turn in range(3)
-        ),
-        "projected epoch": pair(
-            index,
-            lambda: project(fit(PROJECTED_STEPS), samples),
-            lambda: bare.ask("epoch", samples),
-        ),
-    }
+    worker = ours.start()
+    step = statistics.median(
+        pair(
+            turn,
+            lambda: worker.ask("round", steps=ROUND_STEPS)["seconds"],
+            lambda: bare.ask("steps", ROUND_STEPS),
+        )
+        for turn in range(16)
+    )
+    ours.end(worker)
+    part = statistics.median(
+        pair(
+            turn,
+            lambda: ours.fit(PART_STEPS).seconds,
+            lambda: bare.ask("epoch", PART_STEPS * batch),
+        )
+        for turn in range(3)
+    )
+    whole = pair(
+        index,
+        lambda: project(ours.fit(PROJECTED_STEPS), samples),
+        lambda: bare.ask("epoch", samples),
+    )
+    return {"step": step, "fit epoch of a part": part, "projected epoch": whole}
 
 
 def main() -> None:
@@ -98,23 +126,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", default="baseline")
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--blocks", type=int, default=10)
+    parser.add_argument("--blocks", type=int, default=8)
     arguments = parser.parse_args()
-    cpus = usable_cpus()
     dataset = datasets.resolve("auto")
-    case = Case(arguments.variant, dataset, arguments.batch_size, threads=len(cpus))
+    case = Case(arguments.variant, dataset, arguments.batch_size, threads=len(usable_cpus()))
     samples = datasets.train_size(dataset)
     found = []
     with tempfile.TemporaryDirectory() as logs, Launcher(Path(logs)) as launcher:
+        ours = Ours(launcher, case)
         for index in range(arguments.blocks):
-            worker = launcher.start(case, timeout=300.0)
-            worker.ask("open", case=to_json(case), cpus=cpus)
-            worker.ask("fit", steps=PROJECTED_STEPS)
             bare = Bare(case)
-            found.append(block(index, worker, bare, case, samples))
+            found.append(block(index, ours, bare, case.batch_size, samples))
             print({name: f"{value:+.4f}" for name, value in found[-1].items()}, flush=True)
             bare.end()
-            launcher.end(worker)
     print(f"{case.id}, harness / bare Keras, {len(found)} blocks of fresh processes:")
     for name in found[0]:
         estimate = stats.log_interval([values[name] for values in found])

@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-import socket
 from pathlib import Path
 
 import psutil
@@ -31,7 +30,6 @@ def describe() -> Machine:
     identity = f"{cpu}|{os.cpu_count()}|{gpu.name}|{platform.system()}"
     return Machine(
         id=hashlib.sha256(identity.encode()).hexdigest()[:8],
-        hostname=socket.gethostname(),
         cpu=cpu,
         cpus=os.cpu_count() or 1,
         usable_cpus=len(usable_cpus()),

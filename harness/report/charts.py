@@ -4,6 +4,7 @@ Readable in grayscale: markers, line styles and hatches differ, not colors alone
 """
 
 import math
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,7 +32,7 @@ def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure:
     _CHARTS[name](axes, frame)
     if "published" in frame and frame["published"].notna().any():
         caption += "; published: another machine"
-    figure.text(0.01, -0.01, caption, fontsize=7.5, color="#444444", va="top")
+    figure.text(0.01, -0.01, textwrap.fill(caption, 120), fontsize=7.5, color="#444444", va="top")
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import units
@@ -199,15 +200,16 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
 
 
 def caption(run: Run) -> str:
-    """Machine, libraries and protocol: what a number needs beside it."""
+    """Dataset, machine, libraries and protocol: what a number needs beside it."""
     machine = run.machine
+    datasets = ", ".join(dict.fromkeys(Path(o.case.dataset).name for o in run.outcomes))
     libraries = ", ".join(
         f"{name} {machine.libraries[name]}"
         for name in ("tensorflow", "keras")
         if name in machine.libraries
     )
     return (
-        f"{machine.cpu}, {machine.usable_cpus} CPUs; {libraries}; "
+        f"{datasets} on {machine.cpu}, {machine.usable_cpus} CPUs; {libraries}; "
         f"{run.protocol.effort} effort, {run.protocol.blocks} blocks of fresh workers"
     )
 
