@@ -1,8 +1,10 @@
 """The pytest plugin: options, the `train` fixture, the hooks of pytest-benchmark."""
 
+import contextlib
 import itertools
 import shutil
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -13,6 +15,8 @@ from harness.settings import OPTIONS, parse
 from harness.workloads import registry
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from harness.workbench import Workbench
 
 _MATRIX = ("variants", "batch_sizes", "threads")
@@ -65,23 +69,35 @@ def _workbench(config: pytest.Config) -> "Workbench":
         pytest.UsageError: an option cannot be used.
     """
     if _WORKBENCH not in config.stash:
-        from rich.console import Console
-
         from harness.workbench import Workbench
 
         try:
             settings = parse(_given(config), config.rootpath, prefix="--train-")
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from error
-        # While a test runs, pytest's capture hides the terminal, and so its width.
-        width = shutil.get_terminal_size().columns
-        console = Console(file=_Uncaptured(config), width=width, soft_wrap=True)  # type: ignore[arg-type]
+        console = _console(config)
         config.stash[_WORKBENCH] = Workbench(settings, console, config.getoption("train_resume"))
     return config.stash[_WORKBENCH]
 
 
-class _Uncaptured:
-    """The terminal, while pytest captures a test's output."""
+def _console(config: pytest.Config) -> "Console":
+    """Make the console for progress; what the terminal is like is not seen while tests run."""
+    from rich.console import Console
+
+    with _uncaptured(config):
+        width, terminal = shutil.get_terminal_size().columns, sys.stdout.isatty()
+    file = cast("IO[str]", _Terminal(config))
+    return Console(file=file, width=width, force_terminal=terminal, soft_wrap=True)
+
+
+def _uncaptured(config: pytest.Config) -> contextlib.AbstractContextManager[None]:
+    """Suspend pytest's capture of output."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled()
+
+
+class _Terminal:
+    """A file that writes to pytest's terminal, while it captures a test's output."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -93,16 +109,11 @@ class _Uncaptured:
     def flush(self) -> None:
         self._through("flush")
 
-    def isatty(self) -> bool:
-        reporter = self._config.pluginmanager.getplugin("terminalreporter")
-        return reporter is not None and bool(reporter._tw._file.isatty())  # noqa: SLF001
-
     def _through(self, method: str, *arguments: str) -> None:
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
-        capture = self._config.pluginmanager.getplugin("capturemanager")
         if reporter is None:
             return
-        with capture.global_and_fixture_disabled():
+        with _uncaptured(self._config):
             reporter.ensure_newline()  # pytest's dots stand on a line of their own
             getattr(reporter._tw._file, method)(*arguments)  # noqa: SLF001
 
