@@ -9,7 +9,7 @@ from harness import units
 from harness.analyze import cautions, stats, summary
 from harness.records import Case, Failure, Measurement, Run
 from harness.report import formats
-from harness.report.table import Table
+from harness.report.table import VERDICTS, Table
 
 
 def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> None:
@@ -40,8 +40,8 @@ def _others(run: Run) -> Iterator[str]:
     for m in summary.others(run):
         estimate = stats.speedup(m)
         ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
-        verdict = stats.verdict(estimate) if run.protocol.effort != "quick" else "not judged"
-        yield f"{m.case.id} against {m.reference.id}: {ratio}, {verdict}"
+        verdict = "not judged" if run.protocol.effort == "quick" else stats.verdict(estimate)
+        yield f"{m.case.id} against {m.reference.id}: {ratio}, {VERDICTS.get(verdict, verdict)}"
 
 
 def _failures(run: Run) -> Iterator[str]:
