@@ -39,8 +39,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(_: argparse.Namespace) -> int:
-    from importlib.util import find_spec
-
     from rich.console import Console
 
     from harness.measure import backends
@@ -54,7 +52,7 @@ def _list(_: argparse.Namespace) -> int:
     console.print("Datasets: mnist", f"({local})" if local else "(not on this machine)", end="")
     console.print(", digits, synthetic, FILE.npz")
     for name in backends.NAMES:
-        state = "installed" if find_spec(name) else f"not installed: pip install {name}"
+        state = backends.missing(name) or "installed"
         console.print(f"Backend:  {name} ({state})")
     gpu = open_gpu()
     console.print(f"Devices:  cpu ({len(usable_cpus())} usable), gpu ({gpu.name or gpu.reason})")

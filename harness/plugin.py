@@ -1,6 +1,7 @@
 """The pytest plugin: options, the `train` fixture, the hooks of pytest-benchmark."""
 
 import contextlib
+import functools
 import itertools
 import shutil
 import sys
@@ -9,7 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pytest
 
 from harness.errors import HarnessError
-from harness.measure.gpu import open_gpu
+from harness.measure import backends
+from harness.measure.gpu import AnyGpu, open_gpu
 from harness.records import Failure, Measurement, to_json
 from harness.settings import OPTIONS, parse
 from harness.workloads import registry
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
     from harness.workbench import Workbench
 
-_MATRIX = ("variants", "batch_sizes", "threads")
+_MATRIX = ("variants", "batch_sizes", "devices", "threads", "backends")
+_GPU = pytest.StashKey[AnyGpu]()
 _WORKBENCH = pytest.StashKey["Workbench"]()
 _SUMMARY = pytest.StashKey[Any]()  # what shows the summary on a console
 
@@ -71,12 +74,13 @@ def _workbench(config: pytest.Config) -> "Workbench":
     if _WORKBENCH not in config.stash:
         from harness.workbench import Workbench
 
+        gpu = config.stash.setdefault(_GPU, open_gpu())
         try:
-            settings = parse(_given(config), config.rootpath, prefix="--train-")
+            settings = parse(_given(config), config.rootpath, gpu, prefix="--train-")
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from error
-        console = _console(config)
-        config.stash[_WORKBENCH] = Workbench(settings, console, config.getoption("train_resume"))
+        console, resume = _console(config), config.getoption("train_resume")
+        config.stash[_WORKBENCH] = Workbench(settings, gpu, console, resume)
     return config.stash[_WORKBENCH]
 
 
@@ -119,7 +123,7 @@ class _Terminal:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrize `variant`, `batch_size`, `device` and `threads` where a test asks for them."""
+    """Parametrize `variant`, `batch_size` and the other axes where a test asks for them."""
     if "train" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("matrix")
@@ -138,7 +142,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             if given["batch-sizes"]
             else says.get("batch_sizes", settings.batch_sizes)
         ),
-        "device": list(settings.devices),
+        "device": [
+            device if device in settings.devices else _left_out(device, config.stash[_GPU])
+            for device in says.get("devices", settings.devices)
+        ],
+        "backend": [settings.backend]
+        if given["backend"]
+        else list(says.get("backends", backends.NAMES)),
         "threads": list(
             _doubled(settings.threads)
             if given["threads"]
@@ -147,7 +157,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     }
     for name, axis in values.items():
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, axis, ids=[_id(name, value) for value in axis])
+            metafunc.parametrize(name, axis, ids=functools.partial(_id, name))
+
+
+def _left_out(device: str, gpu: AnyGpu) -> Any:
+    """Skip a device that a test asks for and that the user, or the machine, leaves out."""
+    why = gpu.reason if device == "gpu" else None
+    reason = why or f"about the {device.upper()}, which --train-devices leaves out"
+    return pytest.param(device, marks=pytest.mark.skip(reason=reason))
 
 
 def _doubled(most: int) -> list[int]:
@@ -169,8 +186,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     training = [item for item in session.items if "train" in getattr(item, "fixturenames", ())]
     if training and not session.config.getoption("collectonly"):
         workbench = _workbench(session.config)
+        training = [item for item in training if _can_run(item, workbench)]
         workbench.planned = len(training)
-        params = [item.callspec.params for item in training if hasattr(item, "callspec")]
+        params = [_params(item) for item in training]
         try:
             workbench.check([p["batch_size"] for p in params if "batch_size" in p])
         except HarnessError as error:
@@ -178,6 +196,30 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and not hasattr(session.config, "workerinput"):
             reporter.write_line(workbench.plan())
+
+
+def _params(item: pytest.Item) -> dict[str, Any]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
+def _can_run(item: pytest.Item, workbench: "Workbench") -> bool:
+    """Skip a test whose backend or GPU cannot be used here, unless it was asked for by name.
+
+    Raises:
+        pytest.UsageError: it was.
+    """
+    if any(item.iter_markers("skip")):
+        return False
+    settings, params = workbench.settings, _params(item)
+    backend = params.get("backend", settings.backend)
+    device = params.get("device", settings.devices[0])
+    reason = workbench.unavailable(backend, device)
+    if reason is None:
+        return True
+    if device == "gpu" and settings.gpu_demanded and backend == settings.backend:
+        raise pytest.UsageError(f"--train-devices: {reason}")
+    item.add_marker(pytest.mark.skip(reason=reason))
+    return False
 
 
 @pytest.fixture
@@ -288,4 +330,4 @@ def pytest_benchmark_update_machine_info(
         return
     for key in ("hz_actual", "hz_actual_friendly"):
         machine_info.get("cpu", {}).pop(key, None)
-    machine_info["gpu"] = open_gpu().name
+    machine_info["gpu"] = config.stash[_GPU].name

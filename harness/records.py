@@ -32,7 +32,7 @@ class Case:
         threads: CPU threads that the worker may use.
         optimizer: A Keras optimizer name instead of the variant's own.
         precision: A Keras dtype policy.
-        jit: Whether the train function is compiled by XLA.
+        jit: Whether the train function is compiled: by XLA, with Torch by Inductor.
         seed: Seed of weights, dropout and data order.
     """
 
@@ -78,6 +78,7 @@ class Protocol:
         blocks: Pairs of fresh workers a comparison.
         block_seconds: Timed rounds a block, about; sets the number of pairs.
         round_seconds: Length of a round, about; sets the steps of a round.
+        gpu_round_seconds: The same where a GPU is used.
         min_pairs: Fewest pairs a block.
         max_pairs: Most pairs a block.
         steps: Exactly so many steps a round, or None to choose once a case.
@@ -95,6 +96,7 @@ class Protocol:
     warm_up_seconds: float
     min_pairs: int = 3
     max_pairs: int = 24
+    gpu_round_seconds: float = 1.0
     steps: int | None = None
     timeout_seconds: float = 300.0
     version: int = PROTOCOL_VERSION
@@ -158,6 +160,75 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuReading:
+    """What NVML says at one moment; None where it says nothing.
+
+    Attributes:
+        utilization_percent: Share of the driver's last sample period (1/6 s to 1 s) with a
+            kernel running; not efficiency.
+        controller_percent: Share of that period in which device memory was read or written;
+            not how full it is.
+        memory_bytes: Device memory in use, by all processes.
+        power_watts: Board power, as the driver averages it.
+        energy_joules: Energy since the driver was loaded.
+        temperature_celsius: Of the chip.
+        sm_clock_mhz: Clock of the multiprocessors.
+        memory_clock_mhz: Clock of the memory.
+        throttle_reasons: NVML's bit mask of clock event reasons.
+    """
+
+    utilization_percent: float | None = None
+    controller_percent: float | None = None
+    memory_bytes: int | None = None
+    power_watts: float | None = None
+    energy_joules: float | None = None
+    temperature_celsius: float | None = None
+    sm_clock_mhz: float | None = None
+    memory_clock_mhz: float | None = None
+    throttle_reasons: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuTrace:
+    """Readings of a GPU while the rounds of one worker ran: columns of equal length.
+
+    Attributes:
+        seconds: When, since the rounds began.
+
+    The others are the fields of `GpuReading`.
+    """
+
+    seconds: tuple[float, ...] = ()
+    utilization_percent: tuple[float | None, ...] = ()
+    controller_percent: tuple[float | None, ...] = ()
+    memory_bytes: tuple[int | None, ...] = ()
+    power_watts: tuple[float | None, ...] = ()
+    energy_joules: tuple[float | None, ...] = ()
+    temperature_celsius: tuple[float | None, ...] = ()
+    sm_clock_mhz: tuple[float | None, ...] = ()
+    memory_clock_mhz: tuple[float | None, ...] = ()
+    throttle_reasons: tuple[int | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GpuUsage:
+    """What was read of the GPU while the rounds of one worker ran.
+
+    Attributes:
+        trace: Every reading.
+        idle_memory_bytes: Device memory in use before the worker began.
+        foreign_processes: Most processes of others seen on the GPU at once; None when NVML
+            does not list them.
+        refused: Why a reading is missing, by its name.
+    """
+
+    trace: GpuTrace
+    idle_memory_bytes: int | None
+    foreign_processes: int | None
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What was read of one worker from outside, while its rounds ran.
 
@@ -166,18 +237,14 @@ class Usage:
         watched_seconds: From the first to the last.
         watching_cpu_seconds: CPU time that reading cost the parent.
         peak_rss_bytes: Largest resident set among the readings.
-        gpu_percent: Mean of NVML's utilization.
-        gpu_power_watts: Mean board power.
-        gpu_memory_bytes: Largest device memory in use, of all processes.
+        gpu: What was read of the GPU, for a worker that trained on it.
     """
 
     readings: int
     watched_seconds: float
     watching_cpu_seconds: float
     peak_rss_bytes: int | None = None
-    gpu_percent: float | None = None
-    gpu_power_watts: float | None = None
-    gpu_memory_bytes: int | None = None
+    gpu: GpuUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +266,9 @@ class Start:
             a `fit` comes after it.
         traces: Times the step was traced during timed rounds; should be 0.
         fit: The timed `fit` of this worker, if it did one.
-        gpu_memory_bytes: The framework allocator's peak, if there is a GPU.
+        gpu_memory_bytes: The framework allocator's peak on the GPU.
+        gpu_memory_source: What that peak covers, or why there is none.
+        cool_down_seconds: Time waited before it for a GPU that was too hot.
         usage: What was read of the worker meanwhile.
     """
 
@@ -217,6 +286,8 @@ class Start:
     traces: int
     fit: Fit | None = None
     gpu_memory_bytes: int | None = None
+    gpu_memory_source: str = ""
+    cool_down_seconds: float = 0.0
     usage: Usage | None = None
 
 
@@ -234,6 +305,9 @@ class ModelFacts:
         backend_version: For example `tensorflow 2.21.0, keras 3.15.1`.
         initial_loss: Loss of the first step.
         parameters_moved: Whether the first step changed the weights.
+        jit: Whether a compiler made one program of the step.
+        float32_math: How float32 is multiplied on a GPU, as set: `float32`, `TF32`, or where
+            it is one and where the other; None on a CPU, where it is always float32.
     """
 
     parameters: int
@@ -245,11 +319,21 @@ class ModelFacts:
     backend_version: str
     initial_loss: float
     parameters_moved: bool
+    jit: bool = False
+    float32_math: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Everything observed of one case against one reference."""
+    """Everything observed of one case against one reference.
+
+    Attributes:
+        steps: Steps of a round of the case.
+        reference_steps: Steps of a round of the reference.
+        pairs: Rounds of the case a block.
+        interleaved: Whether the two workers of a block took turns round by round, or, where a
+            GPU is used, one worker after the other.
+    """
 
     case: Case
     reference: Case
@@ -261,6 +345,7 @@ class Measurement:
     rounds: tuple[Round, ...]
     starts: tuple[Start, ...]
     wall_seconds: float
+    interleaved: bool = True
 
     @property
     def key(self) -> str:
@@ -288,6 +373,31 @@ Outcome = Measurement | Failure
 
 
 @dataclass(frozen=True, slots=True)
+class Gpu:
+    """The GPU that cases are trained on.
+
+    Attributes:
+        name: As NVML has it.
+        uuid: Of the device, or of the MIG instance.
+        pci_bus_id: Where it is plugged in.
+        driver: Version of the driver.
+        cuda: Newest CUDA version that the driver supports.
+        memory_bytes: Device memory in all.
+        chosen_by: How it was chosen among those of the machine.
+        refused: What NVML does not tell of it, with its reason.
+    """
+
+    name: str
+    uuid: str | None
+    pci_bus_id: str | None
+    driver: str | None
+    cuda: str | None
+    memory_bytes: int | None
+    chosen_by: str
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """Where a run was measured."""
 
@@ -301,6 +411,7 @@ class Machine:
     python: str
     gpu: str | None = None
     gpu_reason: str | None = None
+    gpu_facts: Gpu | None = None
     libraries: dict[str, str] = field(default_factory=dict)
 
 

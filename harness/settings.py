@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from harness.errors import BadCase
 from harness.measure import backends, protocols
-from harness.measure.gpu import open_gpu
+from harness.measure.gpu import AnyGpu
 from harness.measure.machine import usable_cpus
 from harness.records import Protocol
 from harness.workloads import registry
@@ -62,6 +62,7 @@ class Settings:
         variants: Empty: what each suite says.
         batch_sizes: Samples a step.
         devices: `cpu`, `gpu`.
+        gpu_demanded: Whether the GPU was named: then it is a mistake if it cannot be used.
         threads: CPU threads a worker may use.
         backend: Keras backend.
         dataset: As given; resolved when something is trained.
@@ -73,6 +74,7 @@ class Settings:
     variants: tuple[str, ...]
     batch_sizes: tuple[int, ...]
     devices: tuple[str, ...]
+    gpu_demanded: bool
     threads: int
     backend: str
     dataset: str
@@ -81,17 +83,18 @@ class Settings:
     output: Path
 
 
-def parse(given: Mapping[str, str | None], root: Path, prefix: str = "--") -> Settings:
+def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str = "--") -> Settings:
     """Check what a user gave.
 
     Args:
         given: Text by option name; None or absent means the default.
         root: What a relative output folder is relative to.
+        gpu: From `gpu.open_gpu()`.
         prefix: Put before a name in messages.
 
     Raises:
         BadCase: a value that cannot be used; the text says which and why.
-        UnknownName: no such variant or backend.
+        UnknownName: no such variant.
     """
     text = {o.name: given.get(o.name) or o.default for o in OPTIONS}
 
@@ -110,6 +113,8 @@ def parse(given: Mapping[str, str | None], root: Path, prefix: str = "--") -> Se
         raise BadCase(
             f"{prefix}backend: no backend {backend!r}; known: {', '.join(backends.NAMES)}"
         )
+    if lack := backends.missing(backend):
+        raise BadCase(f"{prefix}backend: {lack}")
     cpus = len(usable_cpus())
     threads = whole("threads", text["threads"]) if text["threads"] else cpus
     if threads > cpus:
@@ -119,7 +124,8 @@ def parse(given: Mapping[str, str | None], root: Path, prefix: str = "--") -> Se
     return Settings(
         variants=variants,
         batch_sizes=tuple(whole("batch-sizes", size) for size in _split(text["batch-sizes"])),
-        devices=_devices(text["devices"] or "", f"{prefix}devices"),
+        devices=_devices(text["devices"] or "", gpu, f"{prefix}devices"),
+        gpu_demanded="gpu" in _split(text["devices"]),
         threads=threads,
         backend=backend,
         dataset=text["dataset"] or "auto",
@@ -156,7 +162,7 @@ def _one_of(name: str, text: str, known: Mapping[str, object]) -> str:
     raise BadCase(f"{name}: no {text!r}; {hint}")
 
 
-def _devices(text: str, name: str) -> tuple[str, ...]:
+def _devices(text: str, gpu: AnyGpu, name: str) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(_split(text)))
     for device in wanted:
         if device not in ("auto", "cpu", "gpu"):
@@ -165,7 +171,6 @@ def _devices(text: str, name: str) -> tuple[str, ...]:
         raise BadCase(f"{name}: {text!r} is none of auto, cpu, gpu or cpu,gpu")
     if wanted == ("cpu",):
         return wanted
-    gpu = open_gpu()
     if gpu.name is None and "gpu" in wanted:
         raise BadCase(f"{name}: a GPU was asked for and there is none ({gpu.reason})")
     if wanted == ("auto",):

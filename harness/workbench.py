@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness import units
 from harness.errors import BadCase
-from harness.measure import protocols
+from harness.measure import backends, probe, protocols
 from harness.measure.budget import Budget
-from harness.measure.gpu import open_gpu
+from harness.measure.gpu import AnyGpu
 from harness.measure.machine import describe, usable_cpus
 from harness.measure.runner import (
     Runner,
@@ -36,12 +36,17 @@ class Workbench:
 
     Args:
         settings: Checked settings.
+        gpu: From `gpu.open_gpu()`.
         progress: Where progress is shown.
         resume: A run to go on with, or None for a new one.
     """
 
-    def __init__(self, settings: Settings, progress: "Console", resume: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, gpu: AnyGpu, progress: "Console", resume: str | None = None
+    ) -> None:
         self.settings = settings
+        self._gpu = gpu
+        self._unavailable: dict[tuple[str, str], str | None] = {}
         self.planned = 0
         self._progress = progress
         self._resume = resume
@@ -65,9 +70,30 @@ class Workbench:
             self._train_samples = datasets.train_size(self._dataset)
             if self._resume:
                 folder = locate(self._resume, self.settings.output)
-                check_resume(folder, self.settings.protocol, describe())
+                check_resume(folder, self.settings.protocol, describe(self._gpu))
         for batch_size in batch_sizes:
             check_batch_size(batch_size, self._dataset, self._train_samples)
+
+    def unavailable(self, backend: str, device: str) -> str | None:
+        """Say why a backend cannot train on a device here; None when it can.
+
+        Whether a framework sees the GPU is asked once, in a process of its own.
+        """
+        key = (backend, device)
+        if key not in self._unavailable:
+            self._unavailable[key] = backends.missing(backend) or (
+                self._no_gpu(backend) if device == "gpu" else None
+            )
+        return self._unavailable[key]
+
+    def _no_gpu(self, backend: str) -> str | None:
+        if self._gpu.name is None:
+            return self._gpu.reason
+        try:
+            seen = probe.visible_gpus(backend, self._gpu.cuda_device)
+        except probe.ProbeFailed as error:
+            return str(error)
+        return None if seen else backends.unseen(backend)
 
     def plan(self) -> str:
         """Say in one line what is going to be measured, and about how long it takes."""
@@ -102,10 +128,11 @@ class Workbench:
             "device": settings.devices[0],
             "threads": settings.threads,
             "batch_size": settings.batch_sizes[0],
+            "jit": backends.jit_by_default(fields.get("backend", settings.backend)),
         }
         case = Case(**{**defaults, **fields})
         registry.check(case.variant)
-        check_case(case, self._train_samples, len(usable_cpus()), open_gpu())
+        check_case(case, self._train_samples, len(usable_cpus()), self._gpu)
         return case
 
     def measure(self, case: Case, reference: Case, *, smoke: bool = False) -> Outcome:
@@ -133,17 +160,17 @@ class Workbench:
         else:
             folder = new_run_folder(settings.output)
         self._logs = tempfile.TemporaryDirectory(prefix="harness-")
-        self._launcher = Launcher(Path(self._logs.name))
+        self._launcher = Launcher(Path(self._logs.name), cuda_device=self._gpu.cuda_device)
         runner = Runner(
             folder,
             protocol or settings.protocol,
-            describe(),
+            describe(self._gpu),
             self._launcher,
             Progress(self._progress, self.planned),
-            open_gpu(),
+            self._gpu,
             Budget(settings.max_seconds, self.planned, time.monotonic),
         )
-        self._launcher.prepare(settings.backend)
+        self._launcher.prepare(settings.backend, settings.devices[0])
         return runner
 
     def close(self) -> None:

@@ -3,6 +3,6 @@
 import pytest
 
 
-@pytest.mark.matrix(variants=["baseline"])
-def test_threads(train, variant, threads):
-    train(variant, batch_size=256, threads=threads, device="cpu", reference={"threads": 1})
+@pytest.mark.matrix(variants=["baseline"], devices=["cpu"])
+def test_threads(train, variant, threads, device):
+    train(variant, batch_size=256, threads=threads, device=device, reference={"threads": 1})

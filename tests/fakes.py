@@ -1,10 +1,13 @@
 """Stand-ins for what is slow or unpredictable: workers, clock, GPU, observer."""
 
 import os
+from types import SimpleNamespace
+from typing import ClassVar
 
-from harness.measure.gpu import GpuReading
+import pynvml
+
 from harness.measure.launcher import WorkerFailed
-from harness.records import Case, Machine, Protocol, from_json
+from harness.records import Case, GpuReading, Machine, Protocol, from_json
 
 MACHINE = Machine(
     id="fake0001",
@@ -49,15 +52,86 @@ class FakeClock:
 
 
 class FakeGpu:
-    """A GPU that always reads the same."""
+    """A GPU whose readings are a function of how many there were; always the same by default."""
 
-    def __init__(self, name="Fake GPU", reading=None):
+    def __init__(self, name="Fake GPU", reading=lambda number: GpuReading(), processes=None):
         self.name = name
         self.reason = None if name else "no GPU: fake"
-        self._reading = reading or GpuReading()
+        self.facts = None
+        self.refused = {}
+        self.cuda_device = "GPU-fake"
+        self._reading = reading
+        self._processes = processes
+        self.readings = 0
 
     def read(self):
-        return self._reading
+        self.readings += 1
+        return self._reading(self.readings - 1)
+
+    def processes(self):
+        return self._processes
+
+
+class FakeNvml:
+    """Stands in for the module `pynvml`, with its own error classes.
+
+    Args:
+        uuids: Of its devices, in PCI order; a MIG instance's begins with MIG-.
+        fail: What a function raises, by its name; None lets it answer again.
+    """
+
+    NVMLError = pynvml.NVMLError
+    NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
+    NVML_CLOCK_SM = pynvml.NVML_CLOCK_SM
+    NVML_CLOCK_MEM = pynvml.NVML_CLOCK_MEM
+    ANSWERS: ClassVar = {
+        "nvmlDeviceGetName": lambda uuid: f"Fake {uuid}",
+        "nvmlDeviceGetUUID": lambda uuid: uuid,
+        "nvmlDeviceGetPciInfo": lambda uuid: SimpleNamespace(busId="00000000:17:00.0"),
+        "nvmlDeviceGetUtilizationRates": lambda uuid: SimpleNamespace(gpu=87, memory=31),
+        "nvmlDeviceGetMemoryInfo": lambda uuid: SimpleNamespace(used=3 * 2**30, total=80 * 2**30),
+        "nvmlDeviceGetPowerUsage": lambda uuid: 212_500,
+        "nvmlDeviceGetTotalEnergyConsumption": lambda uuid: 1_000_000,
+        "nvmlDeviceGetTemperature": lambda uuid, sensor: 61,
+        "nvmlDeviceGetClockInfo": lambda uuid, kind: {1: 1755, 2: 2619}[kind],
+        "nvmlDeviceGetCurrentClocksThrottleReasons": lambda uuid: 0x4,
+        "nvmlDeviceGetComputeRunningProcesses": lambda uuid: [SimpleNamespace(pid=4711)],
+        "nvmlDeviceGetGraphicsRunningProcesses": lambda uuid: [],
+        "nvmlDeviceGetIndex": lambda uuid: 0,
+        "nvmlSystemGetDriverVersion": lambda: "580.95.05",
+        "nvmlSystemGetCudaDriverVersion": lambda: 13000,
+    }
+
+    def __init__(self, uuids=("GPU-a",), fail=None):
+        self.uuids = list(uuids)
+        self.fail = dict(fail or {})
+        for name in ("nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex"):
+            setattr(self, name, self._guarded(name, getattr(self, f"_{name}")))
+        self.nvmlDeviceGetHandleByUUID = self._guarded("nvmlDeviceGetHandleByUUID", self._by_uuid)
+        for name, answer in self.ANSWERS.items():
+            setattr(self, name, self._guarded(name, answer))
+
+    def _guarded(self, name, answer):
+        def call(*arguments):
+            if self.fail.get(name) is not None:
+                raise self.fail[name]
+            return answer(*arguments)
+
+        return call
+
+    def _nvmlInit(self):
+        pass
+
+    def _nvmlDeviceGetCount(self):
+        return len([uuid for uuid in self.uuids if not uuid.startswith("MIG-")])
+
+    def _nvmlDeviceGetHandleByIndex(self, index):
+        return self.uuids[index]
+
+    def _by_uuid(self, uuid):
+        if uuid not in self.uuids:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return uuid
 
 
 class FakeWorker:
@@ -104,7 +178,7 @@ class FakeWorker:
             },
         }
 
-    def _warm_up(self, seconds):
+    def _warm_up(self, seconds, floor_seconds):
         return {"step_seconds": self._step, "warm_up_steps": 2, "steady": True}
 
     def _round(self, steps):
@@ -136,7 +210,13 @@ class FakeWorker:
         }
 
     def _counters(self):
-        return {"peak_rss_bytes": 200 * 2**20, "traces": 0, "gpu_memory_bytes": None}
+        on_gpu = self._case.device == "gpu"
+        return {
+            "peak_rss_bytes": 200 * 2**20,
+            "traces": 0,
+            "gpu_memory_bytes": 300 * 2**20 if on_gpu else None,
+            "gpu_memory_source": "allocator peak of the rounds" if on_gpu else "on the CPU",
+        }
 
 
 class FakeLauncher:
@@ -162,8 +242,8 @@ class FakeLauncher:
     def end(self, worker):
         self.running -= 1
 
-    def prepare(self, backend):
-        self.prepared = backend
+    def prepare(self, backend, device="cpu"):
+        self.prepared = (backend, device)
 
     def close(self):
         assert self.running == 0, "a worker was left behind"

@@ -6,14 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analyze import stats
-from harness.records import Case, Measurement, ModelFacts, Protocol, Round
+from harness.analyze import gpus, stats
+from harness.records import Measurement, Protocol, Round
 
 SEPARATOR = " | "  # between the cautions of one cell
 _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
 _DRIFT = 0.03
+_THROTTLED_SHARE = 0.05
+_COOL_DOWN_SECONDS = 60.0  # as long as `measure.cooling` waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Caution:
 
 def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution]:
     """List the cautions of one comparison."""
-    found = [*_disturbed(measurement), *_traced(measurement), *_learning(measurement)]
+    found = [*_disturbed(measurement), *_gpu(measurement), *_traced(measurement)]
+    found += _learning(measurement)
     found += [*_unequal(measurement), *_repeats(measurement, protocol), *_drifting(measurement)]
     return [*found, *_noise_floor(measurement, protocol)]
 
@@ -75,6 +78,34 @@ def _disturbed(m: Measurement) -> Iterator[Caution]:
         )
 
 
+def _gpu(m: Measurement) -> Iterator[Caution]:
+    usages = [start.usage.gpu for start in m.starts if start.usage and start.usage.gpu]
+    others = gpus.foreign_processes(usages)
+    if others:
+        yield Caution("other processes were on the GPU", "end them and measure again", f"{others}")
+    shares = {k: v for k, v in gpus.throttled(usages).items() if v > _THROTTLED_SHARE}
+    if shares:
+        yield Caution(
+            "the GPU lowered its clocks",
+            "cool it, or compare only with runs under the same power limit",
+            ", ".join(
+                f"{name} in {100 * share:.0f} % of readings" for name, share in shares.items()
+            ),
+        )
+    waited = max(start.cool_down_seconds for start in m.starts)
+    if waited >= _COOL_DOWN_SECONDS:
+        yield Caution(
+            "the GPU was still too hot after a pause", "cool it", f"{waited:.0f} s"
+        )  # fmt: skip
+    math_of = [facts.float32_math or "float32" for facts in (m.facts, m.reference_facts)]
+    if math_of[0] != math_of[1]:
+        yield Caution(
+            "float32 is multiplied differently",
+            "the speedup is of both changes; NVIDIA_TF32_OVERRIDE=0 switches TF32 off",
+            " against ".join(math_of),
+        )
+
+
 def _traced(m: Measurement) -> Iterator[Caution]:
     if any(start.traces for start in m.starts):
         yield Caution(
@@ -92,19 +123,20 @@ def _learning(m: Measurement) -> Iterator[Caution]:
 
 
 def _unequal(m: Measurement) -> Iterator[Caution]:
-    """Name what differs besides the axis compared, and a device that was not the one asked for."""
+    """Name what differs besides the axis compared."""
     if m.facts.optimizer != m.reference_facts.optimizer:
         yield Caution(
             "the optimizer differs too",
             "the speedup is of both changes together",
             f"{m.facts.optimizer} against {m.reference_facts.optimizer}",
         )
-    sides: tuple[tuple[Case, ModelFacts], ...] = (
-        (m.case, m.facts),
-        (m.reference, m.reference_facts),
-    )
-    if any(case.device == "gpu" and facts.device_name == "cpu" for case, facts in sides):
-        yield Caution("a GPU was asked for and the CPU trained", "check the framework's GPU build")
+    if m.facts.jit != m.reference_facts.jit:
+        compiled = m.case if m.facts.jit else m.reference
+        yield Caution(
+            "the step is compiled on one side only",
+            "the speedup is of both changes together",
+            f"{compiled.backend}, {compiled.variant} at batch {compiled.batch_size}",
+        )
 
 
 def _repeats(m: Measurement, protocol: Protocol) -> Iterator[Caution]:

@@ -1,11 +1,12 @@
 """The time of an epoch: measured whole, or projected from what was timed."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analyze import stats
-from harness.records import Estimate, Fit
+from harness.records import Estimate, Fit, Measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,22 @@ def epoch(fits: Sequence[Fit], step_seconds: float, batch_size: int, train_sampl
     whole = all(fit.whole_epoch for fit in fits)
     source = "measured" if whole else "projected from fit"
     return Epoch(seconds, source, seconds.value / bare - 1)
+
+
+def speedup(measurement: Measurement) -> Estimate | None:
+    """Reference time over case time an epoch of `fit`, over the blocks in which both timed one."""
+    times: dict[int, dict[str, float]] = defaultdict(dict)
+    sizes = {
+        "case": measurement.facts.train_samples,
+        "reference": measurement.reference_facts.train_samples,
+    }
+    for start in measurement.starts:
+        if start.fit is not None:
+            times[start.block][start.role] = project(start.fit, sizes[start.role])
+    both = [side for side in times.values() if len(side) == 2]
+    if not both:
+        return None
+    return stats.log_interval([math.log(side["reference"] / side["case"]) for side in both])
 
 
 def project(fit: Fit, train_samples: int) -> float:

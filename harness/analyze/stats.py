@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from scipy import stats
@@ -28,34 +28,93 @@ def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
     Raises:
         ValueError: there is no block.
     """
-    if not logs:
-        raise ValueError("no block to estimate from")
-    n = len(logs)
-    mean = statistics.fmean(logs)
-    if n < 2:
-        return Estimate(math.exp(mean), None, None, n, confidence)
-    half = stats.t.ppf((1 + confidence) / 2, n - 1) * statistics.stdev(logs) / math.sqrt(n)
-    return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half), n, confidence)
+    mean = interval(logs, confidence)
+    low, high = (None if end is None else math.exp(end) for end in (mean.low, mean.high))
+    return Estimate(math.exp(mean.value), low, high, mean.n, confidence)
 
 
 def speedup(measurement: Measurement) -> Estimate:
-    """Reference time over case time per sample, from pairs, over blocks.
+    """Reference time over case time per sample, over blocks.
 
-    Block value: the median over its pairs of ln(reference / case).
+    Block value: where rounds took turns, the median over its pairs of
+    ln(reference / case); where one worker ran after the other, rounds have no
+    partner, and it is the logarithm of the ratio of their medians.
     """
     sizes = {
         "case": measurement.case.batch_size,
         "reference": measurement.reference.batch_size,
     }
-    pairs: dict[tuple[int, int], dict[str, float]] = defaultdict(dict)
+    blocks: dict[int, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for a_round in measurement.rounds:
         per_sample = a_round.seconds / a_round.steps / sizes[a_round.role]
-        pairs[a_round.block, a_round.pair][a_round.role] = per_sample
-    blocks: dict[int, list[float]] = defaultdict(list)
-    for (block, _), sides in pairs.items():
-        if len(sides) == 2:
-            blocks[block].append(math.log(sides["reference"] / sides["case"]))
-    return log_interval([statistics.median(values) for values in blocks.values()])
+        blocks[a_round.block][a_round.role][a_round.pair] = per_sample
+    value = _paired_log if measurement.interleaved else _log_of_medians
+    return log_interval(
+        [value(sides["reference"], sides["case"]) for sides in blocks.values() if len(sides) == 2]
+    )
+
+
+def _paired_log(reference: Mapping[int, float], case: Mapping[int, float]) -> float:
+    return statistics.median(
+        math.log(reference[pair] / case[pair]) for pair in reference if pair in case
+    )
+
+
+def _log_of_medians(reference: Mapping[int, float], case: Mapping[int, float]) -> float:
+    return math.log(statistics.median(reference.values()) / statistics.median(case.values()))
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Mean with a Student-t interval on n-1 degrees of freedom; none for fewer than two.
+
+    Raises:
+        ValueError: there is no value.
+    """
+    if not values:
+        raise ValueError("nothing to estimate from")
+    n, mean = len(values), statistics.fmean(values)
+    if n < 2:
+        return Estimate(mean, None, None, n, confidence)
+    half = _t(confidence, n) * statistics.stdev(values) / math.sqrt(n)
+    return Estimate(mean, mean - half, mean + half, n, confidence)
+
+
+def ratio_of_means(
+    numerators: Sequence[float], denominators: Sequence[float], confidence: float = 0.95
+) -> Estimate:
+    """Ratio of two paired means with Fieller's interval.
+
+    The interval holds every ratio r for which a t test does not reject that
+    numerator - r * denominator is 0 on average (Fieller 1954, "Some problems
+    in interval estimation"). It is None on both sides when the denominator
+    cannot be told from 0: then no finite interval holds the ratio.
+
+    Args:
+        numerators: One a block.
+        denominators: One a block, in the same order.
+        confidence: Of the interval.
+
+    Raises:
+        ValueError: there is no block, or not as many of each.
+    """
+    x, y, n = statistics.fmean(numerators), statistics.fmean(denominators), len(numerators)
+    if len(denominators) != n:
+        raise ValueError(f"{n} numerators and {len(denominators)} denominators")
+    if n < 2:
+        return Estimate(x / y if y else math.nan, None, None, n, confidence)
+    scale = _t(confidence, n) ** 2 / n
+    xx = scale * statistics.variance(numerators)
+    yy = scale * statistics.variance(denominators)
+    xy = scale * statistics.covariance(numerators, denominators)
+    a, b, c = y * y - yy, x * y - xy, x * x - xx
+    if a <= 0:
+        return Estimate(x / y if y else math.nan, None, None, n, confidence)
+    root = math.sqrt(max(0.0, b * b - a * c))
+    return Estimate(x / y, (b - root) / a, (b + root) / a, n, confidence)
+
+
+def _t(confidence: float, n: int) -> float:
+    return float(stats.t.ppf((1 + confidence) / 2, n - 1))
 
 
 def step_seconds(blocks: Iterable[Sequence[Round]]) -> Estimate:

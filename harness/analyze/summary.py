@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import cautions, epochs, published, stats
+from harness.analyze import cautions, crossover, epochs, gpus, published, stats
 from harness.analyze.cautions import Caution
 from harness.records import (
     Case,
@@ -27,14 +27,19 @@ MIB = 2**20
 
 MEASUREMENTS = [
     "case", "variant", "dataset", "batch_size", "device", "device_name", "backend", "threads",
-    "optimizer", "precision", "jit", "status", "reason", "parameters", "macs_per_sample",
+    "optimizer", "precision", "float32_math", "jit", "status", "reason", "parameters",
+    "macs_per_sample",
     "macs_source", "steps_per_round", "rounds", "blocks", "step_us", "step_us_low",
     "step_us_high", "sample_us", "samples_per_s", "epoch_s", "epoch_s_low", "epoch_s_high",
     "epoch_s_source", "published_epoch_s", "input_share", "ready_s", "first_step_s",
-    "import_rss_mib", "build_rss_mib", "peak_rss_mib", "gpu_memory_mib", "cpu_percent",
-    "gpu_percent", "gpu_power_w", "joules_per_sample", "loss", "cautions",
+    "import_rss_mib", "build_rss_mib", "peak_rss_mib", "gpu_memory_mib", "gpu_memory_source",
+    "gpu_nvml_memory_mib", "cpu_percent", "gpu_percent", "gpu_readings", "gpu_power_w",
+    "gpu_power_source", "joules_per_sample", "gpu_temperature_c", "gpu_sm_clock_mhz",
+    "gpu_missing", "loss", "cautions",
 ]  # fmt: skip
-COUNTS = ["parameters", "macs_per_sample", "steps_per_round", "rounds", "blocks"]
+COUNTS = [
+    "parameters", "macs_per_sample", "steps_per_round", "rounds", "blocks", "gpu_readings",
+]  # fmt: skip
 SPEEDUP = ["speedup", "low", "high", "blocks", "verdict", "smallest_visible"]
 COMPARISONS = {
     "batch_size_speedup": [
@@ -44,6 +49,14 @@ COMPARISONS = {
         "variant", "device", "batch_size", "reference", "parameters", "macs_per_sample",
         "macs_source", "parameter_ratio", "mac_ratio", *SPEEDUP, "published", "cautions",
     ],
+    "device_speedup": [
+        "variant", "batch_size", "device", "device_name", "reference", "reference_name", *SPEEDUP,
+        "epoch_speedup", "epoch_low", "epoch_high", "published", "cautions",
+    ],
+    "backend_speedup": [
+        "variant", "device", "batch_size", "backend", "jit", "reference", "reference_jit",
+        *SPEEDUP, "cautions",
+    ],
     "thread_speedup": [
         "variant", "batch_size", "threads", "reference", "speedup", "low", "high", "efficiency",
         "blocks", "verdict", "smallest_visible", "cautions",
@@ -52,8 +65,17 @@ COMPARISONS = {
 AXES = {
     "batch_size_speedup": "batch_size",
     "model_size_speedup": "variant",
+    "device_speedup": "device",
+    "backend_speedup": "backend",
     "thread_speedup": "threads",
 }
+CROSSOVER = [
+    "variant", "device", "reference", "batch_size", "low", "high", "sizes", "reason",
+]  # fmt: skip
+BREAK_EVEN = [
+    "variant", "batch_size", "device", "reference", "ready_s", "reference_ready_s",
+    "pays_after_steps", "low", "high", "pays_after_epochs", "blocks", "reason",
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,8 +118,91 @@ def comparison(run: Run, name: str) -> pd.DataFrame:
     chosen += [m for m in measured if m.case == m.reference and m.case in references]
     rows = [_speedup_row(axis, m, run.protocol) for m in chosen]
     frame = pd.DataFrame(rows, columns=COMPARISONS[name])
-    keys = ["variant", "batch_size"] if axis != "threads" else ["variant", "batch_size", "threads"]
+    keys = ["variant", "batch_size"]
+    if axis in {"threads", "device", "backend"}:
+        keys.append(axis)
     return frame.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def device_crossover(run: Run) -> pd.DataFrame:
+    """One row a variant: the batch size from which the GPU is as fast as the CPU."""
+    rows = []
+    for (variant, reference), measured in _by_device(run).items():
+        points = [(m.case.batch_size, stats.speedup(m)) for m in measured]
+        found = crossover.batch_size(points)
+        rows.append(
+            {
+                "variant": variant,
+                "device": measured[0].case.device,
+                "reference": reference,
+                "batch_size": found.value,
+                "low": found.low,
+                "high": found.high,
+                "sizes": ",".join(str(size) for size, _ in points),
+                "reason": found.reason,
+            }
+        )
+    return pd.DataFrame(rows, columns=CROSSOVER)
+
+
+def device_break_even(run: Run) -> pd.DataFrame:
+    """One row a variant and batch size: steps and epochs after which the GPU has paid."""
+    rows = []
+    for m in (m for measured in _by_device(run).values() for m in measured):
+        found = crossover.break_even_samples(m)
+        steps, low, high = (
+            None if samples is None else samples / m.case.batch_size
+            for samples in (found.value, found.low, found.high)
+        )
+        ready = {
+            role: statistics.median(s.ready_seconds for s in m.starts if s.role == role)
+            for role in ("case", "reference")
+        }
+        rows.append(
+            {
+                **_case_columns(m.case),
+                "reference": m.reference.device,
+                "ready_s": ready["case"],
+                "reference_ready_s": ready["reference"],
+                "pays_after_steps": steps,
+                "low": low,
+                "high": high,
+                "pays_after_epochs": _quotient(found.value, m.facts.train_samples),
+                "blocks": len({r.block for r in m.rounds}),
+                "reason": found.reason,
+            }
+        )
+    return pd.DataFrame(rows, columns=BREAK_EVEN)
+
+
+def gpu_timelines(run: Run) -> dict[str, pd.DataFrame]:
+    """Every reading of the GPU by case: one row a reading, with its worker and its seconds."""
+    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
+    for side in _sides(run):
+        for start in side.starts:
+            if start.usage and start.usage.gpu and start.usage.gpu.trace.seconds:
+                frames = found[side.case.id]
+                frame = pd.DataFrame(dataclasses.asdict(start.usage.gpu.trace))
+                frames.append(frame.assign(worker=len(frames) + 1))
+    joined = {case: pd.concat(frames, ignore_index=True) for case, frames in found.items()}
+    return {
+        case: frame.assign(memory_mib=frame["memory_bytes"].astype(float) / MIB)
+        for case, frame in joined.items()
+    }
+
+
+def _by_device(run: Run) -> dict[tuple[str, str], list[Measurement]]:
+    """Group the comparisons of devices by what else they have in common, in order of size."""
+    groups: dict[Case, list[Measurement]] = defaultdict(list)
+    for m in run.outcomes:
+        if isinstance(m, Measurement) and _differs_only_in("device", m.case, m.reference):
+            groups[dataclasses.replace(m.case, batch_size=0)].append(m)
+    return {
+        (case.variant, measured[0].reference.device): sorted(
+            measured, key=lambda m: m.case.batch_size
+        )
+        for case, measured in groups.items()
+    }
 
 
 def others(run: Run) -> list[Measurement]:
@@ -113,6 +218,8 @@ def others(run: Run) -> list[Measurement]:
 
 def _differs_only_in(axis: str, case: Case, reference: Case) -> bool:
     changed = {axis: getattr(reference, axis)}
+    if axis == "backend":  # whether the step is compiled goes with it, and is a column
+        changed["jit"] = reference.jit
     return case != reference and dataclasses.replace(case, **changed) == reference
 
 
@@ -122,14 +229,21 @@ def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any
     ours = (m.case.variant, m.case.device, m.case.batch_size)
     theirs = (m.reference.variant, m.reference.device, m.reference.batch_size)
     threads = m.case.threads / m.reference.threads
+    epoch = epochs.speedup(m)
     return {
         **_case_columns(m.case),
         "reference": str(getattr(m.reference, axis)),
+        "device_name": m.facts.device_name,
+        "reference_name": m.reference_facts.device_name,
+        "reference_jit": m.reference.jit,
+        "epoch_speedup": epoch and epoch.value,
+        "epoch_low": epoch and epoch.low,
+        "epoch_high": epoch and epoch.high,
         "parameters": m.facts.parameters,
         "macs_per_sample": m.facts.macs_per_sample,
         "macs_source": m.facts.macs_source,
         "parameter_ratio": m.reference_facts.parameters / m.facts.parameters,
-        "mac_ratio": _ratio(m.reference_facts.macs_per_sample, m.facts.macs_per_sample),
+        "mac_ratio": _quotient(m.reference_facts.macs_per_sample, m.facts.macs_per_sample),
         "speedup": estimate.value,
         "low": estimate.low,
         "high": estimate.high,
@@ -142,8 +256,8 @@ def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any
     }
 
 
-def _ratio(reference: int | None, case: int | None) -> float | None:
-    return reference / case if reference and case else None
+def _quotient(above: float | None, below: float | None) -> float | None:
+    return None if above is None or not below else above / below
 
 
 def _case_columns(case: Case) -> dict[str, Any]:
@@ -176,8 +290,6 @@ def _measured_row(side: _Side) -> dict[str, Any]:
     step = stats.step_seconds(side.blocks.values())
     rounds = [a_round for block in side.blocks.values() for a_round in block]
     sample = step.value / side.case.batch_size
-    usage = [start.usage for start in side.starts if start.usage]
-    power = _mean(u.gpu_power_watts for u in usage) if side.case.device == "gpu" else None
     return {
         **_case_columns(side.case),
         "device_name": side.facts.device_name,
@@ -203,11 +315,8 @@ def _measured_row(side: _Side) -> dict[str, Any]:
         "import_rss_mib": _largest_mib(start.import_rss_bytes for start in side.starts),
         "build_rss_mib": _largest_mib(start.build_rss_bytes for start in side.starts),
         "peak_rss_mib": _largest_mib(start.peak_rss_bytes for start in side.starts),
-        "gpu_memory_mib": _largest_mib(start.gpu_memory_bytes for start in side.starts),
         "cpu_percent": 100 * sum(r.cpu_seconds for r in rounds) / sum(r.seconds for r in rounds),
-        "gpu_percent": _mean(u.gpu_percent for u in usage) if side.case.device == "gpu" else None,
-        "gpu_power_w": power,
-        "joules_per_sample": None if power is None else power * sample,
+        **(_gpu(side, sample) if side.case.device == "gpu" else {}),
         "loss": statistics.median(block[-1].loss for block in side.blocks.values()),
         "cautions": _joined(side.cautions),
     }
@@ -230,9 +339,36 @@ def _largest_mib(sizes: Iterable[int | None]) -> float | None:
     return max(known) / MIB if known else None
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
+def _gpu(side: _Side, sample_seconds: float) -> dict[str, float | str | None]:
+    usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
+    busy, power = gpus.utilization_percent(usages), gpus.power_watts(usages)
+    device = gpus.memory_bytes(usages)
+    allocator = _largest_mib(start.gpu_memory_bytes for start in side.starts)
+    sources = dict.fromkeys(start.gpu_memory_source for start in side.starts)
+    own = None if device.value is None else device.value / MIB
+    missing = {
+        "GPU %": None if busy.value is not None else busy.source,
+        "W": None if power.value is not None else power.source,
+        "allocator's peak": None if allocator is not None else "; ".join(sources),
+        "device memory": None if own is not None else device.source,
+        **{name: f"NVML refuses it: {why}" for name, why in gpus.refused(usages).items()},
+    }
+    return {
+        "float32_math": side.facts.float32_math,
+        "gpu_memory_mib": own if allocator is None else allocator,
+        "gpu_memory_source": device.source if allocator is None else "; ".join(sources),
+        "gpu_nvml_memory_mib": own,
+        "gpu_percent": busy.value,
+        "gpu_readings": busy.readings,
+        "gpu_power_w": power.value,
+        "gpu_power_source": power.source,
+        "joules_per_sample": None if power.value is None else power.value * sample_seconds,
+        "gpu_temperature_c": gpus.largest(usages, "temperature_celsius"),
+        "gpu_sm_clock_mhz": gpus.median(usages, "sm_clock_mhz"),
+        "gpu_missing": cautions.SEPARATOR.join(
+            f"{what}: {why}" for what, why in missing.items() if why
+        ),
+    }
 
 
 def _epoch(side: _Side, step_seconds: float) -> dict[str, float | str | None]:

@@ -21,7 +21,7 @@ import socket
 import sys
 
 from harness.measure import worker
-from harness.measure.backends import preload
+from harness.measure.backends import find as find_backend
 from harness.measure.channel import Channel
 from harness.measure.lifeline import die_with_parent
 from harness.workloads import datasets
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
     signal.set_wakeup_fd(wake_write)
     signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    preload(backend)
+    find_backend(backend).preload()
     channel = Channel(control)
     channel.send(event="preloaded")
     while True:

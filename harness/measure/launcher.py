@@ -15,6 +15,7 @@ from typing import IO, Any, Literal, Self
 
 import psutil
 
+from harness.measure import backends
 from harness.measure.channel import Channel, ChannelClosed
 from harness.records import Case, FailureKind
 
@@ -121,12 +122,16 @@ class Launcher:
         log_folder: Where workers' output goes.
         method: `fork` from a server that has imported the framework, or
             `spawn` a new interpreter each time, the default where there is no fork.
+        cuda_device: What `CUDA_VISIBLE_DEVICES` says to a worker on the GPU.
     """
 
-    def __init__(self, log_folder: Path, method: Method | None = None) -> None:
+    def __init__(
+        self, log_folder: Path, method: Method | None = None, cuda_device: str | None = None
+    ) -> None:
         self._log_folder = log_folder
+        self._cuda_device = cuda_device
         self._method = method or ("fork" if hasattr(os, "fork") else "spawn")
-        self._servers: dict[str, _Server] = {}
+        self._servers: dict[tuple[str, str], _Server] = {}
         self._workers: list[Worker] = []
 
     def __enter__(self) -> Self:
@@ -142,10 +147,22 @@ class Launcher:
         """End every worker and server."""
         self.close()
 
-    def prepare(self, backend: str) -> None:
-        """Start the backend's fork server now, so that no case waits for it."""
-        if self._method == "fork" and backend not in self._servers:
-            self._servers[backend] = _Server(backend, self._log_file())
+    def prepare(self, backend: str, device: str = "cpu") -> None:
+        """Start a fork server of the backend now, so that no case waits for it.
+
+        There is one a device: what a framework sees is settled when it is imported.
+        """
+        key = (backend, device)
+        if self._method == "fork" and key not in self._servers:
+            self._servers[key] = _Server(backend, self._environment(*key), self._log_file())
+
+    def _environment(self, backend: str, device: str) -> dict[str, str]:
+        return {
+            "PYTHONFAULTHANDLER": "1",
+            **backends.environment(backend, device, self._cuda_device),
+            # The child is `python -m`: it must find this package and the user's modules.
+            "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
+        }
 
     def start(self, case: Case, timeout: float) -> Worker:
         """Start one fresh worker for a case.
@@ -153,19 +170,19 @@ class Launcher:
         Raises:
             WorkerFailed: the framework could not be imported.
         """
-        self.prepare(case.backend)
+        self.prepare(case.backend, case.device)
         ours, theirs = socket.socketpair()
         log = self._log_file()
+        key = (case.backend, case.device)
         with theirs:
             if self._method == "fork":
                 try:
-                    server = self._servers[case.backend]
-                    worker = server.fork(case.dataset, ours, theirs, log, timeout)
+                    worker = self._servers[key].fork(case.dataset, ours, theirs, log, timeout)
                 except WorkerFailed:  # what it still answers would be taken for the next fork's
-                    self._servers.pop(case.backend).close()
+                    self._servers.pop(key).close()
                     raise
             else:
-                worker = _spawn(ours, theirs, log, timeout)
+                worker = _spawn(self._environment(*key), ours, theirs, log, timeout)
         self._workers.append(worker)
         return worker
 
@@ -186,24 +203,13 @@ class Launcher:
         return tempfile.TemporaryFile(dir=self._log_folder)
 
 
-def _environment() -> dict[str, str]:
-    return {
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "PYTHONFAULTHANDLER": "1",
-        **os.environ,
-        # The server is `python -m`: it must find this package and the user's modules.
-        "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
-    }
-
-
 class _Server:
     """The parent's side of one fork server."""
 
-    def __init__(self, backend: str, log: IO[bytes]) -> None:
+    def __init__(self, backend: str, environment: dict[str, str], log: IO[bytes]) -> None:
         ours, theirs = socket.socketpair()
         self._backend = backend
         self._log = log
-        environment = {**_environment(), "KERAS_BACKEND": backend}
         with theirs:
             self._process = subprocess.Popen(
                 [
@@ -273,7 +279,13 @@ class _Server:
         self._log.close()
 
 
-def _spawn(ours: socket.socket, theirs: socket.socket, log: IO[bytes], timeout: float) -> Worker:
+def _spawn(
+    environment: dict[str, str],
+    ours: socket.socket,
+    theirs: socket.socket,
+    log: IO[bytes],
+    timeout: float,
+) -> Worker:
     process = subprocess.Popen(
         [
             sys.executable,
@@ -286,7 +298,7 @@ def _spawn(ours: socket.socket, theirs: socket.socket, log: IO[bytes], timeout: 
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        env=_environment(),
+        env=environment,
         start_new_session=True,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.measure.gpu import open_gpu
+from harness.measure.gpu import AnyGpu
 from harness.records import Machine
 
 _LIBRARIES = (
@@ -16,6 +16,7 @@ _LIBRARIES = (
     "keras",
     "numpy",
     "jax",
+    "jaxlib",
     "torch",
     "pytest-benchmark",
     "training-harness",
@@ -23,9 +24,8 @@ _LIBRARIES = (
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def describe() -> Machine:
+def describe(gpu: AnyGpu) -> Machine:
     """Describe this machine; its id is stable as long as CPU, GPU and OS are."""
-    gpu = open_gpu()
     cpu = _cpu_name()
     identity = f"{cpu}|{os.cpu_count()}|{gpu.name}|{platform.system()}"
     return Machine(
@@ -39,6 +39,7 @@ def describe() -> Machine:
         python=platform.python_version(),
         gpu=gpu.name,
         gpu_reason=gpu.reason,
+        gpu_facts=gpu.facts,
         libraries=_versions(),
     )
 

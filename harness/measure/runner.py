@@ -10,13 +10,16 @@ from typing import Any
 from typing import Protocol as Interface
 
 from harness.errors import BadCase, BadRun
+from harness.measure import backends
 from harness.measure import journal as journals
-from harness.measure.block import ROLES, AnyLauncher, Block, Plan, run_block
+from harness.measure.block import Block, is_interleaved, run_block
 from harness.measure.budget import Budget
+from harness.measure.gpu import AnyGpu
 from harness.measure.journal import Journal
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import usable_cpus
-from harness.measure.sampler import AnyGpu
+from harness.measure.plan import ROLES, Plan
+from harness.measure.seat import AnyLauncher
 from harness.records import (
     Case,
     Failure,
@@ -175,12 +178,13 @@ class Runner:
             reference=reference,
             facts=first.facts["case"],
             reference_facts=first.facts["reference"],
-            steps=first.plan.steps,
-            reference_steps=first.plan.reference_steps,
-            pairs=first.plan.pairs,
+            steps=first.plan.case.steps,
+            reference_steps=first.plan.reference.steps,
+            pairs=first.plan.case.rounds,
             rounds=tuple(a_round for block in blocks for a_round in block.rounds),
             starts=tuple(start for block in blocks for start in block.starts),
             wall_seconds=time.perf_counter() - begin,
+            interleaved=is_interleaved(sides),
         )
 
     def save(self) -> Run:
@@ -314,7 +318,8 @@ def check_case(case: Case, train_samples: int, cpus: int, gpu: AnyGpu) -> None:
     """Refuse a case that no worker could train.
 
     Raises:
-        BadCase: batch size or threads out of range, or a device that is not there.
+        BadCase: batch size or threads out of range, or a device or backend that is not there.
+        UnknownName: no such backend.
     """
     check_batch_size(case.batch_size, case.dataset, train_samples)
     if case.threads < 1:
@@ -323,6 +328,9 @@ def check_case(case: Case, train_samples: int, cpus: int, gpu: AnyGpu) -> None:
         raise BadCase(f"{case.threads} threads were asked for, this process may use {cpus} CPUs")
     if case.device not in DEVICES:
         raise BadCase(f"no device {case.device!r}; known: {', '.join(DEVICES)}")
+    backends.find(case.backend)
+    if lack := backends.missing(case.backend):
+        raise BadCase(lack)
     if case.device == "gpu" and gpu.name is None:
         raise BadCase(f"a GPU was asked for and there is none ({gpu.reason})")
 

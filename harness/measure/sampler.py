@@ -1,26 +1,28 @@
 """Readings from outside the worker: the machine's counters and the worker's memory.
 
 Around each round the machine's totals are read while nothing is timed. A
-thread of the parent also reads memory and the GPU a few times a second, paced
-by deadlines, and keeps account of what it costs.
+thread of the parent also reads the worker's memory four times a second, of a
+worker on a GPU ten times and the GPU with it, paced by deadlines, and keeps
+account of what that costs.
 """
 
 import contextlib
-import statistics
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol as Interface
 
 import psutil
 
-from harness.measure.gpu import GpuReading
-from harness.records import Usage
+from harness.measure.gpu import AnyGpu
+from harness.records import GpuReading, GpuTrace, GpuUsage, Usage
 
 _CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
 INTERVAL_SECONDS = 0.25
+GPU_INTERVAL_SECONDS = 0.1
+_PROCESSES_EVERY = 10  # readings; listing processes is the dearest call
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,48 +73,28 @@ def _throttled_seconds() -> float | None:
     return int(values["throttled_usec"]) / 1e6 if "throttled_usec" in values else None
 
 
-class AnyGpu(Interface):
-    """What the sampler needs of `gpu.open_gpu()`."""
-
-    @property
-    def name(self) -> str | None:
-        """Its name; None when there is none."""
-
-    @property
-    def reason(self) -> str | None:
-        """Why there is none."""
-
-    def read(self) -> GpuReading:
-        """Read the GPU now."""
-
-
 class Sampler:
-    """Reads one worker's memory and the GPU until it is stopped.
+    """Reads one worker's memory, and the GPU that it trains on, until it is stopped.
 
     It starts with the worker, so that the last size of one that was killed is
     known; `begin_rounds` forgets what came before.
 
     Args:
         pid: The worker.
-        gpu: From `gpu.open_gpu()`.
-        interval: Seconds between the deadlines of readings.
+        gpu: The GPU that it trains on; None for a worker on the CPU.
         clock: Monotonic seconds.
     """
 
     def __init__(
-        self,
-        pid: int,
-        gpu: AnyGpu,
-        interval: float = INTERVAL_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        self, pid: int, gpu: AnyGpu | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._pid = pid
-        self._gpu = gpu
-        self._interval = interval
+        self._interval = INTERVAL_SECONDS if gpu is None else GPU_INTERVAL_SECONDS
+        self._gpu = None if gpu is None else GpuWatch(pid, gpu, clock)
         self._clock = clock
         self._stop = threading.Event()
+        self._lock = threading.Lock()
         self._rss: list[int] = []
-        self._readings: list[GpuReading] = []
         self._cost = 0.0
         self._begin = clock()
         self._end = self._begin
@@ -121,10 +103,12 @@ class Sampler:
 
     def begin_rounds(self) -> None:
         """Forget the readings so far."""
-        self._begin = self._clock()
-        self._cost = 0.0
-        self._rss = self._rss[-1:]
-        self._readings = []
+        with self._lock:
+            self._begin = self._clock()
+            self._cost = 0.0
+            self._rss = self._rss[-1:]
+            if self._gpu is not None:
+                self._gpu.begin_rounds()
 
     def stop(self) -> None:
         """Stop reading; a second call does nothing."""
@@ -138,10 +122,12 @@ class Sampler:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self._pid)
             while not self._stop.is_set():
-                start = time.thread_time()
-                self._rss.append(process.memory_info().rss)
-                self._readings.append(self._gpu.read())
-                self._cost += time.thread_time() - start
+                with self._lock:
+                    start = time.thread_time()
+                    self._rss.append(process.memory_info().rss)
+                    if self._gpu is not None:
+                        self._gpu.read()
+                    self._cost += time.thread_time() - start
                 deadline = max(deadline + self._interval, self._clock())
                 self._stop.wait(max(0.0, deadline - self._clock()))
 
@@ -157,15 +143,65 @@ class Sampler:
             watched_seconds=self._end - self._begin,
             watching_cpu_seconds=self._cost,
             peak_rss_bytes=max(self._rss, default=None),
-            gpu_percent=_mean([r.utilization_percent for r in self._readings]),
-            gpu_power_watts=_mean([r.power_watts for r in self._readings]),
-            gpu_memory_bytes=max(
-                (r.memory_bytes for r in self._readings if r.memory_bytes is not None),
-                default=None,
-            ),
+            gpu=None if self._gpu is None else self._gpu.usage(),
         )
 
 
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
+class GpuWatch:
+    """Readings of a GPU beside one worker.
+
+    Args:
+        pid: The worker; its memory and its processes count as its own.
+        gpu: The GPU, idle as far as this program is concerned.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, pid: int, gpu: AnyGpu, clock: Callable[[], float]) -> None:
+        self._pid = pid
+        self._gpu = gpu
+        self._clock = clock
+        self._idle_memory = gpu.read().memory_bytes
+        self._others_before = gpu.processes() or frozenset()
+        self._begin = clock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._times: list[float] = []
+        self._readings: list[GpuReading] = []
+        self._foreign: list[int] = []
+
+    def begin_rounds(self) -> None:
+        """Forget the readings so far."""
+        self._begin = self._clock()
+        self._forget()
+
+    def read(self) -> None:
+        """Read the GPU now, and once a second the processes on it."""
+        if len(self._readings) % _PROCESSES_EVERY == 0:
+            processes = self._gpu.processes()
+            if processes is not None:
+                self._foreign.append(self._count_foreign(processes))
+        self._times.append(self._clock() - self._begin)
+        self._readings.append(self._gpu.read())
+
+    def _count_foreign(self, processes: frozenset[int]) -> int:
+        """Count the processes that are not the worker's.
+
+        In a container NVML lists the host's process ids, which match none
+        here: then one that came after the worker began is taken for its own.
+        """
+        if self._pid in processes:
+            return len(processes) - 1
+        came = processes - self._others_before
+        return len(processes) - min(1, len(came))
+
+    def usage(self) -> GpuUsage:
+        """Return all readings since the rounds began."""
+        names = [f.name for f in dataclasses.fields(GpuReading)]
+        columns = {n: tuple(getattr(r, n) for r in self._readings) for n in names}
+        return GpuUsage(
+            trace=GpuTrace(seconds=tuple(self._times), **columns),
+            idle_memory_bytes=self._idle_memory,
+            foreign_processes=max(self._foreign, default=None),
+            refused=dict(self._gpu.refused),
+        )

@@ -8,8 +8,8 @@ from typing import Literal
 Clock = Callable[[], float]
 
 _STEADY_SPREAD = 0.10
-_FLOOR_STEPS = 1
-_CAP_STEPS = 200
+_SHORT_SECONDS = 0.03
+_CAP_STEPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class WarmUp:
 
     Attributes:
         steps: How many there were.
-        steady: Whether the last two steps agreed within 10 %.
-        step_seconds: Median of the last steps: what one step takes, about.
+        steady: Whether the last two times of a step agreed within 10 %.
+        step_seconds: Median of the last times: what one step takes, about.
     """
 
     steps: int
@@ -27,25 +27,36 @@ class WarmUp:
     step_seconds: float
 
 
-def warm_up(run: Callable[[int], object], clock: Clock, cap_seconds: float) -> WarmUp:
-    """Run single steps until their time is steady, with a floor and a cap.
+def warm_up(
+    run: Callable[[int], object], clock: Clock, cap_seconds: float, floor_seconds: float = 0.0
+) -> WarmUp:
+    """Run until the time of a step is steady, with a floor and a cap.
+
+    Where a step is short, several are run at a time, twice as many each time:
+    a single one, waited for, is slower than one among many on a GPU.
 
     Args:
         run: Trains so many steps and waits for the device.
         clock: Monotonic seconds.
-        cap_seconds: No further step is begun after this long, beyond the floor.
+        cap_seconds: Nothing further is begun after this long, beyond the floor.
+        floor_seconds: It goes on for so long, even if the time is steady.
     """
     times: list[float] = []
+    total, steps = 0, 1
     begin = clock()
-    steady = False
-    while len(times) < _CAP_STEPS and not steady:
-        if len(times) >= _FLOOR_STEPS and clock() - begin >= cap_seconds:
-            break
+    while True:
         start = clock()
-        run(1)
-        times.append(clock() - start)
-        steady = _is_steady(times)
-    return WarmUp(len(times), steady, statistics.median(times[-3:]))
+        run(steps)
+        now = clock()
+        times.append((now - start) / steps)
+        total += steps
+        if now - begin >= floor_seconds and (
+            now - begin >= cap_seconds or _is_steady(times) or total >= _CAP_STEPS
+        ):
+            break
+        if now - start < _SHORT_SECONDS:
+            steps *= 2
+    return WarmUp(total, _is_steady(times), statistics.median(times[-3:]))
 
 
 def _is_steady(times: list[float]) -> bool:

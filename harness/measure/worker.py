@@ -13,16 +13,19 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.measure import timing
 from harness.measure.backends import find as find_backend
+from harness.measure.backends import unseen
 from harness.measure.channel import Channel, ChannelClosed
 from harness.records import Case, from_json, to_json
 from harness.workloads import datasets, registry
 
 _OOM_NAMES = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "_ArrayMemoryError")
+_OOM_WORDS = ("RESOURCE_EXHAUSTED", "CUDA out of memory")  # JAX has no error class of its own
 
 
 class _Rejected(Exception):  # noqa: N818  (a result, not a mistake of ours)
@@ -66,9 +69,13 @@ class _Desk:
     def open(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
         """Load, build, run the first step."""
         the_case = from_json(Case, case)
-        _set_environment(the_case, cpus)
+        _limit_threads(the_case, cpus)
         backend = find_backend(the_case.backend)
+        self._phase("import", backend.preload)
         backend.configure(the_case)
+        _configure_keras(the_case)
+        if the_case.device == "gpu" and not backend.gpus():
+            raise _Rejected("unsupported", unseen(the_case.backend))
         import_rss = _high_water_bytes()
 
         data_seconds, data = self._phase("data", lambda: datasets.load(the_case.dataset))
@@ -81,6 +88,9 @@ class _Desk:
         if not math.isfinite(loss):
             raise _Rejected("diverged", f"the loss of the first step is {loss}")
         moved = trainer.weights_digest() != before
+        device = trainer.device_name()
+        if the_case.device == "gpu" and device == "cpu":
+            raise _Rejected("unsupported", unseen(the_case.backend))
         macs, macs_source = trainer.macs_per_sample()
         self._traces_before = trainer.traces
         return {
@@ -97,17 +107,20 @@ class _Desk:
                 "macs_source": macs_source,
                 "optimizer": type(model.optimizer).__name__,
                 "train_samples": len(data.x_train),
-                "device_name": trainer.device_name(),
+                "device_name": device,
                 "backend_version": trainer.version(),
                 "initial_loss": loss,
                 "parameters_moved": moved,
+                "jit": bool(model.jit_compile),
+                "float32_math": trainer.float32_math(),
             },
         }
 
-    def warm_up(self, seconds: float) -> dict[str, Any]:
-        """Train untimed until the rate is steady, for so many seconds at most."""
-        warm = timing.warm_up(self._trainer.run, time.perf_counter, seconds)
+    def warm_up(self, seconds: float, floor_seconds: float) -> dict[str, Any]:
+        """Train untimed until the rate is steady: so long at most, and so long at least."""
+        warm = timing.warm_up(self._trainer.run, time.perf_counter, seconds, floor_seconds)
         self._traces_before = self._trainer.traces
+        self._trainer.reset_peak_memory()
         return {
             "step_seconds": warm.step_seconds,
             "warm_up_steps": warm.steps,
@@ -136,10 +149,12 @@ class _Desk:
 
     def counters(self) -> dict[str, Any]:
         """Report what is known only at the end of the rounds."""
+        gpu_memory, source = self._trainer.peak_memory()
         return {
             "peak_rss_bytes": _high_water_bytes(),
             "traces": self._trainer.traces - self._traces_before,
-            "gpu_memory_bytes": self._trainer.peak_memory_bytes(),
+            "gpu_memory_bytes": gpu_memory,
+            "gpu_memory_source": source,
         }
 
     def fit(self, steps: int) -> dict[str, Any]:
@@ -153,17 +168,37 @@ class _Desk:
         return time.perf_counter() - start, result
 
 
-def _set_environment(case: Case, cpus: list[int]) -> None:
-    """Everything that a runtime reads once when it starts."""
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    if case.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+def _limit_threads(case: Case, cpus: list[int]) -> None:
+    """Bind every library's threads, before the runtime starts them."""
     os.environ["OMP_NUM_THREADS"] = str(case.threads)
     with contextlib.suppress(OSError):  # when memory runs out the worker goes, not the parent
         Path("/proc/self/oom_score_adj").write_text("500")
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cpus[: case.threads])  # binds every library's threads
+        os.sched_setaffinity(0, cpus[: case.threads])
+
+
+def _configure_keras(case: Case) -> None:
+    import keras
+
+    keras.config.set_dtype_policy(case.precision)
+    with contextlib.nullcontext() if case.backend == "tensorflow" else _hidden("tensorflow"):
+        keras.utils.set_random_seed(case.seed)
+
+
+@contextlib.contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """Let a module seem not installed, as long as nobody has imported it.
+
+    To set its seed Keras imports TensorFlow whatever the backend is: seconds
+    and hundreds of MiB that have nothing to do with what is measured.
+    """
+    loaded = sys.modules.get(module)
+    sys.modules[module] = loaded  # type: ignore[assignment]  # None means "not to be had"
+    try:
+        yield
+    finally:
+        if loaded is None:
+            del sys.modules[module]
 
 
 def _build(case: Case, data: datasets.Dataset) -> Any:
@@ -224,7 +259,8 @@ def _reset_high_water() -> None:
 def _kind(error: BaseException) -> str:
     if isinstance(error, _Rejected):
         return error.kind
-    return "oom" if type(error).__name__ in _OOM_NAMES else "error"
+    out_of_memory = any(word in str(error) for word in _OOM_WORDS)
+    return "oom" if out_of_memory or type(error).__name__ in _OOM_NAMES else "error"
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,7 +1,10 @@
 """Write a run's tables and charts into its folder."""
 
 import contextlib
+import dataclasses
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,6 +14,9 @@ from harness.records import Run
 from harness.report import charts, formats, table
 from harness.report.table import Table
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def frames(run: Run) -> dict[str, pd.DataFrame]:
     """Summarize a run: every table that has a row."""
@@ -19,11 +25,16 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
         frame = summary.comparison(run, name)
         if len(frame):
             found[name] = frame
+        if name == "device_speedup" and len(frame):
+            found["device_crossover"] = summary.device_crossover(run)
+            found["device_break_even"] = summary.device_break_even(run)
     return found
 
 
 def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
     """Write `tables/NAME.csv`, `tables/NAME.md`, `charts/NAME.png` and `.svg`.
+
+    A case on a GPU also has a chart of its readings, `charts/gpu_CASE.png`.
 
     Returns:
         The tables, for the console, and the paths written.
@@ -43,6 +54,9 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
                 paths.append(_place(folder / "tables" / f"{name}.{ending}"))
                 paths[-1].write_text(text, encoding="utf-8")
             paths += _draw(name, frame, built.caption, folder)
+        for case, frame in summary.gpu_timelines(run).items():
+            chart = charts.timeline(case, frame, table.caption(run))
+            paths += _save(chart, folder, f"gpu_{_plain(case)}")
         paths.append(_place(folder / "environment.txt"))
         paths[-1].write_text(_environment(run), encoding="utf-8")
     except OSError as error:
@@ -56,7 +70,17 @@ def _draw(name: str, frame: pd.DataFrame, caption: str, folder: Path) -> list[Pa
         return []
     if name == "model_size_speedup" and (frame["variant"] == frame["reference"]).all():
         return []
-    figure = charts.draw(name, frame, caption)
+    if name == "device_speedup" and (frame["device"] == frame["reference"]).all():
+        return []
+    return _save(charts.draw(name, frame, caption), folder, name)
+
+
+def _plain(case: str) -> str:
+    """Turn a case's id, which may hold a path, into a file name."""
+    return re.sub(r"[^\w.-]+", "_", case).strip("_.")
+
+
+def _save(figure: "Figure", folder: Path, name: str) -> list[Path]:
     paths = [_place(folder / "charts" / f"{name}.{ending}") for ending in ("png", "svg")]
     for path in paths:
         figure.savefig(path, bbox_inches="tight")
@@ -72,13 +96,18 @@ def _place(path: Path) -> Path:
 
 def _environment(run: Run) -> str:
     machine = run.machine
+    gpu = machine.gpu_facts
     lines = [
         f"cpu: {machine.cpu}",
         f"cpus: {machine.cpus} ({machine.usable_cpus} usable)",
         f"memory_bytes: {machine.memory_bytes}",
         f"gpu: {machine.gpu or machine.gpu_reason}",
-        f"os: {machine.os}",
-        f"python: {machine.python}",
-        *(f"{name}: {version}" for name, version in machine.libraries.items()),
     ]
+    if gpu is not None:
+        facts = dataclasses.asdict(gpu)
+        refused = facts.pop("refused")
+        lines += [f"gpu_{name}: {value}" for name, value in facts.items() if name != "name"]
+        lines += [f"gpu_refused_{what}: {why}" for what, why in refused.items()]
+    lines += [f"os: {machine.os}", f"python: {machine.python}"]
+    lines += [f"{name}: {version}" for name, version in machine.libraries.items()]
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import units
 from harness.analyze.cautions import SEPARATOR as CAUTION_SEPARATOR
+from harness.analyze.summary import AXES
 from harness.records import Run
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ TITLES = {
     "measurements": "Measurements",
     "batch_size_speedup": "Speedup by batch size, per sample",
     "model_size_speedup": "Speedup by model, per sample",
+    "device_speedup": "Speedup by device, per sample",
+    "device_crossover": "Batch size from which the GPU is as fast as the CPU",
+    "device_break_even": "When the GPU has made up for its slower start",
+    "backend_speedup": "Speedup by Keras backend, per sample",
     "thread_speedup": "Speedup by CPU threads",
 }
 
@@ -116,6 +121,30 @@ def _epoch_cell(row: dict[str, Any]) -> str:
     return text + _EPOCH_MARKS[row["epoch_s_source"]][0]
 
 
+def _epoch_speedup_cell(row: dict[str, Any]) -> str:
+    if row["epoch_speedup"] is None:
+        return units.MISSING
+    return units.ratio_interval(row["epoch_speedup"], row["epoch_low"], row["epoch_high"])
+
+
+def _crossover_cell(row: dict[str, Any]) -> str:
+    return _open_interval(row["batch_size"], row["low"], row["high"])
+
+
+def _break_even_cell(row: dict[str, Any]) -> str:
+    return _open_interval(row["pays_after_steps"], row["low"], row["high"])
+
+
+def _open_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Write a count with its interval, of which an end may be missing."""
+    if value is None:
+        return units.MISSING
+    text = units.count(value)
+    if low is None and high is None:
+        return text
+    return f"{text} [{units.count(low)}, {units.count(high)}]"
+
+
 _VARIANT = _Column("variant", _text("variant"), numeric=False)
 _BATCH = _Column("batch", _text("batch_size"), shared=True)
 _DEVICE = _Column("device", _text("device"), numeric=False, shared=True)
@@ -140,6 +169,11 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
         _Column("first step s", _number("first_step_s", units.digits), rank=5),
         _Column("peak MiB", _number("peak_rss_mib", lambda v: f"{v:.0f}"), rank=3),
         _Column("CPU %", _number("cpu_percent", lambda v: f"{v:.0f}"), rank=2),
+        _Column("GPU %", _number("gpu_percent", lambda v: f"{v:.0f}"), rank=2),
+        _Column("GPU MiB", _number("gpu_memory_mib", lambda v: f"{v:.0f}"), rank=3),
+        _Column("W", _number("gpu_power_w", lambda v: f"{v:.0f}"), rank=4),
+        _Column("mJ/sample", _number("joules_per_sample", lambda v: units.digits(1e3 * v)), rank=3),
+        _Column("backend", _text("backend"), numeric=False, shared=True),
         _BLOCKS,
     ),
     "batch_size_speedup": (
@@ -155,6 +189,44 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
         _SPEEDUP,
         _VERDICT,
         _PUBLISHED,
+        _BLOCKS,
+    ),
+    "device_speedup": (
+        _VARIANT,
+        _BATCH,
+        _Column("device", _text("device_name"), numeric=False, shared=True),
+        _Column("against", _text("reference"), shared=True),
+        _SPEEDUP,
+        _VERDICT,
+        _Column("s/epoch, speedup [95 %]", _epoch_speedup_cell, rank=3),
+        _PUBLISHED,
+        _BLOCKS,
+    ),
+    "device_crossover": (
+        _VARIANT,
+        _Column("from batch [95 %]", _crossover_cell),
+        _Column("sizes measured", _text("sizes"), shared=True),
+        _Column("remark", lambda row: row["reason"] or units.MISSING, numeric=False),
+    ),
+    "device_break_even": (
+        _VARIANT,
+        _BATCH,
+        _Column("ready s, GPU", _number("ready_s", units.digits), rank=1),
+        _Column("ready s, CPU", _number("reference_ready_s", units.digits), rank=1),
+        _Column("pays after steps [95 %]", _break_even_cell),
+        _Column("epochs", _number("pays_after_epochs", units.digits)),
+        _Column("remark", lambda row: row["reason"] or units.MISSING, numeric=False),
+        _BLOCKS,
+    ),
+    "backend_speedup": (
+        _VARIANT,
+        _DEVICE,
+        _BATCH,
+        _Column("backend", _text("backend"), numeric=False),
+        _REFERENCE,
+        _Column("compiled", lambda row: "yes" if row["jit"] else "no", numeric=False, rank=2),
+        _SPEEDUP,
+        _VERDICT,
         _BLOCKS,
     ),
     "thread_speedup": (
@@ -176,8 +248,9 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         {str(key): value for key, value in row.items()}
         for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
     ]
+    axis = AXES.get(name)
     for row in rows:
-        row["noise_floor"] = str(row.get("reference")) == str(row[_axis(name)])
+        row["noise_floor"] = axis is not None and str(row.get("reference")) == str(row[axis])
     columns, shared = [], []
     for column in COLUMNS[name]:
         values = {column.cell(row) for row in rows}
@@ -193,7 +266,7 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
         numeric=tuple(column.numeric for column in columns),
         ranks=tuple(column.rank for column in columns),
-        notes=tuple(_epoch_notes(rows) if name == "measurements" else _speedup_notes(name, rows)),
+        notes=tuple(_notes(name, rows)),
         doubts=tuple(_doubts(rows)),
         caption=caption(run),
     )
@@ -203,13 +276,16 @@ def caption(run: Run) -> str:
     """Dataset, machine, libraries and protocol: what a number needs beside it."""
     machine = run.machine
     datasets = ", ".join(dict.fromkeys(Path(o.case.dataset).name for o in run.outcomes))
+    used = {case.backend for o in run.outcomes for case in (o.case, o.reference)}
     libraries = ", ".join(
-        f"{name} {machine.libraries[name]}"
-        for name in ("tensorflow", "keras")
-        if name in machine.libraries
+        f"{name} {version}"
+        for name, version in machine.libraries.items()
+        if name in used or name == "keras"
     )
+    gpu = any(case.device == "gpu" for o in run.outcomes for case in (o.case, o.reference))
+    devices = f"{machine.cpu}, {machine.usable_cpus} CPUs" + (f"; {machine.gpu}" if gpu else "")
     return (
-        f"{datasets} on {machine.cpu}, {machine.usable_cpus} CPUs; {libraries}; "
+        f"{datasets} on {devices}; {libraries}; "
         f"{run.protocol.effort} effort, {run.protocol.blocks} blocks of fresh workers"
     )
 
@@ -217,13 +293,41 @@ def caption(run: Run) -> str:
 def _doubts(rows: list[dict[str, Any]]) -> Iterator[str]:
     cases: dict[str, list[str]] = {}
     for row in rows:
-        for text in filter(None, (row["cautions"] or "").split(CAUTION_SEPARATOR)):
+        for text in filter(None, (row.get("cautions") or "").split(CAUTION_SEPARATOR)):
             cases.setdefault(text, []).append(f"{row['variant']} {row['batch_size']}")
     for text, where in cases.items():
         yield f"Caution: {text} [{', '.join(dict.fromkeys(where))}]"
     for row in rows:
-        if row.get("reason"):
+        if row.get("status") and row["reason"]:
             yield f"Failed: {row['case']}: {row['reason']}"
+
+
+def _notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
+    if name == "measurements":
+        yield from _epoch_notes(rows)
+        yield from _gpu_notes(rows)
+    elif name == "device_crossover":
+        yield "between two sizes, log speedup is taken as linear in log batch size"
+    elif name == "device_break_even":
+        yield "ready: from the start of a worker to the end of its first step, import left out"
+    else:
+        yield from _speedup_notes(name, rows)
+
+
+def _gpu_notes(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Say where GPU figures are from, and why one is missing."""
+    on_gpu = [row for row in rows if row["device"] == "gpu" and row["status"] == "measured"]
+    for column, heading in (("gpu_memory", "GPU MiB"), ("gpu_power", "W, mJ/sample")):
+        value = {"gpu_memory": "gpu_memory_mib", "gpu_power": "gpu_power_w"}[column]
+        sources = {row[f"{column}_source"] for row in on_gpu if row[value] is not None}
+        if sources:
+            yield f"{heading}: {', '.join(sorted(sources))}"
+    if any(row["gpu_percent"] is not None for row in on_gpu):
+        yield "GPU %: NVML's share of time with a kernel running; not efficiency"
+    missing = dict.fromkeys(
+        text for row in on_gpu for text in (row["gpu_missing"] or "").split(CAUTION_SEPARATOR)
+    )
+    yield from (f"missing: {text}" for text in missing if text)
 
 
 def _epoch_notes(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -240,7 +344,7 @@ def _speedup_notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
         uncounted = {r["variant"]: r["macs_source"] for r in rows if r["macs_per_sample"] is None}
         yield from (f"MACs of {variant}: {why}" for variant, why in uncounted.items())
     unseen = [
-        f"{100 * row['smallest_visible']:.0f} % ({row['variant']}, {row[_axis(name)]})"
+        f"{100 * row['smallest_visible']:.0f} % ({row['variant']}, {row[AXES[name]]})"
         for row in rows
         if row["verdict"] == "inconclusive"
         and not row["noise_floor"]
@@ -252,7 +356,3 @@ def _speedup_notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
         yield "noise floor: the reference against itself; what lies within means nothing"
     if any(row.get("published") for row in rows):
         yield "published: from the report that the variants come from, on its own machine"
-
-
-def _axis(name: str) -> str:
-    return {"model_size_speedup": "variant", "thread_speedup": "threads"}.get(name, "batch_size")

@@ -26,8 +26,9 @@ def make_runner(launcher, tmp_path):
     def make(**changes):
         protocol = protocols.choose("quick", steps=1, **changes)
         budget = Budget(None, 1, time.monotonic)
-        folder, described = tmp_path / "run", machine.describe()
-        runners.append(Runner(folder, protocol, described, launcher, Silent(), open_gpu(), budget))
+        folder, gpu = tmp_path / "run", open_gpu()
+        described = machine.describe(gpu)
+        runners.append(Runner(folder, protocol, described, launcher, Silent(), gpu, budget))
         return runners[-1]
 
     yield make

@@ -104,10 +104,3 @@ def test_another_optimizer_is_named(measurement):
     assert [caution.figure for caution in found] == ["Adadelta against Adam"]
 
 
-def test_a_gpu_that_was_not_used_is_named(measurement):
-    """The framework fell back to the CPU."""
-    case = dataclasses.replace(CASE, device="gpu")
-    facts = dataclasses.replace(measurement.facts, device_name="cpu")
-    moved = dataclasses.replace(quiet(measurement), case=case, facts=facts)
-    found = cautions.of_measurement(moved, PROTOCOL)
-    assert [caution.doubt for caution in found] == ["a GPU was asked for and the CPU trained"]

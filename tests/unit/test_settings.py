@@ -1,15 +1,18 @@
 """What a user may set, and the one line for what he may not."""
 
 import pytest
+from fakes import FakeGpu
 
 from harness import settings
 from harness.errors import HarnessError
 from harness.measure.machine import usable_cpus
 
+NO_GPU = FakeGpu(name=None)
+
 
 def test_defaults(tmp_path):
     """As the interface promises."""
-    got = settings.parse({}, tmp_path)
+    got = settings.parse({}, tmp_path, NO_GPU)
     assert got.batch_sizes == (256, 1024, 4096)
     assert got.threads == len(usable_cpus())
     assert got.protocol.effort == "default"
@@ -21,7 +24,7 @@ def test_defaults(tmp_path):
 def test_lists_and_numbers_are_read(tmp_path):
     """Blanks do not matter."""
     got = settings.parse(
-        {"variants": "improved, baseline", "batch-sizes": "32, 64", "steps": "3"}, tmp_path
+        {"variants": "improved, baseline", "batch-sizes": "32, 64", "steps": "3"}, tmp_path, NO_GPU
     )
     assert got.variants == ("improved", "baseline")
     assert got.batch_sizes == (32, 64)
@@ -40,6 +43,7 @@ def test_lists_and_numbers_are_read(tmp_path):
         ("devices", "tpu", "known: auto, cpu, gpu"),
         ("devices", "auto,cpu", "is none of"),
         ("backend", "mxnet", "no backend 'mxnet'"),
+        ("devices", "gpu", "a GPU was asked for and there is none"),
         ("effort", "thorugh", "did you mean thorough"),
         ("steps", "1.5", "not a whole number"),
         ("timeout", "-3", "not a number above 0"),
@@ -50,5 +54,27 @@ def test_lists_and_numbers_are_read(tmp_path):
 def test_what_cannot_be_used_is_explained(tmp_path, name, value, message):
     """One line that names the option."""
     with pytest.raises(HarnessError, match=message) as caught:
-        settings.parse({name: value}, tmp_path, prefix="--train-")
+        settings.parse({name: value}, tmp_path, NO_GPU, prefix="--train-")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "gpu", "devices", "demanded"),
+    [
+        ("auto", NO_GPU, ("cpu",), False),
+        ("auto", FakeGpu(), ("cpu", "gpu"), False),
+        ("gpu,cpu", FakeGpu(), ("gpu", "cpu"), True),
+        ("gpu", FakeGpu(), ("gpu",), True),
+    ],
+)
+def test_auto_is_the_cpu_and_the_gpu_where_there_is_one(tmp_path, text, gpu, devices, demanded):
+    """Only a GPU that was named is a mistake where it cannot be used."""
+    got = settings.parse({"devices": text}, tmp_path, gpu)
+    assert (devices, demanded) == (got.devices, got.gpu_demanded)
+
+
+def test_a_backend_that_is_not_installed_is_said_with_its_install_line(tmp_path, monkeypatch):
+    """Before anything is measured."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(HarnessError, match="torch is not installed: pip install torch"):
+        settings.parse({"backend": "torch"}, tmp_path, NO_GPU)

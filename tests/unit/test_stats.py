@@ -24,7 +24,7 @@ def test_one_block_has_no_interval():
 
 def test_no_block_is_refused():
     """There is nothing to estimate from."""
-    with pytest.raises(ValueError, match="no block"):
+    with pytest.raises(ValueError, match="nothing to estimate"):
         stats.log_interval([])
 
 

@@ -1,57 +1,25 @@
-"""One file a framework; each has a class `Trainer` with the same small interface."""
+"""One file a framework, each with the same few functions and a class `Trainer`.
+
+`environment(device)` and `DEFAULTS` are what it reads at its start,
+`preload()` imports it without starting it, `configure(case)` sets threads,
+`gpus()` lists the GPUs that it sees, `Trainer` trains (see
+`trainer.KerasTrainer`), and `GPU_BUILD` is how its build for GPUs is
+installed. Importing such a file imports no framework; only a worker calls
+what does.
+"""
 
 import importlib
-from typing import Any, Protocol
+import importlib.util
+import os
+from typing import Any
 
 from harness.errors import UnknownName
-from harness.records import Case, Fit
 
-NAMES = ("tensorflow",)
-
-
-class Trainer(Protocol):
-    """A model with its compiled train function and batches in memory.
-
-    Attributes:
-        traces: Times that Python traced the step so far.
-    """
-
-    traces: int
-
-    def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None: ...
-
-    def reset(self) -> None:
-        """Forget the losses so far."""
-
-    def run(self, steps: int) -> float:
-        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
-
-    def fit(self, steps: int) -> Fit:
-        """Time a real `Model.fit` over so many whole steps, or the whole epoch."""
-
-    def weights_digest(self) -> float:
-        """A number that changes when the weights do."""
-
-    def macs_per_sample(self) -> tuple[int | None, str]:
-        """Multiply-accumulates of one forward pass, and how they were counted."""
-
-    def peak_memory_bytes(self) -> int | None:
-        """The allocator's peak on the device; None on a CPU."""
-
-    def device_name(self) -> str:
-        """The device that trains."""
-
-    def version(self) -> str:
-        """Framework and Keras versions."""
-
-
-def preload(name: str) -> None:
-    """Import a framework and Keras, starting no runtime and no thread pool."""
-    find(name).preload()
+NAMES = ("tensorflow", "jax", "torch")
 
 
 def find(name: str) -> Any:
-    """Import a backend's module.
+    """Import a backend's file.
 
     Raises:
         UnknownName: no such backend.
@@ -59,3 +27,43 @@ def find(name: str) -> Any:
     if name not in NAMES:
         raise UnknownName(f"no backend {name!r}; known: {', '.join(NAMES)}")
     return importlib.import_module(f"harness.measure.backends.{name}")
+
+
+def missing(name: str) -> str | None:
+    """Say that a backend's framework is not installed, and how it is; None when it is."""
+    if importlib.util.find_spec(name):
+        return None
+    return f"the backend {name} is not installed: pip install {name}"
+
+
+def unseen(name: str) -> str:
+    """Say that a backend's framework does not see the GPU, and what helps."""
+    return f"{name} sees no GPU and would train on the CPU; its build for GPUs: " + str(
+        find(name).GPU_BUILD
+    )
+
+
+def jit_by_default(name: str) -> bool:
+    """Whether Keras compiles the step when nothing is said: that of JAX it does."""
+    return name == "jax"
+
+
+def environment(name: str, device: str, cuda_device: str | None) -> dict[str, str]:
+    """Everything that a framework reads once, before it is imported.
+
+    Args:
+        name: The backend.
+        device: `cpu` or `gpu`.
+        cuda_device: What a GPU case is to see of the machine: a UUID, or an
+            index in PCI order.
+    """
+    backend = find(name)
+    visible = "-1" if device == "cpu" or cuda_device is None else cuda_device
+    return {
+        **backend.DEFAULTS,
+        **os.environ,  # a user may want the whole card reserved, or TensorFlow to say more
+        "KERAS_BACKEND": name,
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUDA_VISIBLE_DEVICES": visible,
+        **backend.environment(device),
+    }

@@ -1,13 +1,18 @@
 """TensorFlow through Keras 3: threads, sync, the compiled train function."""
 
 import itertools
-import time
 from typing import Any
 
-from harness.measure.backends.macs import from_layers
-from harness.records import Case, Fit
+from harness.measure.backends.trainer import KerasTrainer
+from harness.records import Case
 
-_MEMORY_BATCHES = 8
+GPU_BUILD = "pip install 'tensorflow[and-cuda]'"
+DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
+
+def environment(device: str) -> dict[str, str]:  # noqa: ARG001  (CUDA_VISIBLE_DEVICES says it)
+    """What TensorFlow reads of the device when it is imported."""
+    return {}
 
 
 def preload() -> None:
@@ -20,56 +25,38 @@ def preload() -> None:
 
 
 def configure(case: Case) -> None:
-    """Set threads, precision and seed; must run before the runtime starts."""
-    import keras
+    """Set threads; must run before the runtime starts."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(case.threads)
     tf.config.threading.set_inter_op_parallelism_threads(case.threads)
-    keras.config.set_dtype_policy(case.precision)
-    keras.utils.set_random_seed(case.seed)
 
 
-class _EpochTimed(Exception):  # noqa: N818  (a way out of `fit`; its frames keep the pipeline)
-    """The epoch to be timed has ended."""
+def gpus() -> list[str]:
+    """List the GPUs that TensorFlow sees, by name."""
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details
+    found = tf.config.list_physical_devices("GPU")
+    return [str(details(gpu).get("device_name", gpu.name)) for gpu in found]
 
 
-class Trainer:
-    """See `harness.measure.backends.Trainer`."""
+class Trainer(KerasTrainer):
+    """See `KerasTrainer`."""
 
     def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
+        super().__init__(model, x, y, case)
+        self._iterator = self._endless()
+
+    def _endless(self) -> Any:
+        """Cycle over batches held as tensors: no thread, no copy of all data."""
         import tensorflow as tf
 
-        self._model = model
-        self._x, self._y, self._case = x, y, case
-        self.traces = 0
-        self._open_fits: list[_EpochTimed] = []
-        model.jit_compile = case.jit  # "auto" would look at the devices of the machine
-        model.steps_per_execution = 1  # a call of the train function is one step
-        self._count_traces()
-        self._build_as_fit_does(x[: case.batch_size], y[: case.batch_size])
-        model.make_train_function()
-        self._iterator = iter(_batches(tf, x, y, case.batch_size))
-
-    def _count_traces(self) -> None:
-        """Python runs `train_step` only while TensorFlow traces it."""
-        train_step = self._model.train_step
-
-        def counted(data: Any) -> Any:
-            self.traces += 1
-            return train_step(data)
-
-        self._model.train_step = counted
-
-    def _build_as_fit_does(self, x: Any, y: Any) -> None:
-        """Create the variables of optimizer and metrics, else the first step traces twice."""
-        build = getattr(self._model, "_symbolic_build", None)  # Keras has no public name for it
-        if build is not None:
-            build(data_batch=(x, y))
-
-    def reset(self) -> None:
-        """Forget the losses so far."""
-        self._model.reset_metrics()
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.threading.private_threadpool_size = 1
+        dataset = tf.data.Dataset.from_tensor_slices(self.batches())
+        return iter(dataset.repeat().with_options(options))
 
     def run(self, steps: int) -> float:
         """Train so many steps, wait for the device, and return the mean loss since `reset`."""
@@ -77,72 +64,51 @@ class Trainer:
         for _ in itertools.repeat(None, steps):
             outputs = self._model.train_function(self._iterator)
         assert outputs is not None  # noqa: S101  (steps is at least 1)
-        return float(outputs["loss"])  # reading it waits for the device
+        loss = float(outputs["loss"])
+        self.sync()
+        return loss
 
-    def fit(self, steps: int) -> Fit:
-        """Time an epoch of a real `Model.fit` over so many whole steps, or the whole set.
+    def sync(self) -> None:
+        """On a CPU a step has ended when its call returns."""
+        import tensorflow as tf
 
-        The time is that of the epoch, as Keras's progress bar has it: what
-        `fit` prepares before the epoch is not in it. A ragged last batch is a
-        new shape that is traced once a training, so then the second epoch,
-        which is like all that follow, is the one timed.
+        if self._case.device == "gpu":
+            tf.test.experimental.sync_devices()
 
-        The `fit` is left at the end of that epoch, with its input pipeline
-        open: to close it, tf.data may wait until its tuning thread wakes,
-        seconds later (`OptimizeLoop` in `tensorflow/core/framework/model.cc`
-        doubles its period each time).
-        """
-        batch = self._case.batch_size
-        whole = steps * batch >= len(self._x)
-        samples = len(self._x) if whole else steps * batch
-        clock = _epoch_clock()
-        try:
-            self._model.fit(
-                self._x[:samples],
-                self._y[:samples],
-                batch_size=batch,
-                epochs=2 if samples % batch else 1,
-                verbose=0,
-                callbacks=[clock],
-            )
-        except _EpochTimed as end:
-            self._open_fits.append(end)
-        return Fit(
-            steps=-(-samples // batch),
-            samples=samples,
-            seconds=clock.seconds,
-            first_step_seconds=clock.first_step_seconds,
-            whole_epoch=whole,
-        )
+    def device_name(self) -> str:
+        """The device that holds the weights."""
+        device = self._model.trainable_weights[0].value.device
+        return gpus()[0] if "GPU" in device.upper() else "cpu"
 
-    def weights_digest(self) -> float:
-        """Sum of the magnitudes of all trainable weights."""
-        return float(sum(abs(w.numpy()).sum() for w in self._model.trainable_weights))
-
-    def macs_per_sample(self) -> tuple[int | None, str]:
-        """Count multiply-accumulates of a forward pass from the layers."""
-        return from_layers(self._model)
-
-    def peak_memory_bytes(self) -> int | None:
-        """The allocator's peak on the GPU; None on a CPU."""
+    def float32_math(self) -> str | None:
+        """TF32 is TensorFlow's default where the GPU has it: from compute capability 8 on."""
         import tensorflow as tf
 
         if self._case.device == "cpu":
             return None
-        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+        gpu = tf.config.list_physical_devices("GPU")[0]
+        capability = tf.config.experimental.get_device_details(gpu).get("compute_capability", (0,))
+        allowed = tf.config.experimental.tensor_float_32_execution_enabled()
+        return "TF32" if allowed and capability[0] >= 8 else "float32"
 
-    def device_name(self) -> str:
-        """The device that holds the weights."""
+    def reset_peak_memory(self) -> None:
+        """Let the allocator's peak begin again."""
         import tensorflow as tf
 
-        device = self._model.trainable_weights[0].value.device
-        kind = "gpu" if "GPU" in device.upper() else "cpu"
-        if kind == "cpu":
-            return "cpu"
-        details = tf.config.experimental.get_device_details(
-            tf.config.list_physical_devices("GPU")[0]
-        )
-        return str(details.get("device_name", "gpu"))
+        if self._case.device == "gpu":
+            tf.config.experimental.reset_memory_stats("GPU:0")
+
+    def peak_memory(self) -> tuple[int | None, str]:
+        """The allocator's peak of the rounds; `cuda_malloc_async` may keep no account."""
+        import tensorflow as tf
+
+        if self._case.device == "cpu":
+            return None, "trained on the CPU"
+        try:
+            peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+        except (ValueError, tf.errors.OpError) as error:
+            return None, f"TensorFlow's allocator keeps no account ({error})"
+        return int(peak), "allocator peak of the rounds"
 
     def version(self) -> str:
         """Framework and Keras versions."""
@@ -150,46 +116,3 @@ class Trainer:
         import tensorflow as tf
 
         return f"tensorflow {tf.__version__}, keras {keras.__version__}"
-
-
-def _epoch_clock() -> Any:
-    """A callback that times the latest epoch and its first step.
-
-    A hook at the *end* of batches would make Keras sync every step; one at
-    their begin does not (`keras/src/callbacks/callback_list.py`).
-    """
-    import keras
-
-    class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-        begin = seconds = first_step_seconds = 0.0
-        batches = 0
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-            self.batches = 0
-            self.begin = time.perf_counter()
-
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-            self.batches += 1
-            if self.batches == 2:
-                self.first_step_seconds = time.perf_counter() - self.begin
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            float(logs["loss"])  # waits for the device
-            self.seconds = time.perf_counter() - self.begin
-            if self.batches == 1:
-                self.first_step_seconds = self.seconds
-            if epoch == self.params["epochs"] - 1:
-                raise _EpochTimed
-
-    return EpochClock()
-
-
-def _batches(tf: Any, x: Any, y: Any, batch_size: int) -> Any:
-    """Cycle over a few whole batches held as tensors: no thread, no copy of all data."""
-    count = max(1, min(_MEMORY_BATCHES, len(x) // batch_size))
-    x = x[: count * batch_size].reshape(count, batch_size, *x.shape[1:])
-    y = y[: count * batch_size].reshape(count, batch_size, *y.shape[1:])
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    options.threading.private_threadpool_size = 1
-    return tf.data.Dataset.from_tensor_slices((x, y)).repeat().with_options(options)

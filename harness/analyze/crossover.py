@@ -1,0 +1,100 @@
+"""When a GPU pays: from which batch size, and after how much training."""
+
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.analyze import stats
+from harness.records import Estimate, Measurement, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Crossover:
+    """Where the case begins to pay, or why that is not known.
+
+    Attributes:
+        value: None when it is not within what was measured.
+        low: Lower end of the 95 % interval; None when it is open.
+        high: Upper end; None when it is open.
+        reason: Why a value or an end is missing; else empty.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    reason: str = ""
+
+
+def batch_size(points: Sequence[tuple[int, Estimate]]) -> Crossover:
+    """Batch size from which the case is as fast as its reference.
+
+    Between two sizes the logarithm of the speedup is taken as linear in the
+    logarithm of the size. The ends of the interval are where the ends of the
+    speedups' own intervals cross 1.
+
+    Args:
+        points: (batch size, speedup), in the order of sizes.
+    """
+    sizes = [size for size, _ in points]
+    values = [estimate.value for _, estimate in points]
+    between = f"{sizes[0]} to {sizes[-1]}"
+    value = _crossing(sizes, values)
+    if value is None:
+        if min(values) < 1 <= max(values):
+            return Crossover(None, None, None, f"faster at the smaller sizes only ({between})")
+        faster = "faster" if values[-1] >= 1 else "slower"
+        return Crossover(None, None, None, f"{faster} at every size measured ({between})")
+    lows = [estimate.low for _, estimate in points if estimate.low is not None]
+    highs = [estimate.high for _, estimate in points if estimate.high is not None]
+    if len(lows) < len(points) or len(highs) < len(points):
+        return Crossover(value, None, None, "no interval: too few blocks")
+    low, high = _crossing(sizes, highs), _crossing(sizes, lows)
+    open_end = low is None or high is None
+    why = f"interval open: an end is not within {between}" if open_end else ""
+    return Crossover(value, low, high, why)
+
+
+def _crossing(sizes: Sequence[int], speedups: Sequence[float]) -> float | None:
+    """Where the speedup rises through 1, for the last time; None if it does not."""
+    logs = [(math.log(size), math.log(value)) for size, value in zip(sizes, speedups, strict=True)]
+    for (x0, y0), (x1, y1) in reversed(list(itertools.pairwise(logs))):
+        if y0 < 0 <= y1:
+            return math.exp(x0 - y0 * (x1 - x0) / (y1 - y0))
+    return None
+
+
+def break_even_samples(measurement: Measurement) -> Crossover:
+    """Samples after which the case's faster steps have made up for its slower start.
+
+    A start is from the request of a worker to the end of its first step:
+    device, build, trace and compile, without the import of the framework.
+    Block by block: the difference of the starts over the difference of the
+    times a sample.
+    """
+    starts = {(s.block, s.role): s.ready_seconds for s in measurement.starts}
+    blocks = sorted({block for block, _ in starts})
+    later = [starts[block, "case"] - starts[block, "reference"] for block in blocks]
+    gained = [
+        _sample_seconds(measurement, block, "reference")
+        - _sample_seconds(measurement, block, "case")
+        for block in blocks
+    ]
+    gain = stats.interval(gained)
+    if gain.value <= 0:
+        return Crossover(None, None, None, "never: its steps are not faster")
+    if statistics.fmean(later) <= 0:
+        return Crossover(0.0, None, None, "from the first step: it is ready no later")
+    ratio = stats.ratio_of_means(later, gained)
+    if ratio.low is None or ratio.high is None:
+        few = len(blocks) < 2
+        why = "too few blocks" if few else "its steps are not shown to be faster"
+        return Crossover(ratio.value, None, None, f"no interval: {why}")
+    return Crossover(ratio.value, max(0.0, ratio.low), ratio.high)
+
+
+def _sample_seconds(m: Measurement, block: int, role: Role) -> float:
+    size = m.case.batch_size if role == "case" else m.reference.batch_size
+    rounds = [r for r in m.rounds if r.block == block and r.role == role]
+    return statistics.median(r.seconds / r.steps for r in rounds) / size

@@ -1,0 +1,147 @@
+"""JAX through Keras 3: its stateless train function, with the state kept between rounds."""
+
+import itertools
+from typing import Any
+
+from harness.measure.backends.trainer import KerasTrainer
+from harness.records import Case, Fit
+
+GPU_BUILD = "pip install 'jax[cuda12]'"
+DEFAULTS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+_FULL_PRECISION = ("float32", "highest", "F32_F32_F32")
+
+
+def environment(device: str) -> dict[str, str]:
+    """What JAX reads of the device when it starts; empty means whatever it finds."""
+    return {"JAX_PLATFORMS": "cpu" if device == "cpu" else ""}
+
+
+def preload() -> None:
+    """Import JAX and Keras; JAX's client and its threads start in the child."""
+    import jax
+    import keras
+
+    _ = (keras.Model, keras.layers, keras.optimizers, jax.numpy)  # lazy parts, before the fork
+
+
+def configure(case: Case) -> None:
+    """Nothing: XLA's thread pool takes as many threads as the process may use CPUs."""
+
+
+def gpus() -> list[str]:
+    """List the GPUs that JAX sees, by name."""
+    import jax
+
+    return [str(device.device_kind) for device in jax.devices() if device.platform == "gpu"]
+
+
+class Trainer(KerasTrainer):
+    """See `KerasTrainer`.
+
+    Keras's train function takes and returns the variables' values; as in
+    `fit`, they live outside of the model while it trains.
+    """
+
+    def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
+        super().__init__(model, x, y, case)
+        self._iterator = itertools.cycle(list(zip(*self.batches(), strict=True)))
+        self._state: Any = None
+
+    def reset(self) -> None:
+        """Forget the losses so far."""
+        self._give_back()
+        super().reset()
+        self._take()
+
+    def run(self, steps: int) -> float:
+        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        if self._state is None:
+            self._take()
+        state, logs = self._state, None
+        for _ in itertools.repeat(None, steps):
+            logs, state = self._model.train_function(state, self._iterator)
+        assert logs is not None  # noqa: S101  (steps is at least 1)
+        self._state = state
+        self.sync()
+        if not self._case.jit:
+            self.traces = 0  # without a compiler Python runs every step
+        return float(logs["loss"])
+
+    def sync(self) -> None:
+        """Wait for the variables' values, here or where `fit` keeps them."""
+        import jax
+
+        kept = getattr(self._model, "_jax_state", None) or {}
+        # Keras wraps what it keeps in lists and dicts of its own, which JAX would pass over.
+        values = [self._state, *(v for values in kept.values() for v in values)]
+        jax.block_until_ready(values)  # type: ignore[no-untyped-call]
+
+    def _take(self) -> None:
+        """Take the variables' values out of the model, as `fit` does."""
+        self._state = self._model._get_jax_state(  # noqa: SLF001  (Keras has no public name)
+            trainable_variables=True,
+            non_trainable_variables=True,
+            optimizer_variables=True,
+            metrics_variables=True,
+            purge_model_variables=True,
+        )
+
+    def _give_back(self) -> None:
+        if self._state is None:
+            return
+        names = ("trainable", "non_trainable", "optimizer", "metrics")
+        values = zip(names, self._state, strict=True)
+        self._model._jax_state = {f"{name}_variables": value for name, value in values}  # noqa: SLF001
+        self._model._jax_state_synced = False  # noqa: SLF001
+        self._model.jax_state_sync()
+        self._state = None
+
+    def fit(self, steps: int) -> Fit:
+        """See `KerasTrainer.fit`."""
+        self._give_back()
+        return super().fit(steps)
+
+    def weights_digest(self) -> float:
+        """See `KerasTrainer.weights_digest`."""
+        self._give_back()
+        return super().weights_digest()
+
+    def _device(self) -> Any:
+        import jax
+
+        return jax.devices()[0]
+
+    def device_name(self) -> str:
+        """The device that trains."""
+        device = self._device()
+        return "cpu" if device.platform == "cpu" else str(device.device_kind)
+
+    def float32_math(self) -> str | None:
+        """XLA multiplies float32 as TF32 where the GPU has it, unless told otherwise."""
+        import jax
+
+        device = self._device()
+        if device.platform == "cpu":
+            return None
+        major = int(str(getattr(device, "compute_capability", "0")).split(".")[0])
+        told = str(getattr(jax.config, "jax_default_matmul_precision", None))
+        return "TF32" if major >= 8 and told not in _FULL_PRECISION else "float32"
+
+    def reset_peak_memory(self) -> None:
+        """JAX cannot: its peak is that of the whole process."""
+
+    def peak_memory(self) -> tuple[int | None, str]:
+        """The allocator's peak since the worker began."""
+        if self._case.device == "cpu":
+            return None, "trained on the CPU"
+        stats = self._device().memory_stats() or {}
+        if "peak_bytes_in_use" not in stats:
+            return None, "JAX's allocator keeps no account"
+        return int(stats["peak_bytes_in_use"]), "allocator peak, first step and warm-up included"
+
+    def version(self) -> str:
+        """Framework and Keras versions."""
+        import jax
+        import keras
+
+        return f"jax {jax.__version__}, keras {keras.__version__}"

@@ -1,0 +1,114 @@
+"""Torch through Keras 3: threads, sync, the train function, eager unless a case asks for jit."""
+
+import itertools
+from typing import Any
+
+from harness.measure.backends.trainer import KerasTrainer
+from harness.records import Case
+
+GPU_BUILD = "pip install torch"  # what PyPI holds for Linux is the CUDA build
+
+DEFAULTS: dict[str, str] = {}
+
+
+def environment(device: str) -> dict[str, str]:
+    """What Keras reads when it imports Torch; else it would ask CUDA, before the fork."""
+    return {"KERAS_TORCH_DEVICE": "cpu" if device == "cpu" else "cuda"}
+
+
+def preload() -> None:
+    """Import Torch and Keras; CUDA and the thread pools start in the child."""
+    import keras
+    import torch
+
+    _ = (keras.Model, keras.layers, keras.optimizers, torch.Tensor)  # lazy parts, before the fork
+
+
+def configure(case: Case) -> None:
+    """Set threads; must run before the first parallel operation."""
+    import torch
+
+    torch.set_num_threads(case.threads)
+    torch.set_num_interop_threads(case.threads)
+
+
+def gpus() -> list[str]:
+    """List the GPUs that Torch sees, by name."""
+    import torch
+
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
+class Trainer(KerasTrainer):
+    """See `KerasTrainer`."""
+
+    def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
+        import torch
+
+        super().__init__(model, x, y, case)
+        x, y = (torch.from_numpy(array) for array in self.batches())
+        self._iterator = itertools.cycle([((a, b),) for a, b in zip(x, y, strict=True)])
+
+    def run(self, steps: int) -> float:
+        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        self._model.train()  # as `fit` does before an epoch
+        logs = None
+        for _ in itertools.repeat(None, steps):
+            logs = self._model.train_function(next(self._iterator))
+        assert logs is not None  # noqa: S101  (steps is at least 1)
+        self.sync()
+        if not self._case.jit:
+            self.traces = 0  # without a compiler Python runs every step
+        return float(logs["loss"])
+
+    def sync(self) -> None:
+        """On a CPU an operation has ended when its call returns."""
+        import torch
+
+        if self._case.device == "gpu":
+            torch.cuda.synchronize()
+
+    def device_name(self) -> str:
+        """The device that holds the weights."""
+        import torch
+
+        device = self._model.trainable_weights[0].value.device
+        return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+
+    def float32_math(self) -> str | None:
+        """Torch's defaults differ: TF32 in convolutions, float32 in matrix products."""
+        import torch
+
+        if self._case.device == "cpu":
+            return None
+        if torch.cuda.get_device_capability()[0] < 8:
+            return "float32"
+        products, convolutions = (
+            torch.backends.cuda.matmul.allow_tf32,
+            torch.backends.cudnn.allow_tf32,
+        )
+        if products == convolutions:
+            return "TF32" if products else "float32"
+        return "TF32 in matrix products only" if products else "TF32 in convolutions only"
+
+    def reset_peak_memory(self) -> None:
+        """Let the allocator's peak begin again."""
+        import torch
+
+        if self._case.device == "gpu":
+            torch.cuda.reset_peak_memory_stats()
+
+    def peak_memory(self) -> tuple[int | None, str]:
+        """The allocator's peak of the rounds."""
+        import torch
+
+        if self._case.device == "cpu":
+            return None, "trained on the CPU"
+        return int(torch.cuda.max_memory_allocated()), "allocator peak of the rounds"
+
+    def version(self) -> str:
+        """Framework and Keras versions."""
+        import keras
+        import torch
+
+        return f"torch {torch.__version__}, keras {keras.__version__}"

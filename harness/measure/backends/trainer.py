@@ -1,0 +1,185 @@
+"""What every backend's trainer shares: a Keras model, its compiled step, a timed `fit`."""
+
+import abc
+import time
+from collections.abc import Callable
+from typing import Any
+
+from harness.measure.backends.macs import from_layers
+from harness.records import Case, Fit
+
+_MEMORY_BATCHES = 8
+_OPEN_FITS: list["_EpochTimed"] = []
+
+
+class KerasTrainer(abc.ABC):
+    """A model with its train function and a few batches in host memory.
+
+    The batches are those that a step gets from `fit`: what a backend does to
+    bring them to its device is part of the step.
+
+    Args:
+        model: A compiled Keras model; its `jit_compile` is set to the case's.
+        x: All training inputs.
+        y: All training targets.
+        case: What is trained.
+
+    Attributes:
+        traces: Times that Python traced the step so far; stays 0 where it is not traced.
+    """
+
+    def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
+        self.traces = 0
+        self._model = model
+        self._x, self._y, self._case = x, y, case
+        model.jit_compile = case.jit  # "auto" would look at the devices of the machine
+        model.steps_per_execution = 1  # a call of the train function is one step
+        self._count_traces()
+        self._build_as_fit_does(x[: case.batch_size], y[: case.batch_size])
+        model.make_train_function()
+
+    def _count_traces(self) -> None:
+        """Python runs `train_step` only while it is traced, where the step is compiled."""
+        train_step = self._model.train_step
+
+        def counted(*data: Any) -> Any:
+            self.traces += 1
+            return train_step(*data)
+
+        self._model.train_step = counted
+
+    def _build_as_fit_does(self, x: Any, y: Any) -> None:
+        """Create the variables of optimizer and metrics, else the first step traces twice."""
+        build = getattr(self._model, "_symbolic_build", None)  # Keras has no public name for it
+        if build is not None:
+            build(data_batch=(x, y))
+
+    def batches(self) -> tuple[Any, Any]:
+        """Return a few whole batches as (batches, batch size, …) of inputs and targets."""
+        size = self._case.batch_size
+        count = max(1, min(_MEMORY_BATCHES, len(self._x) // size))
+        x, y = self._x[: count * size], self._y[: count * size]
+        return x.reshape(count, size, *x.shape[1:]), y.reshape(count, size, *y.shape[1:])
+
+    def reset(self) -> None:
+        """Forget the losses so far."""
+        self._model.reset_metrics()
+
+    @abc.abstractmethod
+    def run(self, steps: int) -> float:
+        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+
+    @abc.abstractmethod
+    def sync(self) -> None:
+        """Wait until the device has done all that it was given."""
+
+    def fit(self, steps: int) -> Fit:
+        """Time an epoch of a real `Model.fit` over so many whole steps, or the whole set.
+
+        The time is that of the epoch, as Keras's progress bar has it: what
+        `fit` prepares before the epoch is not in it. A ragged last batch is a
+        new shape that is traced once a training, so then the second epoch,
+        which is like all that follow, is the one timed.
+
+        The `fit` is left at the end of that epoch, with its input pipeline
+        open: to close it, tf.data may wait until its tuning thread wakes,
+        seconds later (`OptimizeLoop` in `tensorflow/core/framework/model.cc`
+        doubles its period each time).
+        """
+        batch = self._case.batch_size
+        whole = steps * batch >= len(self._x)
+        samples = len(self._x) if whole else steps * batch
+        clock = _epoch_clock(self.sync)
+        try:
+            self._model.fit(
+                self._x[:samples],
+                self._y[:samples],
+                batch_size=batch,
+                epochs=2 if samples % batch else 1,
+                verbose=0,
+                callbacks=[clock],
+            )
+        except _EpochTimed as end:
+            _OPEN_FITS.append(end)
+        return Fit(
+            steps=-(-samples // batch),
+            samples=samples,
+            seconds=clock.seconds,
+            first_step_seconds=clock.first_step_seconds,
+            whole_epoch=whole,
+        )
+
+    def weights_digest(self) -> float:
+        """A number that changes when the weights do: the sum of their magnitudes."""
+        import keras
+
+        weights = self._model.trainable_weights
+        return float(sum(abs(keras.ops.convert_to_numpy(w.value)).sum() for w in weights))
+
+    def macs_per_sample(self) -> tuple[int | None, str]:
+        """Multiply-accumulates of one forward pass, and how they were counted."""
+        return from_layers(self._model)
+
+    @abc.abstractmethod
+    def device_name(self) -> str:
+        """The device that trains, `cpu` for any CPU."""
+
+    @abc.abstractmethod
+    def float32_math(self) -> str | None:
+        """How the GPU multiplies float32: `float32` or `TF32`, as set; None on a CPU."""
+
+    @abc.abstractmethod
+    def reset_peak_memory(self) -> None:
+        """Let the allocator's peak begin again, where the framework can."""
+
+    @abc.abstractmethod
+    def peak_memory(self) -> tuple[int | None, str]:
+        """The allocator's peak on the GPU in bytes, and what it covers.
+
+        None on a CPU, or when the framework does not say; then the text is the reason.
+        """
+
+    @abc.abstractmethod
+    def version(self) -> str:
+        """Framework and Keras versions."""
+
+
+class _EpochTimed(Exception):  # noqa: N818  (a way out of `fit`; its frames keep the pipeline)
+    """The epoch to be timed has ended."""
+
+
+def _epoch_clock(sync: Callable[[], None]) -> Any:
+    """A callback that times the latest epoch and its first step.
+
+    A hook at the *end* of batches would make Keras sync every step; one at
+    their begin does not (`keras/src/callbacks/callback_list.py`).
+
+    Args:
+        sync: Waits for the device; called once an epoch, after its first step.
+    """
+    import keras
+
+    class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+        begin = seconds = first_step_seconds = 0.0
+        batches = 0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+            self.batches = 0
+            self.begin = time.perf_counter()
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+            self.batches += 1
+            if self.batches == 2:
+                sync()
+                self.first_step_seconds = time.perf_counter() - self.begin
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            float(logs["loss"])
+            sync()
+            self.seconds = time.perf_counter() - self.begin
+            if self.batches == 1:
+                self.first_step_seconds = self.seconds
+            if epoch == self.params["epochs"] - 1:
+                raise _EpochTimed
+
+    return EpochClock()
