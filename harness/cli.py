@@ -31,6 +31,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     listing = commands.add_parser("list", help="variants, datasets, backends and devices here")
     listing.set_defaults(command=_list)
+    doctor = commands.add_parser(
+        "doctor", help="what this machine can measure, and what disturbs it"
+    )
+    doctor.set_defaults(command=_doctor)
     report = commands.add_parser("report", help="make every table and chart of a run again")
     report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
     report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
@@ -57,6 +61,20 @@ def _list(_: argparse.Namespace) -> int:
     gpu = open_gpu()
     console.print(f"Devices:  cpu ({len(usable_cpus())} usable), gpu ({gpu.name or gpu.reason})")
     return 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from harness.measure import doctor
+    from harness.measure.gpu import open_gpu
+    from harness.report.findings import Findings
+
+    shown, found = Findings(Console(highlight=False)), []
+    for finding in doctor.examine(open_gpu()):
+        shown.show(finding)
+        found.append(finding)
+    return 0 if doctor.can_train(found) else 1
 
 
 def _report(arguments: argparse.Namespace) -> int:

@@ -439,6 +439,23 @@ class Estimate:
     confidence: float = 0.95
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `doctor` has found out about this machine.
+
+    Attributes:
+        subject: What it is about: `CPU`, `GPU` and so on.
+        state: `ok`; `note`, something to know; `problem`, something that spoils a measurement.
+        text: What was found.
+        advice: What to do about it; empty when there is nothing to do.
+    """
+
+    subject: str
+    state: Literal["ok", "note", "problem"]
+    text: str
+    advice: str = ""
+
+
 def comparison_key(case: Case, reference: Case) -> str:
     """Name a comparison; equal comparisons have equal names."""
     return f"{case.id}~{reference.id}"

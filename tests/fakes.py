@@ -1,5 +1,6 @@
 """Stand-ins for what is slow or unpredictable: workers, clock, GPU, observer."""
 
+import dataclasses
 import os
 from types import SimpleNamespace
 from typing import ClassVar
@@ -7,7 +8,15 @@ from typing import ClassVar
 import pynvml
 
 from harness.measure.launcher import WorkerFailed
-from harness.records import Case, GpuReading, Machine, Protocol, from_json
+from harness.records import (
+    Case,
+    GpuReading,
+    GpuTrace,
+    GpuUsage,
+    Machine,
+    Protocol,
+    from_json,
+)
 
 MACHINE = Machine(
     id="fake0001",
@@ -233,10 +242,11 @@ class FakeLauncher:
         self.asked = []
         self.rounds = 0
         self.interrupt_at_round = None
-        self.running = 0
+        self.running = self.most_running = 0
 
     def start(self, case, timeout):
         self.running += 1
+        self.most_running = max(self.running, self.most_running)
         return FakeWorker(self)
 
     def end(self, worker):
@@ -268,3 +278,41 @@ class Silent:
 
     def known(self, outcome):
         self.outcomes.append(outcome)
+
+
+def gpu_usage(reading, seconds=5.0, interval=0.1, idle_memory=2**30, foreign=0, refused=None):
+    """Readings of a GPU during the rounds of one worker; `reading` is a function of the second."""
+    times = [interval * number for number in range(round(seconds / interval) + 1)]
+    readings = [reading(second) for second in times]
+    names = [f.name for f in dataclasses.fields(GpuReading)]
+    columns = {name: tuple(getattr(r, name) for r in readings) for name in names}
+    trace = GpuTrace(seconds=tuple(times), **columns)
+    return GpuUsage(trace, idle_memory, foreign, dict(refused or {}))
+
+
+def busy_gpu(second):
+    """A GPU under a training: its energy counter moves five times a second."""
+    return GpuReading(
+        utilization_percent=20.0 if second < 0.5 else 90.0 + second % 2,
+        controller_percent=40.0,
+        memory_bytes=int((1.5 + min(second, 1.0)) * 2**30),
+        power_watts=200.0 + 10 * (second % 2),
+        energy_joules=5e5 + 205.0 * int(second / 0.2 + 1e-9) * 0.2,
+        temperature_celsius=50 + second,
+        sm_clock_mhz=1200.0 if second < 0.4 else 1755.0,
+        memory_clock_mhz=2619.0,
+        throttle_reasons=0,
+    )
+
+
+def with_gpu_usage(measurement, usage):
+    """The measurement as if its GPU workers had been read so."""
+
+    def read(start):
+        case = measurement.case if start.role == "case" else measurement.reference
+        if case.device != "gpu":
+            return start
+        return dataclasses.replace(start, usage=dataclasses.replace(start.usage, gpu=usage))
+
+    starts = tuple(read(start) for start in measurement.starts)
+    return dataclasses.replace(measurement, starts=starts)

@@ -28,7 +28,7 @@ class Crossover:
 
 
 def batch_size(points: Sequence[tuple[int, Estimate]]) -> Crossover:
-    """Batch size from which the case is as fast as its reference.
+    """Batch size from which the case, on a GPU, is as fast as its reference.
 
     Between two sizes the logarithm of the speedup is taken as linear in the
     logarithm of the size. The ends of the interval are where the ends of the
@@ -43,9 +43,13 @@ def batch_size(points: Sequence[tuple[int, Estimate]]) -> Crossover:
     value = _crossing(sizes, values)
     if value is None:
         if min(values) < 1 <= max(values):
-            return Crossover(None, None, None, f"faster at the smaller sizes only ({between})")
+            return Crossover(
+                None, None, None, f"the GPU is faster at the smaller sizes only ({between})"
+            )
         faster = "faster" if values[-1] >= 1 else "slower"
-        return Crossover(None, None, None, f"{faster} at every size measured ({between})")
+        return Crossover(
+            None, None, None, f"the GPU is {faster} at every size measured ({between})"
+        )
     lows = [estimate.low for _, estimate in points if estimate.low is not None]
     highs = [estimate.high for _, estimate in points if estimate.high is not None]
     if len(lows) < len(points) or len(highs) < len(points):

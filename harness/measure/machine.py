@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -26,7 +27,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 def describe(gpu: AnyGpu) -> Machine:
     """Describe this machine; its id is stable as long as CPU, GPU and OS are."""
-    cpu = _cpu_name()
+    cpu = cpu_name()
     identity = f"{cpu}|{os.cpu_count()}|{gpu.name}|{platform.system()}"
     return Machine(
         id=hashlib.sha256(identity.encode()).hexdigest()[:8],
@@ -34,13 +35,13 @@ def describe(gpu: AnyGpu) -> Machine:
         cpus=os.cpu_count() or 1,
         usable_cpus=len(usable_cpus()),
         memory_bytes=psutil.virtual_memory().total,
-        memory_limit_bytes=_memory_limit(),
+        memory_limit_bytes=memory_limit(),
         os=platform.platform(),
         python=platform.python_version(),
         gpu=gpu.name,
         gpu_reason=gpu.reason,
         gpu_facts=gpu.facts,
-        libraries=_versions(),
+        libraries=versions(),
     )
 
 
@@ -50,7 +51,7 @@ def usable_cpus() -> list[int]:
         allowed = sorted(os.sched_getaffinity(0))
     else:
         allowed = list(range(os.cpu_count() or 1))
-    quota = _cpu_quota()
+    quota = cpu_quota()
     return allowed if quota is None else allowed[: max(1, int(quota))]
 
 
@@ -66,7 +67,53 @@ def oom_kills() -> int | None:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
 
 
-def _cpu_quota() -> float | None:
+def memory_available() -> int:
+    """Bytes that new processes may use: of the machine, cut to the cgroup's limit."""
+    available = psutil.virtual_memory().available
+    limit = memory_limit()
+    if limit is None:
+        return available
+    try:
+        used = int((_CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return min(available, limit)
+    return min(available, max(0, limit - used))
+
+
+def governor() -> str | None:
+    """Name what sets the CPU's frequency; None where the machine does not say."""
+    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
+def busy_processes(seconds: float, sleep: Callable[[float], None]) -> list[tuple[str, float]]:
+    """List processes other than this one with the CPUs that each kept busy, busiest first."""
+    before = _cpu_seconds()
+    sleep(seconds)
+    after = _cpu_seconds()
+    busy = [
+        (name, (used - before[pid][1]) / seconds)
+        for pid, (name, used) in after.items()
+        if pid in before and pid != os.getpid()
+    ]
+    return sorted(busy, key=lambda one: -one[1])
+
+
+def _cpu_seconds() -> dict[int, tuple[str, float]]:
+    found = {}
+    for process in psutil.process_iter(["name", "cpu_times"]):
+        times = process.info["cpu_times"]
+        if times is not None:  # None where it may not be read
+            name = f"{process.info['name']} ({process.pid})"
+            found[process.pid] = (name, times.user + times.system)
+    return found
+
+
+def cpu_quota() -> float | None:
+    """CPUs' worth of time that the cgroup allows; None for no limit."""
     try:
         limit, period = (_CGROUP / "cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -74,7 +121,8 @@ def _cpu_quota() -> float | None:
     return None if limit == "max" else int(limit) / int(period)
 
 
-def _memory_limit() -> int | None:
+def memory_limit() -> int | None:
+    """Bytes that the cgroup allows; None for no limit."""
     try:
         text = (_CGROUP / "memory.max").read_text().strip()
     except OSError:
@@ -82,7 +130,8 @@ def _memory_limit() -> int | None:
     return None if text == "max" else int(text)
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Name the CPU as the kernel does."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -91,7 +140,8 @@ def _cpu_name() -> str:
     return names[0] if names else platform.machine()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of the libraries that a measurement depends on, of those installed."""
     found = {}
     for name in _LIBRARIES:
         try:

@@ -158,11 +158,11 @@ def _spans(
             axes.plot([value], [place], "o", color="black", zorder=4)
         note = "  ".join(filter(None, (text, row.reason)))
         axes.annotate(
-            note, (value if known else 0.5, place), (0, 9),
+            note, (value if known else 0.5, place), (0, 9 if known else -3),
             xycoords="data" if known else ("axes fraction", "data"),
             textcoords="offset points", fontsize=8, ha="center",
         )  # fmt: skip
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8 if len(labels) > 6 else None)
     axes.set_ylim(len(labels) - 0.4, -0.6)
 
 

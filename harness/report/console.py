@@ -72,13 +72,20 @@ def _comparison(case: Case, reference: Case) -> str:
     name = f"{case.variant} {case.batch_size}"
     if case == reference:
         return f"{name} against itself"
-    if case.variant != reference.variant:
-        return f"{name} against {reference.variant}"
-    if case.batch_size != reference.batch_size:
-        return f"{name} against {reference.batch_size}"
-    if case.threads != reference.threads:
-        return f"{name} on {case.threads} threads"
+    for axis, words in _DIFFERENCES.items():
+        here, there = getattr(case, axis), getattr(reference, axis)
+        if here != there:
+            return name + words.format(here, there)
     return f"{case.id} against {reference.id}"
+
+
+_DIFFERENCES = {
+    "variant": " against {1}",
+    "batch_size": " against {1}",
+    "device": " on the {0} against the {1}",
+    "backend": " with {0} against {1}",
+    "threads": " on {0} threads",
+}
 
 
 def _quick(run: Run) -> Iterator[str]:

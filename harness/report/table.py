@@ -139,10 +139,13 @@ def _open_interval(value: float | None, low: float | None, high: float | None) -
     """Write a count with its interval, of which an end may be missing."""
     if value is None:
         return units.MISSING
-    text = units.count(value)
     if low is None and high is None:
-        return text
-    return f"{text} [{units.count(low)}, {units.count(high)}]"
+        return _about(value)
+    return f"{_about(value)} [{_about(low)}, {_about(high)}]"
+
+
+def _about(value: float | None) -> str:
+    return units.count(value) if value is None or value >= 100 else units.digits(value, 2)
 
 
 _VARIANT = _Column("variant", _text("variant"), numeric=False)
@@ -198,13 +201,13 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
         _Column("against", _text("reference"), shared=True),
         _SPEEDUP,
         _VERDICT,
-        _Column("s/epoch, speedup [95 %]", _epoch_speedup_cell, rank=3),
+        _Column("epoch speedup", _epoch_speedup_cell, rank=3),
         _PUBLISHED,
         _BLOCKS,
     ),
     "device_crossover": (
         _VARIANT,
-        _Column("from batch [95 %]", _crossover_cell),
+        _Column("from batch", _crossover_cell),
         _Column("sizes measured", _text("sizes"), shared=True),
         _Column("remark", lambda row: row["reason"] or units.MISSING, numeric=False),
     ),
@@ -213,7 +216,7 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
         _BATCH,
         _Column("ready s, GPU", _number("ready_s", units.digits), rank=1),
         _Column("ready s, CPU", _number("reference_ready_s", units.digits), rank=1),
-        _Column("pays after steps [95 %]", _break_even_cell),
+        _Column("pays after steps", _break_even_cell),
         _Column("epochs", _number("pays_after_epochs", units.digits)),
         _Column("remark", lambda row: row["reason"] or units.MISSING, numeric=False),
         _BLOCKS,
@@ -307,9 +310,12 @@ def _notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
         yield from _epoch_notes(rows)
         yield from _gpu_notes(rows)
     elif name == "device_crossover":
-        yield "between two sizes, log speedup is taken as linear in log batch size"
+        yield "in brackets 95 %; log speedup is taken as linear in log batch size between two sizes"
     elif name == "device_break_even":
-        yield "ready: from the start of a worker to the end of its first step, import left out"
+        yield (
+            "in brackets 95 %; ready: from the start of a worker to the end of its first step, "
+            "without the import of the framework"
+        )
     else:
         yield from _speedup_notes(name, rows)
 

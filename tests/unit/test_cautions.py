@@ -3,12 +3,22 @@
 import dataclasses
 
 import pytest
-from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
+from fakes import (
+    MACHINE,
+    FakeClock,
+    FakeGpu,
+    FakeLauncher,
+    Silent,
+    busy_gpu,
+    gpu_usage,
+    protocol,
+    with_gpu_usage,
+)
 
 from harness.analyze import cautions
 from harness.measure.budget import Budget
 from harness.measure.runner import Runner
-from harness.records import Case, Usage
+from harness.records import Case, GpuReading, Usage
 
 CASE = Case("improved", "mnist", 256, threads=2)
 REFERENCE = Case("baseline", "mnist", 256, threads=2)
@@ -104,3 +114,56 @@ def test_another_optimizer_is_named(measurement):
     assert [caution.figure for caution in found] == ["Adadelta against Adam"]
 
 
+def on_gpu(measurement, **usage):
+    """The case on a GPU, with these readings."""
+    moved = dataclasses.replace(quiet(measurement), case=dataclasses.replace(CASE, device="gpu"))
+    usual = Usage(readings=0, watched_seconds=0.0, watching_cpu_seconds=0.0)
+    starts = tuple(dataclasses.replace(s, usage=usual) for s in moved.starts)
+    return with_gpu_usage(
+        dataclasses.replace(moved, starts=starts),
+        gpu_usage(usage.pop("reading", busy_gpu), **usage),
+    )
+
+
+def test_a_quiet_gpu_gives_no_caution(measurement):
+    """Silence means something."""
+    assert cautions.of_measurement(on_gpu(measurement), PROTOCOL) == []
+
+
+def test_other_processes_on_the_gpu_are_named(measurement):
+    """Their kernels take turns with the worker's."""
+    (caution,) = cautions.of_measurement(on_gpu(measurement, foreign=2), PROTOCOL)
+    assert str(caution) == "other processes were on the GPU (2); end them and measure again"
+
+
+def test_lowered_clocks_are_named_with_their_reason_and_share(measurement):
+    """A power cap in more than a twentieth of the readings."""
+    hot = on_gpu(measurement, reading=lambda s: GpuReading(throttle_reasons=4 if s < 2.5 else 0))
+    (caution,) = cautions.of_measurement(hot, PROTOCOL)
+    assert caution.doubt == "the GPU lowered its clocks"
+    assert caution.figure == "power cap in 49 % of readings"
+    rare = on_gpu(measurement, reading=lambda s: GpuReading(throttle_reasons=4 if s < 0.1 else 0))
+    assert cautions.of_measurement(rare, PROTOCOL) == []
+
+
+def test_a_gpu_that_stayed_hot_is_named(measurement):
+    """The pause before its worker was as long as allowed."""
+    moved = on_gpu(measurement)
+    starts = tuple(dataclasses.replace(s, cool_down_seconds=60.0) for s in moved.starts)
+    found = cautions.of_measurement(dataclasses.replace(moved, starts=starts), PROTOCOL)
+    assert [c.doubt for c in found] == ["the GPU was still too hot after a pause"]
+
+
+def test_another_way_of_multiplying_float32_is_named(measurement):
+    """TF32 is less precise, and faster: not the device alone."""
+    facts = dataclasses.replace(measurement.facts, float32_math="TF32")
+    moved = dataclasses.replace(on_gpu(measurement), facts=facts)
+    (caution,) = cautions.of_measurement(moved, PROTOCOL)
+    assert caution.figure == "TF32 against float32"
+
+
+def test_a_step_compiled_on_one_side_is_named(measurement):
+    """It is a change of its own."""
+    facts = dataclasses.replace(measurement.facts, jit=True)
+    found = cautions.of_measurement(dataclasses.replace(quiet(measurement), facts=facts), PROTOCOL)
+    assert [c.doubt for c in found] == ["the step is compiled on one side only"]

@@ -71,9 +71,11 @@ class Trainer(KerasTrainer):
         """Wait for the variables' values, here or where `fit` keeps them."""
         import jax
 
-        kept = getattr(self._model, "_jax_state", None) or {}
-        # Keras wraps what it keeps in lists and dicts of its own, which JAX would pass over.
-        values = [self._state, *(v for values in kept.values() for v in values)]
+        values = self._state
+        if values is None:
+            kept = getattr(self._model, "_jax_state", None) or {}
+            # Keras wraps what it keeps in lists and dicts of its own, which JAX would pass over.
+            values = [value for group in kept.values() for value in group]
         jax.block_until_ready(values)  # type: ignore[no-untyped-call]
 
     def _take(self) -> None:
@@ -94,7 +96,7 @@ class Trainer(KerasTrainer):
         self._model._jax_state = {f"{name}_variables": value for name, value in values}  # noqa: SLF001
         self._model._jax_state_synced = False  # noqa: SLF001
         self._model.jax_state_sync()
-        self._state = None
+        self._model._jax_state = self._state = None  # noqa: SLF001  (the next step donates them)
 
     def fit(self, steps: int) -> Fit:
         """See `KerasTrainer.fit`."""
