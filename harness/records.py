@@ -445,13 +445,14 @@ class Finding:
 
     Attributes:
         subject: What it is about: `CPU`, `GPU` and so on.
-        state: `ok`; `note`, something to know; `problem`, something that spoils a measurement.
+        state: `ok`; `note`, something to know; `missing`, not installed; `problem`, something
+            that spoils a measurement.
         text: What was found.
         advice: What to do about it; empty when there is nothing to do.
     """
 
     subject: str
-    state: Literal["ok", "note", "problem"]
+    state: Literal["ok", "note", "missing", "problem"]
     text: str
     advice: str = ""
 

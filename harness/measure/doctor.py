@@ -28,7 +28,7 @@ def examine(gpu: AnyGpu) -> Iterator[Finding]:
 
 def can_train(findings: list[Finding]) -> bool:
     """Whether a training on the CPU can be measured: a framework can be imported."""
-    return any(f.subject in backends.NAMES and f.state != "problem" for f in findings)
+    return any(f.subject in backends.NAMES and f.state in ("ok", "note") for f in findings)
 
 
 def cpu(name: str, count: int, usable: int) -> Iterator[Finding]:
@@ -145,7 +145,7 @@ def frameworks(gpu: AnyGpu, versions: dict[str, str]) -> Iterator[Finding]:
         lack = backends.missing(name)
         if lack:
             text, _, advice = lack.partition(": ")
-            yield Finding(name, "note" if name != "tensorflow" else "problem", text, advice)
+            yield Finding(name, "missing", text, advice)
             continue
         yield _framework(name, versions.get(name, ""), gpu)
 

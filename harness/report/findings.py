@@ -6,7 +6,7 @@ from rich.text import Text
 
 from harness.records import Finding
 
-_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
+_STYLES = {"ok": "green", "note": "yellow", "missing": "dim", "problem": "bold red"}
 
 
 class Findings:

@@ -76,7 +76,7 @@ class Trainer(KerasTrainer):
             kept = getattr(self._model, "_jax_state", None) or {}
             # Keras wraps what it keeps in lists and dicts of its own, which JAX would pass over.
             values = [value for group in kept.values() for value in group]
-        jax.block_until_ready(values)  # type: ignore[no-untyped-call]
+        jax.block_until_ready(values)
 
     def _take(self) -> None:
         """Take the variables' values out of the model, as `fit` does."""

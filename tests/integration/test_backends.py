@@ -1,0 +1,137 @@
+"""Real workers with JAX and Torch: the same cases, and TensorFlow is not needed for them."""
+
+import importlib.util
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness.analyze import summary
+from harness.measure import backends, probe
+from harness.measure.machine import usable_cpus
+from harness.records import Case, Measurement, to_json
+
+pytestmark = pytest.mark.slow
+
+OTHERS = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec(name) is None, reason=backends.missing(name) or ""
+        ),
+    )
+    for name in ("jax", "torch")
+]
+
+
+def case(backend, **changes):
+    jit = backends.jit_by_default(backend)
+    return Case("improved", "synthetic", 16, backend=backend, jit=jit, **changes)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_a_backend_is_measured_against_tensorflow(make_runner, backend):
+    """The same model, parameters and arithmetic; a loss that is one; a table of its own."""
+    runner = make_runner()
+    outcome = runner.measure(case(backend), case("tensorflow"))
+    assert isinstance(outcome, Measurement), outcome
+    for facts in (outcome.facts, outcome.reference_facts):
+        assert (facts.parameters, facts.macs_per_sample) == (72_970, 7_060_608)
+        assert facts.device_name == "cpu"
+        assert facts.parameters_moved
+        assert facts.float32_math is None
+    assert outcome.facts.jit == (backend == "jax")
+    assert outcome.facts.backend_version.startswith(f"{backend} ")
+    assert abs(outcome.facts.initial_loss - outcome.reference_facts.initial_loss) < 1
+    assert all(math.isfinite(r.loss) and r.cpu_seconds > 0 for r in outcome.rounds)
+    assert all(start.traces == 0 for start in outcome.starts)
+    frame = summary.comparison(runner.run(), "backend_speedup")
+    assert list(frame["backend"]) == [backend]
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_a_worker_trains_on_as_many_threads_as_it_is_given(launcher, backend):
+    """On one, CPU time is wall time."""
+    one = case(backend, threads=1)
+    worker = launcher.start(one, timeout=300.0)
+    worker.ask("open", case=to_json(one), cpus=usable_cpus())
+    worker.ask("warm_up", seconds=0.5, floor_seconds=0.0)
+    a_round = worker.ask("round", steps=8)
+    launcher.end(worker)
+    assert a_round["cpu_seconds"] <= 1.1 * a_round["seconds"]
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_every_step_is_an_update_and_a_fit_goes_on_from_there(backend):
+    """Three steps, then a `fit` of two, make five."""
+    code = f"""
+import keras, numpy as np
+from harness.measure.backends import find
+from harness.records import Case
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+model.compile("sgd", "mse")
+case = Case("mine", "none", 8, backend="{backend}", jit={backends.jit_by_default(backend)})
+x, y = np.ones((64, 4), "float32"), np.ones((64, 2), "float32")
+trainer = find("{backend}").Trainer(model, x, y, case)
+before = trainer.weights_digest()
+trainer.run(3)
+assert trainer.weights_digest() != before
+fit = trainer.fit(2)
+assert 0 < fit.first_step_seconds < fit.seconds, fit
+if "{backend}" == "jax":
+    model.jax_state_sync()  # the fit was left before it gave the state back
+print(int(model.optimizer.iterations))
+"""
+    environment = backends.environment(backend, "cpu", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["5"]
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_a_worker_needs_no_tensorflow(backend, tmp_path):
+    """Not even where it is installed: here importing it fails."""
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('not to be had')")
+    code = f"""
+import sys
+from pathlib import Path
+from harness.measure.launcher import Launcher
+from harness.measure.machine import usable_cpus
+from harness.records import Case, to_json
+case = Case(
+    "improved", "synthetic", 16, backend="{backend}", jit={backends.jit_by_default(backend)}
+)
+with Launcher(Path(sys.argv[1])) as launcher:
+    worker = launcher.start(case, timeout=300.0)
+    worker.ask("open", case=to_json(case), cpus=usable_cpus())
+    worker.ask("round", steps=1)
+    print(worker.ask("fit", steps=2)["fit"]["steps"])
+"""
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["2"]
+
+
+@pytest.mark.parametrize("backend", [pytest.param("tensorflow"), *OTHERS])
+def test_a_backend_says_which_gpus_it_sees(backend):
+    """None, where CUDA is to see none."""
+    assert probe.visible_gpus(backend, None) == []
+
+
+@pytest.mark.parametrize("backend", [pytest.param("tensorflow"), *OTHERS])
+def test_a_case_on_a_gpu_that_its_framework_does_not_see_is_unsupported(make_runner, backend):
+    """And says what to install; the CPU never trains in its place."""
+    blind = case(backend, device="gpu")
+    outcome = make_runner().measure(blind, blind)
+    assert (outcome.kind, outcome.message) == ("unsupported", backends.unseen(backend))
