@@ -1,0 +1,83 @@
+"""The whole way of a GPU case with real workers, where only the GPU is a stand-in.
+
+The workers are Torch's, on the CPU; they are told to say that it is a GPU.
+"""
+
+import importlib.util
+import os
+import time
+
+import pytest
+from fakes import MACHINE, FakeGpu, Silent, busy_gpu
+
+from harness.analyze import summary
+from harness.measure.budget import Budget
+from harness.measure.launcher import Launcher
+from harness.measure.protocols import EFFORTS
+from harness.measure.runner import Runner
+from harness.records import Case, Measurement, Protocol
+from harness.report import files
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch not installed"),
+]
+
+PRETEND = """
+import os
+
+from harness.measure.backends import torch as backend
+
+os.environ["KERAS_TORCH_DEVICE"] = "cpu"
+if os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-fake":
+    backend.gpus = lambda: ["Pretended GPU"]
+    backend.Trainer.device_name = lambda self: "Pretended GPU"
+    backend.Trainer.float32_math = lambda self: "TF32"
+    backend.Trainer.sync = lambda self: None
+    backend.Trainer.reset_peak_memory = lambda self: None
+    backend.Trainer.peak_memory = lambda self: (512 * 2**20, "allocator peak of the rounds")
+"""
+
+
+def test_a_gpu_case_from_its_workers_to_its_files(tmp_path, monkeypatch):
+    """Workers one after the other, readings ten times a second, every table and chart."""
+    (tmp_path / "sitecustomize.py").write_text(PRETEND)  # Python imports it when it starts
+    monkeypatch.syspath_prepend(tmp_path)
+    quick = EFFORTS["quick"]
+    protocol = Protocol(
+        **{name: getattr(quick, name) for name in quick.__slots__}
+        | {"effort": "default", "blocks": 2, "block_seconds": 8.0}
+    )
+    gpu = FakeGpu(reading=lambda number: busy_gpu(0.1 * number), processes=frozenset({os.getpid()}))
+    case = Case("improved", "synthetic", 64, backend="torch", device="gpu", threads=1)
+    reference = Case("improved", "synthetic", 64, backend="torch", device="cpu", threads=1)
+    folder = tmp_path / "run"
+    with Launcher(tmp_path, cuda_device=gpu.cuda_device) as launcher:
+        budget = Budget(None, 1, time.monotonic)
+        runner = Runner(folder, protocol, MACHINE, launcher, Silent(), gpu, budget)
+        outcome = runner.measure(case, reference)
+        run = runner.save()
+        runner.close()
+    assert isinstance(outcome, Measurement), outcome
+    assert (outcome.facts.device_name, outcome.reference_facts.device_name) == (
+        "Pretended GPU",
+        "cpu",
+    )
+    assert outcome.facts.float32_math == "TF32"
+    for start in outcome.starts:
+        assert start.fit is not None
+        if start.role == "case":
+            assert start.gpu_memory_bytes == 512 * 2**20
+            assert len(start.usage.gpu.trace.seconds) > 20
+            assert start.usage.gpu.foreign_processes == 1
+        else:
+            assert start.usage.gpu is None
+    row = summary.measurements(run).set_index("device").loc["gpu"]
+    assert 80 < row["gpu_percent"] <= 92
+    assert row["gpu_readings"] > 40
+    assert row["joules_per_sample"] == pytest.approx(row["gpu_power_w"] * row["sample_us"] / 1e6)
+    assert "float32 is multiplied differently (TF32 against float32)" in row["cautions"]
+    _, paths = files.write(run, folder)
+    names = {path.name for path in paths}
+    assert {"device_speedup.png", "device_crossover.csv", "device_break_even.png"} <= names
+    assert "gpu_improved-synthetic-b64-torch-gpu-t1.png" in names
