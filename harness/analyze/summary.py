@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import cautions, crossover, epochs, gpus, published, stats
+from harness.analyze import cautions, epochs, gpus, published, stats
 from harness.analyze.cautions import Caution
 from harness.records import (
     Case,
@@ -43,14 +43,16 @@ COUNTS = [
 SPEEDUP = ["speedup", "low", "high", "blocks", "verdict", "smallest_visible"]
 COMPARISONS = {
     "batch_size_speedup": [
-        "variant", "device", "batch_size", "reference", *SPEEDUP, "published", "cautions",
+        "variant", "backend", "device", "batch_size", "reference", *SPEEDUP, "published",
+        "cautions",
     ],
     "model_size_speedup": [
-        "variant", "device", "batch_size", "reference", "parameters", "macs_per_sample",
+        "variant", "backend", "device", "batch_size", "reference", "parameters", "macs_per_sample",
         "macs_source", "parameter_ratio", "mac_ratio", *SPEEDUP, "published", "cautions",
     ],
     "device_speedup": [
-        "variant", "batch_size", "device", "device_name", "reference", "reference_name", *SPEEDUP,
+        "variant", "backend", "threads", "batch_size", "device", "device_name", "reference",
+        "reference_name", *SPEEDUP,
         "epoch_speedup", "epoch_low", "epoch_high", "published", "cautions",
     ],
     "backend_speedup": [
@@ -58,7 +60,8 @@ COMPARISONS = {
         *SPEEDUP, "cautions",
     ],
     "thread_speedup": [
-        "variant", "batch_size", "threads", "reference", "speedup", "low", "high", "efficiency",
+        "variant", "backend", "batch_size", "threads", "reference", "speedup", "low", "high",
+        "efficiency",
         "blocks", "verdict", "smallest_visible", "cautions",
     ],
 }  # fmt: skip
@@ -69,17 +72,10 @@ AXES = {
     "backend_speedup": "backend",
     "thread_speedup": "threads",
 }
-CROSSOVER = [
-    "variant", "device", "reference", "batch_size", "low", "high", "sizes", "reason",
-]  # fmt: skip
-BREAK_EVEN = [
-    "variant", "batch_size", "device", "reference", "ready_s", "reference_ready_s",
-    "pays_after_steps", "low", "high", "pays_after_epochs", "blocks", "reason",
-]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Side:
+class Side:
     """All that was observed of one case, as case or as reference."""
 
     case: Case
@@ -92,10 +88,10 @@ class _Side:
 
 def measurements(run: Run) -> pd.DataFrame:
     """One row a case; blocks of every comparison that it took part in are pooled."""
-    rows = {side.case.id: _measured_row(side) for side in _sides(run)}
+    rows = {side.case.id: _measured_row(side) for side in sides(run)}
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
-            failed = {**_case_columns(outcome.case), "status": outcome.kind}
+            failed = {**case_columns(outcome.case), "status": outcome.kind}
             row = rows.setdefault(outcome.case.id, failed)
             reason = f"{outcome.kind}: {outcome.message}"
             if outcome.case != outcome.reference:
@@ -113,7 +109,7 @@ def comparison(run: Run, name: str) -> pd.DataFrame:
     """
     axis = AXES[name]
     measured = [o for o in run.outcomes if isinstance(o, Measurement)]
-    chosen = [m for m in measured if _differs_only_in(axis, m.case, m.reference)]
+    chosen = [m for m in measured if differs_only_in(axis, m.case, m.reference)]
     references = {m.reference for m in chosen}
     chosen += [m for m in measured if m.case == m.reference and m.case in references]
     rows = [_speedup_row(axis, m, run.protocol) for m in chosen]
@@ -124,87 +120,6 @@ def comparison(run: Run, name: str) -> pd.DataFrame:
     return frame.sort_values(keys, kind="stable", ignore_index=True)
 
 
-def device_crossover(run: Run) -> pd.DataFrame:
-    """One row a variant: the batch size from which the GPU is as fast as the CPU."""
-    rows = []
-    for (variant, reference), measured in _by_device(run).items():
-        points = [(m.case.batch_size, stats.speedup(m)) for m in measured]
-        found = crossover.batch_size(points)
-        rows.append(
-            {
-                "variant": variant,
-                "device": measured[0].case.device,
-                "reference": reference,
-                "batch_size": found.value,
-                "low": found.low,
-                "high": found.high,
-                "sizes": ",".join(str(size) for size, _ in points),
-                "reason": found.reason,
-            }
-        )
-    return pd.DataFrame(rows, columns=CROSSOVER)
-
-
-def device_break_even(run: Run) -> pd.DataFrame:
-    """One row a variant and batch size: steps and epochs after which the GPU has paid."""
-    rows = []
-    for m in (m for measured in _by_device(run).values() for m in measured):
-        found = crossover.break_even_samples(m)
-        steps, low, high = (
-            None if samples is None else samples / m.case.batch_size
-            for samples in (found.value, found.low, found.high)
-        )
-        ready = {
-            role: statistics.median(s.ready_seconds for s in m.starts if s.role == role)
-            for role in ("case", "reference")
-        }
-        rows.append(
-            {
-                **_case_columns(m.case),
-                "reference": m.reference.device,
-                "ready_s": ready["case"],
-                "reference_ready_s": ready["reference"],
-                "pays_after_steps": steps,
-                "low": low,
-                "high": high,
-                "pays_after_epochs": _quotient(found.value, m.facts.train_samples),
-                "blocks": len({r.block for r in m.rounds}),
-                "reason": found.reason,
-            }
-        )
-    return pd.DataFrame(rows, columns=BREAK_EVEN)
-
-
-def gpu_timelines(run: Run) -> dict[str, pd.DataFrame]:
-    """Every reading of the GPU by case: one row a reading, with its worker and its seconds."""
-    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    for side in _sides(run):
-        for start in side.starts:
-            if start.usage and start.usage.gpu and start.usage.gpu.trace.seconds:
-                frames = found[side.case.id]
-                frame = pd.DataFrame(dataclasses.asdict(start.usage.gpu.trace))
-                frames.append(frame.assign(worker=len(frames) + 1))
-    joined = {case: pd.concat(frames, ignore_index=True) for case, frames in found.items()}
-    return {
-        case: frame.assign(memory_mib=frame["memory_bytes"].astype(float) / MIB)
-        for case, frame in joined.items()
-    }
-
-
-def _by_device(run: Run) -> dict[tuple[str, str], list[Measurement]]:
-    """Group the comparisons of devices by what else they have in common, in order of size."""
-    groups: dict[Case, list[Measurement]] = defaultdict(list)
-    for m in run.outcomes:
-        if isinstance(m, Measurement) and _differs_only_in("device", m.case, m.reference):
-            groups[dataclasses.replace(m.case, batch_size=0)].append(m)
-    return {
-        (case.variant, measured[0].reference.device): sorted(
-            measured, key=lambda m: m.case.batch_size
-        )
-        for case, measured in groups.items()
-    }
-
-
 def others(run: Run) -> list[Measurement]:
     """List the comparisons that differ in an axis without a table, or in several."""
     return [
@@ -212,11 +127,12 @@ def others(run: Run) -> list[Measurement]:
         for outcome in run.outcomes
         if isinstance(outcome, Measurement)
         and outcome.case != outcome.reference
-        and not any(_differs_only_in(a, outcome.case, outcome.reference) for a in AXES.values())
+        and not any(differs_only_in(a, outcome.case, outcome.reference) for a in AXES.values())
     ]
 
 
-def _differs_only_in(axis: str, case: Case, reference: Case) -> bool:
+def differs_only_in(axis: str, case: Case, reference: Case) -> bool:
+    """Whether two cases differ, and in that axis alone."""
     changed = {axis: getattr(reference, axis)}
     if axis == "backend":  # whether the step is compiled goes with it, and is a column
         changed["jit"] = reference.jit
@@ -231,7 +147,7 @@ def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any
     threads = m.case.threads / m.reference.threads
     epoch = epochs.speedup(m)
     return {
-        **_case_columns(m.case),
+        **case_columns(m.case),
         "reference": str(getattr(m.reference, axis)),
         "device_name": m.facts.device_name,
         "reference_name": m.reference_facts.device_name,
@@ -243,7 +159,7 @@ def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any
         "macs_per_sample": m.facts.macs_per_sample,
         "macs_source": m.facts.macs_source,
         "parameter_ratio": m.reference_facts.parameters / m.facts.parameters,
-        "mac_ratio": _quotient(m.reference_facts.macs_per_sample, m.facts.macs_per_sample),
+        "mac_ratio": quotient(m.reference_facts.macs_per_sample, m.facts.macs_per_sample),
         "speedup": estimate.value,
         "low": estimate.low,
         "high": estimate.high,
@@ -256,16 +172,19 @@ def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any
     }
 
 
-def _quotient(above: float | None, below: float | None) -> float | None:
+def quotient(above: float | None, below: float | None) -> float | None:
+    """Divide; None where one of both is missing or nothing."""
     return None if above is None or not below else above / below
 
 
-def _case_columns(case: Case) -> dict[str, Any]:
+def case_columns(case: Case) -> dict[str, Any]:
+    """The fields of a case and its id, as columns."""
     return {"case": case.id, **dataclasses.asdict(case)}
 
 
-def _sides(run: Run) -> list[_Side]:
-    sides: dict[Case, _Side] = {}
+def sides(run: Run) -> list[Side]:
+    """Collect what was observed of each case over all of its comparisons."""
+    found: dict[Case, Side] = {}
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
             continue
@@ -275,7 +194,7 @@ def _sides(run: Run) -> list[_Side]:
             ("reference", outcome.reference, outcome.reference_facts, outcome.reference_steps),
         )
         for role, case, facts, steps in both:
-            side = sides.setdefault(case, _Side(case, facts, steps, defaultdict(list), [], []))
+            side = found.setdefault(case, Side(case, facts, steps, defaultdict(list), [], []))
             for a_round in outcome.rounds:
                 if a_round.role == role:
                     # The two sides of a noise-floor block ran side by side: one block.
@@ -283,15 +202,15 @@ def _sides(run: Run) -> list[_Side]:
             side.starts.extend(start for start in outcome.starts if start.role == role)
             if role == "case":
                 side.cautions.extend(d for d in doubts if d not in side.cautions)
-    return list(sides.values())
+    return list(found.values())
 
 
-def _measured_row(side: _Side) -> dict[str, Any]:
+def _measured_row(side: Side) -> dict[str, Any]:
     step = stats.step_seconds(side.blocks.values())
     rounds = [a_round for block in side.blocks.values() for a_round in block]
     sample = step.value / side.case.batch_size
     return {
-        **_case_columns(side.case),
+        **case_columns(side.case),
         "device_name": side.facts.device_name,
         "optimizer": side.facts.optimizer,
         "status": "measured",
@@ -339,7 +258,7 @@ def _largest_mib(sizes: Iterable[int | None]) -> float | None:
     return max(known) / MIB if known else None
 
 
-def _gpu(side: _Side, sample_seconds: float) -> dict[str, float | str | None]:
+def _gpu(side: Side, sample_seconds: float) -> dict[str, float | str | None]:
     usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
     busy, power = gpus.utilization_percent(usages), gpus.power_watts(usages)
     device = gpus.memory_bytes(usages)
@@ -371,7 +290,7 @@ def _gpu(side: _Side, sample_seconds: float) -> dict[str, float | str | None]:
     }
 
 
-def _epoch(side: _Side, step_seconds: float) -> dict[str, float | str | None]:
+def _epoch(side: Side, step_seconds: float) -> dict[str, float | str | None]:
     fits = [start.fit for start in side.starts if start.fit]
     epoch = epochs.epoch(fits, step_seconds, side.case.batch_size, side.facts.train_samples)
     return {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.analyze import summary
+from harness.analyze import devices, summary
 from harness.errors import BadRun
 from harness.records import Run
 from harness.report import charts, formats, table
@@ -26,8 +26,8 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
         if len(frame):
             found[name] = frame
         if name == "device_speedup" and len(frame):
-            found["device_crossover"] = summary.device_crossover(run)
-            found["device_break_even"] = summary.device_break_even(run)
+            found["device_crossover"] = devices.crossovers(run)
+            found["device_break_even"] = devices.break_evens(run)
     return found
 
 
@@ -54,7 +54,7 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
                 paths.append(_place(folder / "tables" / f"{name}.{ending}"))
                 paths[-1].write_text(text, encoding="utf-8")
             paths += _draw(name, frame, built.caption, folder)
-        for case, frame in summary.gpu_timelines(run).items():
+        for case, frame in devices.timelines(run).items():
             chart = charts.timeline(case, frame, table.caption(run))
             paths += _save(chart, folder, f"gpu_{_plain(case)}")
         paths.append(_place(folder / "environment.txt"))

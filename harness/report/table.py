@@ -49,7 +49,8 @@ class _Column:
         cell: From a row of the summary to text.
         numeric: Whether it is aligned to the right.
         rank: See `Table.ranks`.
-        shared: Whether it moves to the caption when all rows agree.
+        shared: Whether it moves to the title when all rows agree.
+        usual: It is left out when all rows say this.
     """
 
     heading: str
@@ -57,6 +58,7 @@ class _Column:
     numeric: bool = True
     rank: int = 0
     shared: bool = False
+    usual: str = units.MISSING
 
 
 TITLES = {
@@ -151,6 +153,7 @@ def _about(value: float | None) -> str:
 _VARIANT = _Column("variant", _text("variant"), numeric=False)
 _BATCH = _Column("batch", _text("batch_size"), shared=True)
 _DEVICE = _Column("device", _text("device"), numeric=False, shared=True)
+_BACKEND = _Column("backend", _text("backend"), numeric=False, shared=True, usual="tensorflow")
 _REFERENCE = _Column("against", _text("reference"), shared=True)
 _SPEEDUP = _Column("speedup [95 %]", _speedup_cell)
 _VERDICT = _Column("verdict", _verdict_cell, numeric=False)
@@ -176,14 +179,15 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
         _Column("GPU MiB", _number("gpu_memory_mib", lambda v: f"{v:.0f}"), rank=3),
         _Column("W", _number("gpu_power_w", lambda v: f"{v:.0f}"), rank=4),
         _Column("mJ/sample", _number("joules_per_sample", lambda v: units.digits(1e3 * v)), rank=3),
-        _Column("backend", _text("backend"), numeric=False, shared=True),
+        _BACKEND,
         _BLOCKS,
     ),
     "batch_size_speedup": (
-        _VARIANT, _DEVICE, _BATCH, _REFERENCE, _SPEEDUP, _VERDICT, _PUBLISHED, _BLOCKS,
+        _VARIANT, _BACKEND, _DEVICE, _BATCH, _REFERENCE, _SPEEDUP, _VERDICT, _PUBLISHED, _BLOCKS,
     ),
     "model_size_speedup": (
         _VARIANT,
+        _BACKEND,
         _DEVICE,
         _BATCH,
         _REFERENCE,
@@ -196,6 +200,7 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
     ),
     "device_speedup": (
         _VARIANT,
+        _BACKEND,
         _BATCH,
         _Column("device", _text("device_name"), numeric=False, shared=True),
         _Column("against", _text("reference"), shared=True),
@@ -207,12 +212,14 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
     ),
     "device_crossover": (
         _VARIANT,
+        _BACKEND,
         _Column("from batch", _crossover_cell),
         _Column("sizes measured", _text("sizes"), shared=True),
         _Column("remark", lambda row: row["reason"] or units.MISSING, numeric=False),
     ),
     "device_break_even": (
         _VARIANT,
+        _BACKEND,
         _BATCH,
         _Column("ready s, GPU", _number("ready_s", units.digits), rank=1),
         _Column("ready s, CPU", _number("reference_ready_s", units.digits), rank=1),
@@ -234,6 +241,7 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
     ),
     "thread_speedup": (
         _VARIANT,
+        _BACKEND,
         _BATCH,
         _THREADS,
         _REFERENCE,
@@ -257,7 +265,7 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     columns, shared = [], []
     for column in COLUMNS[name]:
         values = {column.cell(row) for row in rows}
-        if values == {units.MISSING}:
+        if values <= {units.MISSING, column.usual}:
             continue
         if column.shared and len(values) == 1 and len(rows) > 1:
             shared.append(f"{column.heading}: {values.pop()}")

@@ -16,7 +16,7 @@ from fakes import (
     with_gpu_usage,
 )
 
-from harness.analyze import stats, summary
+from harness.analyze import devices, stats, summary
 from harness.measure.budget import Budget
 from harness.measure.runner import Runner
 from harness.records import Case, Failure, from_json, to_json
@@ -128,9 +128,9 @@ def test_an_epoch_has_a_speedup_of_its_own(run):
 
 def test_crossover_and_break_even_have_a_row_each(run):
     """At 4 samples a step the GPU is slower: 1010 against 200 µs a sample."""
-    crossing = summary.device_crossover(run).set_index("variant")
+    crossing = devices.crossovers(run).set_index("variant")
     assert 4 < crossing.loc["baseline", "batch_size"] < 64
-    even = summary.device_break_even(run).set_index(["variant", "batch_size"])
+    even = devices.break_evens(run).set_index(["variant", "batch_size"])
     assert len(even) == 6
     assert even.loc[("baseline", 4), "reason"] == "never: its steps are not faster"
     assert even.loc[("baseline", 4)][["pays_after_steps", "pays_after_epochs"]].isna().all()

@@ -1,0 +1,36 @@
+"""One function a figure; `draw` finds it by the name of its table.
+
+Readable in grayscale: markers, line styles and hatches differ, not colors alone.
+"""
+
+from collections.abc import Callable
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.report.charts import comparisons, gpu
+from harness.report.charts.gpu import timeline
+from harness.report.charts.parts import figure
+
+__all__ = ["draw", "timeline"]
+
+_CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
+    "measurements": comparisons.measurements,
+    "batch_size_speedup": comparisons.batch_size_speedup,
+    "model_size_speedup": comparisons.model_size_speedup,
+    "device_speedup": gpu.device_speedup,
+    "device_crossover": gpu.device_crossover,
+    "device_break_even": gpu.device_break_even,
+    "backend_speedup": comparisons.backend_speedup,
+    "thread_speedup": comparisons.thread_speedup,
+}
+
+
+def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure:
+    """Draw the chart of that name from its summary."""
+    if "published" in frame and frame["published"].notna().any():
+        caption += "; published: another machine"
+    drawn, (axes,) = figure(caption)
+    _CHARTS[name](axes, frame)
+    return drawn

@@ -1,0 +1,141 @@
+"""Comparisons of batch sizes, models, backends and threads, and the measurements themselves."""
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from harness import units
+from harness.report.charts import parts
+
+
+def batch_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
+    """A line a variant and device over the batch sizes."""
+    references = ", ".join(sorted(set(frame["reference"])))
+    axes.set_title(f"Speedup by batch size, against {references}", loc="left", weight="bold")
+    for index, (key, rows) in enumerate(parts.groups(frame, "variant", "device")):
+        places = rows["batch_size"] * 1.03**index  # so that intervals do not cover each other
+        parts.line(axes, index, places, rows, f"{key[0]}, {key[1].upper()}")
+        parts.published(axes, places, rows, f"{key[0]}, published")
+    parts.batch_axis(axes, frame)
+    parts.speedup_axis(axes)
+    axes.legend(frameon=False)
+
+
+def model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
+    """Bars of the measured speedup beside the ratios of work and parameters."""
+    axes.set_title("Speedup by model, beside what shrank", loc="left", weight="bold")
+    rows = frame[frame["variant"] != frame["reference"]]
+    positions = range(len(rows))
+    width = 0.26
+    bars = (
+        ("speedup", "measured speedup", -width, "#0072B2", ""),
+        ("mac_ratio", "fewer multiply-accumulates", 0.0, "#bbbbbb", "//"),
+        ("parameter_ratio", "fewer parameters", width, "#ffffff", ".."),
+    )
+    for column, label, shift, color, hatch in bars:
+        places = [p + shift for p in positions]
+        values = rows[column].astype(float)  # a missing ratio has no bar
+        axes.bar(
+            places, values, width, label=label, color=color, hatch=hatch, edgecolor="black",
+            linewidth=0.6,
+        )  # fmt: skip
+        for place, value in zip(places, values, strict=True):
+            if math.isnan(value):
+                continue
+            axes.annotate(
+                units.ratio(value), (place, value), (0, 9), textcoords="offset points", ha="center",
+                fontsize=8,
+            )  # fmt: skip
+    measured = [p - width for p in positions]
+    parts.interval_bars(axes, measured, rows, "black")
+    parts.published(axes, pd.Series(measured, rows.index), rows, "published speedup")
+    axes.set_yscale("log")
+    axes.set_yticks(parts.RATIOS, [f"{tick:g}×" for tick in parts.RATIOS])
+    ratios = rows[[column for column, *_ in bars]].astype(float)
+    axes.set_ylim(0.8 * min(1.0, ratios.min().min()), 3 * max(2.0, ratios.max().max()))
+    labels = [
+        f"{row.variant} / {row.reference}\nbatch {row.batch_size}" for row in parts.rows(rows)
+    ]
+    axes.set_xticks(list(positions), labels)
+    axes.set_ylabel("reference / case (log scale)")
+    axes.legend(frameon=False, loc="upper left", ncols=2, fontsize=8)
+
+
+def backend_speedup(axes: Axes, frame: pd.DataFrame) -> None:
+    """A bar a variant and batch size for each backend."""
+    reference = ", ".join(dict.fromkeys(frame["reference"]))
+    axes.set_title(f"Speedup by Keras backend, against {reference}", loc="left", weight="bold")
+    backends = list(dict.fromkeys(frame["backend"]))
+    groups = list(parts.groups(frame, "variant", "device", "batch_size"))
+    width = 0.8 / len(groups)
+    for index, ((variant, device, size), rows) in enumerate(groups):
+        places = [
+            backends.index(b) + (index - (len(groups) - 1) / 2) * width for b in rows["backend"]
+        ]
+        axes.bar(
+            places, rows["speedup"], width * 0.9, color=parts.COLORS[index % len(parts.COLORS)],
+            hatch=parts.HATCHES[index % len(parts.HATCHES)], edgecolor="black", linewidth=0.6,
+            label=f"{variant}, batch {size}, {device.upper()}",
+        )  # fmt: skip
+        parts.interval_bars(axes, places, rows, "black")
+        for place, row in zip(places, parts.rows(rows), strict=True):
+            top = row.speedup if pd.isna(row.high) else row.high
+            axes.annotate(
+                units.ratio(row.speedup), (place, top), (0, 4), textcoords="offset points",
+                ha="center", fontsize=8,
+            )  # fmt: skip
+    labels = [
+        f"{b}\n{'compiled' if rows['jit'].any() else 'not compiled'}"
+        for b, rows in ((b, frame[frame["backend"] == b]) for b in backends)
+    ]
+    axes.set_xticks(range(len(backends)), labels)
+    axes.margins(y=0.12)
+    parts.speedup_axis(axes)
+    axes.legend(frameon=False)
+
+
+def thread_speedup(axes: Axes, frame: pd.DataFrame) -> None:
+    """A line a variant and batch size over the threads, beside the ideal."""
+    axes.set_title("Speedup by CPU threads", loc="left", weight="bold")
+    threads = sorted(set(frame["threads"]))
+    axes.plot(threads, [t / threads[0] for t in threads], ":", color="#777777", label="ideal")
+    for index, (key, rows) in enumerate(parts.groups(frame, "variant", "batch_size")):
+        parts.line(axes, index, rows["threads"], rows, f"{key[0]}, batch {key[1]}")
+    axes.set_xticks(threads)
+    axes.set_xlabel("CPU threads")
+    parts.speedup_axis(axes)
+    axes.legend(frameon=False)
+
+
+def measurements(axes: Axes, frame: pd.DataFrame) -> None:
+    """A bar of the sample time for each case."""
+    axes.set_title("Step time, per sample", loc="left", weight="bold")
+    rows = frame[frame["status"] == "measured"]
+    labels = [
+        f"{r.variant}, batch {r.batch_size}\n{r.device.upper()}, {_threads(r.threads)}"
+        for r in parts.rows(rows)
+    ]
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.grid(axis="y", visible=False)
+    axes.barh(labels, rows["sample_us"], color="#56B4E9", edgecolor="black", linewidth=0.6)
+    low = rows["sample_us"] - rows["step_us_low"] / rows["batch_size"]
+    high = rows["step_us_high"] / rows["batch_size"] - rows["sample_us"]
+    axes.errorbar(
+        rows["sample_us"], labels, xerr=[low.fillna(0), high.fillna(0)], fmt="none", color="black",
+        capsize=3,
+    )  # fmt: skip
+    for label, end, step_us in zip(
+        labels, rows["sample_us"] + high.fillna(0), rows["step_us"], strict=True
+    ):
+        axes.annotate(
+            f"{units.seconds(step_us / 1e6)}/step", (end, label), (6, 0),
+            textcoords="offset points", va="center", fontsize=8,
+        )  # fmt: skip
+    axes.margins(x=0.18)
+    axes.invert_yaxis()
+    axes.set_xlabel("µs per sample, with 95 % interval")
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"

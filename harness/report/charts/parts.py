@@ -1,0 +1,89 @@
+"""What the figures share: looks, groups of rows, lines with intervals, axes."""
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colors, told apart by the color-blind; dark enough on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+LINES = ("-", "--", "-.", ":")
+RATIOS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+HATCHES = ("", "//", "..", "xx", "--", "++")
+
+
+def figure(caption: str, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """Make a figure with its caption and one panel a row."""
+    mpl.rcParams.update({"font.size": 10, "svg.fonttype": "none"})
+    size = (7.2, 4.6 if rows == 1 else 1.0 + 1.3 * rows)
+    figure = Figure(figsize=size, dpi=140, layout="constrained")
+    panels = list(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+    figure.text(0.01, -0.01, textwrap.fill(caption, 120), fontsize=7.5, color="#444444", va="top")
+    return figure, panels
+
+
+def groups(frame: pd.DataFrame, *by: str) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Yield the rows that agree in these columns, with what they agree in."""
+    yield from frame.groupby(list(by), sort=False)
+
+
+def rows(frame: pd.DataFrame) -> Iterator[Any]:
+    """Yield each row as a named tuple."""
+    yield from frame.itertuples(index=False)
+
+
+def published(axes: Axes, places: pd.Series, rows: pd.DataFrame, label: str) -> None:
+    """Mark the published values."""
+    known = rows["published"].notna()
+    if known.any():
+        axes.scatter(
+            places[known], rows["published"][known], marker="X", color="black", s=70, zorder=4,
+            edgecolors="white", label=label,
+        )  # fmt: skip
+
+
+def line(axes: Axes, index: int, places: pd.Series, rows: pd.DataFrame, label: str) -> None:
+    """Draw a line of speedups with their intervals, told apart by its index."""
+    color = COLORS[index % len(COLORS)]
+    axes.plot(
+        places,
+        rows["speedup"],
+        color=color,
+        marker=MARKERS[index % len(MARKERS)],
+        linestyle=LINES[index % len(LINES)],
+        label=label,
+    )
+    interval_bars(axes, places, rows, color)
+
+
+def interval_bars(axes: Axes, places: Any, rows: pd.DataFrame, color: str) -> None:
+    """Draw the interval of each speedup; none where there is none."""
+    low = (rows["speedup"] - rows["low"]).fillna(0).astype(float)
+    high = (rows["high"] - rows["speedup"]).fillna(0).astype(float)
+    axes.errorbar(
+        places, rows["speedup"], yerr=[low, high], fmt="none", color=color, capsize=4, zorder=3
+    )
+
+
+def batch_axis(axes: Axes, frame: pd.DataFrame) -> None:
+    """Let the horizontal axis be the batch sizes."""
+    sizes = sorted(set(frame["batch_size"]))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xlabel("batch size (samples a step)")
+
+
+def speedup_axis(axes: Axes) -> None:
+    """Let the vertical axis be speedups, with a line at 1."""
+    axes.axhline(1.0, color="black", linewidth=0.8)
+    axes.set_ylabel("speedup per sample, with 95 % interval")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}×")
