@@ -254,7 +254,7 @@ class Start:
     Attributes:
         role: Which side of the pair the worker was.
         block: Index of the block.
-        ready_seconds: From the request to the end of the first step.
+        ready_seconds: From the start of its process to the end of the first step.
         data_seconds: Loading the dataset.
         build_seconds: Building and compiling the model object.
         first_step_seconds: Trace, compile and run of step one.

@@ -104,11 +104,12 @@ class Workbench:
             about = f"repeats will be dropped to stay near {units.seconds(limit)}"
         else:
             about = f"about {max(1, round(seconds / 60))} min"
+        gpu = f", {self._gpu.name}" if "gpu" in settings.devices else ""
         tests = "test" if self.planned == 1 else "tests"
         return (
             f"training benchmark: {self.planned} {tests}, {settings.protocol.effort} effort "
             f"({settings.protocol.blocks} blocks each), dataset {self._dataset}, "
-            f"{settings.threads} CPU threads; {about}"
+            f"{settings.threads} CPU threads{gpu}; {about}"
         )
 
     def case(self, **fields: Any) -> Case:

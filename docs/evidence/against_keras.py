@@ -1,7 +1,7 @@
 """Do the harness's times agree with those of plain Keras, timed by hand?
 
 A fresh worker of the harness and a fresh `bare_keras.py` take turns with the
-same model and data: rounds of steps, epochs of `fit` over a part of the data,
+same model, backend and data: rounds of steps, epochs of `fit` over a part of the data,
 and, once a block, the projected epoch against a whole one. Run as
 `python docs/evidence/against_keras.py`.
 """
@@ -18,6 +18,7 @@ from typing import Any
 from harness import units
 from harness.analyze import stats
 from harness.analyze.epochs import project
+from harness.measure import backends
 from harness.measure.launcher import Launcher, Worker
 from harness.measure.machine import usable_cpus
 from harness.records import Case, Fit, from_json, to_json
@@ -39,6 +40,7 @@ class Bare:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            env=backends.environment(case.backend, case.device, None),
         )
         self._read()
 
@@ -70,7 +72,7 @@ class Ours:
         """Start a worker and warm it up."""
         worker = self._launcher.start(self._case, timeout=300.0)
         worker.ask("open", case=to_json(self._case), cpus=usable_cpus())
-        worker.ask("warm_up", seconds=1.0)
+        worker.ask("warm_up", seconds=1.0, floor_seconds=0.0)
         return worker
 
     def end(self, worker: Worker) -> None:
@@ -113,12 +115,15 @@ def block(index: int, ours: Ours, bare: Bare, batch: int, samples: int) -> dict[
         )
         for turn in range(3)
     )
+    values = {"step": step, "fit epoch of a part": part}
+    if not samples:
+        return values
     whole = pair(
         index,
         lambda: project(ours.fit(PROJECTED_STEPS), samples),
         lambda: bare.ask("epoch", samples),
     )
-    return {"step": step, "fit epoch of a part": part, "projected epoch": whole}
+    return {**values, "projected epoch": whole}
 
 
 def main() -> None:
@@ -126,17 +131,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", default="baseline")
     parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--backend", default="tensorflow", choices=backends.NAMES)
     parser.add_argument("--blocks", type=int, default=8)
+    parser.add_argument("--no-whole", action="store_true", help="leave whole epochs out")
     arguments = parser.parse_args()
     dataset = datasets.resolve("auto")
-    case = Case(arguments.variant, dataset, arguments.batch_size, threads=len(usable_cpus()))
+    case = Case(
+        arguments.variant,
+        dataset,
+        arguments.batch_size,
+        backend=arguments.backend,
+        threads=len(usable_cpus()),
+        jit=backends.jit_by_default(arguments.backend),
+    )
     samples = datasets.train_size(dataset)
     found = []
     with tempfile.TemporaryDirectory() as logs, Launcher(Path(logs)) as launcher:
         ours = Ours(launcher, case)
         for index in range(arguments.blocks):
             bare = Bare(case)
-            found.append(block(index, ours, bare, case.batch_size, samples))
+            whole = 0 if arguments.no_whole else samples
+            found.append(block(index, ours, bare, case.batch_size, whole))
             print({name: f"{value:+.4f}" for name, value in found[-1].items()}, flush=True)
             bare.end()
     print(f"{case.id}, harness / bare Keras, {len(found)} blocks of fresh processes:")

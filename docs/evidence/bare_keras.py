@@ -1,15 +1,18 @@
 """Plain Keras, as a user would time it by hand; `against_keras.py` talks to it.
 
-Reads one request a line: `steps N` times N calls of the compiled train
-function, `epoch N` times an epoch of `Model.fit` over N samples. Answers each
-with the seconds, on a line of its own.
+Reads one request a line: `steps N` times N steps, `epoch N` times an epoch of
+`Model.fit` over N samples. Answers each with the seconds, on a line of its
+own. A step is a call of the compiled train function with TensorFlow, with
+JAX and Torch `Model.train_on_batch`, since there a user has nothing closer.
 """
 
+import itertools
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import keras
-import tensorflow as tf
 
 from harness.workloads import datasets, variants
 
@@ -32,13 +35,10 @@ def main(variant: str, dataset: str, batch_size: int) -> None:
     """Build, take the first step, then answer requests."""
     data = datasets.load(dataset)
     model = getattr(variants, variant)()
-    count = BATCHES * batch_size
-    batches = tf.data.Dataset.from_tensor_slices((data.x_train[:count], data.y_train[:count]))
-    iterator = iter(batches.batch(batch_size, drop_remainder=True).cache().repeat())
     # One epoch with a ragged last batch traces both shapes.
     ragged = batch_size + len(data.x_train) % batch_size
     fit(model, data, batch_size, ragged)
-    step = model.make_train_function() or model.train_function
+    step = steps_of(model, data, batch_size)
     print("ready", flush=True)
     for line in sys.stdin:
         what, number = line.split()
@@ -47,10 +47,27 @@ def main(variant: str, dataset: str, batch_size: int) -> None:
         else:
             begin = time.perf_counter()
             for _ in range(int(number)):
-                logs = step(iterator)
-            float(logs["loss"])
+                loss = step()
+            float(loss)
             seconds = time.perf_counter() - begin
         print(seconds, flush=True)
+
+
+def steps_of(model: keras.Model, data: datasets.Dataset, batch_size: int) -> Callable[[], Any]:
+    """Return a function that takes one step and gives the loss."""
+    count = BATCHES * batch_size
+    x, y = data.x_train[:count], data.y_train[:count]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        batches = tf.data.Dataset.from_tensor_slices((x, y))
+        iterator = iter(batches.batch(batch_size, drop_remainder=True).cache().repeat())
+        step = model.make_train_function() or model.train_function
+        return lambda: step(iterator)["loss"]
+    parts = itertools.cycle(
+        [(x[i : i + batch_size], y[i : i + batch_size]) for i in range(0, count, batch_size)]
+    )
+    return lambda: model.train_on_batch(*next(parts))[0]
 
 
 def fit(model: keras.Model, data: datasets.Dataset, batch_size: int, samples: int) -> float:

@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 
 from harness import units
 from harness.measure import backends, machine, probe
 from harness.measure.gpu import THERMAL, AnyGpu
 from harness.measure.sampler import read_machine
-from harness.records import Finding
+from harness.records import Finding, GpuReading
 
 _WATCH_SECONDS = 1.0
 _BUSY_CPUS = 0.05
@@ -99,6 +100,7 @@ def disturbances(sleep: Callable[[float], None]) -> Iterator[Finding]:
         )
     else:
         yield Finding("disturbance", "ok", f"no other process was busy for {seconds:.0f} s")
+    yield Finding("disturbance", "ok", f"load average {os.getloadavg()[0]:.2f} in the last minute")
     if before.steal_seconds is None or after.steal_seconds is None:
         yield Finding("disturbance", "note", "time that a hypervisor gives to others is not told")
         return
@@ -119,16 +121,14 @@ def graphics(gpu: AnyGpu) -> Iterator[Finding]:
     of = f"driver {facts.driver or '?'}, CUDA up to {facts.cuda or '?'}"
     yield Finding("GPU", "ok", f"{facts.name}, {units.mebibytes(facts.memory_bytes)}, {of}")
     yield Finding("GPU", "ok", f"{facts.uuid or 'no UUID'}, chosen by {facts.chosen_by}")
+    told = [f.name for f in fields(GpuReading) if f.name not in facts.refused]
+    yield Finding("GPU", "ok", f"NVML tells {', '.join(told).replace('_', ' ') or 'nothing'}")
     for what, why in facts.refused.items():
         yield Finding("GPU", "note", f"NVML does not tell {what}: {why}", _HELP.get(why, ""))
     reading, processes = gpu.read(), gpu.processes()
     if processes:
-        yield Finding(
-            "GPU",
-            "problem",
-            f"{len(processes)} processes are on it",
-            "end them: nvidia-smi lists them",
-        )
+        count = "1 process is" if len(processes) == 1 else f"{len(processes)} processes are"
+        yield Finding("GPU", "problem", f"{count} on it", "end them: nvidia-smi lists them")
     if (reading.throttle_reasons or 0) & THERMAL:
         yield Finding("GPU", "problem", "its clocks are lowered for heat", "cool it")
 

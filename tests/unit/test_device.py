@@ -136,6 +136,20 @@ def test_crossover_and_break_even_have_a_row_each(run):
     assert even.loc[("baseline", 4)][["pays_after_steps", "pays_after_epochs"]].isna().all()
 
 
+def test_two_backends_have_a_crossover_each(tmp_path):
+    """They are not to be mixed."""
+    measuring = runner(tmp_path)
+    for backend in ("tensorflow", "torch"):
+        for size in (4, 1024):
+            gpu = dataclasses.replace(GPU, backend=backend, batch_size=size)
+            measuring.measure(gpu, dataclasses.replace(gpu, device="cpu"))
+    run = measuring.run()
+    assert list(devices.crossovers(run)["backend"]) == ["tensorflow", "torch"]
+    assert len(devices.break_evens(run)) == 4
+    frame = files.frames(run)["device_speedup"]
+    assert "backend" in table.build("device_speedup", frame, run).columns
+
+
 def test_memory_power_and_energy_are_in_the_row_of_the_gpu_alone(run):
     """Joules a sample: 205 W times the seconds of a sample."""
     frame = summary.measurements(run).set_index(["variant", "batch_size", "device"])

@@ -13,10 +13,11 @@ def batch_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     """A line a variant and device over the batch sizes."""
     references = ", ".join(sorted(set(frame["reference"])))
     axes.set_title(f"Speedup by batch size, against {references}", loc="left", weight="bold")
-    for index, (key, rows) in enumerate(parts.groups(frame, "variant", "device")):
+    lines = parts.lines(frame, ("variant", "device"), ("backend",))
+    for index, (label, rows) in enumerate(lines):
         places = rows["batch_size"] * 1.03**index  # so that intervals do not cover each other
-        parts.line(axes, index, places, rows, f"{key[0]}, {key[1].upper()}")
-        parts.published(axes, places, rows, f"{key[0]}, published")
+        parts.line(axes, index, places, rows, label)
+        parts.published(axes, places, rows, f"{label}, published")
     parts.batch_axis(axes, frame)
     parts.speedup_axis(axes)
     axes.legend(frameon=False)
@@ -100,8 +101,10 @@ def thread_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set_title("Speedup by CPU threads", loc="left", weight="bold")
     threads = sorted(set(frame["threads"]))
     axes.plot(threads, [t / threads[0] for t in threads], ":", color="#777777", label="ideal")
-    for index, (key, rows) in enumerate(parts.groups(frame, "variant", "batch_size")):
-        parts.line(axes, index, rows["threads"], rows, f"{key[0]}, batch {key[1]}")
+    for index, (label, rows) in enumerate(
+        parts.lines(frame, ("variant", "batch_size"), ("backend",))
+    ):
+        parts.line(axes, index, rows["threads"], rows, label)
     axes.set_xticks(threads)
     axes.set_xlabel("CPU threads")
     parts.speedup_axis(axes)

@@ -24,10 +24,10 @@ def device_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     rows = frame[frame["device"] != frame["reference"]]
     names = ", ".join(dict.fromkeys(rows["device_name"]))
     axes.set_title(f"Speedup of the GPU over the CPU\n{names}", loc="left", weight="bold")
-    for index, (variant, group) in enumerate(parts.groups(rows, "variant")):
+    for index, (label, group) in enumerate(parts.lines(rows, ("variant",), ("backend",))):
         places = group["batch_size"] * 1.03**index
-        parts.line(axes, index, places, group, str(variant[0]))
-        parts.published(axes, places, group, f"{variant[0]}, published epoch")
+        parts.line(axes, index, places, group, label)
+        parts.published(axes, places, group, f"{label}, published epoch")
     parts.batch_axis(axes, rows)
     axes.set_yscale("log")
     values = rows[["speedup", "low", "high", "published"]].astype(float)

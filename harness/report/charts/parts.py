@@ -16,6 +16,8 @@ LINES = ("-", "--", "-.", ":")
 RATIOS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 HATCHES = ("", "//", "..", "xx", "--", "++")
 
+_WORDS = {"batch_size": "batch {}"}
+
 
 def figure(caption: str, rows: int = 1) -> tuple[Figure, list[Axes]]:
     """Make a figure with its caption and one panel a row."""
@@ -34,6 +36,24 @@ def figure(caption: str, rows: int = 1) -> tuple[Figure, list[Axes]]:
 def groups(frame: pd.DataFrame, *by: str) -> Iterator[tuple[Any, pd.DataFrame]]:
     """Yield the rows that agree in these columns, with what they agree in."""
     yield from frame.groupby(list(by), sort=False)
+
+
+def lines(
+    frame: pd.DataFrame, always: tuple[str, ...], sometimes: tuple[str, ...] = ()
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the rows of each line of a chart with its label.
+
+    Args:
+        frame: All rows.
+        always: Columns that tell lines apart and stand in every label.
+        sometimes: Columns that do so where they differ at all.
+    """
+    by = [*always, *(column for column in sometimes if frame[column].nunique() > 1)]
+    for key, chosen in groups(frame, *by):
+        words = [
+            _WORDS.get(column, "{}").format(value) for column, value in zip(by, key, strict=True)
+        ]
+        yield ", ".join(words), chosen
 
 
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
