@@ -5,6 +5,7 @@ import functools
 import itertools
 import shutil
 import sys
+from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.measure import backends
 from harness.measure.gpu import AnyGpu, open_gpu
-from harness.records import Failure, Measurement, to_json
+from harness.records import DEVICES, Failure, Measurement, to_json
 from harness.settings import OPTIONS, parse
 from harness.workloads import registry
 
@@ -132,6 +133,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if unknown:
         known = ", ".join(_MATRIX)
         raise pytest.UsageError(f"matrix has no {', '.join(unknown)}; known: {known}")
+    _check_matrix(says)
     config = metafunc.config
     settings = _workbench(config).settings
     given = _given(config)
@@ -158,6 +160,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, axis in values.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, axis, ids=functools.partial(_id, name))
+
+
+def _check_matrix(says: Mapping[str, Any]) -> None:
+    """Refuse what a marker cannot mean.
+
+    Raises:
+        pytest.UsageError: a name that does not exist, or text where a list belongs.
+    """
+    for name, values in says.items():
+        if isinstance(values, str):
+            raise pytest.UsageError(f"matrix: {name} must be a list, not {values!r}")
+    for name, known in (("devices", DEVICES), ("backends", backends.NAMES)):
+        wrong = [str(value) for value in says.get(name, ()) if value not in known]
+        if wrong:
+            raise pytest.UsageError(
+                f"matrix: no {', '.join(wrong)} among {name}; known: {', '.join(known)}"
+            )
 
 
 def _left_out(device: str, gpu: AnyGpu) -> Any:
@@ -258,6 +277,9 @@ class _Train:
         try:
             case = make(variant=variant, **fields)
             other = make(**{"variant": variant, **fields, **(reference or {})})
+            for one in (case, other):
+                if reason := self._workbench.unavailable(one.backend, one.device):
+                    pytest.skip(reason)
             outcome = self._workbench.measure(case, other, smoke=self._benchmark.disabled)
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)

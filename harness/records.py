@@ -15,6 +15,8 @@ T = typing.TypeVar("T")
 SCHEMA = 1
 PROTOCOL_VERSION = 1
 
+DEVICES = ("cpu", "gpu")
+
 Role = Literal["case", "reference"]
 FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"]
 

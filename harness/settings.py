@@ -10,7 +10,7 @@ from harness.errors import BadCase
 from harness.measure import backends, protocols
 from harness.measure.gpu import AnyGpu
 from harness.measure.machine import usable_cpus
-from harness.records import Protocol
+from harness.records import DEVICES, Protocol
 from harness.workloads import registry
 
 N = TypeVar("N", int, float)
@@ -165,8 +165,8 @@ def _one_of(name: str, text: str, known: Mapping[str, object]) -> str:
 def _devices(text: str, gpu: AnyGpu, name: str) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(_split(text)))
     for device in wanted:
-        if device not in ("auto", "cpu", "gpu"):
-            raise BadCase(f"{name}: no device {device!r}; known: auto, cpu, gpu")
+        if device not in ("auto", *DEVICES):
+            raise BadCase(f"{name}: no device {device!r}; known: auto, {', '.join(DEVICES)}")
     if not wanted or ("auto" in wanted and len(wanted) > 1):
         raise BadCase(f"{name}: {text!r} is none of auto, cpu, gpu or cpu,gpu")
     if wanted == ("cpu",):

@@ -252,7 +252,7 @@ class FakeLauncher:
     def end(self, worker):
         self.running -= 1
 
-    def prepare(self, backend, device="cpu"):
+    def prepare(self, backend, device, *, wait=False):
         self.prepared = (backend, device)
 
     def close(self):

@@ -133,9 +133,9 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
     if m.facts.jit != m.reference_facts.jit:
         compiled = m.case if m.facts.jit else m.reference
         yield Caution(
-            "the step is compiled on one side only",
+            "jit is on for one side only",
             "the speedup is of both changes together",
-            f"{compiled.backend}, {compiled.variant} at batch {compiled.batch_size}",
+            compiled.backend,
         )
 
 

@@ -39,7 +39,7 @@ def batch_size(points: Sequence[tuple[int, Estimate]]) -> Crossover:
     """
     sizes = [size for size, _ in points]
     values = [estimate.value for _, estimate in points]
-    between = f"{sizes[0]} to {sizes[-1]}"
+    between = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
     value = _crossing(sizes, values)
     if value is None:
         if min(values) < 1 <= max(values):
@@ -47,9 +47,9 @@ def batch_size(points: Sequence[tuple[int, Estimate]]) -> Crossover:
                 None, None, None, f"the GPU is faster at the smaller sizes only ({between})"
             )
         faster = "faster" if values[-1] >= 1 else "slower"
-        return Crossover(
-            None, None, None, f"the GPU is {faster} at every size measured ({between})"
-        )
+        where = f"the GPU is {faster} at every size measured ({between})"
+        shown = all(_excludes_one(estimate) for _, estimate in points)
+        return Crossover(None, None, None, where if shown else f"not shown that {where}")
     lows = [estimate.low for _, estimate in points if estimate.low is not None]
     highs = [estimate.high for _, estimate in points if estimate.high is not None]
     if len(lows) < len(points) or len(highs) < len(points):
@@ -58,6 +58,11 @@ def batch_size(points: Sequence[tuple[int, Estimate]]) -> Crossover:
     open_end = low is None or high is None
     why = f"interval open: an end is not within {between}" if open_end else ""
     return Crossover(value, low, high, why)
+
+
+def _excludes_one(estimate: Estimate) -> bool:
+    low, high = estimate.low, estimate.high
+    return low is not None and high is not None and not low <= 1 <= high
 
 
 def _crossing(sizes: Sequence[int], speedups: Sequence[float]) -> float | None:

@@ -93,6 +93,8 @@ def _by_device(run: Run) -> list[list[Measurement]]:
     """Group the comparisons of devices that differ in batch size alone, in order of size."""
     groups: dict[Case, list[Measurement]] = defaultdict(list)
     for m in run.outcomes:
-        if isinstance(m, Measurement) and summary.differs_only_in("device", m.case, m.reference):
+        if not isinstance(m, Measurement) or m.case.device != "gpu":
+            continue
+        if summary.differs_only_in("device", m.case, m.reference):
             groups[dataclasses.replace(m.case, batch_size=0)].append(m)
     return [sorted(group, key=lambda m: m.case.batch_size) for group in groups.values()]

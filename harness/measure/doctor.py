@@ -121,11 +121,11 @@ def graphics(gpu: AnyGpu) -> Iterator[Finding]:
     of = f"driver {facts.driver or '?'}, CUDA up to {facts.cuda or '?'}"
     yield Finding("GPU", "ok", f"{facts.name}, {units.mebibytes(facts.memory_bytes)}, {of}")
     yield Finding("GPU", "ok", f"{facts.uuid or 'no UUID'}, chosen by {facts.chosen_by}")
-    told = [f.name for f in fields(GpuReading) if f.name not in facts.refused]
+    reading, processes = gpu.read(), gpu.processes()
+    told = [f.name for f in fields(GpuReading) if getattr(reading, f.name) is not None]
     yield Finding("GPU", "ok", f"NVML tells {', '.join(told).replace('_', ' ') or 'nothing'}")
     for what, why in facts.refused.items():
         yield Finding("GPU", "note", f"NVML does not tell {what}: {why}", _HELP.get(why, ""))
-    reading, processes = gpu.read(), gpu.processes()
     if processes:
         count = "1 process is" if len(processes) == 1 else f"{len(processes)} processes are"
         yield Finding("GPU", "problem", f"{count} on it", "end them: nvidia-smi lists them")

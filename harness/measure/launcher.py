@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
@@ -147,14 +147,36 @@ class Launcher:
         """End every worker and server."""
         self.close()
 
-    def prepare(self, backend: str, device: str = "cpu") -> None:
+    def prepare(self, backend: str, device: str, *, wait: bool = False) -> None:
         """Start a fork server of the backend now, so that no case waits for it.
 
         There is one a device: what a framework sees is settled when it is imported.
+
+        Args:
+            backend: What it imports.
+            device: What its workers train on.
+            wait: Whether to wait for the import.
+
+        Raises:
+            WorkerFailed: the framework could not be imported.
         """
+        if self._method != "fork":
+            return
         key = (backend, device)
-        if self._method == "fork" and key not in self._servers:
+        if key not in self._servers:
             self._servers[key] = _Server(backend, self._environment(*key), self._log_file())
+        if wait:
+            with self._forgotten_on_failure(key):
+                self._servers[key].wait_preloaded()
+
+    @contextlib.contextmanager
+    def _forgotten_on_failure(self, key: tuple[str, str]) -> Iterator[None]:
+        """End a server that failed: what it still answers would be taken for the next fork's."""
+        try:
+            yield
+        except WorkerFailed:
+            self._servers.pop(key).close()
+            raise
 
     def _environment(self, backend: str, device: str) -> dict[str, str]:
         return {
@@ -176,11 +198,8 @@ class Launcher:
         key = (case.backend, case.device)
         with theirs:
             if self._method == "fork":
-                try:
+                with self._forgotten_on_failure(key):
                     worker = self._servers[key].fork(case.dataset, ours, theirs, log, timeout)
-                except WorkerFailed:  # what it still answers would be taken for the next fork's
-                    self._servers.pop(key).close()
-                    raise
             else:
                 worker = _spawn(self._environment(*key), ours, theirs, log, timeout)
         self._workers.append(worker)
@@ -240,22 +259,31 @@ class _Server:
         log: IO[bytes],
         timeout: float,
     ) -> Worker:
-        try:
-            if not self._preloaded:
-                self._channel.receive(_PRELOAD_TIMEOUT)
-                self._preloaded = True
+        self.wait_preloaded()
+        with self._explained(f"loading {dataset}", "forking a worker"):
             request = json.dumps({"dataset": dataset}).encode()
             socket.send_fds(self._socket, [request], [theirs.fileno(), log.fileno()])
             pid = self._wait_forked(timeout)
+        return Worker(pid, Channel(ours), log, lambda wait: self._code(pid, wait), timeout)
+
+    def wait_preloaded(self) -> None:
+        if not self._preloaded:
+            importing = f"importing {self._backend}"
+            with self._explained(importing, importing):
+                self._channel.receive(_PRELOAD_TIMEOUT)
+            self._preloaded = True
+
+    @contextlib.contextmanager
+    def _explained(self, slow: str, broken: str) -> Iterator[None]:
+        """Say what took too long, or what failed, with the last that the server printed."""
+        try:
+            yield
         except TimeoutError as error:
-            what = f"loading {dataset}" if self._preloaded else f"importing {self._backend}"
             raise WorkerFailed(
-                "timeout", f"{what} took too long; allow a longer timeout", _tail(self._log)
+                "timeout", f"{slow} took too long; allow a longer timeout", _tail(self._log)
             ) from error
         except (ChannelClosed, OSError) as error:
-            what = "forking a worker" if self._preloaded else f"importing {self._backend}"
-            raise WorkerFailed("error", f"{what} failed", _tail(self._log)) from error
-        return Worker(pid, Channel(ours), log, lambda wait: self._code(pid, wait), timeout)
+            raise WorkerFailed("error", f"{broken} failed", _tail(self._log)) from error
 
     def _wait_forked(self, timeout: float) -> int:
         while True:

@@ -21,6 +21,7 @@ from harness.measure.machine import usable_cpus
 from harness.measure.plan import ROLES, Plan
 from harness.measure.seat import AnyLauncher
 from harness.records import (
+    DEVICES,
     Case,
     Failure,
     Machine,
@@ -38,7 +39,6 @@ from harness.records import (
 )
 
 RUN_FILE = "run.json"
-DEVICES = ("cpu", "gpu")
 
 
 class Observer(Interface):
@@ -151,6 +151,8 @@ class Runner:
             self._observer.round(sides[a_round.role], a_round)
 
         try:
+            for side in sides.values():  # else the first block would seem too long to the budget
+                self._launcher.prepare(side.backend, side.device, wait=True)
             wanted, known = self._protocol.blocks, len(blocks)
             while len(blocks) < wanted:
                 plan = blocks[0].plan if blocks else None

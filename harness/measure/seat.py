@@ -33,6 +33,9 @@ class AnyWorker(Interface):
 class AnyLauncher(Interface):
     """What a block needs of a launcher."""
 
+    def prepare(self, backend: str, device: str, *, wait: bool) -> None:
+        """Import a framework, so that no worker waits for it."""
+
     def start(self, case: Case, timeout: float) -> Any:
         """Start one fresh worker for a case."""
 
@@ -62,8 +65,8 @@ class Seat:
         on_gpu = case.device == "gpu"
         self._cool_down_seconds = cool_down(gpu, time.monotonic, time.sleep) if on_gpu else 0.0
         self._worker: AnyWorker | None = launcher.start(case, protocol.timeout_seconds)
-        self._begin = time.perf_counter()
         self.sampler = Sampler(self._worker.pid, gpu if on_gpu else None)
+        self._begin = time.perf_counter()
         self._warm: dict[str, Any] = {}
         self._fit: Fit | None = None
 

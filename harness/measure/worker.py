@@ -25,7 +25,11 @@ from harness.records import Case, from_json, to_json
 from harness.workloads import datasets, registry
 
 _OOM_NAMES = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "_ArrayMemoryError")
-_OOM_WORDS = ("RESOURCE_EXHAUSTED", "CUDA out of memory")  # JAX has no error class of its own
+_OOM_WORDS = (  # where the error's class says nothing
+    "RESOURCE_EXHAUSTED",  # JAX
+    "CUDA out of memory",  # older Torch
+    "Dst tensor is not initialized",  # TensorFlow, copying a batch to a full GPU
+)
 
 
 class _Rejected(Exception):  # noqa: N818  (a result, not a mistake of ours)

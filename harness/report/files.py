@@ -26,8 +26,11 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
         if len(frame):
             found[name] = frame
         if name == "device_speedup" and len(frame):
-            found["device_crossover"] = devices.crossovers(run)
-            found["device_break_even"] = devices.break_evens(run)
+            about_gpu = {
+                "device_crossover": devices.crossovers(run),
+                "device_break_even": devices.break_evens(run),
+            }
+            found.update({name: frame for name, frame in about_gpu.items() if len(frame)})
     return found
 
 
@@ -66,13 +69,8 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
 
 def _draw(name: str, frame: pd.DataFrame, caption: str, folder: Path) -> list[Path]:
     """Write the chart of a table, if there is anything to draw."""
-    if name == "measurements" and not (frame["status"] == "measured").any():
-        return []
-    if name == "model_size_speedup" and (frame["variant"] == frame["reference"]).all():
-        return []
-    if name == "device_speedup" and (frame["device"] == frame["reference"]).all():
-        return []
-    return _save(charts.draw(name, frame, caption), folder, name)
+    figure = charts.draw(name, frame, caption)
+    return [] if figure is None else _save(figure, folder, name)
 
 
 def _plain(case: str) -> str:

@@ -234,7 +234,7 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
         _BATCH,
         _Column("backend", _text("backend"), numeric=False),
         _REFERENCE,
-        _Column("compiled", lambda row: "yes" if row["jit"] else "no", numeric=False, rank=2),
+        _Column("jit", lambda row: "yes" if row["jit"] else "no", numeric=False, rank=2),
         _SPEEDUP,
         _VERDICT,
         _BLOCKS,
@@ -353,12 +353,17 @@ def _epoch_notes(rows: list[dict[str, Any]]) -> Iterator[str]:
         yield "published: s/epoch in the report that the variants come from, on its own machine"
 
 
+def _named(row: dict[str, Any], axis: str) -> str:
+    names = dict.fromkeys(str(row[name]) for name in ("variant", "batch_size", axis))
+    return ", ".join(names)
+
+
 def _speedup_notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
     if name == "model_size_speedup":
         uncounted = {r["variant"]: r["macs_source"] for r in rows if r["macs_per_sample"] is None}
         yield from (f"MACs of {variant}: {why}" for variant, why in uncounted.items())
     unseen = [
-        f"{100 * row['smallest_visible']:.0f} % ({row['variant']}, {row[AXES[name]]})"
+        f"{100 * row['smallest_visible']:.0f} % ({_named(row, AXES[name])})"
         for row in rows
         if row["verdict"] == "inconclusive"
         and not row["noise_floor"]

@@ -166,4 +166,4 @@ def test_a_step_compiled_on_one_side_is_named(measurement):
     """It is a change of its own."""
     facts = dataclasses.replace(measurement.facts, jit=True)
     found = cautions.of_measurement(dataclasses.replace(quiet(measurement), facts=facts), PROTOCOL)
-    assert [c.doubt for c in found] == ["the step is compiled on one side only"]
+    assert [c.doubt for c in found] == ["jit is on for one side only"]

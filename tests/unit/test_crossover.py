@@ -42,6 +42,12 @@ def test_without_a_crossing_there_is_no_value_but_a_reason(speedups, reason):
     assert (found.value, found.low, found.high, found.reason) == (None, None, None, reason)
 
 
+def test_a_difference_that_is_not_shown_is_not_claimed():
+    """The interval of one size holds 1."""
+    found = crossover.batch_size([(16, about(1.05)), (64, about(3.0))])
+    assert found.reason == "not shown that the GPU is faster at every size measured (16 to 64)"
+
+
 def test_an_end_of_the_interval_beyond_the_sizes_is_open():
     """The lower ends of the speedups never reach 1."""
     found = crossover.batch_size([(16, about(0.5)), (64, about(1.05))])

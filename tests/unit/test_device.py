@@ -150,6 +150,15 @@ def test_two_backends_have_a_crossover_each(tmp_path):
     assert "backend" in table.build("device_speedup", frame, run).columns
 
 
+def test_a_cpu_against_a_gpu_has_no_crossover_of_the_gpu(tmp_path):
+    """The speedup is there, the other way round."""
+    measuring = runner(tmp_path)
+    measuring.measure(CPU, GPU)
+    found = files.frames(measuring.run())
+    assert "device_speedup" in found
+    assert not {"device_crossover", "device_break_even"} & set(found)
+
+
 def test_memory_power_and_energy_are_in_the_row_of_the_gpu_alone(run):
     """Joules a sample: 205 W times the seconds of a sample."""
     frame = summary.measurements(run).set_index(["variant", "batch_size", "device"])

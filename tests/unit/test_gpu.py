@@ -209,6 +209,12 @@ def test_a_gpu_that_nvml_refuses_is_no_gpu():
     assert open_gpu(nvml, sees("GPU-a")).reason == "no GPU: NVML refuses it (GPU is lost)"
 
 
+@pytest.mark.parametrize("name", [*FakeNvml.ANSWERS, "nvmlInit", "nvmlDeviceGetHandleByUUID"])
+def test_the_library_has_every_function_that_is_called(name):
+    """A stand-in must not know more than what it stands for."""
+    assert callable(getattr(pynvml, name))
+
+
 def test_this_machine_is_opened_without_an_exception():
     """Whatever it has."""
     gpu = open_gpu()

@@ -424,6 +424,43 @@ def test_a_comparison_along_another_axis_is_a_line_of_the_summary(
     result.stdout.fnmatch_lines(["*-sgd against baseline-*: 1.00× [[]1.00, 1.00[]], not judged"])
 
 
+@pytest.mark.parametrize(
+    ("says", "message"),
+    [
+        ('backends=["pytorch"]', "no pytorch among backends; known: tensorflow, jax, torch"),
+        ('devices=["GPU"]', "no GPU among devices; known: cpu, gpu"),
+        ('variants="improved"', "variants must be a list, not 'improved'"),
+    ],
+)
+def test_a_marker_that_cannot_be_meant_is_refused(pytester, launcher, says, message):
+    """Rather than skipped, or read letter by letter."""
+    pytester.makepyfile(
+        f"import pytest\n\n@pytest.mark.matrix({says})\ndef test_it(train, variant): pass"
+    )
+    pytester.runpytest_inprocess(*QUICK).stdout.fnmatch_lines([f"*{message}*"])
+
+
+def test_a_reference_that_cannot_train_here_is_a_skip(pytester, no_charts, gpu, monkeypatch):
+    """Its backend does not see the GPU; that of the case does."""
+    monkeypatch.setattr(launchers, "Launcher", lambda folder, cuda_device: FakeLauncher())
+    monkeypatch.setattr(
+        probe, "visible_gpus", lambda name, device: ["Fake GPU"] if name == "jax" else []
+    )
+    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.matrix(backends=["jax"], devices=["gpu"])
+        def test_it(train, backend, device):
+            train("baseline", backend=backend, device=device, reference={"backend": "tensorflow"})
+        """
+    )
+    result = pytester.runpytest_inprocess(*QUICK, "-rs", "--benchmark-json=saved.json")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*tensorflow sees no GPU*"])
+
+
 def test_a_misspelt_axis_is_refused(pytester, launcher):
     """Rather than ignored."""
     pytester.makepyfile(

@@ -118,14 +118,11 @@ class Trainer(KerasTrainer):
         device = self._device()
         return "cpu" if device.platform == "cpu" else str(device.device_kind)
 
-    def float32_math(self) -> str | None:
+    def float32_setting(self) -> str:
         """XLA multiplies float32 as TF32 where the GPU has it, unless told otherwise."""
         import jax
 
-        device = self._device()
-        if device.platform == "cpu":
-            return None
-        major = int(str(getattr(device, "compute_capability", "0")).split(".")[0])
+        major = int(str(getattr(self._device(), "compute_capability", "0")).split(".")[0])
         told = str(getattr(jax.config, "jax_default_matmul_precision", None))
         return "TF32" if major >= 8 and told not in _FULL_PRECISION else "float32"
 

@@ -1,5 +1,6 @@
 """TensorFlow through Keras 3: threads, sync, the compiled train function."""
 
+import contextlib
 import itertools
 from typing import Any
 
@@ -55,7 +56,8 @@ class Trainer(KerasTrainer):
         options = tf.data.Options()
         options.autotune.enabled = False
         options.threading.private_threadpool_size = 1
-        dataset = tf.data.Dataset.from_tensor_slices(self.batches())
+        with tf.device("CPU:0"):  # else they would lie in the memory of the GPU
+            dataset = tf.data.Dataset.from_tensor_slices(self.batches())
         return iter(dataset.repeat().with_options(options))
 
     def run(self, steps: int) -> float:
@@ -80,12 +82,10 @@ class Trainer(KerasTrainer):
         device = self._model.trainable_weights[0].value.device
         return gpus()[0] if "GPU" in device.upper() else "cpu"
 
-    def float32_math(self) -> str | None:
+    def float32_setting(self) -> str:
         """TF32 is TensorFlow's default where the GPU has it: from compute capability 8 on."""
         import tensorflow as tf
 
-        if self._case.device == "cpu":
-            return None
         gpu = tf.config.list_physical_devices("GPU")[0]
         capability = tf.config.experimental.get_device_details(gpu).get("compute_capability", (0,))
         allowed = tf.config.experimental.tensor_float_32_execution_enabled()
@@ -96,7 +96,8 @@ class Trainer(KerasTrainer):
         import tensorflow as tf
 
         if self._case.device == "gpu":
-            tf.config.experimental.reset_memory_stats("GPU:0")
+            with contextlib.suppress(ValueError):  # it keeps no account; `peak_memory` says so
+                tf.config.experimental.reset_memory_stats("GPU:0")
 
     def peak_memory(self) -> tuple[int | None, str]:
         """The allocator's peak of the rounds; `cuda_malloc_async` may keep no account."""

@@ -47,14 +47,18 @@ class Trainer(KerasTrainer):
 
         super().__init__(model, x, y, case)
         x, y = (torch.from_numpy(array) for array in self.batches())
-        self._iterator = itertools.cycle([((a, b),) for a, b in zip(x, y, strict=True)])
+        self._iterator = itertools.cycle(list(zip(x, y, strict=True)))
 
     def run(self, steps: int) -> float:
         """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        from keras.ops import convert_to_tensor
+
         self._model.train()  # as `fit` does before an epoch
         logs = None
         for _ in itertools.repeat(None, steps):
-            logs = self._model.train_function(next(self._iterator))
+            # The data loader of `fit` brings a batch to the device before its step, too.
+            batch = tuple(convert_to_tensor(part) for part in next(self._iterator))
+            logs = self._model.train_function((batch,))
         assert logs is not None  # noqa: S101  (steps is at least 1)
         self.sync()
         if not self._case.jit:
@@ -75,18 +79,13 @@ class Trainer(KerasTrainer):
         device = self._model.trainable_weights[0].value.device
         return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
 
-    def float32_math(self) -> str | None:
+    def float32_setting(self) -> str:
         """Torch's defaults differ: TF32 in convolutions, float32 in matrix products."""
         import torch
 
-        if self._case.device == "cpu":
-            return None
         if torch.cuda.get_device_capability()[0] < 8:
             return "float32"
-        products, convolutions = (
-            torch.backends.cuda.matmul.allow_tf32,
-            torch.backends.cudnn.allow_tf32,
-        )
+        products, convolutions = _tf32_of(torch.backends)
         if products == convolutions:
             return "TF32" if products else "float32"
         return "TF32 in matrix products only" if products else "TF32 in convolutions only"
@@ -112,3 +111,17 @@ class Trainer(KerasTrainer):
         import torch
 
         return f"torch {torch.__version__}, keras {keras.__version__}"
+
+
+def _tf32_of(settings: Any) -> tuple[bool, bool]:
+    """Whether matrix products and convolutions use TF32; Torch 2.9 renamed the settings.
+
+    Args:
+        settings: `torch.backends`. Reading the old names may fail once the new ones were set.
+    """
+    if hasattr(settings.cuda.matmul, "fp32_precision"):
+        return (
+            settings.cuda.matmul.fp32_precision == "tf32",
+            settings.cudnn.conv.fp32_precision == "tf32",
+        )
+    return settings.cuda.matmul.allow_tf32, settings.cudnn.allow_tf32

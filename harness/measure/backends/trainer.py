@@ -1,6 +1,7 @@
 """What every backend's trainer shares: a Keras model, its compiled step, a timed `fit`."""
 
 import abc
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -124,9 +125,17 @@ class KerasTrainer(abc.ABC):
     def device_name(self) -> str:
         """The device that trains, `cpu` for any CPU."""
 
-    @abc.abstractmethod
     def float32_math(self) -> str | None:
         """How the GPU multiplies float32: `float32` or `TF32`, as set; None on a CPU."""
+        if self._case.device == "cpu":
+            return None
+        if os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":  # NVIDIA's libraries obey it
+            return "float32"
+        return self.float32_setting()
+
+    @abc.abstractmethod
+    def float32_setting(self) -> str:
+        """What the framework itself is set to, on a GPU."""
 
     @abc.abstractmethod
     def reset_peak_memory(self) -> None:

@@ -27,10 +27,24 @@ _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
 }
 
 
-def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure:
-    """Draw the chart of that name from its summary."""
-    if "published" in frame and frame["published"].notna().any():
+def _selected(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the rows that a chart does not show."""
+    if name == "measurements":
+        return frame[frame["status"] == "measured"]
+    if name == "model_size_speedup":
+        return frame[frame["variant"] != frame["reference"]]
+    if name == "device_speedup":
+        return frame[(frame["device"] == "gpu") & (frame["reference"] == "cpu")]
+    return frame
+
+
+def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure | None:
+    """Draw the chart of that name from its summary; None when it holds nothing to draw."""
+    rows = _selected(name, frame)
+    if rows.empty:
+        return None
+    if "published" in rows and rows["published"].notna().any():
         caption += "; published: another machine"
     drawn, (axes,) = figure(caption)
-    _CHARTS[name](axes, frame)
+    _CHARTS[name](axes, rows)
     return drawn

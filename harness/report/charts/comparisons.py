@@ -26,8 +26,7 @@ def batch_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
 def model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     """Bars of the measured speedup beside the ratios of work and parameters."""
     axes.set_title("Speedup by model, beside what shrank", loc="left", weight="bold")
-    rows = frame[frame["variant"] != frame["reference"]]
-    positions = range(len(rows))
+    positions = range(len(frame))
     width = 0.26
     bars = (
         ("speedup", "measured speedup", -width, "#0072B2", ""),
@@ -36,7 +35,7 @@ def model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     )
     for column, label, shift, color, hatch in bars:
         places = [p + shift for p in positions]
-        values = rows[column].astype(float)  # a missing ratio has no bar
+        values = frame[column].astype(float)  # a missing ratio has no bar
         axes.bar(
             places, values, width, label=label, color=color, hatch=hatch, edgecolor="black",
             linewidth=0.6,
@@ -49,14 +48,16 @@ def model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
                 fontsize=8,
             )  # fmt: skip
     measured = [p - width for p in positions]
-    parts.interval_bars(axes, measured, rows, "black")
-    parts.published(axes, pd.Series(measured, rows.index), rows, "published speedup")
+    parts.interval_bars(axes, measured, frame, "black")
+    parts.published(axes, pd.Series(measured, frame.index), frame, "published speedup")
     axes.set_yscale("log")
     axes.set_yticks(parts.RATIOS, [f"{tick:g}×" for tick in parts.RATIOS])
-    ratios = rows[[column for column, *_ in bars]].astype(float)
+    ratios = frame[[column for column, *_ in bars]].astype(float)
     axes.set_ylim(0.8 * min(1.0, ratios.min().min()), 3 * max(2.0, ratios.max().max()))
     labels = [
-        f"{row.variant} / {row.reference}\nbatch {row.batch_size}" for row in parts.rows(rows)
+        f"{r.variant} / {r.reference}\nbatch {r.batch_size}"
+        + parts.also(frame, r, ("device", "backend"))
+        for r in parts.rows(frame)
     ]
     axes.set_xticks(list(positions), labels)
     axes.set_ylabel("reference / case (log scale)")
@@ -87,11 +88,11 @@ def backend_speedup(axes: Axes, frame: pd.DataFrame) -> None:
                 ha="center", fontsize=8,
             )  # fmt: skip
     labels = [
-        f"{b}\n{'compiled' if rows['jit'].any() else 'not compiled'}"
+        f"{b}\n{'jit' if rows['jit'].any() else 'no jit'}"
         for b, rows in ((b, frame[frame["backend"] == b]) for b in backends)
     ]
     axes.set_xticks(range(len(backends)), labels)
-    axes.margins(y=0.12)
+    axes.margins(y=0.25)
     parts.speedup_axis(axes)
     axes.legend(frameon=False)
 
@@ -114,25 +115,27 @@ def thread_speedup(axes: Axes, frame: pd.DataFrame) -> None:
 def measurements(axes: Axes, frame: pd.DataFrame) -> None:
     """A bar of the sample time for each case."""
     axes.set_title("Step time, per sample", loc="left", weight="bold")
-    rows = frame[frame["status"] == "measured"]
     labels = [
         f"{r.variant}, batch {r.batch_size}\n{r.device.upper()}, {_threads(r.threads)}"
-        for r in parts.rows(rows)
+        + parts.also(frame, r, ("backend", "precision", "dataset"))
+        for r in parts.rows(frame)
     ]
+    places = range(len(frame))
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.grid(axis="y", visible=False)
-    axes.barh(labels, rows["sample_us"], color="#56B4E9", edgecolor="black", linewidth=0.6)
-    low = rows["sample_us"] - rows["step_us_low"] / rows["batch_size"]
-    high = rows["step_us_high"] / rows["batch_size"] - rows["sample_us"]
+    axes.barh(places, frame["sample_us"], color="#56B4E9", edgecolor="black", linewidth=0.6)
+    axes.set_yticks(places, labels, fontsize=None if len(frame) < 10 else 8)
+    low = frame["sample_us"] - frame["step_us_low"] / frame["batch_size"]
+    high = frame["step_us_high"] / frame["batch_size"] - frame["sample_us"]
     axes.errorbar(
-        rows["sample_us"], labels, xerr=[low.fillna(0), high.fillna(0)], fmt="none", color="black",
+        frame["sample_us"], places, xerr=[low.fillna(0), high.fillna(0)], fmt="none", color="black",
         capsize=3,
     )  # fmt: skip
-    for label, end, step_us in zip(
-        labels, rows["sample_us"] + high.fillna(0), rows["step_us"], strict=True
+    for place, end, step_us in zip(
+        places, frame["sample_us"] + high.fillna(0), frame["step_us"], strict=True
     ):
         axes.annotate(
-            f"{units.seconds(step_us / 1e6)}/step", (end, label), (6, 0),
+            f"{units.seconds(step_us / 1e6)}/step", (end, place), (6, 0),
             textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
     axes.margins(x=0.18)

@@ -21,16 +21,15 @@ _READINGS = (
 
 def device_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     """A line a variant over the batch sizes."""
-    rows = frame[frame["device"] != frame["reference"]]
-    names = ", ".join(dict.fromkeys(rows["device_name"]))
+    names = ", ".join(dict.fromkeys(frame["device_name"]))
     axes.set_title(f"Speedup of the GPU over the CPU\n{names}", loc="left", weight="bold")
-    for index, (label, group) in enumerate(parts.lines(rows, ("variant",), ("backend",))):
+    for index, (label, group) in enumerate(parts.lines(frame, ("variant",), ("backend",))):
         places = group["batch_size"] * 1.03**index
         parts.line(axes, index, places, group, label)
         parts.published(axes, places, group, f"{label}, published epoch")
-    parts.batch_axis(axes, rows)
+    parts.batch_axis(axes, frame)
     axes.set_yscale("log")
-    values = rows[["speedup", "low", "high", "published"]].astype(float)
+    values = frame[["speedup", "low", "high", "published"]].astype(float)
     bottom, top = 0.7 * min(1.0, values.min().min()), 1.6 * max(1.0, values.max().max())
     axes.set_yticks(parts.RATIOS, [f"{tick:g}×" for tick in parts.RATIOS])
     axes.set_ylim(bottom, top)
@@ -45,7 +44,8 @@ def device_crossover(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set_title("Batch size from which the GPU is as fast as the CPU", loc="left", weight="bold")
     sizes = sorted({int(size) for row in parts.rows(frame) for size in row.sizes.split(",")})
     axes.axvspan(sizes[0], sizes[-1], color="#eeeeee", label="sizes measured", zorder=0)
-    _spans(axes, frame, "batch_size", [str(row.variant) for row in parts.rows(frame)], units.count)
+    labels = [row.variant + parts.also(frame, row, ("backend",)) for row in parts.rows(frame)]
+    _spans(axes, frame, "batch_size", labels, units.count)
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.set_xlim(sizes[0] / 1.5, sizes[-1] * 1.5)
@@ -56,7 +56,10 @@ def device_crossover(axes: Axes, frame: pd.DataFrame) -> None:
 def device_break_even(axes: Axes, frame: pd.DataFrame) -> None:
     """Steps until the GPU has paid, a row a variant and batch size."""
     axes.set_title("Steps after which the GPU has made up for its start", loc="left", weight="bold")
-    labels = [f"{row.variant}\nbatch {row.batch_size}" for row in parts.rows(frame)]
+    labels = [
+        f"{row.variant}\nbatch {row.batch_size}" + parts.also(frame, row, ("backend",))
+        for row in parts.rows(frame)
+    ]
     _spans(axes, frame, "pays_after_steps", labels, units.count)
     axes.set_xscale("symlog", linthresh=1)
     known = frame[["pays_after_steps", "high"]].astype(float).max().max()

@@ -1,7 +1,7 @@
 """What the figures share: looks, groups of rows, lines with intervals, axes."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -16,7 +16,7 @@ LINES = ("-", "--", "-.", ":")
 RATIOS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 HATCHES = ("", "//", "..", "xx", "--", "++")
 
-_WORDS = {"batch_size": "batch {}"}
+_WORDS: dict[str, Callable[[Any], str]] = {"batch_size": "batch {}".format, "device": str.upper}
 
 
 def figure(caption: str, rows: int = 1) -> tuple[Figure, list[Axes]]:
@@ -50,10 +50,13 @@ def lines(
     """
     by = [*always, *(column for column in sometimes if frame[column].nunique() > 1)]
     for key, chosen in groups(frame, *by):
-        words = [
-            _WORDS.get(column, "{}").format(value) for column, value in zip(by, key, strict=True)
-        ]
+        words = [_WORDS.get(column, str)(value) for column, value in zip(by, key, strict=True)]
         yield ", ".join(words), chosen
+
+
+def also(frame: pd.DataFrame, row: Any, columns: tuple[str, ...]) -> str:
+    """What a label must say beyond its usual words: the columns that differ among the rows."""
+    return "".join(f", {getattr(row, c)}" for c in columns if frame[c].nunique() > 1)
 
 
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
