@@ -188,7 +188,7 @@ def test_a_gpu_that_was_asked_for_and_is_not_seen_by_the_framework_ends_the_run(
     gpu.clear()
     result = run_devices("--train-devices", "cpu,gpu")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    line = "tensorflow sees no GPU and would train on the CPU; its build for GPUs: pip install"
+    line = "tensorflow sees no GPU and would train on the CPU; install its build for GPUs (pip"
     text = result.stdout.str() + result.stderr.str()
     assert sum(line in shown for shown in text.splitlines()) == 1
     assert launcher.rounds == 0

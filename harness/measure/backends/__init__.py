@@ -38,8 +38,9 @@ def missing(name: str) -> str | None:
 
 def unseen(name: str) -> str:
     """Say that a backend's framework does not see the GPU, and what helps."""
-    return f"{name} sees no GPU and would train on the CPU; its build for GPUs: " + str(
-        find(name).GPU_BUILD
+    return (
+        f"{name} sees no GPU and would train on the CPU; install its build for GPUs "
+        f"({find(name).GPU_BUILD}) or, where that is installed, a newer driver"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from harness.measure.backends.trainer import KerasTrainer
 from harness.records import Case
 
-GPU_BUILD = "pip install torch"  # what PyPI holds for Linux is the CUDA build
+GPU_BUILD = "pip install --force-reinstall torch"  # PyPI's build for Linux is that for GPUs
 
 DEFAULTS: dict[str, str] = {}
 
