@@ -11,15 +11,11 @@ from harness import units
 from harness.errors import BadCase
 from harness.measure import backends, probe, protocols
 from harness.measure.budget import Budget
+from harness.measure.checks import check_batch_size, check_case
+from harness.measure.earlier import check_resume
 from harness.measure.gpu import AnyGpu
 from harness.measure.machine import describe, usable_cpus
-from harness.measure.runner import (
-    Runner,
-    check_batch_size,
-    check_case,
-    check_resume,
-    new_run_folder,
-)
+from harness.measure.runner import Runner, new_run_folder
 from harness.records import Case, Outcome, Protocol
 from harness.report.runs import locate
 from harness.settings import Settings

@@ -1,40 +1,32 @@
 """Measure comparisons in order: journal, resume, one outcome each."""
 
-import dataclasses
 import datetime
 import json
 import time
-from collections import defaultdict
 from pathlib import Path
-from typing import Any
 from typing import Protocol as Interface
 
-from harness.errors import BadCase, BadRun
-from harness.measure import backends
+from harness.errors import BadRun
 from harness.measure import journal as journals
-from harness.measure.block import Block, is_interleaved, run_block
+from harness.measure.block import is_interleaved, run_block
 from harness.measure.budget import Budget
+from harness.measure.earlier import Earlier
 from harness.measure.gpu import AnyGpu
 from harness.measure.journal import Journal
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import usable_cpus
-from harness.measure.plan import ROLES, Plan
 from harness.measure.seat import AnyLauncher
 from harness.records import (
-    DEVICES,
     Case,
     Failure,
     Machine,
     Measurement,
-    ModelFacts,
     Outcome,
     Protocol,
     Role,
     Round,
     Run,
-    Start,
     comparison_key,
-    from_json,
     to_json,
 )
 
@@ -88,7 +80,7 @@ class Runner:
         self._budget = budget
         self._begin = time.perf_counter()
         self._cpus = usable_cpus()
-        earlier = _Earlier.read(folder) if (folder / journals.NAME).exists() else _Earlier()
+        earlier = Earlier.read(folder) if (folder / journals.NAME).exists() else Earlier()
         earlier.check(folder, protocol, machine)
         self._earlier = earlier
         self._outcomes: dict[str, Outcome] = dict(earlier.measurements)
@@ -209,89 +201,6 @@ class Runner:
         self._journal.close()
 
 
-@dataclasses.dataclass
-class _Earlier:
-    """What a journal holds of an interrupted run; its failures are tried again."""
-
-    protocol: Protocol | None = None
-    machine: Machine | None = None
-    started_at: str | None = None
-    wall_seconds: float = 0.0
-    measurements: dict[str, Measurement] = dataclasses.field(default_factory=dict)
-    failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
-    blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
-
-    @classmethod
-    def read(cls, folder: Path) -> "_Earlier":
-        earlier = cls()
-        try:
-            for entry in journals.read(folder):
-                earlier._take(entry)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise BadRun(
-                f"{folder / journals.NAME} is damaged or of another version ({error!r}); "
-                "start a new run"
-            ) from error
-        return earlier
-
-    def _take(self, entry: dict[str, Any]) -> None:
-        if entry["kind"] == "run":
-            self.protocol = from_json(Protocol, entry["protocol"])
-            self.machine = from_json(Machine, entry["machine"])
-            self.started_at = entry["started_at"]
-        elif entry["kind"] == "block":
-            block = _block(entry["block"])
-            known = self.blocks[entry["key"]]
-            if block.rounds[0].block == len(known):
-                known.append(block)
-        elif entry["kind"] == "outcome":
-            self.wall_seconds = entry["wall_seconds"]
-            if entry["outcome"]["type"] == "measurement":
-                measurement = from_json(Measurement, entry["outcome"])
-                self.measurements[measurement.key] = measurement
-            else:
-                failure = from_json(Failure, entry["outcome"])
-                self.failures[failure.key] = failure
-
-    def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
-        if self.protocol is not None and _timing(self.protocol) != _timing(protocol):
-            raise BadRun(
-                f"{folder} was measured with another protocol; resume it with the same effort "
-                "and steps"
-            )
-        if self.machine is not None and _place(self.machine) != _place(machine):
-            raise BadRun(
-                f"{folder} was measured on another machine or with other versions; start a new run"
-            )
-
-
-def _timing(protocol: Protocol) -> Protocol:
-    """Leave out what is no part of a time."""
-    return dataclasses.replace(protocol, timeout_seconds=0.0)
-
-
-def _place(machine: Machine) -> tuple[str, str, dict[str, str]]:
-    return machine.id, machine.python, machine.libraries
-
-
-def check_resume(folder: Path, protocol: Protocol, machine: Machine) -> None:
-    """Refuse to go on with a run whose times are not to be mixed with new ones.
-
-    Raises:
-        BadRun: another protocol, machine or version, or no journal.
-    """
-    _Earlier.read(folder).check(folder, protocol, machine)
-
-
-def _block(data: dict[str, Any]) -> Block:
-    return Block(
-        plan=from_json(Plan, data["plan"]),
-        rounds=tuple(from_json(Round, item) for item in data["rounds"]),
-        starts=tuple(from_json(Start, item) for item in data["starts"]),
-        facts={role: from_json(ModelFacts, data["facts"][role]) for role in ROLES},
-    )
-
-
 def new_run_folder(results: Path) -> Path:
     """Make the folder of a new run; its name is its start, so that runs sort by time.
 
@@ -314,39 +223,3 @@ def new_run_folder(results: Path) -> Path:
 
 def _now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def check_case(case: Case, train_samples: int, cpus: int, gpu: AnyGpu) -> None:
-    """Refuse a case that no worker could train.
-
-    Raises:
-        BadCase: batch size or threads out of range, or a device or backend that is not there.
-        UnknownName: no such backend.
-    """
-    check_batch_size(case.batch_size, case.dataset, train_samples)
-    if case.threads < 1:
-        raise BadCase(f"threads must be at least 1, not {case.threads}")
-    if case.threads > cpus:
-        raise BadCase(f"{case.threads} threads were asked for, this process may use {cpus} CPUs")
-    if case.device not in DEVICES:
-        raise BadCase(f"no device {case.device!r}; known: {', '.join(DEVICES)}")
-    backends.find(case.backend)
-    if lack := backends.missing(case.backend):
-        raise BadCase(lack)
-    if case.device == "gpu" and gpu.name is None:
-        raise BadCase(f"a GPU was asked for and there is none ({gpu.reason})")
-
-
-def check_batch_size(batch_size: int, dataset: str, train_samples: int) -> None:
-    """Refuse a batch size that the dataset cannot fill.
-
-    Raises:
-        BadCase: it is below 1 or above the number of training samples.
-    """
-    if batch_size < 1:
-        raise BadCase(f"batch size must be at least 1, not {batch_size}")
-    if batch_size > train_samples:
-        raise BadCase(
-            f"batch size {batch_size} is larger than the dataset "
-            f"{dataset} with {train_samples} training samples"
-        )

@@ -9,7 +9,9 @@ from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
 from harness.analyze import stats
 from harness.errors import BadCase, BadRun
 from harness.measure.budget import Budget
-from harness.measure.runner import Runner, check_case, check_resume, new_run_folder
+from harness.measure.checks import check_case
+from harness.measure.earlier import check_resume
+from harness.measure.runner import Runner, new_run_folder
 from harness.records import Case, Failure, Measurement
 from harness.report import runs
 

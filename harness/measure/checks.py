@@ -1,0 +1,42 @@
+"""Cases that no worker could train, refused before one is started."""
+
+from harness.errors import BadCase
+from harness.measure import backends
+from harness.measure.gpu import AnyGpu
+from harness.records import DEVICES, Case
+
+
+def check_case(case: Case, train_samples: int, cpus: int, gpu: AnyGpu) -> None:
+    """Refuse a case that no worker could train.
+
+    Raises:
+        BadCase: batch size or threads out of range, or a device or backend that is not there.
+        UnknownName: no such backend.
+    """
+    check_batch_size(case.batch_size, case.dataset, train_samples)
+    if case.threads < 1:
+        raise BadCase(f"threads must be at least 1, not {case.threads}")
+    if case.threads > cpus:
+        raise BadCase(f"{case.threads} threads were asked for, this process may use {cpus} CPUs")
+    if case.device not in DEVICES:
+        raise BadCase(f"no device {case.device!r}; known: {', '.join(DEVICES)}")
+    backends.find(case.backend)
+    if lack := backends.missing(case.backend):
+        raise BadCase(lack)
+    if case.device == "gpu" and gpu.name is None:
+        raise BadCase(f"a GPU was asked for and there is none ({gpu.reason})")
+
+
+def check_batch_size(batch_size: int, dataset: str, train_samples: int) -> None:
+    """Refuse a batch size that the dataset cannot fill.
+
+    Raises:
+        BadCase: it is below 1 or above the number of training samples.
+    """
+    if batch_size < 1:
+        raise BadCase(f"batch size must be at least 1, not {batch_size}")
+    if batch_size > train_samples:
+        raise BadCase(
+            f"batch size {batch_size} is larger than the dataset "
+            f"{dataset} with {train_samples} training samples"
+        )

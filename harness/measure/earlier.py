@@ -1,0 +1,114 @@
+"""What an interrupted run has measured, read from its journal, and whether to go on with it."""
+
+import dataclasses
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadRun
+from harness.measure import journal as journals
+from harness.measure.block import Block
+from harness.measure.plan import ROLES, Plan
+from harness.records import (
+    Failure,
+    Machine,
+    Measurement,
+    ModelFacts,
+    Protocol,
+    Round,
+    Start,
+    from_json,
+)
+
+
+@dataclasses.dataclass
+class Earlier:
+    """What a journal holds of an interrupted run; its failures are tried again."""
+
+    protocol: Protocol | None = None
+    machine: Machine | None = None
+    started_at: str | None = None
+    wall_seconds: float = 0.0
+    measurements: dict[str, Measurement] = dataclasses.field(default_factory=dict)
+    failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
+    blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Earlier":
+        """Read a journal.
+
+        Raises:
+            BadRun: it is damaged or of another version.
+        """
+        earlier = cls()
+        try:
+            for entry in journals.read(folder):
+                earlier._take(entry)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise BadRun(
+                f"{folder / journals.NAME} is damaged or of another version ({error!r}); "
+                "start a new run"
+            ) from error
+        return earlier
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        if entry["kind"] == "run":
+            self.protocol = from_json(Protocol, entry["protocol"])
+            self.machine = from_json(Machine, entry["machine"])
+            self.started_at = entry["started_at"]
+        elif entry["kind"] == "block":
+            block = _block(entry["block"])
+            known = self.blocks[entry["key"]]
+            if block.rounds[0].block == len(known):
+                known.append(block)
+        elif entry["kind"] == "outcome":
+            self.wall_seconds = entry["wall_seconds"]
+            if entry["outcome"]["type"] == "measurement":
+                measurement = from_json(Measurement, entry["outcome"])
+                self.measurements[measurement.key] = measurement
+            else:
+                failure = from_json(Failure, entry["outcome"])
+                self.failures[failure.key] = failure
+
+    def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
+        """Refuse to mix its times with those of another protocol, machine or version.
+
+        Raises:
+            BadRun: it is one.
+        """
+        if self.protocol is not None and _timing(self.protocol) != _timing(protocol):
+            raise BadRun(
+                f"{folder} was measured with another protocol; resume it with the same effort "
+                "and steps"
+            )
+        if self.machine is not None and _place(self.machine) != _place(machine):
+            raise BadRun(
+                f"{folder} was measured on another machine or with other versions; start a new run"
+            )
+
+
+def _timing(protocol: Protocol) -> Protocol:
+    """Leave out what is no part of a time."""
+    return dataclasses.replace(protocol, timeout_seconds=0.0)
+
+
+def _place(machine: Machine) -> tuple[str, str, dict[str, str]]:
+    return machine.id, machine.python, machine.libraries
+
+
+def check_resume(folder: Path, protocol: Protocol, machine: Machine) -> None:
+    """Refuse to go on with a run whose times are not to be mixed with new ones.
+
+    Raises:
+        BadRun: another protocol, machine or version, or no journal.
+    """
+    Earlier.read(folder).check(folder, protocol, machine)
+
+
+def _block(data: dict[str, Any]) -> Block:
+    return Block(
+        plan=from_json(Plan, data["plan"]),
+        rounds=tuple(from_json(Round, item) for item in data["rounds"]),
+        starts=tuple(from_json(Start, item) for item in data["starts"]),
+        facts={role: from_json(ModelFacts, data["facts"][role]) for role in ROLES},
+    )
