@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import os
+import shutil
 import subprocess
 import sys
 
@@ -135,3 +136,31 @@ def test_a_case_on_a_gpu_that_its_framework_does_not_see_is_unsupported(make_run
     blind = case(backend, device="gpu")
     outcome = make_runner().measure(blind, blind)
     assert (outcome.kind, outcome.message) == ("unsupported", backends.unseen(backend))
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None or shutil.which("g++") is None,
+    reason="Torch and a C++ compiler, which its own compiler needs",
+)
+def test_a_step_that_torch_has_compiled_is_not_compiled_again():
+    """Its graphs are counted from outside: a count within the step would be a new one each time."""
+    code = """
+import keras, numpy as np
+from harness.measure.backends import find
+from harness.records import Case
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+model.compile("sgd", "mse")
+x, y = np.ones((64, 4), "float32"), np.ones((64, 2), "float32")
+trainer = find("torch").Trainer(model, x, y, Case("mine", "none", 8, backend="torch", jit=True))
+trainer.run(3)
+before = trainer.traces
+assert before > 0
+trainer.run(3)
+print(trainer.traces - before)
+"""
+    environment = backends.environment("torch", "cpu", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0"]

@@ -35,11 +35,11 @@ class KerasTrainer(abc.ABC):
         self._x, self._y, self._case = x, y, case
         model.jit_compile = case.jit  # "auto" would look at the devices of the machine
         model.steps_per_execution = 1  # a call of the train function is one step
-        self._count_traces()
+        self.count_traces()
         self._build_as_fit_does(x[: case.batch_size], y[: case.batch_size])
         model.make_train_function()
 
-    def _count_traces(self) -> None:
+    def count_traces(self) -> None:
         """Python runs `train_step` only while it is traced, where the step is compiled."""
         train_step = self._model.train_step
 
