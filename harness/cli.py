@@ -52,8 +52,11 @@ def _list(_: argparse.Namespace) -> int:
 
     console = Console(highlight=False)
     console.print("Variants:", ", ".join(registry.names()))
-    local = datasets.mnist_path()
-    console.print("Datasets: mnist", f"({local})" if local else "(not on this machine)", end="")
+    try:
+        mnist = str(datasets.mnist_path() or "not on this machine")
+    except HarnessError as error:
+        mnist = str(error)
+    console.print(f"Datasets: mnist ({mnist})", end="")
     console.print(", digits, synthetic, FILE.npz")
     for name in backends.NAMES:
         state = backends.missing(name) or "installed"

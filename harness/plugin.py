@@ -5,6 +5,7 @@ import functools
 import itertools
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -26,6 +27,7 @@ _MATRIX = ("variants", "batch_sizes", "devices", "threads", "backends")
 _GPU = pytest.StashKey[AnyGpu]()
 _WORKBENCH = pytest.StashKey["Workbench"]()
 _SUMMARY = pytest.StashKey[Any]()  # what shows the summary on a console
+_INTERRUPTED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -145,7 +147,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             else says.get("batch_sizes", settings.batch_sizes)
         ),
         "device": [
-            device if device in settings.devices else _left_out(device, config.stash[_GPU])
+            device if device in settings.devices else _not_chosen(device, config.stash[_GPU])
             for device in says.get("devices", settings.devices)
         ],
         "backend": [settings.backend]
@@ -179,7 +181,7 @@ def _check_matrix(says: Mapping[str, Any]) -> None:
             )
 
 
-def _left_out(device: str, gpu: AnyGpu) -> Any:
+def _not_chosen(device: str, gpu: AnyGpu) -> Any:
     """Skip a device that a test asks for and that the user, or the machine, leaves out."""
     why = gpu.reason if device == "gpu" else None
     reason = why or f"about the {device.upper()}, which --train-devices leaves out"
@@ -205,7 +207,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     training = [item for item in session.items if "train" in getattr(item, "fixturenames", ())]
     if training and not session.config.getoption("collectonly"):
         workbench = _workbench(session.config)
-        training = [item for item in training if _can_run(item, workbench)]
+        left_out = Counter(filter(None, (_left_out(item, workbench) for item in training)))
+        training = [item for item in training if not any(item.iter_markers("skip"))]
         workbench.planned = len(training)
         params = [_params(item) for item in training]
         try:
@@ -214,31 +217,37 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from error
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and not hasattr(session.config, "workerinput"):
-            reporter.write_line(workbench.plan())
+            if training:
+                reporter.write_line(workbench.plan())
+            for reason, count in left_out.items():
+                reporter.write_line(f"left out: {count} tests ({reason})")
 
 
 def _params(item: pytest.Item) -> dict[str, Any]:
     return item.callspec.params if hasattr(item, "callspec") else {}
 
 
-def _can_run(item: pytest.Item, workbench: "Workbench") -> bool:
+def _left_out(item: pytest.Item, workbench: "Workbench") -> str | None:
     """Skip a test whose backend or GPU cannot be used here, unless it was asked for by name.
 
+    Returns:
+        Why it is skipped; None when it is not.
+
     Raises:
-        pytest.UsageError: it was.
+        pytest.UsageError: what it needs was asked for.
     """
-    if any(item.iter_markers("skip")):
-        return False
+    for marker in item.iter_markers("skip"):
+        return str(marker.kwargs.get("reason", "skipped"))
     settings, params = workbench.settings, _params(item)
     backend = params.get("backend", settings.backend)
     device = params.get("device", settings.devices[0])
     reason = workbench.unavailable(backend, device)
     if reason is None:
-        return True
+        return None
     if device == "gpu" and settings.gpu_demanded and backend == settings.backend:
         raise pytest.UsageError(f"--train-devices: {reason}")
     item.add_marker(pytest.mark.skip(reason=reason))
-    return False
+    return reason
 
 
 @pytest.fixture
@@ -259,12 +268,17 @@ def train(benchmark: Any, request: pytest.FixtureRequest) -> "_Train":
 
 
 class _Train:
-    """What the `train` fixture gives a test."""
+    """What the `train` fixture gives a test.
+
+    Attributes:
+        batch_sizes: Those of this run.
+    """
 
     def __init__(self, workbench: "Workbench", benchmark: Any) -> None:
         self._workbench = workbench
         self._benchmark = benchmark
         self._used = False
+        self.batch_sizes = workbench.settings.batch_sizes
 
     def __call__(
         self, variant: str, *, reference: dict[str, Any] | None = None, **fields: Any
@@ -313,7 +327,7 @@ def _replay(benchmark: Any, measurement: Measurement) -> None:
     benchmark.extra_info.update(to_json(measurement))
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End the workers and write the files of the run, whatever is shown of it."""
     workbench = session.config.stash.get(_WORKBENCH, None)
     if workbench is None:
@@ -321,6 +335,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     workbench.close()
     try:
         session.config.stash[_SUMMARY] = workbench.write()
+        session.config.stash[_INTERRUPTED] = exitstatus == pytest.ExitCode.INTERRUPTED
     except HarnessError as error:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         message = str(error)
@@ -333,7 +348,10 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     if show is not None:
         from rich.console import Console
 
-        show(Console())
+        console = Console()
+        show(console)
+        if config.stash.get(_INTERRUPTED, False):
+            console.print("Interrupted: the same command with --train-resume measures the rest.")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -432,7 +432,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its confidence interval; low and high are None when n < 2."""
+    """A value with its confidence interval; low and high are None when n < 3."""
 
     value: float
     low: float | None

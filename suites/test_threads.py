@@ -3,6 +3,12 @@
 import pytest
 
 
-@pytest.mark.matrix(variants=["baseline"], devices=["cpu"])
-def test_threads(train, variant, threads, device):
-    train(variant, batch_size=256, threads=threads, device=device, reference={"threads": 1})
+@pytest.mark.matrix(variants=["baseline"], batch_sizes=[256], devices=["cpu"])
+def test_threads(train, variant, batch_size, threads, device):
+    train(
+        variant,
+        batch_size=batch_size,
+        threads=threads,
+        device=device,
+        reference={"threads": 1},
+    )

@@ -3,8 +3,6 @@
 import csv
 from importlib import resources
 
-TRAIN_SAMPLES = 60_000  # of an epoch there
-
 
 def epoch_seconds() -> dict[tuple[str, str, int], float]:
     """Return published seconds an epoch by (variant, device, batch size)."""

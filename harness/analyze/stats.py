@@ -12,18 +12,19 @@ from harness.records import Estimate, Measurement, Round
 
 Verdict = Literal["faster", "slower", "same", "inconclusive"]
 MARGIN = 0.02
+_FEWEST = 3
+_POWER = 0.8
 
 
 def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Mean of logarithms with a Student-t interval, on the scale of ratios.
+    """Mean of logarithms with a Student-t interval, on the scale of ratios; see `interval`.
 
     Args:
         logs: One natural logarithm a block.
         confidence: Of the interval.
 
     Returns:
-        exp(mean) and its interval on n-1 degrees of freedom; no interval for
-        fewer than two blocks.
+        exp(mean) and its interval on n-1 degrees of freedom.
 
     Raises:
         ValueError: there is no block.
@@ -65,7 +66,10 @@ def _log_of_medians(reference: Mapping[int, float], case: Mapping[int, float]) -
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Mean with a Student-t interval on n-1 degrees of freedom; none for fewer than two.
+    """Mean with a Student-t interval on n-1 degrees of freedom.
+
+    There is none for fewer than three values: with one degree of freedom it
+    is some ten times as wide as their distance, and helps nobody.
 
     Raises:
         ValueError: there is no value.
@@ -73,7 +77,7 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
     if not values:
         raise ValueError("nothing to estimate from")
     n, mean = len(values), statistics.fmean(values)
-    if n < 2:
+    if n < _FEWEST:
         return Estimate(mean, None, None, n, confidence)
     half = _t(confidence, n) * statistics.stdev(values) / math.sqrt(n)
     return Estimate(mean, mean - half, mean + half, n, confidence)
@@ -100,7 +104,7 @@ def ratio_of_means(
     x, y, n = statistics.fmean(numerators), statistics.fmean(denominators), len(numerators)
     if len(denominators) != n:
         raise ValueError(f"{n} numerators and {len(denominators)} denominators")
-    if n < 2:
+    if n < _FEWEST:
         return Estimate(x / y if y else math.nan, None, None, n, confidence)
     scale = _t(confidence, n) ** 2 / n
     xx = scale * statistics.variance(numerators)
@@ -138,7 +142,13 @@ def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:
 
 
 def smallest_visible(estimate: Estimate) -> float | None:
-    """Smallest effect that this interval could have shown: its half-width plus the margin."""
+    """Effect that four of five such runs would have shown, as a share.
+
+    The margin, the half-width of the interval, and what the mean of another
+    run may fall short of it with a probability of one fifth.
+    """
     if estimate.low is None or estimate.high is None:
         return None
-    return math.sqrt(estimate.high / estimate.low) * (1 + MARGIN) - 1
+    half = math.log(estimate.high / estimate.low) / 2
+    spread = stats.t.ppf(_POWER, estimate.n - 1) / _t(estimate.confidence, estimate.n)
+    return math.exp(half * (1 + spread)) * (1 + MARGIN) - 1

@@ -16,7 +16,6 @@ from harness.records import (
     Failure,
     Measurement,
     ModelFacts,
-    Protocol,
     Role,
     Round,
     Run,
@@ -40,7 +39,7 @@ MEASUREMENTS = [
 COUNTS = [
     "parameters", "macs_per_sample", "steps_per_round", "rounds", "blocks", "gpu_readings",
 ]  # fmt: skip
-SPEEDUP = ["speedup", "low", "high", "blocks", "verdict", "smallest_visible"]
+SPEEDUP = ["speedup", "low", "high", "blocks", "verdict", "smallest_visible", "noise_floor"]
 COMPARISONS = {
     "batch_size_speedup": [
         "variant", "backend", "device", "batch_size", "reference", *SPEEDUP, "published",
@@ -62,7 +61,7 @@ COMPARISONS = {
     "thread_speedup": [
         "variant", "backend", "batch_size", "threads", "reference", "speedup", "low", "high",
         "efficiency",
-        "blocks", "verdict", "smallest_visible", "cautions",
+        "blocks", "verdict", "smallest_visible", "noise_floor", "cautions",
     ],
 }  # fmt: skip
 AXES = {
@@ -88,7 +87,7 @@ class Side:
 
 def measurements(run: Run) -> pd.DataFrame:
     """One row a case; blocks of every comparison that it took part in are pooled."""
-    rows = {side.case.id: _measured_row(side) for side in sides(run)}
+    rows = {side.case.id: _measured_row(side, run) for side in sides(run)}
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
             failed = {**case_columns(outcome.case), "status": outcome.kind}
@@ -112,7 +111,7 @@ def comparison(run: Run, name: str) -> pd.DataFrame:
     chosen = [m for m in measured if differs_only_in(axis, m.case, m.reference)]
     references = {m.reference for m in chosen}
     chosen += [m for m in measured if m.case == m.reference and m.case in references]
-    rows = [_speedup_row(axis, m, run.protocol) for m in chosen]
+    rows = [_speedup_row(axis, m, run) for m in chosen]
     frame = pd.DataFrame(rows, columns=COMPARISONS[name])
     keys = ["variant", "batch_size"]
     if axis in {"threads", "device", "backend"}:
@@ -139,11 +138,12 @@ def differs_only_in(axis: str, case: Case, reference: Case) -> bool:
     return case != reference and dataclasses.replace(case, **changed) == reference
 
 
-def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any]:
+def _speedup_row(axis: str, m: Measurement, run: Run) -> dict[str, Any]:
     estimate = stats.speedup(m)
-    judged = protocol.effort != "quick"
-    ours = (m.case.variant, m.case.device, m.case.batch_size)
-    theirs = (m.reference.variant, m.reference.device, m.reference.batch_size)
+    judged = run.protocol.effort != "quick"
+    comparable = m.case != m.reference and all(
+        _as_published(case, run) for case in (m.case, m.reference)
+    )
     threads = m.case.threads / m.reference.threads
     epoch = epochs.speedup(m)
     return {
@@ -167,9 +167,20 @@ def _speedup_row(axis: str, m: Measurement, protocol: Protocol) -> dict[str, Any
         "blocks": estimate.n,
         "verdict": stats.verdict(estimate) if judged else None,
         "smallest_visible": stats.smallest_visible(estimate) if judged else None,
-        "published": None if m.case == m.reference else published.speedup(ours, theirs),
-        "cautions": _joined(cautions.of_measurement(m, protocol)),
+        "published": published.speedup(_key(m.case), _key(m.reference)) if comparable else None,
+        "noise_floor": m.case == m.reference,
+        "cautions": _joined(cautions.of_measurement(m, run.protocol)),
     }
+
+
+def _as_published(case: Case, run: Run) -> bool:
+    """Whether it is what the report trained: MNIST with TensorFlow, on all CPUs or the GPU."""
+    everything = case.device == "gpu" or case.threads == run.machine.usable_cpus
+    return everything and case.dataset == "mnist" and case.backend == "tensorflow"
+
+
+def _key(case: Case) -> tuple[str, str, int]:
+    return case.variant, case.device, case.batch_size
 
 
 def quotient(above: float | None, below: float | None) -> float | None:
@@ -205,7 +216,7 @@ def sides(run: Run) -> list[Side]:
     return list(found.values())
 
 
-def _measured_row(side: Side) -> dict[str, Any]:
+def _measured_row(side: Side, run: Run) -> dict[str, Any]:
     step = stats.step_seconds(side.blocks.values())
     rounds = [a_round for block in side.blocks.values() for a_round in block]
     sample = step.value / side.case.batch_size
@@ -224,10 +235,8 @@ def _measured_row(side: Side) -> dict[str, Any]:
         "sample_us": sample * 1e6,
         "samples_per_s": 1 / sample,
         **_epoch(side, step.value),
-        "published_epoch_s": published.epoch_seconds().get(
-            (side.case.variant, side.case.device, side.case.batch_size)
-        )
-        if side.facts.train_samples == published.TRAIN_SAMPLES
+        "published_epoch_s": published.epoch_seconds().get(_key(side.case))
+        if _as_published(side.case, run)
         else None,
         "ready_s": statistics.median(start.ready_seconds for start in side.starts),
         "first_step_s": statistics.median(start.first_step_seconds for start in side.starts),

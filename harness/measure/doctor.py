@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 
 from harness import units
+from harness.errors import HarnessError
 from harness.measure import backends, machine, probe
 from harness.measure.gpu import THERMAL, AnyGpu
 from harness.measure.sampler import read_machine
 from harness.records import Finding, GpuReading
+from harness.workloads import datasets
 
 _WATCH_SECONDS = 1.0
 _BUSY_CPUS = 0.05
@@ -22,6 +24,7 @@ def examine(gpu: AnyGpu) -> Iterator[Finding]:
     yield from cpu(machine.cpu_name(), os.cpu_count() or 1, len(machine.usable_cpus()))
     yield from frequency(machine.governor())
     yield from memory(machine.memory_available(), machine.memory_limit())
+    yield from data()
     yield from disturbances(time.sleep)
     yield from graphics(gpu)
     yield from frameworks(gpu, machine.versions())
@@ -83,6 +86,24 @@ def memory(available: int, limit: int | None) -> Iterator[Finding]:
         )
     else:
         yield Finding("memory", "ok", text)
+
+
+def data() -> Iterator[Finding]:
+    """Say which dataset is trained on when nobody names one."""
+    try:
+        name = datasets.resolve("auto")
+    except HarnessError as error:
+        yield Finding("data", "problem", str(error), "unset MNIST_NPZ, or correct it")
+        return
+    if name == "mnist":
+        yield Finding("data", "ok", f"MNIST from {datasets.mnist_path()}")
+    else:
+        yield Finding(
+            "data",
+            "note",
+            "no MNIST here: scikit-learn's digits are trained on, enlarged to its size and number",
+            "set MNIST_NPZ to a local mnist.npz",
+        )
 
 
 def disturbances(sleep: Callable[[float], None]) -> Iterator[Finding]:

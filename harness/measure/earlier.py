@@ -78,13 +78,17 @@ class Earlier:
         """
         if self.protocol is not None and _timing(self.protocol) != _timing(protocol):
             raise BadRun(
-                f"{folder} was measured with another protocol; resume it with the same effort "
-                "and steps"
+                f"{folder} was measured with another protocol; resume it with effort "
+                f"{self.protocol.effort} and {_steps(self.protocol)}"
             )
         if self.machine is not None and _place(self.machine) != _place(machine):
             raise BadRun(
                 f"{folder} was measured on another machine or with other versions; start a new run"
             )
+
+
+def _steps(protocol: Protocol) -> str:
+    return f"{protocol.steps} steps a round" if protocol.steps else "no number of steps"
 
 
 def _timing(protocol: Protocol) -> Protocol:

@@ -219,6 +219,12 @@ def _build(case: Case, data: datasets.Dataset) -> Any:
         )
     if not model.compiled:
         raise _Rejected("error", f"{case.variant} returned a model that is not compiled")
+    if "sparse_categorical" in _loss_name(model):
+        raise _Rejected(
+            "error",
+            f"{case.variant} has a loss for class numbers, targets are one-hot rows; "
+            "use categorical_crossentropy",
+        )
     if not model.built:
         model.build((None, *data.x_train.shape[1:]))
     _check_shape(case, "input", model, data.x_train.shape)
@@ -228,6 +234,11 @@ def _build(case: Case, data: datasets.Dataset) -> Any:
             optimizer=case.optimizer, loss=model.loss, metrics=["accuracy"], jit_compile=case.jit
         )
     return model
+
+
+def _loss_name(model: Any) -> str:
+    loss = model.loss
+    return loss if isinstance(loss, str) else str(getattr(loss, "name", ""))
 
 
 def _check_shape(case: Case, what: str, model: Any, data_shape: tuple[int, ...]) -> None:

@@ -10,6 +10,8 @@ from harness.records import SCHEMA, Run, from_json
 def locate(name: str, results: Path) -> Path:
     """Resolve a run id, a unique beginning of one, a folder, or `latest`.
 
+    A run that stands among the examples has its id, too.
+
     Raises:
         UnknownName: none or several runs match.
     """
@@ -21,6 +23,8 @@ def locate(name: str, results: Path) -> Path:
         if not found:
             raise UnknownName(f"there is no run in {folder}")
         return found[-1]
+    if (results / "examples" / name).is_dir():
+        return results / "examples" / name
     matches = [path for path in found if path.name == name] or [
         path for path in found if path.name.startswith(name)
     ]

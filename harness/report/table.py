@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import units
 from harness.analyze.cautions import SEPARATOR as CAUTION_SEPARATOR
+from harness.analyze.stats import MARGIN
 from harness.analyze.summary import AXES
 from harness.records import Run
 
@@ -64,7 +65,7 @@ class _Column:
 TITLES = {
     "measurements": "Measurements",
     "batch_size_speedup": "Speedup by batch size, per sample",
-    "model_size_speedup": "Speedup by model, per sample",
+    "model_size_speedup": "Speedup by model, per sample, at the same batch size",
     "device_speedup": "Speedup by device, per sample",
     "device_crossover": "Batch size from which the GPU is as fast as the CPU",
     "device_break_even": "When the GPU has made up for its slower start",
@@ -85,14 +86,15 @@ def _speedup_cell(row: dict[str, Any]) -> str:
     return units.ratio_interval(row["speedup"], row["low"], row["high"])
 
 
+_MARGIN = f"{100 * MARGIN:g} %"
 VERDICTS = {"inconclusive": "no difference shown"}
 
 
 def _verdict_cell(row: dict[str, Any]) -> str:
-    if row["verdict"] is None:
-        return units.MISSING
     if row["noise_floor"]:
         return "noise floor"
+    if row["verdict"] is None:
+        return units.MISSING
     return VERDICTS.get(row["verdict"], str(row["verdict"]))
 
 
@@ -158,7 +160,7 @@ _REFERENCE = _Column("against", _text("reference"), shared=True)
 _SPEEDUP = _Column("speedup [95 %]", _speedup_cell)
 _VERDICT = _Column("verdict", _verdict_cell, numeric=False)
 _PUBLISHED = _Column("published", _number("published", units.ratio), rank=2)
-_BLOCKS = _Column("blocks", _text("blocks"), rank=1)
+_BLOCKS = _Column("blocks", _text("blocks"), rank=3)
 _THREADS = _Column("threads", _text("threads"))
 
 COLUMNS: dict[str, tuple[_Column, ...]] = {
@@ -170,11 +172,11 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
         _Column("threads", _text("threads"), shared=True),
         _Column("ms/step [95 %]", _step_cell),
         _Column("µs/sample", _number("sample_us", units.digits), rank=1),
-        _Column("s/epoch [95 %]", _epoch_cell),
+        _Column("s/epoch [95 %]", _epoch_cell, rank=2),
         _Column("published", _number("published_epoch_s", units.digits), rank=4),
         _Column("first step s", _number("first_step_s", units.digits), rank=5),
         _Column("peak MiB", _number("peak_rss_mib", lambda v: f"{v:.0f}"), rank=3),
-        _Column("CPU %", _number("cpu_percent", lambda v: f"{v:.0f}"), rank=2),
+        _Column("CPU %", _number("cpu_percent", lambda v: f"{v:.0f}"), rank=3),
         _Column("GPU %", _number("gpu_percent", lambda v: f"{v:.0f}"), rank=2),
         _Column("GPU MiB", _number("gpu_memory_mib", lambda v: f"{v:.0f}"), rank=3),
         _Column("W", _number("gpu_power_w", lambda v: f"{v:.0f}"), rank=4),
@@ -259,9 +261,6 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         {str(key): value for key, value in row.items()}
         for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
     ]
-    axis = AXES.get(name)
-    for row in rows:
-        row["noise_floor"] = axis is not None and str(row.get("reference")) == str(row[axis])
     columns, shared = [], []
     for column in COLUMNS[name]:
         values = {column.cell(row) for row in rows}
@@ -298,6 +297,7 @@ def caption(run: Run) -> str:
     return (
         f"{datasets} on {devices}; {libraries}; "
         f"{run.protocol.effort} effort, {run.protocol.blocks} blocks of fresh workers"
+        + (f", {run.protocol.steps} steps a round" if run.protocol.steps else "")
     )
 
 
@@ -315,6 +315,7 @@ def _doubts(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
     if name == "measurements":
+        yield "each case over all blocks that it took part in; a speedup is from pairs, see below"
         yield from _epoch_notes(rows)
         yield from _gpu_notes(rows)
     elif name == "device_crossover":
@@ -369,8 +370,13 @@ def _speedup_notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
         and not row["noise_floor"]
         and row["smallest_visible"] is not None
     ]
+    if any(row["verdict"] is not None for row in rows):
+        yield f"verdict: faster or slower where the whole interval lies {_MARGIN} or more from 1"
     if unseen:
-        yield f"no difference shown: one of this size would have been: {', '.join(unseen)}"
+        yield (
+            "no difference shown: in four of five such runs one of this size would have been: "
+            + ", ".join(unseen)
+        )
     if any(row["noise_floor"] for row in rows):
         yield "noise floor: the reference against itself; what lies within means nothing"
     if any(row.get("published") for row in rows):

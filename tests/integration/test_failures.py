@@ -43,6 +43,7 @@ def measure(make_runner, tmp_path):
         ("return model(shape=(32, 32, 3))", "error", "has input shape (32, 32, 3), the dataset"),
         ("return model(classes=7)", "error", "has output shape (7,), the dataset synthetic has"),
         ("return model(loss=lambda y, p: p * float('nan'))", "diverged", "loss of the first step"),
+        ("return model(loss='sparse_categorical_crossentropy')", "error", "targets are one-hot"),
         ("sys.exit(3)", "error", "SystemExit"),
         ("raise MemoryError", "oom", "MemoryError"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "killed", "ended by SIGKILL during 'open'"),

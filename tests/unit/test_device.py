@@ -102,7 +102,7 @@ def test_a_run_with_readings_is_the_same_after_it_was_written(run):
 
 def test_the_device_table_has_every_row_and_the_published_values(tmp_path):
     """60 s → 5 s at 256, and 30 s → 3 s of the improved model at 1024."""
-    measuring = runner(tmp_path)
+    measuring = runner(tmp_path, blocks=3)
     for variant, size in (("baseline", 256), ("improved", 1024), ("improved", 64)):
         gpu = dataclasses.replace(GPU, variant=variant, batch_size=size)
         measuring.measure(gpu, dataclasses.replace(gpu, device="cpu"))

@@ -50,6 +50,17 @@ def test_too_little_memory_is_a_problem(available, state):
     assert "the cgroup's limit is 24.0 GiB" in found.text
 
 
+def test_the_dataset_is_said(monkeypatch, tmp_path):
+    """MNIST, what is used in its place, or what is wrong."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    (found,) = doctor.data()
+    assert (found.state, "digits" in found.text) == ("note", True)
+    monkeypatch.setenv("MNIST_NPZ", str(tmp_path / "none.npz"))
+    (found,) = doctor.data()
+    assert (found.state, "does not exist" in found.text) == ("problem", True)
+
+
 def test_a_busy_process_is_named(monkeypatch):
     """With the CPUs that it takes."""
     busy = [("firefox (123)", 0.82), ("idle (7)", 0.01)]

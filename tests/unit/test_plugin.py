@@ -1,7 +1,9 @@
 """The pytest plugin over fake workers: what a user types and what comes of it."""
 
+import csv
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 from fakes import FakeGpu, FakeLauncher
@@ -158,7 +160,13 @@ def test_without_a_gpu_what_is_about_one_is_skipped_with_the_reason(run_devices,
     monkeypatch.setattr(plugin, "open_gpu", lambda: FakeGpu(name=None))
     result = run_devices()
     result.assert_outcomes(passed=2, skipped=1)
-    result.stdout.fnmatch_lines(["training benchmark: 2 tests*", "SKIPPED*no GPU: fake"])
+    result.stdout.fnmatch_lines(
+        [
+            "training benchmark: 2 tests*",
+            "left out: 1 tests (no GPU: fake)",
+            "SKIPPED*no GPU: fake",
+        ]
+    )
 
 
 def test_with_a_gpu_both_devices_are_measured(run_devices, gpu, launcher):
@@ -246,6 +254,21 @@ def test_an_output_folder_that_cannot_be_written_is_named(no_charts, run, pytest
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*cannot write to *taken.txt*choose another output folder*"])
     assert launcher.rounds == 0
+
+
+def test_the_reference_of_batch_sizes_is_one_of_them(pytester, no_charts, launcher, monkeypatch):
+    """256 where it is among them, else the smallest; so that it has a noise floor, too."""
+    suite = (Path(__file__).parents[2] / "suites" / "test_batch_size.py").read_text()
+    pytester.makepyfile(test_mine=suite)
+    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    options = (*QUICK, "--train-variants", "baseline", "--train-batch-sizes")
+    for sizes, reference in (("64,512", "64"), ("64,256", "256")):
+        pytester.runpytest_inprocess(*options, sizes).assert_outcomes(passed=2)
+        table = run_folders(pytester)[-1] / "tables" / "batch_size_speedup.csv"
+        with table.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert {row["reference"] for row in rows} == {reference}
+        assert [row["noise_floor"] for row in rows].count("True") == 1
 
 
 @pytest.mark.parametrize(
@@ -350,6 +373,7 @@ def test_an_interrupted_run_keeps_what_it_measured_and_is_gone_on_with(
     everything = ("--train-variants", "baseline", "--train-batch-sizes", "256,1024")
     result = run(*everything, "--benchmark-json", "saved.json")
     assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*the same command with --train-resume measures the rest.*"])
     (folder,) = run_folders(pytester)
     assert "baseline-synthetic-b256" in (folder / "tables" / "measurements.csv").read_text()
 
@@ -365,7 +389,9 @@ def test_a_run_is_not_gone_on_with_at_another_effort(no_charts, run, launcher):
     rounds = launcher.rounds
     result = run(*ONE, "--train-resume", "--train-effort", "thorough")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*was measured with another protocol*"])
+    result.stderr.fnmatch_lines(
+        ["*another protocol; resume it with effort quick and no number of steps"]
+    )
     assert launcher.rounds == rounds
 
 
@@ -421,7 +447,7 @@ def test_a_comparison_along_another_axis_is_a_line_of_the_summary(
         "def test_it(train):\n    train('baseline', optimizer='sgd', reference={'optimizer': None})"
     )
     result = pytester.runpytest_inprocess(*QUICK)
-    result.stdout.fnmatch_lines(["*-sgd against baseline-*: 1.00× [[]1.00, 1.00[]], not judged"])
+    result.stdout.fnmatch_lines(["*-sgd against baseline-*: 1.00×, not judged"])
 
 
 @pytest.mark.parametrize(

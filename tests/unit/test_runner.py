@@ -33,7 +33,7 @@ def make_runner(folder, launcher, observer=None, budget=None, **changes):
 
 def test_equal_fake_durations_give_exactly_one(tmp_path):
     """No difference, no doubt."""
-    runner = make_runner(tmp_path, FakeLauncher())
+    runner = make_runner(tmp_path, FakeLauncher(), blocks=3)
     estimate = stats.speedup(runner.measure(LARGE, SMALL))
     assert pytest.approx((estimate.value, estimate.low, estimate.high)) == (1.0, 1.0, 1.0)
 

@@ -30,7 +30,9 @@ def measured(folder, comparisons, failures=None, **changes):
     launcher = FakeLauncher(seconds, failures, {"baseline": 1_199_882, "improved": 72_970})
     budget = Budget(None, len(comparisons), FakeClock())
     gpu = FakeGpu(name=None)
-    runner = Runner(folder, protocol(**changes), MACHINE, launcher, Silent(), gpu, budget)
+    one_cpu = dataclasses.replace(MACHINE, usable_cpus=1)  # as many as most cases have threads
+    changes = {"blocks": 3, **changes}
+    runner = Runner(folder, protocol(**changes), one_cpu, launcher, Silent(), gpu, budget)
     for one, reference in comparisons:
         runner.measure(one, reference)
     return runner.save()
@@ -48,6 +50,25 @@ def test_batch_size_table_has_its_rows_and_the_published_values(tmp_path):
     assert list(frame["verdict"]) == ["same", "faster", "faster"]
     assert list(frame["published"][1:]) == pytest.approx([60 / 47, 60 / 45])
     assert frame["published"].isna()[0]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"dataset": "digits"}, {"backend": "jax"}, {"threads": 2}]
+)  # the machine of these runs has one CPU
+def test_published_figures_stand_only_beside_what_was_published(tmp_path, changes):
+    """MNIST with TensorFlow on all CPUs."""
+    one = dataclasses.replace(case(batch_size=1024), **changes)
+    run = measured(tmp_path, [(one, dataclasses.replace(one, batch_size=256))])
+    assert summary.comparison(run, "batch_size_speedup")["published"].isna().all()
+    assert summary.measurements(run)["published_epoch_s"].isna().all()
+
+
+def test_quick_effort_names_its_noise_floor(tmp_path):
+    """Though it judges nothing."""
+    run = batch_sizes(tmp_path, effort="quick")
+    built = table.build("batch_size_speedup", files.frames(run)["batch_size_speedup"], run)
+    column = built.columns.index("verdict")
+    assert [row[column] for row in built.rows] == ["noise floor", "–", "–"]
 
 
 def test_quick_effort_shows_no_verdict(tmp_path):

@@ -37,15 +37,16 @@ def model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
         places = [p + shift for p in positions]
         values = frame[column].astype(float)  # a missing ratio has no bar
         axes.bar(
-            places, values, width, label=label, color=color, hatch=hatch, edgecolor="black",
-            linewidth=0.6,
+            places, values - 1, width, bottom=1.0, label=label, color=color, hatch=hatch,
+            edgecolor="black", linewidth=0.6,
         )  # fmt: skip
-        for place, value in zip(places, values, strict=True):
+        tops = frame["high"].fillna(values) if column == "speedup" else values
+        for place, value, top in zip(places, values, tops.astype(float), strict=True):
             if math.isnan(value):
                 continue
             axes.annotate(
-                units.ratio(value), (place, value), (0, 9), textcoords="offset points", ha="center",
-                fontsize=8,
+                units.ratio(value), (place, max(1.0, value, top)), (0, 6),
+                textcoords="offset points", ha="center", fontsize=8,
             )  # fmt: skip
     measured = [p - width for p in positions]
     parts.interval_bars(axes, measured, frame, "black")
@@ -60,7 +61,8 @@ def model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
         for r in parts.rows(frame)
     ]
     axes.set_xticks(list(positions), labels)
-    axes.set_ylabel("reference / case (log scale)")
+    axes.axhline(1.0, color="black", linewidth=0.8)
+    axes.set_ylabel("reference / case (log scale), speedup with 95 % interval")
     axes.legend(frameon=False, loc="upper left", ncols=2, fontsize=8)
 
 
