@@ -220,7 +220,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             if training:
                 reporter.write_line(workbench.plan())
             for reason, count in left_out.items():
-                reporter.write_line(f"left out: {count} tests ({reason})")
+                tests = "1 test" if count == 1 else f"{count} tests"
+                reporter.write_line(f"left out: {tests} ({reason})")
 
 
 def _params(item: pytest.Item) -> dict[str, Any]:

@@ -45,11 +45,11 @@ def _draw(table: Table, kept: list[int]) -> rich.table.Table:
 
 
 def _heading(table: Table, column: int) -> str:
-    """Break a heading that is wider than its cells at its last space."""
+    """Break a heading that is wider than its cells: before a bracket, else at its last space."""
     heading = table.columns[column]
-    if len(heading) > max((len(row[column]) for row in table.rows), default=0):
-        return "\n".join(heading.rsplit(" ", 1))
-    return heading
+    if len(heading) <= max((len(row[column]) for row in table.rows), default=0):
+        return heading
+    return "\n[".join(heading.split(" [")) if " [" in heading else "\n".join(heading.rsplit(" ", 1))
 
 
 def _width(shown: rich.table.Table) -> int:
