@@ -77,7 +77,7 @@ def _workbench(config: pytest.Config) -> "Workbench":
     if _WORKBENCH not in config.stash:
         from harness.workbench import Workbench
 
-        gpu = config.stash.setdefault(_GPU, open_gpu())
+        gpu = config.stash[_GPU] = open_gpu()
         try:
             settings = parse(_given(config), config.rootpath, gpu, prefix="--train-")
         except HarnessError as error:

@@ -86,6 +86,7 @@ class Protocol:
         steps: Exactly so many steps a round, or None to choose once a case.
         fit_seconds: Length of the timed `fit`, about.
         warm_up_seconds: Longest warm-up after the first step.
+        cool_down_seconds: Longest pause before a worker on a GPU that is too hot.
         timeout_seconds: Longest silence of a worker.
         version: Raised whenever the meaning of a time changes.
     """
@@ -99,6 +100,7 @@ class Protocol:
     min_pairs: int = 3
     max_pairs: int = 24
     gpu_round_seconds: float = 1.0
+    cool_down_seconds: float = 60.0
     steps: int | None = None
     timeout_seconds: float = 300.0
     version: int = PROTOCOL_VERSION

@@ -15,7 +15,6 @@ _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
 _DRIFT = 0.03
 _THROTTLED_SHARE = 0.05
-_COOL_DOWN_SECONDS = 60.0  # as long as `measure.cooling` waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Caution:
 
 def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution]:
     """List the cautions of one comparison."""
-    found = [*_disturbed(measurement), *_gpu(measurement), *_traced(measurement)]
+    found = [*_disturbed(measurement), *_gpu(measurement, protocol), *_traced(measurement)]
     found += _learning(measurement)
     found += [*_unequal(measurement), *_repeats(measurement, protocol), *_drifting(measurement)]
     return [*found, *_noise_floor(measurement, protocol)]
@@ -78,7 +77,7 @@ def _disturbed(m: Measurement) -> Iterator[Caution]:
         )
 
 
-def _gpu(m: Measurement) -> Iterator[Caution]:
+def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     usages = [start.usage.gpu for start in m.starts if start.usage and start.usage.gpu]
     others = gpus.foreign_processes(usages)
     if others:
@@ -93,7 +92,7 @@ def _gpu(m: Measurement) -> Iterator[Caution]:
             ),
         )
     waited = max(start.cool_down_seconds for start in m.starts)
-    if waited >= _COOL_DOWN_SECONDS:
+    if waited >= protocol.cool_down_seconds:
         yield Caution(
             "the GPU was still too hot after a pause", "cool it", f"{waited:.0f} s"
         )  # fmt: skip

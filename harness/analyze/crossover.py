@@ -77,7 +77,7 @@ def _crossing(sizes: Sequence[int], speedups: Sequence[float]) -> float | None:
 def break_even_samples(measurement: Measurement) -> Crossover:
     """Samples after which the case's faster steps have made up for its slower start.
 
-    A start is from the request of a worker to the end of its first step:
+    A start is from the start of a worker's process to the end of its first step:
     device, build, trace and compile, without the import of the framework.
     Block by block: the difference of the starts over the difference of the
     times a sample.
@@ -97,8 +97,7 @@ def break_even_samples(measurement: Measurement) -> Crossover:
         return Crossover(0.0, None, None, "from the first step: it is ready no later")
     ratio = stats.ratio_of_means(later, gained)
     if ratio.low is None or ratio.high is None:
-        few = len(blocks) < 2
-        why = "too few blocks" if few else "its steps are not shown to be faster"
+        why = "too few blocks" if gain.low is None else "its steps are not shown to be faster"
         return Crossover(ratio.value, None, None, f"no interval: {why}")
     return Crossover(ratio.value, max(0.0, ratio.low), ratio.high)
 

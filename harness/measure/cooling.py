@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from harness.measure.gpu import THERMAL, AnyGpu
 
-LIMIT_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 
 
@@ -12,7 +11,7 @@ def cool_down(
     gpu: AnyGpu,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-    limit_seconds: float = LIMIT_SECONDS,
+    limit_seconds: float,
 ) -> float:
     """Wait until NVML names no thermal reason for a lower clock, or the limit has passed.
 

@@ -21,7 +21,8 @@ _LITTLE_MEMORY = 3 * 2**30  # two workers of a small model, and the framework
 
 def examine(gpu: AnyGpu) -> Iterator[Finding]:
     """Yield findings in the order of a report; it takes seconds to ask the frameworks."""
-    yield from cpu(machine.cpu_name(), os.cpu_count() or 1, len(machine.usable_cpus()))
+    usable = len(machine.usable_cpus())
+    yield from cpu(machine.cpu_name(), os.cpu_count() or 1, usable, machine.cpu_quota())
     yield from frequency(machine.governor())
     yield from memory(machine.memory_available(), machine.memory_limit())
     yield from data()
@@ -35,10 +36,9 @@ def can_train(findings: list[Finding]) -> bool:
     return any(f.subject in backends.NAMES and f.state in ("ok", "note") for f in findings)
 
 
-def cpu(name: str, count: int, usable: int) -> Iterator[Finding]:
+def cpu(name: str, count: int, usable: int, quota: float | None) -> Iterator[Finding]:
     """Say which CPUs there are and which may be used."""
     yield Finding("CPU", "ok", f"{name}, {count} CPUs")
-    quota = machine.cpu_quota()
     if usable < count:
         why = "affinity" if quota is None else f"affinity, or the cgroup's quota of {quota:g} CPUs"
         yield Finding(

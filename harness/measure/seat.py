@@ -63,7 +63,8 @@ class Seat:
         self.failed = False
         self._launcher = launcher
         on_gpu = case.device == "gpu"
-        self._cool_down_seconds = cool_down(gpu, time.monotonic, time.sleep) if on_gpu else 0.0
+        limit = protocol.cool_down_seconds if on_gpu else 0.0
+        self._cool_down_seconds = cool_down(gpu, time.monotonic, time.sleep, limit)
         self._worker: AnyWorker | None = launcher.start(case, protocol.timeout_seconds)
         self.sampler = Sampler(self._worker.pid, gpu if on_gpu else None)
         self._begin = time.perf_counter()

@@ -315,7 +315,7 @@ def _doubts(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _notes(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
     if name == "measurements":
-        yield "each case over all blocks that it took part in; a speedup is from pairs, see below"
+        yield "a case is over all blocks that it took part in, a speedup over pairs within blocks"
         yield from _epoch_notes(rows)
         yield from _gpu_notes(rows)
     elif name == "device_crossover":

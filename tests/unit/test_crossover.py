@@ -1,5 +1,6 @@
 """When a GPU pays: the batch size, and how much training."""
 
+import dataclasses
 import math
 import random
 
@@ -63,15 +64,13 @@ def test_one_block_a_size_gives_no_interval():
     assert (found.low, found.high, found.reason) == (None, None, "no interval: too few blocks")
 
 
-def measured(folder, gpu_step, cpu_step, ready):
+def measured(folder, gpu_step, cpu_step, ready, blocks=6):
     """A GPU against a CPU, with steps of so many seconds and starts by (role, block)."""
-    import dataclasses
-
     gpu = Case("baseline", "mnist", 100, device="gpu", threads=1)
     cpu = dataclasses.replace(gpu, device="cpu")
     launcher = FakeLauncher(lambda c: (gpu_step if c.device == "gpu" else cpu_step) / 100)
     budget = Budget(None, 1, FakeClock())
-    runner = Runner(folder, protocol(blocks=6), MACHINE, launcher, Silent(), FakeGpu(), budget)
+    runner = Runner(folder, protocol(blocks=blocks), MACHINE, launcher, Silent(), FakeGpu(), budget)
     outcome = runner.measure(gpu, cpu)
     starts = tuple(
         dataclasses.replace(start, ready_seconds=ready(start.role, start.block))
@@ -105,22 +104,26 @@ def test_who_is_ready_first_and_faster_has_paid_at_once(tmp_path):
 def test_steps_that_are_not_told_apart_have_no_interval(tmp_path):
     """A gain that may be 0 is never made up for, or at once."""
     outcome = measured(tmp_path, 0.1, 0.1 + 1e-12, lambda role, block: 4.0 if role == "case" else 1)
-    import dataclasses
-
     noisy = tuple(
         dataclasses.replace(r, seconds=r.seconds * (1 + 0.1 * ((r.block + len(r.role)) % 3)))
         for r in outcome.rounds
     )
     found = crossover.break_even_samples(dataclasses.replace(outcome, rounds=noisy))
-    if found.value is None:
-        assert found.reason == "never: its steps are not faster"
-    else:
-        assert found.low is None
-        assert "not shown to be faster" in found.reason
+    assert (found.low, found.high) == (None, None)
+    assert found.reason == "no interval: its steps are not shown to be faster"
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_too_few_blocks_are_the_reason_where_they_are(tmp_path, blocks):
+    """And not that the steps are no faster: they are."""
+    outcome = measured(tmp_path, 0.1, 0.2, lambda role, block: 4.0 if role == "case" else 1, blocks)
+    found = crossover.break_even_samples(outcome)
+    assert found.value == pytest.approx(3000.0)
+    assert (found.low, found.high, found.reason) == (None, None, "no interval: too few blocks")
 
 
 @given(
-    st.lists(st.floats(1.0, 2.0), min_size=3, max_size=8),
+    st.lists(st.floats(1.0, 1.2), min_size=3, max_size=8),
     st.floats(0.1, 10.0),
 )
 def test_fiellers_interval_of_an_exact_ratio_is_a_point(denominators, ratio):
@@ -128,8 +131,7 @@ def test_fiellers_interval_of_an_exact_ratio_is_a_point(denominators, ratio):
     numerators = [ratio * value for value in denominators]
     found = stats.ratio_of_means(numerators, denominators)
     assert found.value == pytest.approx(ratio)
-    if found.low is not None:
-        assert (found.low, found.high) == pytest.approx((ratio, ratio), rel=1e-3)
+    assert (found.low, found.high) == pytest.approx((ratio, ratio), rel=1e-3)
 
 
 @given(st.floats(0.01, 100.0))

@@ -16,14 +16,13 @@ def only(findings, state):
 
 def test_all_cpus_are_no_matter():
     """One line."""
-    (found,) = doctor.cpu("Fake CPU", 8, 8)
+    (found,) = doctor.cpu("Fake CPU", 8, 8, None)
     assert (found.state, found.text) == ("ok", "Fake CPU, 8 CPUs")
 
 
-def test_fewer_cpus_than_there_are_is_said_with_its_cause(monkeypatch):
+def test_fewer_cpus_than_there_are_is_said_with_its_cause():
     """A quota stops a training in the middle of a round."""
-    monkeypatch.setattr(machine, "cpu_quota", lambda: 1.5)
-    _, fewer, quota = doctor.cpu("Fake CPU", 8, 1)
+    _, fewer, quota = doctor.cpu("Fake CPU", 8, 1, 1.5)
     assert (
         fewer.text == "this process may use 1 of them (affinity, or the cgroup's quota of 1.5 CPUs)"
     )

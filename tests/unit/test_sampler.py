@@ -86,7 +86,7 @@ def test_a_hot_gpu_is_waited_for(reasons, waited):
     """A power cap is not heat, and what is not told is no reason to wait."""
     clock = FakeClock()
     gpu = FakeGpu(reading=lambda n: GpuReading(throttle_reasons=reasons[min(n, len(reasons) - 1)]))
-    assert cool_down(gpu, clock, clock.sleep) == waited
+    assert cool_down(gpu, clock, clock.sleep, limit_seconds=60.0) == waited
 
 
 def test_the_wait_for_a_hot_gpu_has_an_end():

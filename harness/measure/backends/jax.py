@@ -63,9 +63,12 @@ class Trainer(KerasTrainer):
         assert logs is not None  # noqa: S101  (steps is at least 1)
         self._state = state
         self.sync()
-        if not self._case.jit:
-            self.traces = 0  # without a compiler Python runs every step
         return float(logs["loss"])
+
+    def count_traces(self) -> None:
+        """Without a compiler Python runs every step, and there is nothing to count."""
+        if self._case.jit:
+            super().count_traces()
 
     def sync(self) -> None:
         """Wait for the variables' values, here or where `fit` keeps them."""
