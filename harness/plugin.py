@@ -12,11 +12,12 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pytest
 
 from harness.errors import HarnessError
+from harness.fixtures import Climb, Converge, Train, rungs
 from harness.measure import backends
 from harness.measure.gpu import AnyGpu, open_gpu
-from harness.records import DEVICES, Failure, Measurement, to_json
-from harness.settings import OPTIONS, parse
-from harness.workloads import registry
+from harness.records import DEVICES
+from harness.settings import OPTIONS, Settings, parse
+from harness.workloads import variants
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +57,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"matrix({', '.join(_MATRIX)}): what a test trains when no option says otherwise",
+    )
+    config.addinivalue_line(
+        "markers",
+        "ladder(name, steps): a test of its rungs; steps as in baseline@256,+adam,@1024",
+    )
+    config.addinivalue_line(
+        "markers",
+        "convergence: trains in full; only with -m convergence, or when its file is named",
     )
     if any(_given(config).values()):
         _workbench(config)
@@ -127,7 +136,7 @@ class _Terminal:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize `variant`, `batch_size` and the other axes where a test asks for them."""
-    if "train" not in metafunc.fixturenames:
+    if not _trains(metafunc):
         return
     marker = metafunc.definition.get_closest_marker("matrix")
     says = marker.kwargs if marker else {}
@@ -140,7 +149,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     settings = _workbench(config).settings
     given = _given(config)
     values: dict[str, list[Any]] = {
-        "variant": list(settings.variants or says.get("variants") or registry.names()),
+        "variant": list(_variants(_workbench(config), says)),
+        "seed": list(range(settings.seeds)),
+        "rung": _rungs(metafunc, settings, given),
         "batch_size": list(
             settings.batch_sizes
             if given["batch-sizes"]
@@ -162,6 +173,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, axis in values.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, axis, ids=functools.partial(_id, name))
+
+
+def _trains(test: pytest.Metafunc | pytest.Item) -> bool:
+    return bool({"train", "converge"} & set(getattr(test, "fixturenames", ())))
+
+
+def _variants(workbench: "Workbench", says: Mapping[str, Any]) -> tuple[str, ...]:
+    return workbench.settings.variants or tuple(says.get("variants") or variants.PUBLISHED)
+
+
+def _rungs(
+    metafunc: pytest.Metafunc, settings: Settings, given: Mapping[str, str | None]
+) -> list[Any]:
+    """List the rungs of every ladder that a test is marked with, or of the one asked for."""
+    markers = [*metafunc.definition.iter_markers("ladder")][::-1]  # as written, from the top
+    texts = {marker.args[0]: marker.args[1] for marker in markers}
+    if settings.ladder:
+        texts = {"as asked for": settings.ladder}
+    try:
+        found = [rung for name, text in texts.items() for rung in rungs(name, text)]
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    if settings.ladder or not (given["variants"] or given["batch-sizes"]):
+        return found
+    reason = "a ladder is of variants and batch sizes of its own: --train-ladder"
+    return [pytest.param(rung, marks=pytest.mark.skip(reason=reason)) for rung in found]
 
 
 def _check_matrix(says: Mapping[str, Any]) -> None:
@@ -194,8 +231,22 @@ def _doubled(most: int) -> list[int]:
 
 
 def _id(name: str, value: Any) -> str:
-    units = {"batch_size": "batch", "threads": "threads"}
+    units = {"batch_size": "batch", "threads": "threads", "seed": "seed"}
     return f"{units[name]}{value}" if name in units else str(value)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what trains in full, unless it was asked for."""
+    if "convergence" in (config.option.markexpr or ""):
+        return
+    root = config.invocation_params.dir
+    named = {(root / argument.split("::")[0]).resolve() for argument in config.args}
+    left_out = [
+        item for item in items if item.get_closest_marker("convergence") and item.path not in named
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -204,12 +255,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     Raises:
         pytest.UsageError: the dataset or the run to resume cannot be used.
     """
-    training = [item for item in session.items if "train" in getattr(item, "fixturenames", ())]
+    training = [item for item in session.items if _trains(item)]
     if training and not session.config.getoption("collectonly"):
         workbench = _workbench(session.config)
         left_out = Counter(filter(None, (_left_out(item, workbench) for item in training)))
         training = [item for item in training if not any(item.iter_markers("skip"))]
-        workbench.planned = len(training)
+        full = [item for item in training if item.get_closest_marker("convergence")]
+        workbench.planned = len(training) - len(full)
         params = [_params(item) for item in training]
         try:
             workbench.check([p["batch_size"] for p in params if "batch_size" in p])
@@ -217,8 +269,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from error
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and not hasattr(session.config, "workerinput"):
-            if training:
+            if workbench.planned:
                 reporter.write_line(workbench.plan())
+            if full:
+                reporter.write_line(f"training in full: {len(full)} seeds, epochs in turns")
             for reason, count in left_out.items():
                 tests = "1 test" if count == 1 else f"{count} tests"
                 reporter.write_line(f"left out: {tests} ({reason})")
@@ -252,7 +306,7 @@ def _left_out(item: pytest.Item, workbench: "Workbench") -> str | None:
 
 
 @pytest.fixture
-def train(benchmark: Any, request: pytest.FixtureRequest) -> "_Train":
+def train(benchmark: Any, request: pytest.FixtureRequest) -> Train:
     """Train a case against a reference and return its `Measurement`.
 
     Called as `train(variant, batch_size=…, device=…, threads=…,
@@ -260,72 +314,40 @@ def train(benchmark: Any, request: pytest.FixtureRequest) -> "_Train":
     without it the case is measured against itself. A failed case fails the
     test. The worker's own seconds per step are given to `benchmark`.
     """
-    if hasattr(request.config, "workerinput"):
+    _refuse_workers(request.config)
+    return Train(_workbench(request.config), benchmark)
+
+
+@pytest.fixture
+def climb(train: Train) -> Climb:
+    """Measure a rung of a ladder and return its `Measurement`.
+
+    Called as `climb(rung, device=…)` by a test with the marker `ladder`.
+    """
+    return Climb(train)
+
+
+@pytest.fixture
+def converge(request: pytest.FixtureRequest) -> Converge:
+    """Train recipes in full, in turns, and return one `Training` each.
+
+    Called as `converge(seed=…, references={variant: variant})`; a variant
+    that names no reference is compared with the first.
+    """
+    _refuse_workers(request.config)
+    workbench, given = _workbench(request.config), _given(request.config)
+    marker = request.node.get_closest_marker("matrix")
+    says = marker.kwargs if marker else {}
+    sizes = workbench.settings.batch_sizes if given["batch-sizes"] else says.get("batch_sizes")
+    return Converge(workbench, _variants(workbench, says), sizes)
+
+
+def _refuse_workers(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
         pytest.fail(
             "training cases cannot be measured side by side; leave out -n (pytest-xdist)",
             pytrace=False,
         )
-    return _Train(_workbench(request.config), benchmark)
-
-
-class _Train:
-    """What the `train` fixture gives a test.
-
-    Attributes:
-        batch_sizes: Those of this run.
-    """
-
-    def __init__(self, workbench: "Workbench", benchmark: Any) -> None:
-        self._workbench = workbench
-        self._benchmark = benchmark
-        self._used = False
-        self.batch_sizes = workbench.settings.batch_sizes
-
-    def __call__(
-        self, variant: str, *, reference: dict[str, Any] | None = None, **fields: Any
-    ) -> Measurement:
-        """Measure once; see the fixture's own text."""
-        if self._used:  # pytest-benchmark keeps one result a test
-            pytest.fail("a test trains once; parametrize it, or write another", pytrace=False)
-        self._used = True
-        make = self._workbench.case
-        try:
-            case = make(variant=variant, **fields)
-            other = make(**{"variant": variant, **fields, **(reference or {})})
-            for one in (case, other):
-                if reason := self._workbench.unavailable(one.backend, one.device):
-                    pytest.skip(reason)
-            outcome = self._workbench.measure(case, other, smoke=self._benchmark.disabled)
-        except HarnessError as error:
-            pytest.fail(str(error), pytrace=False)
-        if isinstance(outcome, Failure):
-            log = f"\n\nlast output of the worker:\n{outcome.log_tail}" if outcome.log_tail else ""
-            pytest.fail(f"{outcome.kind}: {outcome.message}{log}", pytrace=False)
-        _replay(self._benchmark, outcome)
-        return outcome
-
-
-def _replay(benchmark: Any, measurement: Measurement) -> None:
-    """Give the worker's seconds per step to pytest-benchmark, bit for bit.
-
-    Its clock reads 0 when a round starts and the duration when it ends, so
-    that end - start is the duration itself.
-    """
-    durations = [r.seconds / r.steps for r in measurement.rounds if r.role == "case"]
-    waiting = iter(durations)
-    now = 0.0
-
-    def reset() -> None:
-        nonlocal now
-        now = 0.0
-
-    def advance() -> None:
-        nonlocal now
-        now = next(waiting, 0.0)  # --benchmark-cprofile asks for one more
-
-    benchmark._timer = lambda: now  # noqa: SLF001  (there is no public way to set it)
-    benchmark.pedantic(advance, setup=reset, rounds=len(durations), iterations=1)
-    benchmark.extra_info.update(to_json(measurement))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

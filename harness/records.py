@@ -377,6 +377,128 @@ Outcome = Measurement | Failure
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """A training in full: what is trained, how long, and what its accuracy is compared with."""
+
+    case: Case
+    epochs: int
+    reference: Case
+
+    @property
+    def key(self) -> str:
+        """Which training this is."""
+        return f"{self.case.id}-e{self.epochs}"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch of a training in full.
+
+    Attributes:
+        epoch: Its number, from 1.
+        seconds: Training; that of epoch 1 holds trace and compile, none holds the validation.
+        validation_seconds: Validation after it.
+        loss: Mean over the epoch, while the weights changed.
+        accuracy: Likewise; None when the model has no such metric.
+        val_loss: On the test set, after the epoch; None without a test set.
+        val_accuracy: Likewise.
+        steal_seconds: CPU time the hypervisor gave to others meanwhile.
+        other_cpu_seconds: CPU time of all other processes meanwhile.
+    """
+
+    epoch: int
+    seconds: float
+    validation_seconds: float
+    loss: float
+    accuracy: float | None = None
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    steal_seconds: float | None = None
+    other_cpu_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A test sample that a trained model gets wrong.
+
+    Attributes:
+        sample: Its index in the test set.
+        label: Its class.
+        predicted: The class that the model gives it.
+        confidence: The probability that the model gives that class.
+        pixels: A gray image as base64 of zlib of bytes, row by row; None for other samples.
+    """
+
+    sample: int
+    label: int
+    predicted: int
+    confidence: float
+    pixels: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Everything observed of one training in full.
+
+    Attributes:
+        test_samples: Size of the test set.
+        mistakes: Those of the finished model on the test set; None when it is no classifier
+            or there is no test set.
+        image_shape: Height and width of the pixels of mistakes.
+        interleaved: Whether it took turns, epoch by epoch, with the others of its seed.
+    """
+
+    recipe: Recipe
+    parameters: int
+    optimizer: str
+    device_name: str
+    train_samples: int
+    test_samples: int
+    epochs: tuple[Epoch, ...]
+    mistakes: tuple[Mistake, ...] | None
+    image_shape: tuple[int, ...] | None = None
+    interleaved: bool = True
+
+    @property
+    def key(self) -> str:
+        """Which training this is."""
+        return self.recipe.key
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One change of a ladder: a case against the one before.
+
+    Attributes:
+        change: What changed, in a few words.
+        case: With the change.
+        reference: Without it.
+    """
+
+    change: str
+    case: Case
+    reference: Case
+
+    @property
+    def key(self) -> str:
+        """Which comparison this is."""
+        return comparison_key(self.case, self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """One way from a case to another, a change at a time.
+
+    Attributes:
+        name: Which order of the changes this is.
+        rungs: One a change; the first one's reference is where it begins.
+    """
+
+    name: str
+    rungs: tuple[Rung, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Gpu:
     """The GPU that cases are trained on.
 
@@ -421,7 +543,14 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything that one invocation measured on one machine."""
+    """Everything that one invocation measured on one machine.
+
+    Attributes:
+        outcomes: Comparisons, measured or failed; a training that failed is among them.
+        trainings: In full, epoch by epoch.
+        ladders: Comparisons that lead from one case to another.
+        target_accuracy: What trainings are timed to; None when there are none.
+    """
 
     id: str
     started_at: str
@@ -429,6 +558,9 @@ class Run:
     protocol: Protocol
     outcomes: tuple[Outcome, ...]
     wall_seconds: float = 0.0
+    trainings: tuple[Training, ...] = ()
+    ladders: tuple[Ladder, ...] = ()
+    target_accuracy: float | None = None
     schema: int = SCHEMA
 
 

@@ -50,6 +50,10 @@ OPTIONS = (
     Option("steps", "N", "exactly N steps a round (default: chosen once a comparison)"),
     Option("timeout", "SECONDS", "longest that a worker may be silent, in seconds", "300"),
     Option("max-minutes", "M", "drop repeats, never cases, to stay under M minutes"),
+    Option("ladder", "STEPS", "a ladder of your own: baseline@256,+adam,my.py:build,@1024"),
+    Option("epochs", "N", "convergence: epochs of every training (default: those of its recipe)"),
+    Option("seeds", "N", "convergence: trainings of each recipe (default: by effort 1, 3, 6)"),
+    Option("target", "SHARE", "convergence: accuracy on the test set that is timed to", "0.985"),
     Option("output", "DIR", "folder of results", "results"),
 )  # fmt: skip
 
@@ -68,6 +72,10 @@ class Settings:
         dataset: As given; resolved when something is trained.
         protocol: Effort with steps and timeout.
         max_seconds: Limit of the whole run, or None.
+        ladder: Its steps, or None for those that a suite says.
+        epochs: Epochs of every training in full, or None for those of its recipe.
+        seeds: Trainings of each recipe.
+        target: Accuracy that trainings are timed to.
         output: Folder of results.
     """
 
@@ -80,6 +88,10 @@ class Settings:
     dataset: str
     protocol: Protocol
     max_seconds: float | None
+    ladder: str | None
+    epochs: int | None
+    seeds: int
+    target: float
     output: Path
 
 
@@ -120,6 +132,12 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
     if threads > cpus:
         raise BadCase(f"{prefix}threads: {threads} were asked for, this process may use {cpus}")
     steps = optional("steps", int)
+    epochs = optional("epochs", int)
+    seeds = optional("seeds", int)
+    target = _number(f"{prefix}target", text["target"] or "", float)
+    if target > 1:
+        raise BadCase(f"{prefix}target: {text['target']!r} is not a share, above 0 and up to 1")
+    effort = _one_of(f"{prefix}effort", text["effort"] or "", protocols.EFFORTS)
     minutes = optional("max-minutes", float)
     return Settings(
         variants=variants,
@@ -130,11 +148,15 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
         backend=backend,
         dataset=text["dataset"] or "auto",
         protocol=protocols.choose(
-            _one_of(f"{prefix}effort", text["effort"] or "", protocols.EFFORTS),
+            effort,
             None if steps is None else int(steps),
             _number(f"{prefix}timeout", text["timeout"] or "", float),
         ),
         max_seconds=None if minutes is None else 60 * minutes,
+        ladder=text["ladder"],
+        epochs=None if epochs is None else int(epochs),
+        seeds=protocols.SEEDS[effort] if seeds is None else int(seeds),
+        target=target,
         output=root / (text["output"] or ""),
     )
 

@@ -3,7 +3,7 @@
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +16,19 @@ from harness.measure.earlier import check_resume
 from harness.measure.gpu import AnyGpu
 from harness.measure.machine import describe, usable_cpus
 from harness.measure.runner import Runner, new_run_folder
-from harness.records import Case, Outcome, Protocol
+from harness.records import Case, Failure, Ladder, Outcome, Protocol, Recipe, Rung, Training
 from harness.report.runs import locate
 from harness.settings import Settings
 from harness.workloads import datasets, registry
+from harness.workloads.ladder import Step
+from harness.workloads.variants import Schedule
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.measure.launcher import Launcher
+
+_SCHEDULE = Schedule(batch_size=256, epochs=10)  # of a variant that is not bundled
 
 
 class Workbench:
@@ -143,9 +147,71 @@ class Workbench:
         Raises:
             HarnessError: the run's folder cannot be used.
         """
+        return self._running(smoke=smoke).measure(case, reference)
+
+    def climb(self, name: str, steps: Sequence[Step], fields: Mapping[str, Any]) -> None:
+        """Keep which comparisons make a ladder, before they are measured.
+
+        Raises:
+            HarnessError: a case of it cannot be trained.
+        """
+        cases = [
+            self.case(variant=step.variant, batch_size=step.batch_size, **fields) for step in steps
+        ]
+        changes = [step.change for step in steps[1:]]
+        rungs = zip(changes, cases[1:], cases[:-1], strict=True)
+        self._running().note(Ladder(name, tuple(Rung(*rung) for rung in rungs)))
+
+    def recipes(
+        self,
+        variants: Sequence[str],
+        batch_sizes: Sequence[int] | None,
+        references: Mapping[str, str],
+        fields: Mapping[str, Any],
+    ) -> list[Recipe]:
+        """Complete trainings in full from the settings and check them.
+
+        Args:
+            variants: What is trained; the first is what the others are compared with.
+            batch_sizes: Of each variant; None for that of its recipe.
+            references: What a variant is compared with instead.
+            fields: Of every case.
+
+        Raises:
+            HarnessError: one cannot be trained.
+        """
+        cases: dict[str, list[tuple[Case, int]]] = {}
+        for variant in dict.fromkeys(variants):
+            schedule = registry.schedule(variant) or _SCHEDULE
+            epochs = self.settings.epochs or schedule.epochs
+            cases[variant] = [
+                (self.case(variant=variant, batch_size=size, **fields), epochs)
+                for size in batch_sizes or [schedule.batch_size]
+            ]
+        first = next(iter(cases))
+
+        def reference(variant: str) -> Case:
+            return cases.get(references.get(variant, first), cases[first])[0][0]
+
+        return [
+            Recipe(case, epochs, reference(variant))
+            for variant, made in cases.items()
+            for case, epochs in made
+        ]
+
+    def converge(self, recipes: Sequence[Recipe]) -> list[Training | Failure]:
+        """Train recipes in full, in turns; the first call starts the run.
+
+        Raises:
+            HarnessError: the run's folder cannot be used.
+        """
+        return self._running().train(recipes)
+
+    def _running(self, *, smoke: bool = False) -> Runner:
+        """Return the runner; the first call starts the run."""
         if self._runner is None:
             self._runner = self._start(_smoke(self.settings.protocol) if smoke else None)
-        return self._runner.measure(case, reference)
+        return self._runner
 
     def _start(self, protocol: Protocol | None) -> Runner:
         from harness.measure.launcher import Launcher
@@ -166,6 +232,7 @@ class Workbench:
             Progress(self._progress, self.planned),
             self._gpu,
             Budget(settings.max_seconds, self.planned, time.monotonic),
+            settings.target,
         )
         self._launcher.prepare(settings.backend, settings.devices[0])
         return runner
@@ -188,7 +255,10 @@ class Workbench:
         Raises:
             BadRun: the folder cannot be written.
         """
-        if self._runner is None or not self._runner.run().outcomes:
+        if self._runner is None:
+            return None
+        run = self._runner.run()
+        if not run.outcomes and not run.trainings:
             return None
         from harness.report import console as summaries
         from harness.report import files

@@ -11,12 +11,14 @@ from harness.measure.block import Block
 from harness.measure.plan import ROLES, Plan
 from harness.records import (
     Failure,
+    Ladder,
     Machine,
     Measurement,
     ModelFacts,
     Protocol,
     Round,
     Start,
+    Training,
     from_json,
 )
 
@@ -31,6 +33,8 @@ class Earlier:
     wall_seconds: float = 0.0
     measurements: dict[str, Measurement] = dataclasses.field(default_factory=dict)
     failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
+    trainings: dict[str, Training] = dataclasses.field(default_factory=dict)
+    ladders: dict[str, Ladder] = dataclasses.field(default_factory=dict)
     blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
 
     @classmethod
@@ -61,6 +65,12 @@ class Earlier:
             known = self.blocks[entry["key"]]
             if block.rounds[0].block == len(known):
                 known.append(block)
+        elif entry["kind"] == "training":
+            training = from_json(Training, entry["training"])
+            self.trainings[training.key] = training
+        elif entry["kind"] == "ladder":
+            ladder = from_json(Ladder, entry["ladder"])
+            self.ladders[ladder.name] = ladder
         elif entry["kind"] == "outcome":
             self.wall_seconds = entry["wall_seconds"]
             if entry["outcome"]["type"] == "measurement":

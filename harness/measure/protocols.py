@@ -39,6 +39,8 @@ EFFORTS = {
     ),
 }
 
+SEEDS = {"quick": 1, "default": 3, "thorough": 6}  # trainings in full of each recipe
+
 
 def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0) -> Protocol:
     """Return the protocol of an effort, with the user's changes.

@@ -3,6 +3,7 @@
 import datetime
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol as Interface
 
@@ -10,6 +11,7 @@ from harness.errors import BadRun
 from harness.measure import journal as journals
 from harness.measure.block import is_interleaved, run_block
 from harness.measure.budget import Budget
+from harness.measure.convergence import train_together
 from harness.measure.earlier import Earlier
 from harness.measure.gpu import AnyGpu
 from harness.measure.journal import Journal
@@ -18,14 +20,18 @@ from harness.measure.machine import usable_cpus
 from harness.measure.seat import AnyLauncher
 from harness.records import (
     Case,
+    Epoch,
     Failure,
+    Ladder,
     Machine,
     Measurement,
     Outcome,
     Protocol,
+    Recipe,
     Role,
     Round,
     Run,
+    Training,
     comparison_key,
     to_json,
 )
@@ -48,6 +54,9 @@ class Observer(Interface):
     def known(self, outcome: Outcome) -> None:
         """A comparison was asked for that this run has already measured."""
 
+    def epoch(self, recipe: Recipe, epoch: Epoch) -> None:
+        """An epoch of a training in full has ended."""
+
 
 class Runner:
     """Measures each comparison once and keeps what it measured on disk.
@@ -60,6 +69,7 @@ class Runner:
         observer: Told how it goes.
         gpu: From `gpu.open_gpu()`.
         budget: Drops blocks to stay under a time limit.
+        target_accuracy: What trainings in full are timed to.
     """
 
     def __init__(
@@ -71,6 +81,7 @@ class Runner:
         observer: Observer,
         gpu: AnyGpu,
         budget: Budget,
+        target_accuracy: float | None = None,
     ) -> None:
         self.folder = folder
         self._protocol = protocol
@@ -78,12 +89,15 @@ class Runner:
         self._observer = observer
         self._gpu = gpu
         self._budget = budget
+        self._target_accuracy = target_accuracy
         self._begin = time.perf_counter()
         self._cpus = usable_cpus()
         earlier = Earlier.read(folder) if (folder / journals.NAME).exists() else Earlier()
         earlier.check(folder, protocol, machine)
         self._earlier = earlier
         self._outcomes: dict[str, Outcome] = dict(earlier.measurements)
+        self._trainings: dict[str, Training | Failure] = dict(earlier.trainings)
+        self._ladders: dict[str, Ladder] = dict(earlier.ladders)
         self._started_at = earlier.started_at or _now()
         self._machine = machine
         self._journal = Journal(folder)
@@ -97,14 +111,18 @@ class Runner:
 
     def run(self) -> Run:
         """Return all outcomes so far as a run."""
+        failed = [end for end in self._trainings.values() if isinstance(end, Failure)]
         return Run(
             id=self.folder.name,
             started_at=self._started_at,
             machine=self._machine,
             protocol=self._protocol,
             # A failure of before that was not tried again is still one.
-            outcomes=tuple({**self._earlier.failures, **self._outcomes}.values()),
+            outcomes=(*{**self._earlier.failures, **self._outcomes}.values(), *failed),
             wall_seconds=self._wall_seconds(),
+            trainings=tuple(t for t in self._trainings.values() if isinstance(t, Training)),
+            ladders=tuple(self._ladders.values()),
+            target_accuracy=self._target_accuracy if self._trainings else None,
         )
 
     def _wall_seconds(self) -> float:
@@ -180,6 +198,36 @@ class Runner:
             wall_seconds=time.perf_counter() - begin,
             interleaved=is_interleaved(sides),
         )
+
+    def train(self, recipes: Sequence[Recipe]) -> list[Training | Failure]:
+        """Train recipes in full, in turns, but for those that this run already has.
+
+        A worker's failure is returned as a `Failure`.
+        """
+        missing = [recipe for recipe in recipes if recipe.key not in self._trainings]
+        for recipe in missing:
+            self._launcher.prepare(recipe.case.backend, recipe.case.device, wait=True)
+
+        def on_epoch(recipe: Recipe, epoch: Epoch) -> None:
+            self._journal.write("epoch", key=recipe.key, epoch=to_json(epoch))
+            self._observer.epoch(recipe, epoch)
+
+        def on_end(recipe: Recipe, end: Training | Failure) -> None:
+            self._trainings[recipe.key] = end
+            if isinstance(end, Training):  # one that failed is tried again
+                self._journal.write("training", training=to_json(end))
+            self.save()
+
+        train_together(
+            missing, self._launcher, self._protocol.timeout_seconds, self._cpus, on_epoch, on_end
+        )
+        return [self._trainings[recipe.key] for recipe in recipes]
+
+    def note(self, ladder: Ladder) -> None:
+        """Keep which comparisons make a ladder."""
+        if self._ladders.get(ladder.name) != ladder:
+            self._ladders[ladder.name] = ladder
+            self._journal.write("ladder", ladder=to_json(ladder))
 
     def save(self) -> Run:
         """Write `run.json` in one move and return the run.

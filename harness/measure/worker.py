@@ -1,8 +1,9 @@
 """The child's side: environment, data, model, steps, answers.
 
-A worker trains one case. It answers the messages `open`, `warm_up`, `round`,
-`counters` and `fit` over its channel, one answer each, with `progress` in
-between. `fit` comes last: it leaves its input pipeline open.
+A worker trains one case. It answers messages over its channel, one answer
+each, with `progress` in between: `open`, `warm_up`, `round`, `counters` and,
+last, for it leaves its input pipeline open, `fit`; or, for a training in full,
+`open_training`, `train` and, once an epoch, `next_epoch`.
 """
 
 import contextlib
@@ -18,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.measure import timing
+from harness.measure.backends import convergence, unseen
 from harness.measure.backends import find as find_backend
-from harness.measure.backends import unseen
 from harness.measure.channel import Channel, ChannelClosed
-from harness.records import Case, from_json, to_json
+from harness.records import Case, Epoch, from_json, to_json
 from harness.workloads import datasets, registry
 
 _OOM_NAMES = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "_ArrayMemoryError")
@@ -68,23 +69,30 @@ class _Desk:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._trainer: Any = None
+        self._data: Any = None
+        self._data_seconds = self._build_seconds = 0.0
+        self._import_rss = 0
         self._traces_before = 0
+
+    def _prepare(self, case: Case, cpus: list[int]) -> Any:
+        """Load, build, and return the trainer."""
+        _limit_threads(case, cpus)
+        backend = find_backend(case.backend)
+        self._phase("import", backend.preload)
+        backend.configure(case)
+        _configure_keras(case)
+        if case.device == "gpu" and not backend.gpus():
+            raise _Rejected("unsupported", unseen(case.backend))
+        self._import_rss = _high_water_bytes()
+        self._data_seconds, self._data = self._phase("data", lambda: datasets.load(case.dataset))
+        self._build_seconds, model = self._phase("build", lambda: _build(case, self._data))
+        self._trainer = backend.Trainer(model, self._data.x_train, self._data.y_train, case)
+        return self._trainer
 
     def open(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
         """Load, build, run the first step."""
-        the_case = from_json(Case, case)
-        _limit_threads(the_case, cpus)
-        backend = find_backend(the_case.backend)
-        self._phase("import", backend.preload)
-        backend.configure(the_case)
-        _configure_keras(the_case)
-        if the_case.device == "gpu" and not backend.gpus():
-            raise _Rejected("unsupported", unseen(the_case.backend))
-        import_rss = _high_water_bytes()
-
-        data_seconds, data = self._phase("data", lambda: datasets.load(the_case.dataset))
-        build_seconds, model = self._phase("build", lambda: _build(the_case, data))
-        self._trainer = trainer = backend.Trainer(model, data.x_train, data.y_train, the_case)
+        trainer = self._prepare(from_json(Case, case), cpus)
+        model = trainer.model
         before = trainer.weights_digest()
         build_rss = _high_water_bytes()
         _reset_high_water()
@@ -92,17 +100,15 @@ class _Desk:
         if not math.isfinite(loss):
             raise _Rejected("diverged", f"the loss of the first step is {loss}")
         moved = trainer.weights_digest() != before
-        device = trainer.device_name()
-        if the_case.device == "gpu" and device == "cpu":
-            raise _Rejected("unsupported", unseen(the_case.backend))
+        device = _device_name(trainer)
         macs, macs_source = trainer.macs_per_sample()
         self._traces_before = trainer.traces
         return {
             "start": {
-                "data_seconds": data_seconds,
-                "build_seconds": build_seconds,
+                "data_seconds": self._data_seconds,
+                "build_seconds": self._build_seconds,
                 "first_step_seconds": first_step_seconds,
-                "import_rss_bytes": import_rss,
+                "import_rss_bytes": self._import_rss,
                 "build_rss_bytes": build_rss,
             },
             "facts": {
@@ -110,7 +116,7 @@ class _Desk:
                 "macs_per_sample": macs,
                 "macs_source": macs_source,
                 "optimizer": type(model.optimizer).__name__,
-                "train_samples": len(data.x_train),
+                "train_samples": len(self._data.x_train),
                 "device_name": device,
                 "backend_version": trainer.version(),
                 "initial_loss": loss,
@@ -165,11 +171,68 @@ class _Desk:
         """Time a real `Model.fit`."""
         return {"fit": to_json(self._trainer.fit(steps))}
 
+    def open_training(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
+        """Load and build for a training in full; no step is made yet."""
+        trainer = self._prepare(from_json(Case, case), cpus)
+        return {
+            "facts": {
+                "parameters": int(trainer.model.count_params()),
+                "optimizer": type(trainer.model.optimizer).__name__,
+                "device_name": _device_name(trainer),
+                "train_samples": len(self._data.x_train),
+                "test_samples": len(self._data.x_test),
+            }
+        }
+
+    def train(self, epochs: int) -> dict[str, Any]:
+        """Train in full; between two epochs wait until the parent asks for the next one."""
+        trainer, data = self._trainer, self._data
+        begin = _cpu_seconds()
+        last: dict[str, Any] = {}
+
+        def on_epoch(epoch: Epoch) -> None:
+            nonlocal begin, last
+            if not math.isfinite(epoch.loss):
+                raise _Rejected("diverged", f"the loss of epoch {epoch.epoch} is {epoch.loss}")
+            last = {**to_json(epoch), "cpu_seconds": _cpu_seconds() - begin}
+            if epoch.epoch < epochs:
+                self._channel.send(event="answer", epoch=last)
+                self._channel.receive()
+                begin = _cpu_seconds()
+
+        convergence.train(
+            trainer.model,
+            data,
+            trainer.case.batch_size,
+            epochs,
+            trainer.sync,
+            on_epoch,
+            lambda number: self._channel.send(event="progress", phase=f"epoch {number}"),
+        )
+        return {
+            "epoch": last,
+            "mistakes": to_json(convergence.mistakes(trainer.model, data.x_test, data.y_test)),
+            "image_shape": convergence.image_shape(data.x_test),
+        }
+
     def _phase(self, name: str, work: Any) -> tuple[float, Any]:
         self._channel.send(event="progress", phase=name)
         start = time.perf_counter()
         result = work()
         return time.perf_counter() - start, result
+
+
+def _device_name(trainer: Any) -> str:
+    """The device that trains; refuses a CPU in a GPU's place."""
+    name = str(trainer.device_name())
+    if trainer.case.device == "gpu" and name == "cpu":
+        raise _Rejected("unsupported", unseen(trainer.case.backend))
+    return name
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _limit_threads(case: Case, cpus: list[int]) -> None:

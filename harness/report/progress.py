@@ -6,7 +6,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from harness import units
-from harness.records import Case, Failure, Outcome, Round
+from harness.records import Case, Epoch, Failure, Outcome, Recipe, Round
 
 _LINE_SECONDS = 1.0
 
@@ -76,6 +76,15 @@ class Progress:
             self._print(
                 f"[{self._done}/{self._planned or '?'}] {outcome.case.id}: measured already"
             )
+
+    def epoch(self, recipe: Recipe, epoch: Epoch) -> None:
+        """Say how an epoch of a training in full ended; each has a line of its own."""
+        accuracy = "" if epoch.val_accuracy is None else f", test accuracy {epoch.val_accuracy:.4f}"
+        self._print(
+            f"{recipe.case.variant} batch {recipe.case.batch_size}, seed {recipe.case.seed}: "
+            f"epoch {epoch.epoch}/{recipe.epochs} in {units.seconds(epoch.seconds)}, "
+            f"loss {epoch.loss:.4f}{accuracy}"
+        )
 
     def _left(self, block: int) -> str:
         done = self._done + block / max(1, self._blocks)

@@ -1,10 +1,14 @@
-"""Find a variant by name: bundled, `file.py:build` or `package.module:build`."""
+"""Find a variant by name: bundled, changed, `file.py:build` or `package.module:build`.
+
+`baseline+wide_kernel+adam` is the baseline with those of its published changes.
+"""
 
 import difflib
+import functools
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from harness.workloads import variants
 Build = Callable[[], Any]
 
 _BUNDLED: dict[str, Build] = {}
+_CHANGED = "baseline+"
 
 
 def register(build: Build, name: str | None = None) -> Build:
@@ -27,6 +32,35 @@ def names() -> list[str]:
     return list(_BUNDLED)
 
 
+def changed(changes: Collection[str]) -> str:
+    """Name the baseline with some of its published changes; equal models have equal names."""
+    if not changes:
+        return "baseline"
+    if len(changes) == len(variants.CHANGES):
+        return "improved"
+    if len(changes) == 1 and (only := next(iter(changes))) in _BUNDLED:
+        return only
+    return _CHANGED + "+".join(change for change in variants.CHANGES if change in changes)
+
+
+def changes(name: str) -> tuple[str, ...] | None:
+    """The published changes that a variant has; None for what is not the baseline changed so."""
+    if name == "baseline":
+        return ()
+    if name == "improved":
+        return tuple(variants.CHANGES)
+    if name in variants.CHANGES and name in _BUNDLED:
+        return (name,)
+    return tuple(name.removeprefix(_CHANGED).split("+")) if name.startswith(_CHANGED) else None
+
+
+def schedule(name: str) -> variants.Schedule | None:
+    """The batch size and epochs that a bundled variant is trained with in full."""
+    if name in ("improved", "single_dropout"):
+        return variants.IMPROVED_SCHEDULE
+    return variants.BASELINE_SCHEDULE if name in _BUNDLED else None
+
+
 def check(name: str) -> None:
     """Refuse a name that no worker could resolve, without importing the user's code.
 
@@ -36,6 +70,12 @@ def check(name: str) -> None:
     if name in _BUNDLED:
         return
     source, separator, function = name.rpartition(":")
+    if not separator and name.startswith(_CHANGED):
+        for change in name.removeprefix(_CHANGED).split("+"):
+            if change not in variants.CHANGES:
+                known = ", ".join(variants.CHANGES)
+                raise UnknownName(f"{name!r}: there is no change {change!r}; known: {known}")
+        return
     if not separator:
         near = difflib.get_close_matches(name, _BUNDLED, n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_BUNDLED)}"
@@ -55,6 +95,8 @@ def find(name: str) -> Build:
     check(name)
     if name in _BUNDLED:
         return _BUNDLED[name]
+    if name.startswith(_CHANGED) and ":" not in name:
+        return functools.partial(variants.changed, *name.removeprefix(_CHANGED).split("+"))
     source, _, function = name.rpartition(":")
     module = _load_file(Path(source)) if source.endswith(".py") else _load_module(source)
     build = getattr(module, function, None)
@@ -81,5 +123,5 @@ def _load_module(name: str) -> Any:
         raise UnknownName(f"there is no module {name!r}: {error}") from error
 
 
-for _build in (variants.baseline, variants.improved):
+for _build in variants.BUNDLED:
     register(_build)

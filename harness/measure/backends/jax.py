@@ -59,7 +59,7 @@ class Trainer(KerasTrainer):
             self._take()
         state, logs = self._state, None
         for _ in itertools.repeat(None, steps):
-            logs, state = self._model.train_function(state, self._iterator)
+            logs, state = self.model.train_function(state, self._iterator)
         assert logs is not None  # noqa: S101  (steps is at least 1)
         self._state = state
         self.sync()
@@ -67,7 +67,7 @@ class Trainer(KerasTrainer):
 
     def count_traces(self) -> None:
         """Without a compiler Python runs every step, and there is nothing to count."""
-        if self._case.jit:
+        if self.case.jit:
             super().count_traces()
 
     def sync(self) -> None:
@@ -76,14 +76,14 @@ class Trainer(KerasTrainer):
 
         values = self._state
         if values is None:
-            kept = getattr(self._model, "_jax_state", None) or {}
+            kept = getattr(self.model, "_jax_state", None) or {}
             # Keras wraps what it keeps in lists and dicts of its own, which JAX would pass over.
             values = [value for group in kept.values() for value in group]
         jax.block_until_ready(values)
 
     def _take(self) -> None:
         """Take the variables' values out of the model, as `fit` does."""
-        self._state = self._model._get_jax_state(  # noqa: SLF001  (Keras has no public name)
+        self._state = self.model._get_jax_state(  # noqa: SLF001  (Keras has no public name)
             trainable_variables=True,
             non_trainable_variables=True,
             optimizer_variables=True,
@@ -96,10 +96,10 @@ class Trainer(KerasTrainer):
             return
         names = ("trainable", "non_trainable", "optimizer", "metrics")
         values = zip(names, self._state, strict=True)
-        self._model._jax_state = {f"{name}_variables": value for name, value in values}  # noqa: SLF001
-        self._model._jax_state_synced = False  # noqa: SLF001
-        self._model.jax_state_sync()
-        self._model._jax_state = self._state = None  # noqa: SLF001  (the next step donates them)
+        self.model._jax_state = {f"{name}_variables": value for name, value in values}  # noqa: SLF001
+        self.model._jax_state_synced = False  # noqa: SLF001
+        self.model.jax_state_sync()
+        self.model._jax_state = self._state = None  # noqa: SLF001  (the next step donates them)
 
     def fit(self, steps: int) -> Fit:
         """See `KerasTrainer.fit`."""
@@ -134,7 +134,7 @@ class Trainer(KerasTrainer):
 
     def peak_memory(self) -> tuple[int | None, str]:
         """The allocator's peak since the worker began."""
-        if self._case.device == "cpu":
+        if self.case.device == "cpu":
             return None, "trained on the CPU"
         stats = self._device().memory_stats() or {}
         if "peak_bytes_in_use" not in stats:

@@ -64,7 +64,7 @@ class Trainer(KerasTrainer):
         """Train so many steps, wait for the device, and return the mean loss since `reset`."""
         outputs = None
         for _ in itertools.repeat(None, steps):
-            outputs = self._model.train_function(self._iterator)
+            outputs = self.model.train_function(self._iterator)
         assert outputs is not None  # noqa: S101  (steps is at least 1)
         loss = float(outputs["loss"])
         self.sync()
@@ -74,12 +74,12 @@ class Trainer(KerasTrainer):
         """On a CPU a step has ended when its call returns."""
         import tensorflow as tf
 
-        if self._case.device == "gpu":
+        if self.case.device == "gpu":
             tf.test.experimental.sync_devices()
 
     def device_name(self) -> str:
         """The device that holds the weights."""
-        device = self._model.trainable_weights[0].value.device
+        device = self.model.trainable_weights[0].value.device
         return gpus()[0] if "GPU" in device.upper() else "cpu"
 
     def float32_setting(self) -> str:
@@ -95,7 +95,7 @@ class Trainer(KerasTrainer):
         """Let the allocator's peak begin again."""
         import tensorflow as tf
 
-        if self._case.device == "gpu":
+        if self.case.device == "gpu":
             with contextlib.suppress(ValueError):  # it keeps no account; `peak_memory` says so
                 tf.config.experimental.reset_memory_stats("GPU:0")
 
@@ -103,7 +103,7 @@ class Trainer(KerasTrainer):
         """The allocator's peak of the rounds; `cuda_malloc_async` may keep no account."""
         import tensorflow as tf
 
-        if self._case.device == "cpu":
+        if self.case.device == "cpu":
             return None, "trained on the CPU"
         try:
             peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]

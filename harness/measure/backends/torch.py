@@ -53,15 +53,15 @@ class Trainer(KerasTrainer):
         """Train so many steps, wait for the device, and return the mean loss since `reset`."""
         from keras.ops import convert_to_tensor
 
-        self._model.train()  # as `fit` does before an epoch
+        self.model.train()  # as `fit` does before an epoch
         logs = None
         for _ in itertools.repeat(None, steps):
             # The data loader of `fit` brings a batch to the device before its step, too.
             batch = tuple(convert_to_tensor(part) for part in next(self._iterator))
-            logs = self._model.train_function((batch,))
+            logs = self.model.train_function((batch,))
         assert logs is not None  # noqa: S101  (steps is at least 1)
         self.sync()
-        if self._case.jit:
+        if self.case.jit:
             self.traces = _compiled_graphs()
         return float(logs["loss"])
 
@@ -72,14 +72,14 @@ class Trainer(KerasTrainer):
         """On a CPU an operation has ended when its call returns."""
         import torch
 
-        if self._case.device == "gpu":
+        if self.case.device == "gpu":
             torch.cuda.synchronize()
 
     def device_name(self) -> str:
         """The device that holds the weights."""
         import torch
 
-        device = self._model.trainable_weights[0].value.device
+        device = self.model.trainable_weights[0].value.device
         return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
 
     def float32_setting(self) -> str:
@@ -97,14 +97,14 @@ class Trainer(KerasTrainer):
         """Let the allocator's peak begin again."""
         import torch
 
-        if self._case.device == "gpu":
+        if self.case.device == "gpu":
             torch.cuda.reset_peak_memory_stats()
 
     def peak_memory(self) -> tuple[int | None, str]:
         """The allocator's peak of the rounds."""
         import torch
 
-        if self._case.device == "cpu":
+        if self.case.device == "cpu":
             return None, "trained on the CPU"
         return int(torch.cuda.max_memory_allocated()), "allocator peak of the rounds"
 

@@ -26,13 +26,15 @@ class KerasTrainer(abc.ABC):
         case: What is trained.
 
     Attributes:
+        model: The model.
+        case: What is trained.
         traces: Times that Python traced the step so far; stays 0 where it is not traced.
     """
 
     def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
         self.traces = 0
-        self._model = model
-        self._x, self._y, self._case = x, y, case
+        self.model = model
+        self._x, self._y, self.case = x, y, case
         model.jit_compile = case.jit  # "auto" would look at the devices of the machine
         model.steps_per_execution = 1  # a call of the train function is one step
         self.count_traces()
@@ -41,30 +43,30 @@ class KerasTrainer(abc.ABC):
 
     def count_traces(self) -> None:
         """Python runs `train_step` only while it is traced, where the step is compiled."""
-        train_step = self._model.train_step
+        train_step = self.model.train_step
 
         def counted(*data: Any) -> Any:
             self.traces += 1
             return train_step(*data)
 
-        self._model.train_step = counted
+        self.model.train_step = counted
 
     def _build_as_fit_does(self, x: Any, y: Any) -> None:
         """Create the variables of optimizer and metrics, else the first step traces twice."""
-        build = getattr(self._model, "_symbolic_build", None)  # Keras has no public name for it
+        build = getattr(self.model, "_symbolic_build", None)  # Keras has no public name for it
         if build is not None:
             build(data_batch=(x, y))
 
     def batches(self) -> tuple[Any, Any]:
         """Return a few whole batches as (batches, batch size, …) of inputs and targets."""
-        size = self._case.batch_size
+        size = self.case.batch_size
         count = max(1, min(_MEMORY_BATCHES, len(self._x) // size))
         x, y = self._x[: count * size], self._y[: count * size]
         return x.reshape(count, size, *x.shape[1:]), y.reshape(count, size, *y.shape[1:])
 
     def reset(self) -> None:
         """Forget the losses so far."""
-        self._model.reset_metrics()
+        self.model.reset_metrics()
 
     @abc.abstractmethod
     def run(self, steps: int) -> float:
@@ -87,12 +89,12 @@ class KerasTrainer(abc.ABC):
         seconds later (`OptimizeLoop` in `tensorflow/core/framework/model.cc`
         doubles its period each time).
         """
-        batch = self._case.batch_size
+        batch = self.case.batch_size
         whole = steps * batch >= len(self._x)
         samples = len(self._x) if whole else steps * batch
         clock = _epoch_clock(self.sync)
         try:
-            self._model.fit(
+            self.model.fit(
                 self._x[:samples],
                 self._y[:samples],
                 batch_size=batch,
@@ -114,12 +116,12 @@ class KerasTrainer(abc.ABC):
         """A number that changes when the weights do: the sum of their magnitudes."""
         import keras
 
-        weights = self._model.trainable_weights
+        weights = self.model.trainable_weights
         return float(sum(abs(keras.ops.convert_to_numpy(w.value)).sum() for w in weights))
 
     def macs_per_sample(self) -> tuple[int | None, str]:
         """Multiply-accumulates of one forward pass, and how they were counted."""
-        return from_layers(self._model)
+        return from_layers(self.model)
 
     @abc.abstractmethod
     def device_name(self) -> str:
@@ -127,7 +129,7 @@ class KerasTrainer(abc.ABC):
 
     def float32_math(self) -> str | None:
         """How the GPU multiplies float32: `float32` or `TF32`, as set; None on a CPU."""
-        if self._case.device == "cpu":
+        if self.case.device == "cpu":
             return None
         if os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":  # NVIDIA's libraries obey it
             return "float32"

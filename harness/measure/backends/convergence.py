@@ -1,0 +1,147 @@
+"""A training in full: epochs timed with their validation apart, the mistakes of the end."""
+
+import base64
+import time
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.records import Epoch, Mistake
+
+Array = NDArray[Any]
+OnEpoch = Callable[[Epoch], None]
+_ALIVE_SECONDS = 5.0
+
+
+def train(
+    model: Any,
+    data: Any,
+    batch_size: int,
+    epochs: int,
+    sync: Callable[[], None],
+    on_epoch: OnEpoch,
+    alive: Callable[[int], None],
+) -> None:
+    """Run one `Model.fit` over all epochs, shuffled and validated as Keras does it.
+
+    Args:
+        model: Compiled.
+        data: A `Dataset`; without test samples there is no validation.
+        batch_size: Samples a step.
+        epochs: How many.
+        sync: Waits for the device.
+        on_epoch: Given each epoch; the next one begins when it returns.
+        alive: Given the number of the epoch every few seconds.
+    """
+    model.fit(
+        data.x_train,
+        data.y_train,
+        batch_size=batch_size,
+        epochs=epochs,
+        verbose=0,
+        validation_data=(data.x_test, data.y_test) if len(data.x_test) else None,
+        callbacks=[_clock(sync, on_epoch, alive)],
+    )
+
+
+def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], None]) -> Any:
+    """A callback that times epochs and validations; its hooks are those that do not sync steps."""
+    import keras
+
+    class Clock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+        begin = train_seconds = validation_begin = validation_seconds = told = 0.0
+        epoch = 0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+            self.epoch = epoch + 1
+            self.train_seconds = self.validation_seconds = 0.0
+            self.begin = self.told = time.perf_counter()
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+            now = time.perf_counter()
+            if now - self.told > _ALIVE_SECONDS:
+                self.told = now
+                alive(self.epoch)
+
+        on_test_batch_begin = on_train_batch_begin
+
+        def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+            sync()
+            self.validation_begin = time.perf_counter()
+            self.train_seconds = self.validation_begin - self.begin
+
+        def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
+            self.validation_seconds = time.perf_counter() - self.validation_begin
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            figures = {name: float(value) for name, value in (logs or {}).items()}
+            if not self.train_seconds:
+                sync()
+                self.train_seconds = time.perf_counter() - self.begin
+            on_epoch(
+                Epoch(
+                    epoch=epoch + 1,
+                    seconds=self.train_seconds,
+                    validation_seconds=self.validation_seconds,
+                    loss=figures["loss"],
+                    accuracy=figures.get("accuracy"),
+                    val_loss=figures.get("val_loss"),
+                    val_accuracy=figures.get("val_accuracy"),
+                )
+            )
+
+    return Clock()
+
+
+def mistakes(model: Any, x: Array, y: Array) -> tuple[Mistake, ...] | None:
+    """List the test samples that a classifier gets wrong.
+
+    Args:
+        model: Trained.
+        x: Test inputs.
+        y: One-hot rows.
+
+    Returns:
+        None when there is no test sample, or the model does not give one number a class.
+    """
+    if not len(x):
+        return None
+    scores = np.asarray(model.predict(x, batch_size=500, verbose=0), np.float64)
+    if scores.ndim != 2 or scores.shape != y.shape:
+        return None
+    shares = _probabilities(scores)
+    label, predicted = y.argmax(axis=1), shares.argmax(axis=1)
+    return tuple(
+        Mistake(
+            sample=int(i),
+            label=int(label[i]),
+            predicted=int(predicted[i]),
+            confidence=round(float(shares[i, predicted[i]]), 6),
+            pixels=_pixels(x[i]),
+        )
+        for i in np.flatnonzero(label != predicted)
+    )
+
+
+def _probabilities(scores: Array) -> Array:
+    """Leave probabilities as they are; give others, as logits, to a softmax."""
+    if scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+        return scores
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def image_shape(x: Array) -> tuple[int, int] | None:
+    """Height and width of gray images; None for other samples."""
+    return (x.shape[1], x.shape[2]) if x.ndim == 4 and x.shape[3] == 1 else None
+
+
+def _pixels(sample: Array) -> str | None:
+    """Pack a gray image, in 0 … 1, as records keep it."""
+    if sample.ndim != 3 or sample.shape[2] != 1:
+        return None
+    gray = np.rint(255 * np.clip(sample, 0, 1)).astype(np.uint8)
+    return base64.b64encode(zlib.compress(gray.tobytes(), 9)).decode()

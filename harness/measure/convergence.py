@@ -1,0 +1,133 @@
+"""Trainings in full, of one seed: fresh workers that take turns epoch by epoch.
+
+So what disturbs one disturbs the others, and their times compare. Where a GPU
+is used, one has ended before the next begins.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from harness.measure.launcher import WorkerFailed
+from harness.measure.sampler import disturbance, read_machine
+from harness.measure.seat import AnyLauncher, AnyWorker
+from harness.records import (
+    Epoch,
+    Failure,
+    Mistake,
+    Recipe,
+    Training,
+    from_json,
+    to_json,
+)
+
+OnEpoch = Callable[[Recipe, Epoch], None]
+OnEnd = Callable[[Recipe, Training | Failure], None]
+
+
+def train_together(
+    recipes: Sequence[Recipe],
+    launcher: AnyLauncher,
+    timeout: float,
+    cpus: list[int],
+    on_epoch: OnEpoch,
+    on_end: OnEnd,
+) -> None:
+    """Train every recipe to its end; each ends with a `Training` or a `Failure`.
+
+    Args:
+        recipes: In the order in which they begin a turn.
+        launcher: Starts the workers.
+        timeout: Longest silence of a worker, in seconds.
+        cpus: Those that workers may use.
+        on_epoch: Given each epoch as it ends.
+        on_end: Given the outcome of each recipe.
+    """
+    in_turns = all(recipe.case.device == "cpu" for recipe in recipes)
+    groups = [list(recipes)] if in_turns else [[recipe] for recipe in recipes]
+    for group in groups:
+        desks = [_Desk(recipe, launcher, timeout, cpus, in_turns) for recipe in group]
+        try:
+            while desks:
+                for desk in list(desks):
+                    try:
+                        on_epoch(desk.recipe, desk.epoch())
+                        ended: Training | Failure | None = desk.training
+                    except WorkerFailed as error:
+                        case, reference = desk.recipe.case, desk.recipe.reference
+                        ended = Failure(case, reference, error.kind, str(error), error.log_tail)
+                    if ended is not None:
+                        desk.leave()
+                        desks.remove(desk)
+                        on_end(desk.recipe, ended)
+        finally:
+            for desk in desks:
+                desk.leave()
+
+
+class _Desk:
+    """One worker that trains a recipe; it is started with its first epoch.
+
+    Attributes:
+        training: All that was observed, once the last epoch has ended.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        launcher: AnyLauncher,
+        timeout: float,
+        cpus: list[int],
+        interleaved: bool,
+    ) -> None:
+        self.recipe = recipe
+        self.training: Training | None = None
+        self._launcher = launcher
+        self._timeout = timeout
+        self._cpus = cpus
+        self._interleaved = interleaved
+        self._worker: AnyWorker | None = None
+        self._facts: dict[str, object] = {}
+        self._epochs: list[Epoch] = []
+
+    def epoch(self) -> Epoch:
+        """Train one epoch more.
+
+        Raises:
+            WorkerFailed: the worker did.
+        """
+        if self._worker is None:
+            case = self.recipe.case
+            self._worker = self._launcher.start(case, self._timeout)
+            opened = self._worker.ask("open_training", case=to_json(case), cpus=self._cpus)
+            self._facts = opened["facts"]
+        before = read_machine()
+        if self._epochs:
+            answer = self._worker.ask("next_epoch")
+        else:
+            answer = self._worker.ask("train", epochs=self.recipe.epochs)
+        data = answer["epoch"]
+        disturbed = disturbance(before, read_machine(), data.pop("cpu_seconds"))
+        epoch = dataclasses.replace(
+            from_json(Epoch, data),
+            steal_seconds=disturbed["steal_seconds"],
+            other_cpu_seconds=disturbed["other_cpu_seconds"],
+        )
+        self._epochs.append(epoch)
+        if "mistakes" in answer:
+            found = answer["mistakes"]
+            shape = answer["image_shape"]
+            self.training = Training(
+                recipe=self.recipe,
+                epochs=tuple(self._epochs),
+                mistakes=None if found is None else tuple(from_json(Mistake, m) for m in found),
+                image_shape=None if shape is None else tuple(shape),
+                interleaved=self._interleaved,
+                **self._facts,  # type: ignore[arg-type]  # as the worker tells them
+            )
+        return epoch
+
+    def leave(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._launcher.end(self._worker)
+            self._worker = None

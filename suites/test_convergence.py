@@ -1,0 +1,10 @@
+"""Does the accuracy pay for the speed? Recipes in full: `pytest suites/ -m convergence`."""
+
+import pytest
+
+pytestmark = pytest.mark.convergence
+
+
+@pytest.mark.matrix(variants=["baseline", "improved", "single_dropout", "no_dropout"])
+def test_convergence(converge, seed, device):
+    converge(seed=seed, device=device, references={"single_dropout": "improved"})
