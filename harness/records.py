@@ -274,6 +274,9 @@ class Start:
         gpu_memory_source: What that peak covers, or why there is none.
         cool_down_seconds: Time waited before it for a GPU that was too hot.
         usage: What was read of the worker meanwhile.
+        product_flops: Best rate of a matrix product through the same framework on the same
+            threads and device, after the rounds: floating-point operations a second.
+        product_size: Rows and columns of its matrices.
     """
 
     role: Role
@@ -293,6 +296,8 @@ class Start:
     gpu_memory_source: str = ""
     cool_down_seconds: float = 0.0
     usage: Usage | None = None
+    product_flops: float | None = None
+    product_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +317,11 @@ class ModelFacts:
         jit: Whether a compiler made one program of the step.
         float32_math: How float32 is multiplied on a GPU, as set: `float32`, `TF32`, or where
             it is one and where the other; None on a CPU, where it is always float32.
+        parameter_bytes: Memory of all weights.
+        optimizer_bytes: Memory of the optimizer's own variables.
+        activation_bytes_per_sample: What the layers put out for a sample in a forward pass,
+            but for those that only reshape.
+        layout: Names the kinds of layers; equal for models that differ in width alone.
     """
 
     parameters: int
@@ -325,6 +335,10 @@ class ModelFacts:
     parameters_moved: bool
     jit: bool = False
     float32_math: str | None = None
+    parameter_bytes: int | None = None
+    optimizer_bytes: int | None = None
+    activation_bytes_per_sample: int | None = None
+    layout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

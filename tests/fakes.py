@@ -1,13 +1,17 @@
 """Stand-ins for what is slow or unpredictable: workers, clock, GPU, observer."""
 
+import base64
 import dataclasses
 import os
+import zlib
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pynvml
 
+from harness.measure.budget import Budget
 from harness.measure.launcher import WorkerFailed
+from harness.measure.runner import Runner
 from harness.records import (
     Case,
     GpuReading,
@@ -143,6 +147,9 @@ class FakeNvml:
         return uuid
 
 
+_PIXELS = base64.b64encode(zlib.compress(bytes([0, 255, 128, 7]))).decode()
+
+
 class FakeWorker:
     """Answers as a worker whose step takes exactly so many seconds a sample."""
 
@@ -176,8 +183,12 @@ class FakeWorker:
             },
             "facts": {
                 "parameters": self._launcher.parameters.get(self._case.variant, 1000),
-                "macs_per_sample": 5000,
+                "macs_per_sample": self._launcher.macs.get(self._case.variant, 5000),
                 "macs_source": "layers",
+                "parameter_bytes": 4000,
+                "optimizer_bytes": 8000,
+                "activation_bytes_per_sample": 2000,
+                "layout": self._launcher.layouts.get(self._case.variant, "fake"),
                 "optimizer": "Adam",
                 "train_samples": 60_000,
                 "device_name": self._case.device,
@@ -205,6 +216,9 @@ class FakeWorker:
             "major_faults": 0,
         }
 
+    def _product_rate(self, seconds):
+        return {"product_flops": 1e11, "product_size": 1024}
+
     def _fit(self, steps):
         samples = steps * self._case.batch_size
         first, later = 0.25 + self._step, 1.1 * self._step
@@ -217,6 +231,51 @@ class FakeWorker:
                 "whole_epoch": False,
             }
         }
+
+    def _open_training(self, case, cpus):
+        self._case = from_json(Case, case)
+        failure = self._launcher.failures.get(self._case.id)
+        if failure:
+            raise WorkerFailed(*failure)
+        return {
+            "facts": {
+                "parameters": self._launcher.parameters.get(self._case.variant, 1000),
+                "optimizer": "Adam",
+                "device_name": self._case.device,
+                "train_samples": 60_000,
+                "test_samples": 10_000,
+            }
+        }
+
+    def _train(self, epochs):
+        self._epochs, self._epoch_number = epochs, 0
+        return self._next_epoch()
+
+    def _next_epoch(self):
+        self._epoch_number += 1
+        number = self._epoch_number
+        self._launcher.turns.append((self._case.variant, number))
+        if self._launcher.interrupt_at_epoch == len(self._launcher.turns):
+            raise KeyboardInterrupt
+        epoch = {
+            "epoch": number,
+            "seconds": 60_000 * self._launcher.sample_seconds(self._case),
+            "validation_seconds": 1.0,
+            "loss": 1 / number,
+            "accuracy": 1 - 0.1 / number,
+            "val_loss": 1 / number,
+            "val_accuracy": 1 - 0.03 / number,
+            "cpu_seconds": 0.0,
+        }
+        answer = {"epoch": epoch}
+        if number == self._epochs:
+            wrong = self._launcher.wrong(self._case)
+            answer["mistakes"] = [
+                {"sample": i, "label": 4, "predicted": 9, "confidence": 0.9, "pixels": _PIXELS}
+                for i in wrong
+            ]
+            answer["image_shape"] = [2, 2]
+        return answer
 
     def _counters(self):
         on_gpu = self._case.device == "gpu"
@@ -235,11 +294,16 @@ class FakeLauncher:
     to the arguments of the `WorkerFailed` that it ends with.
     """
 
-    def __init__(self, sample_seconds=lambda case: 1e-3, failures=None, parameters=None):
+    def __init__(self, sample_seconds=lambda case: 1e-3, failures=None, parameters=None, macs=None):
+        self.macs = macs or {}
+        self.layouts = {}
         self.sample_seconds = sample_seconds
         self.failures = failures or {}
         self.parameters = parameters or {}
         self.asked = []
+        self.turns = []
+        self.wrong = lambda case: range(100)
+        self.interrupt_at_epoch = None
         self.rounds = 0
         self.interrupt_at_round = None
         self.running = self.most_running = 0
@@ -266,6 +330,7 @@ class Silent:
         self.comparisons = []
         self.rounds = []
         self.outcomes = []
+        self.epochs = []
 
     def comparison(self, case, reference, blocks):
         self.comparisons.append((case, reference, blocks))
@@ -278,6 +343,9 @@ class Silent:
 
     def known(self, outcome):
         self.outcomes.append(outcome)
+
+    def epoch(self, recipe, epoch):
+        self.epochs.append((recipe, epoch))
 
 
 def gpu_usage(reading, seconds=5.0, interval=0.1, idle_memory=2**30, foreign=0, refused=None):
@@ -316,3 +384,11 @@ def with_gpu_usage(measurement, usage):
 
     starts = tuple(read(start) for start in measurement.starts)
     return dataclasses.replace(measurement, starts=starts)
+
+
+def runner_of(folder, launcher, comparisons=0, machine=MACHINE, target=None, **changes):
+    """A runner over fake workers, without a GPU; `changes` are of its protocol."""
+    budget = Budget(None, comparisons, FakeClock())
+    gpu = FakeGpu(name=None)
+    chosen = protocol(**{"blocks": 3, **changes})
+    return Runner(folder, chosen, machine, launcher, Silent(), gpu, budget, target)

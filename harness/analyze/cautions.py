@@ -10,6 +10,7 @@ from harness.analyze import gpus, stats
 from harness.records import Measurement, Protocol, Round
 
 SEPARATOR = " | "  # between the cautions of one cell
+OPTIMIZER_DIFFERS = "the optimizer differs too"
 _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
@@ -125,7 +126,7 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
     """Name what differs besides the axis compared."""
     if m.facts.optimizer != m.reference_facts.optimizer:
         yield Caution(
-            "the optimizer differs too",
+            OPTIMIZER_DIFFERS,
             "the speedup is of both changes together",
             f"{m.facts.optimizer} against {m.reference_facts.optimizer}",
         )

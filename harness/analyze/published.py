@@ -1,17 +1,46 @@
 """The published figures beside which ours are shown."""
 
 import csv
+from collections import defaultdict
 from importlib import resources
+
+_FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def _rows() -> list[dict[str, str]]:
+    text = resources.files("harness").joinpath("data/published.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
 def epoch_seconds() -> dict[tuple[str, str, int], float]:
     """Return published seconds an epoch by (variant, device, batch size)."""
-    text = resources.files("harness").joinpath("data/published.csv").read_text(encoding="utf-8")
     return {
         (row["variant"], row["device"], int(row["batch_size"])): float(row["value"])
-        for row in csv.DictReader(text.splitlines())
+        for row in _rows()
         if row["quantity"] == "epoch_time"
     }
+
+
+def training(variant: str, device: str, batch_size: int) -> dict[int, dict[str, float]]:
+    """Return published figures of a training in full, by epoch and name.
+
+    The names are those of Keras: `loss`, `accuracy`, `val_loss`, `val_accuracy`; what the
+    report calls test loss and test accuracy was had from the same samples.
+    """
+    names = {"test_loss": "val_loss", "test_accuracy": "val_accuracy"}
+    figures: dict[int, dict[str, float]] = defaultdict(dict)
+    for row in _rows():
+        name = names.get(row["quantity"], row["quantity"])
+        case = (row["variant"], row["device"], row["batch_size"])
+        if name in _FIGURES and case == (variant, device, str(batch_size)):
+            figures[int(row["epoch"])][name] = float(row["value"])
+    return dict(figures)
+
+
+def final_accuracy(variant: str, device: str, batch_size: int) -> float | None:
+    """Return the published accuracy on the test set at the end, if there is one."""
+    figures = training(variant, device, batch_size)
+    return figures[max(figures)].get("val_accuracy") if figures else None
 
 
 def speedup(case: tuple[str, str, int], reference: tuple[str, str, int]) -> float | None:

@@ -29,15 +29,53 @@ def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
     Raises:
         ValueError: there is no block.
     """
-    mean = interval(logs, confidence)
-    low, high = (None if end is None else math.exp(end) for end in (mean.low, mean.high))
-    return Estimate(math.exp(mean.value), low, high, mean.n, confidence)
+    return exponential(interval(logs, confidence))
 
 
-def speedup(measurement: Measurement) -> Estimate:
-    """Reference time over case time per sample, over blocks.
+def sum_interval(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate:
+    """Sum of the means of independent groups, with Welch's and Satterthwaite's interval.
 
-    Block value: where rounds took turns, the median over its pairs of
+    The variances of the means add; the degrees of freedom are Satterthwaite's
+    (1946, "An approximate distribution of estimates of variance components").
+    There is no interval if a group has fewer than three values.
+
+    Raises:
+        ValueError: there is no group, or one is empty.
+    """
+    if not groups or not all(groups):
+        raise ValueError("nothing to estimate from")
+    total, fewest = sum(statistics.fmean(group) for group in groups), min(map(len, groups))
+    if fewest < _FEWEST:
+        return Estimate(total, None, None, fewest, confidence)
+    parts = [(statistics.variance(group) / len(group), len(group) - 1) for group in groups]
+    half = spread(parts, confidence)
+    return Estimate(total, total - half, total + half, fewest, confidence)
+
+
+def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> float:
+    """Half-width of the interval of a sum of independent parts.
+
+    Args:
+        parts: Variance and degrees of freedom of each; see `sum_interval`.
+        confidence: Of the interval.
+    """
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return 0.0
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts if part)
+    return float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(variance)
+
+
+def exponential(estimate: Estimate) -> Estimate:
+    """Take an estimate of a logarithm to the scale of ratios."""
+    low, high = (None if end is None else math.exp(end) for end in (estimate.low, estimate.high))
+    return Estimate(math.exp(estimate.value), low, high, estimate.n, estimate.confidence)
+
+
+def block_logs(measurement: Measurement) -> list[float]:
+    """Logarithm of reference time over case time per sample, a block.
+
+    Where rounds took turns, the median over the block's pairs of
     ln(reference / case); where one worker ran after the other, rounds have no
     partner, and it is the logarithm of the ratio of their medians.
     """
@@ -50,9 +88,14 @@ def speedup(measurement: Measurement) -> Estimate:
         per_sample = a_round.seconds / a_round.steps / sizes[a_round.role]
         blocks[a_round.block][a_round.role][a_round.pair] = per_sample
     value = _paired_log if measurement.interleaved else _log_of_medians
-    return log_interval(
-        [value(sides["reference"], sides["case"]) for sides in blocks.values() if len(sides) == 2]
-    )
+    return [
+        value(sides["reference"], sides["case"]) for sides in blocks.values() if len(sides) == 2
+    ]
+
+
+def speedup(measurement: Measurement) -> Estimate:
+    """Reference time over case time per sample, over blocks; see `block_logs`."""
+    return log_interval(block_logs(measurement))
 
 
 def _paired_log(reference: Mapping[int, float], case: Mapping[int, float]) -> float:
@@ -115,6 +158,41 @@ def ratio_of_means(
         return Estimate(x / y if y else math.nan, None, None, n, confidence)
     root = math.sqrt(max(0.0, b * b - a * c))
     return Estimate(x / y, (b - root) / a, (b + root) / a, n, confidence)
+
+
+def lack_of_fit(errors: Sequence[Sequence[float]], fitted: int) -> float:
+    """Probability of means as far from a fitted law as these, if it held.
+
+    The F test of lack of fit: what the means of the groups miss, against what
+    the values of a group differ among themselves (Draper and Smith 1998,
+    "Applied regression analysis", section 2.1).
+
+    Args:
+        errors: Value less law, a group of repeats each.
+        fitted: Parameters that were fitted; fewer than there are groups.
+
+    Returns:
+        The p value; 1 where repeats do not differ and the law holds exactly.
+    """
+    means = [statistics.fmean(group) for group in errors]
+    missed = sum(len(group) * mean**2 for group, mean in zip(errors, means, strict=True))
+    pure = sum((v - m) ** 2 for group, m in zip(errors, means, strict=True) for v in group)
+    above, below = len(errors) - fitted, sum(map(len, errors)) - len(errors)
+    if pure <= 1e-18 or below < 1:
+        return 1.0 if missed <= 1e-12 else 0.0
+    return float(stats.f.sf((missed / above) / (pure / below), above, below))
+
+
+def sign_test(plus: int, minus: int) -> float:
+    """Probability of so uneven a split, or a more uneven one, of a fair coin: McNemar's exact test.
+
+    Args:
+        plus: Samples that one side alone gets right.
+        minus: Samples that the other alone gets right.
+    """
+    if plus + minus == 0:
+        return 1.0
+    return float(stats.binomtest(plus, plus + minus).pvalue)
 
 
 def _t(confidence: float, n: int) -> float:

@@ -20,6 +20,7 @@ from harness.records import (
     Round,
     Run,
     Start,
+    comparison_key,
 )
 
 MIB = 2**20
@@ -101,17 +102,9 @@ def measurements(run: Run) -> pd.DataFrame:
 
 
 def comparison(run: Run, name: str) -> pd.DataFrame:
-    """One row a measurement that differs from its reference in this table's axis alone.
-
-    A reference against itself belongs to the table when another row has the
-    same reference; it shows the noise floor.
-    """
+    """One row a measurement that differs from its reference in this table's axis alone."""
     axis = AXES[name]
-    measured = [o for o in run.outcomes if isinstance(o, Measurement)]
-    chosen = [m for m in measured if differs_only_in(axis, m.case, m.reference)]
-    references = {m.reference for m in chosen}
-    chosen += [m for m in measured if m.case == m.reference and m.case in references]
-    rows = [_speedup_row(axis, m, run) for m in chosen]
+    rows = [_speedup_row(axis, m, run) for m in compared(run, axis)]
     frame = pd.DataFrame(rows, columns=COMPARISONS[name])
     keys = ["variant", "batch_size"]
     if axis in {"threads", "device", "backend"}:
@@ -119,13 +112,42 @@ def comparison(run: Run, name: str) -> pd.DataFrame:
     return frame.sort_values(keys, kind="stable", ignore_index=True)
 
 
+def compared(run: Run, axis: str) -> list[Measurement]:
+    """List the measurements that differ from their reference in that axis alone.
+
+    A reference against itself belongs to them when another one has the same
+    reference; it shows the noise floor. So does a rung of a ladder.
+    """
+    measured = [o for o in run.outcomes if isinstance(o, Measurement)]
+    rungs = rung_keys(run)
+    differing = [m for m in measured if differs_only_in(axis, m.case, m.reference)]
+    itself = {m.reference for m in measured if m.case == m.reference}
+    references = {m.reference for m in differing if m.key not in rungs or m.reference in itself}
+    chosen = [m for m in differing if m.reference in references]
+    return chosen + [m for m in measured if m.case == m.reference and m.case in references]
+
+
+def rung_keys(run: Run) -> set[str]:
+    """Keys of the comparisons that make ladders, the direct ones of their ends among them."""
+    return {
+        key
+        for ladder in run.ladders
+        for key in (
+            *(rung.key for rung in ladder.rungs),
+            comparison_key(ladder.rungs[-1].case, ladder.rungs[0].reference),
+        )
+    }
+
+
 def others(run: Run) -> list[Measurement]:
     """List the comparisons that differ in an axis without a table, or in several."""
+    rungs = rung_keys(run)
     return [
         outcome
         for outcome in run.outcomes
         if isinstance(outcome, Measurement)
         and outcome.case != outcome.reference
+        and outcome.key not in rungs
         and not any(differs_only_in(a, outcome.case, outcome.reference) for a in AXES.values())
     ]
 
@@ -138,23 +160,22 @@ def differs_only_in(axis: str, case: Case, reference: Case) -> bool:
     return case != reference and dataclasses.replace(case, **changed) == reference
 
 
-def _speedup_row(axis: str, m: Measurement, run: Run) -> dict[str, Any]:
+def doubts(m: Measurement, run: Run) -> list[Caution]:
+    """List the cautions of a comparison; what a rung of a ladder changes is meant to differ."""
+    found = cautions.of_measurement(m, run.protocol)
+    if m.key not in rung_keys(run):
+        return found
+    return [doubt for doubt in found if doubt.doubt != cautions.OPTIMIZER_DIFFERS]
+
+
+def speedup_columns(m: Measurement, run: Run) -> dict[str, Any]:
+    """What every table says of a comparison: the speedup, how it is judged, what shrank."""
     estimate = stats.speedup(m)
     judged = run.protocol.effort != "quick"
     comparable = m.case != m.reference and all(
-        _as_published(case, run) for case in (m.case, m.reference)
+        as_published(case, run) for case in (m.case, m.reference)
     )
-    threads = m.case.threads / m.reference.threads
-    epoch = epochs.speedup(m)
     return {
-        **case_columns(m.case),
-        "reference": str(getattr(m.reference, axis)),
-        "device_name": m.facts.device_name,
-        "reference_name": m.reference_facts.device_name,
-        "reference_jit": m.reference.jit,
-        "epoch_speedup": epoch and epoch.value,
-        "epoch_low": epoch and epoch.low,
-        "epoch_high": epoch and epoch.high,
         "parameters": m.facts.parameters,
         "macs_per_sample": m.facts.macs_per_sample,
         "macs_source": m.facts.macs_source,
@@ -163,17 +184,32 @@ def _speedup_row(axis: str, m: Measurement, run: Run) -> dict[str, Any]:
         "speedup": estimate.value,
         "low": estimate.low,
         "high": estimate.high,
-        "efficiency": estimate.value / threads,
         "blocks": estimate.n,
         "verdict": stats.verdict(estimate) if judged else None,
         "smallest_visible": stats.smallest_visible(estimate) if judged else None,
         "published": published.speedup(_key(m.case), _key(m.reference)) if comparable else None,
         "noise_floor": m.case == m.reference,
-        "cautions": _joined(cautions.of_measurement(m, run.protocol)),
+        "cautions": _joined(doubts(m, run)),
     }
 
 
-def _as_published(case: Case, run: Run) -> bool:
+def _speedup_row(axis: str, m: Measurement, run: Run) -> dict[str, Any]:
+    speedup, epoch = speedup_columns(m, run), epochs.speedup(m)
+    return {
+        **case_columns(m.case),
+        **speedup,
+        "reference": str(getattr(m.reference, axis)),
+        "device_name": m.facts.device_name,
+        "reference_name": m.reference_facts.device_name,
+        "reference_jit": m.reference.jit,
+        "epoch_speedup": epoch and epoch.value,
+        "epoch_low": epoch and epoch.low,
+        "epoch_high": epoch and epoch.high,
+        "efficiency": speedup["speedup"] / (m.case.threads / m.reference.threads),
+    }
+
+
+def as_published(case: Case, run: Run) -> bool:
     """Whether it is what the report trained: MNIST with TensorFlow, on all CPUs or the GPU."""
     everything = case.device == "gpu" or case.threads == run.machine.usable_cpus
     return everything and case.dataset == "mnist" and case.backend == "tensorflow"
@@ -199,7 +235,7 @@ def sides(run: Run) -> list[Side]:
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
             continue
-        doubts = cautions.of_measurement(outcome, run.protocol)
+        found_doubts = doubts(outcome, run)
         both: tuple[tuple[Role, Case, ModelFacts, int], ...] = (
             ("case", outcome.case, outcome.facts, outcome.steps),
             ("reference", outcome.reference, outcome.reference_facts, outcome.reference_steps),
@@ -212,7 +248,7 @@ def sides(run: Run) -> list[Side]:
                     side.blocks[outcome.key, a_round.block].append(a_round)
             side.starts.extend(start for start in outcome.starts if start.role == role)
             if role == "case":
-                side.cautions.extend(d for d in doubts if d not in side.cautions)
+                side.cautions.extend(d for d in found_doubts if d not in side.cautions)
     return list(found.values())
 
 
@@ -236,7 +272,7 @@ def _measured_row(side: Side, run: Run) -> dict[str, Any]:
         "samples_per_s": 1 / sample,
         **_epoch(side, step.value),
         "published_epoch_s": published.epoch_seconds().get(_key(side.case))
-        if _as_published(side.case, run)
+        if as_published(side.case, run)
         else None,
         "ready_s": statistics.median(start.ready_seconds for start in side.starts),
         "first_step_s": statistics.median(start.first_step_seconds for start in side.starts),

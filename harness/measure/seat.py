@@ -20,6 +20,8 @@ from harness.records import (
     to_json,
 )
 
+_PRODUCT_SECONDS = 0.1
+
 
 class AnyWorker(Interface):
     """What a block needs of a worker."""
@@ -69,6 +71,7 @@ class Seat:
         self.sampler = Sampler(self._worker.pid, gpu if on_gpu else None)
         self._begin = time.perf_counter()
         self._warm: dict[str, Any] = {}
+        self._product: dict[str, Any] = {}
         self._fit: Fit | None = None
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
@@ -112,6 +115,10 @@ class Seat:
         self.sampler.stop()
         self._counters = self.ask("counters")
 
+    def find_product_rate(self) -> None:
+        """Have the worker multiply matrices: what its threads and device can do at best."""
+        self._product = self.ask("product_rate", seconds=_PRODUCT_SECONDS)
+
     def fit(self, steps: int) -> None:
         """Have the worker time a `Model.fit` of so many steps, after all its rounds."""
         self._fit = from_json(Fit, self.ask("fit", steps=steps)["fit"])
@@ -128,6 +135,7 @@ class Seat:
             **self._opened["start"],
             **self._warm,
             **self._counters,
+            **self._product,
         )
 
     def leave(self) -> None:

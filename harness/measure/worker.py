@@ -1,8 +1,8 @@
 """The child's side: environment, data, model, steps, answers.
 
 A worker trains one case. It answers messages over its channel, one answer
-each, with `progress` in between: `open`, `warm_up`, `round`, `counters` and,
-last, for it leaves its input pipeline open, `fit`; or, for a training in full,
+each, with `progress` in between: `open`, `warm_up`, `round`, `counters`,
+`product_rate` and, last, for it leaves its input pipeline open, `fit`; or, for a training in full,
 `open_training`, `train` and, once an epoch, `next_epoch`.
 """
 
@@ -101,7 +101,6 @@ class _Desk:
             raise _Rejected("diverged", f"the loss of the first step is {loss}")
         moved = trainer.weights_digest() != before
         device = _device_name(trainer)
-        macs, macs_source = trainer.macs_per_sample()
         self._traces_before = trainer.traces
         return {
             "start": {
@@ -113,8 +112,7 @@ class _Desk:
             },
             "facts": {
                 "parameters": int(model.count_params()),
-                "macs_per_sample": macs,
-                "macs_source": macs_source,
+                **trainer.work(),
                 "optimizer": type(model.optimizer).__name__,
                 "train_samples": len(self._data.x_train),
                 "device_name": device,
@@ -166,6 +164,11 @@ class _Desk:
             "gpu_memory_bytes": gpu_memory,
             "gpu_memory_source": source,
         }
+
+    def product_rate(self, seconds: float) -> dict[str, Any]:
+        """Find the best rate of a matrix product, on the same threads and device."""
+        flops, size = self._trainer.product_rate(seconds)
+        return {"product_flops": flops, "product_size": size}
 
     def fit(self, steps: int) -> dict[str, Any]:
         """Time a real `Model.fit`."""

@@ -6,10 +6,11 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import units
-from harness.analyze import cautions, stats, summary
+from harness.analyze import stats, summary
 from harness.records import Case, Failure, Measurement, Run
 from harness.report import formats
-from harness.report.table import VERDICTS, Table
+from harness.report.columns import VERDICTS
+from harness.report.table import Table
 
 
 def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> None:
@@ -55,7 +56,7 @@ def _cautions(run: Run) -> Iterator[str]:
     seen: dict[tuple[str, str], dict[str, list[str]]] = {}
     for outcome in run.outcomes:
         if isinstance(outcome, Measurement):
-            for caution in cautions.of_measurement(outcome, run.protocol):
+            for caution in summary.doubts(outcome, run):
                 figures = seen.setdefault((caution.doubt, caution.advice), {})
                 cases = figures.setdefault(caution.figure, [])
                 cases.append(_comparison(outcome.case, outcome.reference))

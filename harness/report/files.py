@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.analyze import devices, summary
+from harness.analyze import batch_law, convergence, devices, hardest, ladder, summary, work
 from harness.errors import BadRun
 from harness.records import Run
 from harness.report import charts, formats, table
@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 
 
 def frames(run: Run) -> dict[str, pd.DataFrame]:
-    """Summarize a run: every table that has a row."""
+    """Summarize a run: every table that has a row, in the order in which they are shown."""
     found = {"measurements": summary.measurements(run)}
     for name in summary.COMPARISONS:
-        frame = summary.comparison(run, name)
-        if len(frame):
-            found[name] = frame
-        if name == "device_speedup" and len(frame):
-            about_gpu = {
-                "device_crossover": devices.crossovers(run),
-                "device_break_even": devices.break_evens(run),
-            }
-            found.update({name: frame for name, frame in about_gpu.items() if len(frame)})
-    return found
+        found[name] = summary.comparison(run, name)
+        if name == "batch_size_speedup":
+            found["batch_size_law"] = batch_law.batch_size_law(run)
+        elif name == "model_size_speedup":
+            found["work"] = work.work(run)
+            found["ladder"] = ladder.ladder(run)
+        elif name == "device_speedup":
+            found["device_crossover"] = devices.crossovers(run)
+            found["device_break_even"] = devices.break_evens(run)
+    found["convergence"] = convergence.convergence(run)
+    found["accuracy"] = convergence.accuracies(run)
+    found["effective_speedup"] = convergence.effective(run)
+    return {name: frame for name, frame in found.items() if len(frame)}
 
 
 def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
@@ -60,6 +63,10 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
         for case, frame in devices.timelines(run).items():
             chart = charts.timeline(case, frame, table.caption(run))
             paths += _save(chart, folder, f"gpu_{_plain(case)}")
+        hard = hardest.ceiling(run, charts.DIGITS_SHOWN)
+        if hard is not None and hard.hardest:
+            chart = charts.hardest_digits(hard, table.caption(run))
+            paths += _save(chart, folder, "hardest_digits")
         paths.append(_place(folder / "environment.txt"))
         paths[-1].write_text(_environment(run), encoding="utf-8")
     except OSError as error:

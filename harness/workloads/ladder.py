@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from harness.errors import BadCase
 from harness.workloads import registry
-from harness.workloads.variants import CHANGES
 
 PUBLISHED = "baseline@256,+wide_kernel,+no_hidden_dense,+less_dropout,+adam,@1024"
 
@@ -64,7 +63,7 @@ def _step(part: str, before: Step | None) -> Step:
     if size and not (size.isdecimal() and int(size)):
         raise BadCase(f"ladder: {part!r}: {size!r} is not a batch size")
     if before is None:
-        if not (name and size):
+        if not (name and size) or name.startswith("+"):
             raise BadCase(f"ladder: it begins with VARIANT@BATCH, not with {part!r}")
         registry.check(name)
         return Step("", name, int(size))
@@ -90,4 +89,4 @@ def _variant(part: str, name: str, before: Step) -> tuple[str, list[str]]:
     added = name[1:].split("+")
     registry.check("baseline" + name)
     variant = registry.changed({*known, *added})
-    return variant, [_WORDS[change] for change in added if change in CHANGES]
+    return variant, [_WORDS[change] for change in added if change not in known]

@@ -4,11 +4,9 @@ import csv
 import dataclasses
 
 import pytest
-from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
+from fakes import MACHINE, FakeLauncher, runner_of
 
 from harness.analyze import summary
-from harness.measure.budget import Budget
-from harness.measure.runner import Runner
 from harness.records import Case
 from harness.report import files, formats, runs, table
 
@@ -28,11 +26,8 @@ def seconds(a_case):
 
 def measured(folder, comparisons, failures=None, **changes):
     launcher = FakeLauncher(seconds, failures, {"baseline": 1_199_882, "improved": 72_970})
-    budget = Budget(None, len(comparisons), FakeClock())
-    gpu = FakeGpu(name=None)
     one_cpu = dataclasses.replace(MACHINE, usable_cpus=1)  # as many as most cases have threads
-    changes = {"blocks": 3, **changes}
-    runner = Runner(folder, protocol(**changes), one_cpu, launcher, Silent(), gpu, budget)
+    runner = runner_of(folder, launcher, len(comparisons), one_cpu, **changes)
     for one, reference in comparisons:
         runner.measure(one, reference)
     return runner.save()
@@ -147,8 +142,10 @@ def test_one_block_has_files_too(tmp_path):
     """A time limit may leave no more; there is no interval and no size that would have shown."""
     run = batch_sizes(tmp_path, blocks=1)
     tables, paths = files.write(run, tmp_path)
-    assert len(tables) == 2
-    assert {"measurements.png", "batch_size_speedup.png"} <= {path.name for path in paths}
+    assert len(tables) == 3
+    assert {"measurements.png", "batch_size_speedup.png", "batch_size_law.png"} <= {
+        path.name for path in paths
+    }
 
 
 def test_a_failed_case_leaves_counts_whole(tmp_path):

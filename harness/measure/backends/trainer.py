@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.measure.backends.macs import from_layers
+from harness.measure.backends import work
 from harness.records import Case, Fit
 
 _MEMORY_BATCHES = 8
@@ -119,9 +119,21 @@ class KerasTrainer(abc.ABC):
         weights = self.model.trainable_weights
         return float(sum(abs(keras.ops.convert_to_numpy(w.value)).sum() for w in weights))
 
-    def macs_per_sample(self) -> tuple[int | None, str]:
-        """Multiply-accumulates of one forward pass, and how they were counted."""
-        return from_layers(self.model)
+    def work(self) -> dict[str, Any]:
+        """Count the model's work: the fields of `ModelFacts` that `work` knows."""
+        macs, source = work.macs(self.model)
+        return {
+            "macs_per_sample": macs,
+            "macs_source": source,
+            "parameter_bytes": work.bytes_of(self.model.variables),
+            "optimizer_bytes": work.bytes_of(self.model.optimizer.variables),
+            "activation_bytes_per_sample": work.activation_bytes(self.model),
+            "layout": work.layout(self.model),
+        }
+
+    def product_rate(self, seconds: float) -> tuple[float, int]:
+        """See `work.product_rate`; in the precision that the model computes in."""
+        return work.product_rate(self.model.compute_dtype, seconds)
 
     @abc.abstractmethod
     def device_name(self) -> str:

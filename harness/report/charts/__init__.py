@@ -9,11 +9,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.charts import comparisons, gpu
+from harness.report.charts import comparisons, gpu, training, why
 from harness.report.charts.gpu import timeline
 from harness.report.charts.parts import figure
+from harness.report.charts.training import DIGITS_SHOWN, hardest_digits
 
-__all__ = ["draw", "timeline"]
+__all__ = ["DIGITS_SHOWN", "draw", "hardest_digits", "timeline"]
 
 _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "measurements": comparisons.measurements,
@@ -24,6 +25,14 @@ _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "device_break_even": gpu.device_break_even,
     "backend_speedup": comparisons.backend_speedup,
     "thread_speedup": comparisons.thread_speedup,
+    "batch_size_law": why.batch_size_law,
+    "accuracy": training.accuracy,
+    "effective_speedup": training.effective_speedup,
+}
+_FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure | None]] = {  # of several panels
+    "ladder": why.ladder,
+    "work": why.work,
+    "convergence": training.convergence,
 }
 
 
@@ -35,6 +44,8 @@ def _selected(name: str, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["variant"] != frame["reference"]]
     if name == "device_speedup":
         return frame[(frame["device"] == "gpu") & (frame["reference"] == "cpu")]
+    if name == "accuracy":
+        return frame[frame["difference"].notna()]
     return frame
 
 
@@ -45,6 +56,8 @@ def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure | None:
         return None
     if "published" in rows and rows["published"].notna().any():
         caption += "; published: another machine"
+    if name in _FIGURES:
+        return _FIGURES[name](rows, caption)
     drawn, (axes,) = figure(caption)
     _CHARTS[name](axes, rows)
     return drawn

@@ -1,13 +1,15 @@
 """What the figures share: looks, groups of rows, lines with intervals, axes."""
 
+import math
 import textwrap
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 # Okabe and Ito's colors, told apart by the color-blind; dark enough on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -19,18 +21,55 @@ HATCHES = ("", "//", "..", "xx", "--", "++")
 _WORDS: dict[str, Callable[[Any], str]] = {"batch_size": "batch {}".format, "device": str.upper}
 
 
-def figure(caption: str, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """Make a figure with its caption and one panel a row."""
+def figure(caption: str, rows: int = 1, height: float = 1.3) -> tuple[Figure, list[Axes]]:
+    """Make a figure with its caption and one panel a row, of that height in inches."""
+    size = (7.2, 4.6 if rows == 1 else 1.0 + height * rows)
+    figure, panels = grid(caption, rows, 1, size, share="col")
+    return figure, [row[0] for row in panels]
+
+
+def grid(
+    caption: str,
+    rows: int,
+    columns: int,
+    size: tuple[float, float] = (7.2, 5.4),
+    share: Literal["none", "col"] = "none",
+) -> tuple[Figure, list[list[Axes]]]:
+    """Make a figure with its caption and panels in rows and columns.
+
+    Args:
+        caption: Below it.
+        rows: Of panels.
+        columns: Of panels.
+        size: Width and height in inches.
+        share: Which panels have one horizontal axis.
+    """
     mpl.rcParams.update({"font.size": 10, "svg.fonttype": "none"})
-    size = (7.2, 4.6 if rows == 1 else 1.0 + 1.3 * rows)
     figure = Figure(figsize=size, dpi=140, layout="constrained")
-    panels = list(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
-    for axes in panels:
+    panels = figure.subplots(rows, columns, sharex=share, squeeze=False)
+    for axes in panels.flat:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
     figure.text(0.01, -0.01, textwrap.fill(caption, 120), fontsize=7.5, color="#444444", va="top")
-    return figure, panels
+    return figure, [list(row) for row in panels]
+
+
+def nice_ticks(low: float, high: float) -> list[float]:
+    """Ticks 1, 2, 5, 10 and so on of a logarithmic axis that reaches from low to high."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [float(f"{step}e{power}") for power in powers for step in (1, 2, 5)]
+    return [tick for tick in ticks if 0.8 * low <= tick <= 1.25 * high]
+
+
+def no_ticks() -> NullLocator:
+    """For minor ticks, which would crowd a logarithmic axis."""
+    return NullLocator()
+
+
+def beside(axes: Axes, text: str, x: float, y: float) -> None:
+    """Write a point's name beside it."""
+    axes.annotate(text, (x, y), (5, 4), textcoords="offset points", fontsize=7.5)
 
 
 def groups(frame: pd.DataFrame, *by: str) -> Iterator[tuple[Any, pd.DataFrame]]:

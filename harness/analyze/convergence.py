@@ -1,0 +1,261 @@
+"""Run → tidy DataFrames of its trainings in full: epochs, accuracy, time to a target."""
+
+import dataclasses
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
+
+import pandas as pd
+
+from harness.analyze import accuracy, published, stats, summary
+from harness.analyze.cautions import SEPARATOR
+from harness.records import Case, Epoch, Estimate, Run, Training
+
+FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+CONVERGENCE = [
+    "variant", "batch_size", "optimizer", "device", "backend", "epoch", "epochs", "seeds",
+    "target",
+    *(f"{name}{end}"
+      for name in ("epoch_s", "elapsed_s", *FIGURES) for end in ("", "_low", "_high")),
+    "validation_s", *(f"published_{name}" for name in FIGURES), "cautions",
+]  # fmt: skip
+ACCURACY = [
+    "variant", "batch_size", "device", "backend", "epochs", "optimizer", "reference",
+    "reference_batch_size", "reference_epochs", "seeds", "test_samples", "accuracy", "accuracy_low",
+    "accuracy_high", "reference_accuracy", "difference", "low", "high", "only_case_right",
+    "only_reference_right", "p_value", "verdict", "smallest_visible", "published", "reason",
+]  # fmt: skip
+EFFECTIVE = [
+    "variant", "batch_size", "device", "backend", "reference", "reference_batch_size", "target",
+    "seeds", "epochs_to_target", "reference_epochs_to_target", "target_s", "reference_target_s",
+    "epoch_speedup", "epoch_low", "epoch_high", "speedup", "low", "high", "verdict", "reason",
+]  # fmt: skip
+_OTHERS_CPUS = 0.10
+_STEAL_SHARE = 0.02
+
+
+def groups(run: Run) -> dict[Case, list[Training]]:
+    """Trainings by case, whatever their seed, in the order of seeds."""
+    found: dict[Case, list[Training]] = defaultdict(list)
+    for training in run.trainings:
+        found[_seedless(training.recipe.case)].append(training)
+    # What others are compared with comes first, whichever ended first.
+    order = sorted(found, key=lambda case: _seedless(found[case][0].recipe.reference) != case)
+    return {case: sorted(found[case], key=_seed) for case in order}
+
+
+def _seedless(case: Case) -> Case:
+    return dataclasses.replace(case, seed=0)
+
+
+def _seed(training: Training) -> int:
+    return training.recipe.case.seed
+
+
+def convergence(run: Run) -> pd.DataFrame:
+    """One row a variant and epoch: means over seeds, with intervals for three or more."""
+    rows = []
+    for case, group in groups(run).items():
+        figures = published.training(case.variant, case.device, case.batch_size)
+        as_published = summary.as_published(case, run)
+        disturbed = _disturbed([epoch for t in group for epoch in t.epochs])
+        for index in range(min(len(t.epochs) for t in group)):
+            epochs = [t.epochs[index] for t in group]
+            known = figures.get(index + 1, {}) if as_published else {}
+            rows.append(
+                {
+                    **summary.case_columns(case),
+                    "optimizer": group[0].optimizer,
+                    "epoch": index + 1,
+                    "epochs": group[0].recipe.epochs,
+                    "seeds": len(group),
+                    "target": run.target_accuracy,
+                    **_interval("epoch_s", [e.seconds for e in epochs]),
+                    **_interval("elapsed_s", [elapsed(t)[index] for t in group]),
+                    **_figures(epochs),
+                    "validation_s": statistics.fmean(e.validation_seconds for e in epochs),
+                    **{f"published_{name}": known.get(name) for name in FIGURES},
+                    "cautions": disturbed,
+                }
+            )
+    return pd.DataFrame(rows, columns=CONVERGENCE)
+
+
+def _figures(epochs: Sequence[Epoch]) -> dict[str, float | None]:
+    columns: dict[str, float | None] = {}
+    for name in FIGURES:
+        values = [getattr(epoch, name) for epoch in epochs]
+        if None not in values:
+            columns |= _interval(name, values)
+    return columns
+
+
+def _interval(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    estimate = stats.interval(values)
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def elapsed(training: Training) -> list[float]:
+    """Seconds of training to the end of each epoch, validation left out."""
+    return list(accumulate(epoch.seconds for epoch in training.epochs))
+
+
+def accuracies(run: Run) -> pd.DataFrame:
+    """One row a variant that is compared with another: its accuracy, and the difference.
+
+    Over the seeds that both have; on the same test samples.
+    """
+    rows = [_accuracy_row(case, pairs, run) for case, pairs in _pairs(run).items()]
+    return pd.DataFrame(rows, columns=ACCURACY)
+
+
+def _pairs(run: Run) -> dict[Case, list[tuple[Training, Training]]]:
+    """Each compared case with its reference, seed by seed."""
+    known = {(_seedless(t.recipe.case), _seed(t)): t for t in run.trainings}
+    found = {}
+    for case, group in groups(run).items():
+        reference = _seedless(group[0].recipe.reference)
+        pairs = [(t, known[reference, _seed(t)]) for t in group if (reference, _seed(t)) in known]
+        if pairs and reference != case:
+            found[case] = pairs
+    return found
+
+
+def _sides(case: Case, pairs: Sequence[tuple[Training, Training]]) -> dict[str, Any]:
+    reference = pairs[0][1].recipe
+    return {
+        **summary.case_columns(case),
+        "epochs": pairs[0][0].recipe.epochs,
+        "optimizer": pairs[0][0].optimizer,
+        "reference": reference.case.variant,
+        "reference_batch_size": reference.case.batch_size,
+        "reference_epochs": reference.epochs,
+        "seeds": len(pairs),
+    }
+
+
+def _accuracy_row(
+    case: Case, pairs: Sequence[tuple[Training, Training]], run: Run
+) -> dict[str, Any]:
+    row = _sides(case, pairs)
+    wrong = [[_wrong(training) for training in side] for side in zip(*pairs, strict=True)]
+    samples = pairs[0][0].test_samples
+    if None in wrong[0] or None in wrong[1]:
+        return {**row, "reason": "no classes to compare: no test set, or no output a class"}
+    found = accuracy.difference(wrong[0], wrong[1], samples)  # type: ignore[arg-type]
+    shares = [[1 - len(w or ()) / samples for w in side] for side in wrong]
+    mine = stats.interval(shares[0])
+    figures = [
+        published.final_accuracy(one.variant, one.device, one.batch_size)
+        for one in (case, pairs[0][1].recipe.case)
+    ]
+    comparable = all(
+        summary.as_published(one, run) for one in (case, _seedless(pairs[0][1].recipe.case))
+    )
+    return {
+        **row,
+        "test_samples": samples,
+        "accuracy": mine.value,
+        "accuracy_low": mine.low,
+        "accuracy_high": mine.high,
+        "reference_accuracy": statistics.fmean(shares[1]),
+        "difference": found.estimate.value,
+        "low": found.estimate.low,
+        "high": found.estimate.high,
+        "only_case_right": found.only_case_right,
+        "only_reference_right": found.only_reference_right,
+        "p_value": found.p_value,
+        "verdict": accuracy.verdict(found.estimate),
+        "smallest_visible": accuracy.smallest_visible(found.estimate),
+        "published": figures[0] - figures[1]
+        if comparable and figures[0] is not None and figures[1] is not None
+        else None,
+    }
+
+
+def _wrong(training: Training) -> set[int] | None:
+    if training.mistakes is None:
+        return None
+    return {mistake.sample for mistake in training.mistakes}
+
+
+def effective(run: Run) -> pd.DataFrame:
+    """One row a variant: how much sooner it reaches the target than its reference.
+
+    Per seed the ratio of the two times to the end of the first epoch that
+    reaches the target on the test set; the interval is over seeds.
+    """
+    if run.target_accuracy is None:
+        return pd.DataFrame(columns=EFFECTIVE)
+    target = run.target_accuracy
+    rows = [_effective_row(case, pairs, target) for case, pairs in _pairs(run).items()]
+    return pd.DataFrame(rows, columns=EFFECTIVE)
+
+
+def _effective_row(
+    case: Case, pairs: Sequence[tuple[Training, Training]], target: float
+) -> dict[str, Any]:
+    epoch = _ratio(pairs, lambda t: statistics.fmean(elapsed(t)[-1:]) / len(t.epochs))
+    row = {
+        **_sides(case, pairs),
+        "target": target,
+        "epoch_speedup": epoch.value,
+        "epoch_low": epoch.low,
+        "epoch_high": epoch.high,
+    }
+    missed = [
+        f"{side[0].recipe.case.variant} in {len(short)} of {len(side)} seeds"
+        for side in zip(*pairs, strict=True)
+        if (short := [t for t in side if reached(t, target) is None])
+    ]
+    if missed:
+        return {**row, "reason": f"{target:g} not reached by {', '.join(missed)}"}
+    ratio = _ratio(pairs, lambda t: elapsed(t)[_reached(t, target) - 1])
+    mine, other = ([side[i] for side in pairs] for i in (0, 1))
+    return {
+        **row,
+        "epochs_to_target": statistics.fmean(_reached(t, target) for t in mine),
+        "reference_epochs_to_target": statistics.fmean(_reached(t, target) for t in other),
+        "target_s": statistics.fmean(elapsed(t)[_reached(t, target) - 1] for t in mine),
+        "reference_target_s": statistics.fmean(elapsed(t)[_reached(t, target) - 1] for t in other),
+        "speedup": ratio.value,
+        "low": ratio.low,
+        "high": ratio.high,
+        "verdict": None if ratio.low is None else stats.verdict(ratio),
+    }
+
+
+def _ratio(
+    pairs: Sequence[tuple[Training, Training]], seconds: Callable[[Training], float]
+) -> Estimate:
+    """Reference time over case time, over seeds."""
+    return stats.log_interval(
+        [math.log(seconds(reference) / seconds(case)) for case, reference in pairs]
+    )
+
+
+def reached(training: Training, target: float) -> int | None:
+    """Number of the first epoch at whose end the test set is that accurate; None if none is."""
+    return next((e.epoch for e in training.epochs if (e.val_accuracy or 0.0) >= target), None)
+
+
+def _reached(training: Training, target: float) -> int:
+    number = reached(training, target)
+    assert number is not None  # noqa: S101  (asked only of what reached it)
+    return number
+
+
+def _disturbed(epochs: Sequence[Epoch]) -> str:
+    """Say what else kept the machine busy during epochs."""
+    seconds = sum(e.seconds + e.validation_seconds for e in epochs)
+    others = sum(e.other_cpu_seconds or 0.0 for e in epochs) / seconds
+    steal = sum(e.steal_seconds or 0.0 for e in epochs) / seconds
+    found = []
+    if others > _OTHERS_CPUS:
+        found.append(f"other processes kept CPUs busy meanwhile ({others:.2f} CPUs)")
+    if steal > _STEAL_SHARE:
+        found.append(f"the hypervisor gave CPU time to others ({100 * steal:.0f} %)")
+    return SEPARATOR.join(found)

@@ -1,0 +1,97 @@
+"""The test samples that no training gets right: how far accuracy can be told apart at all."""
+
+import base64
+import statistics
+import zlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.records import Mistake, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Hard:
+    """A test sample that many trainings get wrong.
+
+    Attributes:
+        sample: Its index in the test set.
+        label: Its class, as the dataset has it.
+        predicted: The class given most often in its place.
+        trainings: How many gave it a wrong class.
+        confidence: Mean probability that they gave to their wrong class.
+        image: Gray levels, (height, width).
+    """
+
+    sample: int
+    label: int
+    predicted: int
+    trainings: int
+    confidence: float
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What all trainings of a run get wrong.
+
+    Attributes:
+        variants: How many variants there were.
+        trainings: How many trainings of them.
+        test_samples: Size of the test set.
+        wrong_always: Samples that every training gets wrong.
+        wrong_ever: Samples that any gets wrong.
+        hardest: Those wrong most often, then with the greatest confidence; only images.
+    """
+
+    variants: int
+    trainings: int
+    test_samples: int
+    wrong_always: int
+    wrong_ever: int
+    hardest: tuple[Hard, ...]
+
+
+def ceiling(run: Run, shown: int) -> Ceiling | None:
+    """Find the hardest test images; None when there are no images that were got wrong.
+
+    Args:
+        run: With trainings in full.
+        shown: How many images at most.
+    """
+    trainings = [t for t in run.trainings if t.mistakes is not None and t.image_shape]
+    found: dict[int, list[Mistake]] = defaultdict(list)
+    for training in trainings:
+        for mistake in training.mistakes or ():
+            found[mistake.sample].append(mistake)
+    if not found:
+        return None
+
+    def rank(sample: int) -> tuple[int, float]:
+        return len(found[sample]), statistics.fmean(m.confidence for m in found[sample])
+
+    hardest = sorted(found, key=rank, reverse=True)[:shown]
+    shape = trainings[0].image_shape or ()
+    return Ceiling(
+        variants=len({t.recipe.case.variant for t in trainings}),
+        trainings=len(trainings),
+        test_samples=trainings[0].test_samples,
+        wrong_always=sum(len(mistakes) == len(trainings) for mistakes in found.values()),
+        wrong_ever=len(found),
+        hardest=tuple(_hard(found[sample], shape) for sample in hardest if found[sample][0].pixels),
+    )
+
+
+def _hard(mistakes: list[Mistake], shape: tuple[int, ...]) -> Hard:
+    first = mistakes[0]
+    pixels = zlib.decompress(base64.b64decode(first.pixels or ""))
+    return Hard(
+        sample=first.sample,
+        label=first.label,
+        predicted=Counter(m.predicted for m in mistakes).most_common(1)[0][0],
+        trainings=len(mistakes),
+        confidence=statistics.fmean(m.confidence for m in mistakes),
+        image=np.frombuffer(pixels, np.uint8).reshape(shape),
+    )

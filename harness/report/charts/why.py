@@ -1,0 +1,186 @@
+"""Why it is faster: the waterfall of a ladder, the work and the time, the law of the batch size."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness import units
+from harness.analyze.ladder import DIRECT
+from harness.analyze.work import line_of
+from harness.report.charts import parts
+
+_FASTER, _SLOWER, _WHOLE = "#0072B2", "#D55E00", "#999999"
+
+
+def ladder(frame: pd.DataFrame, caption: str) -> Figure:
+    """A waterfall an order of the changes: each bar leads from the product before to its own."""
+    orders = list(parts.groups(frame, "order", "device"))
+    figure, panels = parts.figure(caption, len(orders), height=2.0)
+    for axes, ((order, device), rows) in zip(panels, orders, strict=True):
+        where = "" if frame["device"].nunique() == 1 else f", {device.upper()}"
+        _waterfall(axes, rows)
+        axes.set_title(f"One change at a time, {order}{where}", loc="left", weight="bold")
+    panels[-1].set_xlabel("time of a sample at the start / after the change, log scale")
+    return figure
+
+
+def _waterfall(axes: Axes, rows: pd.DataFrame) -> None:
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.grid(axis="y", visible=False)
+    before, ends, labels = 1.0, [1.0], []
+    for place, row in enumerate(parts.rows(rows)):
+        direct = row.rung == DIRECT
+        start, value = (1.0, row.speedup) if direct else (before, row.cumulative)
+        low, high = (row.low, row.high) if direct else (start * row.low, start * row.high)
+        color = _WHOLE if direct else _FASTER if row.speedup >= 1 else _SLOWER
+        axes.barh(
+            place, value - start, left=start, height=0.6, color=color, edgecolor="black",
+            linewidth=0.6, hatch="" if direct or row.speedup >= 1 else "//",
+        )  # fmt: skip
+        if not pd.isna(low):
+            axes.errorbar(
+                value, place, xerr=[[value - low], [high - value]], fmt="none", color="black",
+                capsize=3, zorder=3,
+            )  # fmt: skip
+            ends += [low, high]
+        ends.append(value)
+        text = units.ratio(row.speedup) if direct else f"×{row.speedup:.2f}"
+        right = max(start, value, value if pd.isna(high) else high)
+        axes.annotate(
+            text, (right, place), (5, 0), textcoords="offset points", va="center", fontsize=8
+        )
+        if not direct:
+            axes.plot([value, value], [place, place + 1], color="black", linewidth=0.6)
+            before = row.cumulative
+        labels.append(row.change)
+    known = rows[(rows["rung"] == DIRECT) & rows["published"].notna()]
+    if len(known):
+        axes.scatter(
+            known["published"], [len(rows) - 1], marker="X", color="black", s=60, zorder=4,
+            edgecolors="white", label="published",
+        )  # fmt: skip
+        axes.legend(frameon=False, loc="lower right", fontsize=8)
+        ends.append(float(known["published"].iloc[0]))
+    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlim(0.93 * min(ends), 1.13 * max(ends))
+    ticks = [t for t in _fine_ratios() if 0.93 * min(ends) <= t <= 1.13 * max(ends)]
+    axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
+    axes.minorticks_off()
+
+
+def _fine_ratios() -> list[float]:
+    steps = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 8)
+    return [round(step * 10.0**power, 3) for power in range(-2, 3) for step in steps]
+
+
+def work(frame: pd.DataFrame, caption: str) -> Figure | None:
+    """Sample time over work with the line of the width sweep, and what lies off it."""
+    key = ["batch_size", "device", "backend", "threads", "reference"]
+    chosen = [(k, rows) for k, rows in parts.groups(frame, *key) if line_of(rows) is not None]
+    if not chosen:
+        return None
+    (size, device, *_), rows = chosen[0]
+    line = line_of(rows)
+    assert line is not None  # noqa: S101  (chosen for having one)
+    figure, (above, below) = parts.figure(caption, 2, height=2.6)
+    rows = rows[rows["macs_per_sample"].notna()]
+    macs = rows["macs_per_sample"].astype(float) / 1e6
+    grid = np.geomspace(0.8 * macs.min(), 1.25 * macs.max(), 100)
+    label = f"{line.fixed_us:.0f} µs + {1e6 * line.us_per_mac:.1f} µs/MMAC: the width sweep"
+    above.plot(grid, line.fixed_us + line.us_per_mac * 1e6 * grid, "--", color="#777777",
+               label=label)  # fmt: skip
+    below.axhline(0, color="#777777", linestyle="--")
+    for in_sweep, marker, color, name in (
+        (True, "o", "#0072B2", "differs from the reference in width alone"),
+        (False, "s", "#D55E00", "other variant"),
+    ):
+        part = rows[rows["in_sweep"] == in_sweep]
+        if part.empty:
+            continue
+        x = part["macs_per_sample"].astype(float) / 1e6
+        low = part["sample_us"] * (1 - part["speedup"] / part["high"])
+        high = part["sample_us"] * (part["speedup"] / part["low"] - 1)
+        bars = [low.fillna(0).astype(float), high.fillna(0).astype(float)]
+        above.errorbar(x, part["sample_us"], yerr=bars, fmt=marker, color=color, capsize=3,
+                       label=name)  # fmt: skip
+        relative = [100 * bar / part["fitted_us"] for bar in bars]
+        below.errorbar(x, 100 * part["residual"], yerr=relative, fmt=marker, color=color, capsize=3)
+    for row in parts.rows(rows):
+        parts.beside(below, row.variant, row.macs_per_sample / 1e6, 100 * row.residual)
+    above.set_title(
+        f"The work and the time: batch {size}, {device.upper()}", loc="left", weight="bold"
+    )
+    above.set_xscale("log")
+    above.set_yscale("log")
+    for axis, values in ((above.yaxis, rows["sample_us"]), (below.xaxis, macs)):
+        ticks = parts.nice_ticks(float(values.min()), float(values.max()))
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_minor_locator(parts.no_ticks())
+    above.set_ylabel("µs per sample")
+    below.set_ylabel("off the line, %")
+    below.set_xlabel("multiply-accumulates of a forward pass, millions a sample (log scale)")
+    below.margins(y=0.25)
+    above.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def batch_size_law(axes: Axes, frame: pd.DataFrame) -> None:
+    """Speedup over the batch size as the law has it, measured points and what they would reach."""
+    axes.set_title("Would a larger batch help?", loc="left", weight="bold")
+    for index, (label, rows) in enumerate(parts.lines(frame, ("variant", "device"), ("backend",))):
+        color = parts.COLORS[index % len(parts.COLORS)]
+        known = rows[rows["measured"].astype(bool) & rows["speedup"].notna()]
+        places = known["batch_size"] * 1.03**index
+        axes.scatter(places, known["speedup"], color=color, label=label, zorder=3,
+                     marker=parts.MARKERS[index % len(parts.MARKERS)])  # fmt: skip
+        parts.interval_bars(axes, places, known, color)
+        reason = rows["reason"].iloc[0]
+        if reason:
+            axes.plot([], [], " ", label=f"   {reason}")
+        else:
+            law_curve(axes, rows, index)
+    parts.batch_axis(axes, frame)
+    parts.speedup_axis(axes)
+    axes.margins(y=0.2)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def law_curve(axes: Axes, rows: pd.DataFrame, index: int) -> None:
+    """Draw the law of one variant with its interval, and what an endless batch would reach."""
+    color, line = parts.COLORS[index % len(parts.COLORS)], parts.LINES[index % len(parts.LINES)]
+    grid = np.geomspace(rows["batch_size"].min(), rows["batch_size"].max(), 60)
+    reference = float(rows["reference"].iloc[0])
+    curves = [_curve(grid, reference, rows, end) for end in ("", "_low", "_high")]
+    axes.plot(grid, curves[0], color=color, linestyle=line, linewidth=1)
+    if curves[1] is not None and curves[2] is not None:
+        axes.fill_between(grid, curves[1], curves[2], color=color, alpha=0.12, linewidth=0)
+    limit = _limit(rows, "")
+    if limit is not None:
+        axes.axhline(limit, color=color, linestyle=":", linewidth=1)
+        axes.annotate(
+            f"endless batch {units.ratio(limit)}", (1, limit), (-2, 3), ha="right", fontsize=7.5,
+            xycoords=("axes fraction", "data"), textcoords="offset points", color=color,
+        )  # fmt: skip
+
+
+def _curve(grid: Any, reference: float, rows: pd.DataFrame, end: str) -> Any:
+    """The law at these batch sizes, from its value, or an end of its interval, at the largest."""
+    last = rows.iloc[-1]
+    fitted, size = last[f"fitted{end}"], float(last["batch_size"])
+    if pd.isna(fitted):
+        return None
+    alpha = (1 / fitted - 1) / (1 / size - 1 / reference)
+    return 1 / (1 + alpha * (1 / grid - 1 / reference))
+
+
+def _limit(rows: pd.DataFrame, end: str) -> float | None:
+    """What an endless batch reaches, against the reference."""
+    value = _curve(np.array([math.inf]), float(rows["reference"].iloc[0]), rows, end)
+    return None if value is None else float(value[0])

@@ -1,0 +1,26 @@
+"""What the tables hold: a file a topic, each with `TITLES`, `COLUMNS` and `notes(name, rows)`."""
+
+from collections.abc import Iterator
+
+from harness.report.columns import comparisons, gpu, measurements, training, why
+from harness.report.columns.cells import VERDICTS, Column, Row
+
+__all__ = ["COLUMNS", "TITLES", "VERDICTS", "notes", "selected"]
+
+_TOPICS = (measurements, comparisons, gpu, why, training)
+TITLES = {name: title for topic in _TOPICS for name, title in topic.TITLES.items()}
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    name: columns for topic in _TOPICS for name, columns in topic.COLUMNS.items()
+}
+
+
+def notes(name: str, rows: list[Row]) -> Iterator[str]:
+    """What a reader must know of single cells of a table, a line each."""
+    for topic in _TOPICS:
+        if name in topic.COLUMNS:
+            yield from topic.notes(name, rows)
+
+
+def selected(name: str, rows: list[Row]) -> list[Row]:
+    """The rows of a summary that its table shows; the CSV file has all."""
+    return training.selected(rows) if name == "convergence" else rows
