@@ -52,6 +52,7 @@ def _list(_: argparse.Namespace) -> int:
 
     console = Console(highlight=False)
     console.print("Variants:", ", ".join(registry.names()))
+    console.print(f"          baseline+CHANGE: {', '.join(registry.CHANGES)}")
     try:
         mnist = str(datasets.mnist_path() or "not on this machine")
     except HarnessError as error:

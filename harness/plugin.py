@@ -272,7 +272,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             if workbench.planned:
                 reporter.write_line(workbench.plan())
             if full:
-                reporter.write_line(f"training in full: {len(full)} seeds, epochs in turns")
+                seeds = "1 seed" if len(full) == 1 else f"{len(full)} seeds"
+                reporter.write_line(f"training in full: {seeds}, workers in turns by the epoch")
             for reason, count in left_out.items():
                 tests = "1 test" if count == 1 else f"{count} tests"
                 reporter.write_line(f"left out: {tests} ({reason})")

@@ -179,7 +179,8 @@ def _rows(
             **_columns("limit", law.gain(math.inf)),
         }
     measured = {reference.batch_size: [0.0], **points}
-    sizes = sorted({*measured, *(factor * law.largest for factor in AHEAD)})
+    ahead = () if law.reason else (factor * law.largest for factor in AHEAD)
+    sizes = sorted({*measured, *ahead})
     return [{**shared, **_row(law, size, points.get(size)), "measured": size in measured}
             for size in sizes]  # fmt: skip
 

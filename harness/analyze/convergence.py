@@ -4,7 +4,7 @@ import dataclasses
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.analyze import accuracy, published, stats, summary
 from harness.analyze.cautions import SEPARATOR
-from harness.records import Case, Epoch, Estimate, Run, Training
+from harness.records import Case, Epoch, Run, Training
 
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 CONVERGENCE = [
@@ -183,10 +183,13 @@ def _wrong(training: Training) -> set[int] | None:
 
 
 def effective(run: Run) -> pd.DataFrame:
-    """One row a variant: how much sooner it reaches the target than its reference.
+    """One row a variant: how much sooner it is as accurate as its reference.
 
-    Per seed the ratio of the two times to the end of the first epoch that
-    reaches the target on the test set; the interval is over seeds.
+    A seed's speedup is that of an epoch times the ratio of the epochs that both
+    need until the test set is as accurate as the target. That of an epoch is the
+    median over the epochs in which both took turns; so a disturbance of one
+    epoch does not decide, as it would with the seconds that have passed. The
+    interval is over seeds.
     """
     if run.target_accuracy is None:
         return pd.DataFrame(columns=EFFECTIVE)
@@ -198,7 +201,8 @@ def effective(run: Run) -> pd.DataFrame:
 def _effective_row(
     case: Case, pairs: Sequence[tuple[Training, Training]], target: float
 ) -> dict[str, Any]:
-    epoch = _ratio(pairs, lambda t: statistics.fmean(elapsed(t)[-1:]) / len(t.epochs))
+    epoch_logs = [_epoch_log(mine, other) for mine, other in pairs]
+    epoch = stats.log_interval(epoch_logs)
     row = {
         **_sides(case, pairs),
         "target": target,
@@ -213,28 +217,37 @@ def _effective_row(
     ]
     if missed:
         return {**row, "reason": f"{target:g} not reached by {', '.join(missed)}"}
-    ratio = _ratio(pairs, lambda t: elapsed(t)[_reached(t, target) - 1])
-    mine, other = ([side[i] for side in pairs] for i in (0, 1))
+    needed = [[_reached(t, target) for t in side] for side in zip(*pairs, strict=True)]
+    speedup = stats.log_interval(
+        [log + math.log(other / mine) for log, mine, other in zip(epoch_logs, *needed, strict=True)]
+    )
+    seconds = [
+        [elapsed(t)[number - 1] for t, number in zip(side, numbers, strict=True)]
+        for side, numbers in zip(zip(*pairs, strict=True), needed, strict=True)
+    ]
     return {
         **row,
-        "epochs_to_target": statistics.fmean(_reached(t, target) for t in mine),
-        "reference_epochs_to_target": statistics.fmean(_reached(t, target) for t in other),
-        "target_s": statistics.fmean(elapsed(t)[_reached(t, target) - 1] for t in mine),
-        "reference_target_s": statistics.fmean(elapsed(t)[_reached(t, target) - 1] for t in other),
-        "speedup": ratio.value,
-        "low": ratio.low,
-        "high": ratio.high,
-        "verdict": None if ratio.low is None else stats.verdict(ratio),
+        "epochs_to_target": statistics.fmean(needed[0]),
+        "reference_epochs_to_target": statistics.fmean(needed[1]),
+        "target_s": statistics.fmean(seconds[0]),
+        "reference_target_s": statistics.fmean(seconds[1]),
+        "speedup": speedup.value,
+        "low": speedup.low,
+        "high": speedup.high,
+        "verdict": None if speedup.low is None else stats.verdict(speedup),
     }
 
 
-def _ratio(
-    pairs: Sequence[tuple[Training, Training]], seconds: Callable[[Training], float]
-) -> Estimate:
-    """Reference time over case time, over seeds."""
-    return stats.log_interval(
-        [math.log(seconds(reference) / seconds(case)) for case, reference in pairs]
-    )
+def _epoch_log(case: Training, reference: Training) -> float:
+    """Logarithm of reference time over case time an epoch.
+
+    The first epoch, with trace and compile, is left out where there are others.
+    """
+    first = 1 if min(len(case.epochs), len(reference.epochs)) > 1 else 0
+    mine, other = ([e.seconds for e in t.epochs[first:]] for t in (case, reference))
+    if case.interleaved and reference.interleaved:
+        return statistics.median(math.log(b / a) for a, b in zip(mine, other, strict=False))
+    return math.log(statistics.median(other) / statistics.median(mine))
 
 
 def reached(training: Training, target: float) -> int | None:

@@ -30,3 +30,7 @@ class Budget:
             return wanted
         share = (self._end - self._clock()) / (max(0, self._left) + 1)
         return max(1, min(wanted, 1 + int(share / block_seconds)))
+
+    def allows(self, seconds: float) -> bool:
+        """Whether a repeat that takes about so long ends before the limit."""
+        return self._end is None or self._clock() + seconds <= self._end

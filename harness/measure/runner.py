@@ -90,6 +90,7 @@ class Runner:
         self._gpu = gpu
         self._budget = budget
         self._target_accuracy = target_accuracy
+        self._seed_seconds = 0.0
         self._begin = time.perf_counter()
         self._cpus = usable_cpus()
         earlier = Earlier.read(folder) if (folder / journals.NAME).exists() else Earlier()
@@ -202,8 +203,12 @@ class Runner:
     def train(self, recipes: Sequence[Recipe]) -> list[Training | Failure]:
         """Train recipes in full, in turns, but for those that this run already has.
 
-        A worker's failure is returned as a `Failure`.
+        A worker's failure is returned as a `Failure`. Nothing is trained, and
+        nothing returned, when the time limit leaves no room for another seed.
         """
+        begin = time.perf_counter()
+        if self._seed_seconds and not self._budget.allows(self._seed_seconds):
+            return []
         missing = [recipe for recipe in recipes if recipe.key not in self._trainings]
         for recipe in missing:
             self._launcher.prepare(recipe.case.backend, recipe.case.device, wait=True)
@@ -221,6 +226,7 @@ class Runner:
         train_together(
             missing, self._launcher, self._protocol.timeout_seconds, self._cpus, on_epoch, on_end
         )
+        self._seed_seconds = time.perf_counter() - begin
         return [self._trainings[recipe.key] for recipe in recipes]
 
     def note(self, ladder: Ladder) -> None:

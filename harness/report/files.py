@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,8 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
     """
     tables, paths = [], []
     try:
-        for name, frame in frames(run).items():
+        summaries = frames(run)
+        for name, frame in summaries.items():
             built = table.build(name, frame, run)
             tables.append(built)
             for ending, text in (
@@ -59,7 +61,7 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
             ):
                 paths.append(_place(folder / "tables" / f"{name}.{ending}"))
                 paths[-1].write_text(text, encoding="utf-8")
-            paths += _draw(name, frame, built.caption, folder)
+            paths += _draw(name, summaries, built.caption, folder)
         for case, frame in devices.timelines(run).items():
             chart = charts.timeline(case, frame, table.caption(run))
             paths += _save(chart, folder, f"gpu_{_plain(case)}")
@@ -74,9 +76,11 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
     return tables, paths
 
 
-def _draw(name: str, frame: pd.DataFrame, caption: str, folder: Path) -> list[Path]:
+def _draw(
+    name: str, summaries: Mapping[str, pd.DataFrame], caption: str, folder: Path
+) -> list[Path]:
     """Write the chart of a table, if there is anything to draw."""
-    figure = charts.draw(name, frame, caption)
+    figure = charts.draw(name, summaries, caption)
     return [] if figure is None else _save(figure, folder, name)
 
 

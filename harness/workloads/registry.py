@@ -19,6 +19,7 @@ Build = Callable[[], Any]
 
 _BUNDLED: dict[str, Build] = {}
 _CHANGED = "baseline+"
+CHANGES = tuple(variants.CHANGES)
 
 
 def register(build: Build, name: str | None = None) -> Build:
@@ -36,11 +37,11 @@ def changed(changes: Collection[str]) -> str:
     """Name the baseline with some of its published changes; equal models have equal names."""
     if not changes:
         return "baseline"
-    if len(changes) == len(variants.CHANGES):
+    if len(changes) == len(CHANGES):
         return "improved"
     if len(changes) == 1 and (only := next(iter(changes))) in _BUNDLED:
         return only
-    return _CHANGED + "+".join(change for change in variants.CHANGES if change in changes)
+    return _CHANGED + "+".join(change for change in CHANGES if change in changes)
 
 
 def changes(name: str) -> tuple[str, ...] | None:
@@ -48,8 +49,8 @@ def changes(name: str) -> tuple[str, ...] | None:
     if name == "baseline":
         return ()
     if name == "improved":
-        return tuple(variants.CHANGES)
-    if name in variants.CHANGES and name in _BUNDLED:
+        return CHANGES
+    if name in CHANGES and name in _BUNDLED:
         return (name,)
     return tuple(name.removeprefix(_CHANGED).split("+")) if name.startswith(_CHANGED) else None
 
@@ -72,8 +73,8 @@ def check(name: str) -> None:
     source, separator, function = name.rpartition(":")
     if not separator and name.startswith(_CHANGED):
         for change in name.removeprefix(_CHANGED).split("+"):
-            if change not in variants.CHANGES:
-                known = ", ".join(variants.CHANGES)
+            if change not in CHANGES:
+                known = ", ".join(CHANGES)
                 raise UnknownName(f"{name!r}: there is no change {change!r}; known: {known}")
         return
     if not separator:

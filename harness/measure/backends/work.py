@@ -88,16 +88,20 @@ def activation_bytes(model: Any) -> int | None:
     return total
 
 
-def layout(model: Any) -> str:
-    """Name the kinds of layers and how they are put together, but for their widths.
+def layout(model: Any) -> str | None:
+    """Name the kinds of layers in their order, with all but their widths.
 
     Equal for models that differ only in channels and units: a width sweep.
+    None when a layer of the user's own does not say how it is configured.
     """
     import keras
 
     kinds = []
     for layer in _leaves(model, keras.Model):
-        config = layer.get_config()
+        try:
+            config = layer.get_config()
+        except NotImplementedError:
+            return None
         kinds.append([type(layer).__name__, {k: config[k] for k in _SHAPE_KEYS if k in config}])
     text = json.dumps(kinds, default=str, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

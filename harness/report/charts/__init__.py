@@ -3,7 +3,7 @@
 Readable in grayscale: markers, line styles and hatches differ, not colors alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,7 +18,6 @@ __all__ = ["DIGITS_SHOWN", "draw", "hardest_digits", "timeline"]
 
 _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "measurements": comparisons.measurements,
-    "batch_size_speedup": comparisons.batch_size_speedup,
     "model_size_speedup": comparisons.model_size_speedup,
     "device_speedup": gpu.device_speedup,
     "device_crossover": gpu.device_crossover,
@@ -49,9 +48,9 @@ def _selected(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure | None:
+def draw(name: str, frames: Mapping[str, pd.DataFrame], caption: str) -> Figure | None:
     """Draw the chart of that name from its summary; None when it holds nothing to draw."""
-    rows = _selected(name, frame)
+    rows = _selected(name, frames[name])
     if rows.empty:
         return None
     if "published" in rows and rows["published"].notna().any():
@@ -59,5 +58,8 @@ def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure | None:
     if name in _FIGURES:
         return _FIGURES[name](rows, caption)
     drawn, (axes,) = figure(caption)
-    _CHARTS[name](axes, rows)
+    if name == "batch_size_speedup":
+        comparisons.batch_size_speedup(axes, rows, frames.get("batch_size_law"))
+    else:
+        _CHARTS[name](axes, rows)
     return drawn

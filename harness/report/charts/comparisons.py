@@ -7,20 +7,29 @@ from matplotlib.axes import Axes
 
 from harness import units
 from harness.report.charts import parts
+from harness.report.charts.why import law_curve
 
 
-def batch_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
-    """A line a variant and device over the batch sizes."""
+def batch_size_speedup(axes: Axes, frame: pd.DataFrame, law: pd.DataFrame | None) -> None:
+    """A line a variant and device over the batch sizes, with the law of step time beside it."""
     references = ", ".join(sorted(set(frame["reference"])))
     axes.set_title(f"Speedup by batch size, against {references}", loc="left", weight="bold")
     lines = parts.lines(frame, ("variant", "device"), ("backend",))
+    ahead = [] if law is None else [rows for _, rows in parts.groups(law, *_LINE)]
     for index, (label, rows) in enumerate(lines):
         places = rows["batch_size"] * 1.03**index  # so that intervals do not cover each other
         parts.line(axes, index, places, rows, label)
         parts.published(axes, places, rows, f"{label}, published")
-    parts.batch_axis(axes, frame)
+        first = rows.iloc[0]
+        for its in ahead:
+            if all(its[column].iloc[0] == first[column] for column in _LINE):
+                law_curve(axes, its, index, label)
+    parts.batch_axis(axes, frame if law is None else law)
     parts.speedup_axis(axes)
-    axes.legend(frameon=False)
+    parts.legend_below(axes)
+
+
+_LINE = ("variant", "device", "backend")
 
 
 def model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:

@@ -55,6 +55,14 @@ def grid(
     return figure, [list(row) for row in panels]
 
 
+def legend_below(axes: Axes) -> None:
+    """Put the legend between the chart and its caption, where it hides nothing."""
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(0, -0.13), ncols=2, frameon=False, fontsize=8,
+        borderaxespad=0,
+    )  # fmt: skip
+
+
 def nice_ticks(low: float, high: float) -> list[float]:
     """Ticks 1, 2, 5, 10 and so on of a logarithmic axis that reaches from low to high."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

@@ -132,42 +132,50 @@ def work(frame: pd.DataFrame, caption: str) -> Figure | None:
 
 
 def batch_size_law(axes: Axes, frame: pd.DataFrame) -> None:
-    """Speedup over the batch size as the law has it, measured points and what they would reach."""
-    axes.set_title("Would a larger batch help?", loc="left", weight="bold")
+    """The share of the overhead in a step over the batch size, where the law holds."""
+    axes.set_title("Overhead in a step, by the law of step time", loc="left", weight="bold")
     for index, (label, rows) in enumerate(parts.lines(frame, ("variant", "device"), ("backend",))):
         color = parts.COLORS[index % len(parts.COLORS)]
-        known = rows[rows["measured"].astype(bool) & rows["speedup"].notna()]
-        places = known["batch_size"] * 1.03**index
-        axes.scatter(places, known["speedup"], color=color, label=label, zorder=3,
-                     marker=parts.MARKERS[index % len(parts.MARKERS)])  # fmt: skip
-        parts.interval_bars(axes, places, known, color)
-        reason = rows["reason"].iloc[0]
-        if reason:
-            axes.plot([], [], " ", label=f"   {reason}")
-        else:
-            law_curve(axes, rows, index)
+        known = rows[rows["overhead_share"].notna()]
+        if known.empty:
+            axes.plot([], [], " ", label=f"{label}: {rows['reason'].iloc[0]}")
+            continue
+        share = 100 * known[["overhead_share", "overhead_share_low", "overhead_share_high"]].astype(
+            float
+        )
+        axes.plot(
+            known["batch_size"], share["overhead_share"], color=color, label=label,
+            marker=parts.MARKERS[index % len(parts.MARKERS)],
+            linestyle=parts.LINES[index % len(parts.LINES)],
+        )  # fmt: skip
+        axes.fill_between(
+            known["batch_size"], share["overhead_share_low"], share["overhead_share_high"],
+            color=color, alpha=0.15, linewidth=0,
+        )  # fmt: skip
     parts.batch_axis(axes, frame)
-    parts.speedup_axis(axes)
-    axes.margins(y=0.2)
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_ylabel("overhead, % of a step, with 95 % interval")
     axes.legend(frameon=False, fontsize=8)
 
 
-def law_curve(axes: Axes, rows: pd.DataFrame, index: int) -> None:
+def law_curve(axes: Axes, rows: pd.DataFrame, index: int, label: str) -> None:
     """Draw the law of one variant with its interval, and what an endless batch would reach."""
-    color, line = parts.COLORS[index % len(parts.COLORS)], parts.LINES[index % len(parts.LINES)]
+    color = parts.COLORS[index % len(parts.COLORS)]
+    if rows["reason"].iloc[0]:
+        axes.plot([], [], " ", label=f"{label}: the law does not hold")
+        return
     grid = np.geomspace(rows["batch_size"].min(), rows["batch_size"].max(), 60)
     reference = float(rows["reference"].iloc[0])
     curves = [_curve(grid, reference, rows, end) for end in ("", "_low", "_high")]
-    axes.plot(grid, curves[0], color=color, linestyle=line, linewidth=1)
+    axes.plot(grid, curves[0], color=color, linestyle=":", linewidth=1.2, label=f"{label}, law")
     if curves[1] is not None and curves[2] is not None:
         axes.fill_between(grid, curves[1], curves[2], color=color, alpha=0.12, linewidth=0)
-    limit = _limit(rows, "")
-    if limit is not None:
-        axes.axhline(limit, color=color, linestyle=":", linewidth=1)
-        axes.annotate(
-            f"endless batch {units.ratio(limit)}", (1, limit), (-2, 3), ha="right", fontsize=7.5,
-            xycoords=("axes fraction", "data"), textcoords="offset points", color=color,
-        )  # fmt: skip
+    (limit,) = _curve(np.array([math.inf]), reference, rows, "")
+    axes.axhline(limit, color=color, linestyle=(0, (1, 4)), linewidth=1)
+    axes.annotate(
+        f"endless batch {units.ratio(limit)}", (1, limit), (-2, 3), ha="right", fontsize=7.5,
+        xycoords=("axes fraction", "data"), textcoords="offset points", color=color,
+    )  # fmt: skip
 
 
 def _curve(grid: Any, reference: float, rows: pd.DataFrame, end: str) -> Any:
@@ -178,9 +186,3 @@ def _curve(grid: Any, reference: float, rows: pd.DataFrame, end: str) -> Any:
         return None
     alpha = (1 / fitted - 1) / (1 / size - 1 / reference)
     return 1 / (1 + alpha * (1 / grid - 1 / reference))
-
-
-def _limit(rows: pd.DataFrame, end: str) -> float | None:
-    """What an endless batch reaches, against the reference."""
-    value = _curve(np.array([math.inf]), float(rows["reference"].iloc[0]), rows, end)
-    return None if value is None else float(value[0])

@@ -133,8 +133,11 @@ def notes(name: str, rows: list[Row]) -> Iterator[str]:
     elif name == "accuracy":
         yield from _accuracy_notes(rows)
     else:
-        yield "a / b: the variant, and what it is compared with; means over seeds"
-        yield "speedup: in time of training to the end of the first epoch that is so accurate"
+        yield "a / b: the variant, and what it is compared with; means over seeds, as observed"
+        yield (
+            "speedup: that of an epoch, by epochs that took turns, times the ratio of the epochs "
+            "that were needed"
+        )
         if any(row["low"] is not None for row in rows):
             yield margin_note()
 
