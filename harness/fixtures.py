@@ -21,10 +21,12 @@ class Train:
     Attributes:
         batch_sizes: Those of this run.
         workbench: That of this run.
+        smoke: Whether one round a side is all that is wanted.
     """
 
     def __init__(self, workbench: "Workbench", benchmark: Any) -> None:
         self.workbench = workbench
+        self.smoke = bool(benchmark.disabled)
         self._benchmark = benchmark
         self._used = False
         self.batch_sizes = workbench.settings.batch_sizes
@@ -41,7 +43,7 @@ class Train:
             case = make(variant=variant, **fields)
             other = make(**{"variant": variant, **fields, **(reference or {})})
             _skip_where_unavailable(self.workbench, [case, other])
-            outcome = self.workbench.measure(case, other, smoke=self._benchmark.disabled)
+            outcome = self.workbench.measure(case, other, smoke=self.smoke)
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
         if isinstance(outcome, Failure):
@@ -132,7 +134,7 @@ class Climb:
             fields: Of every case of the ladder, for example `device`.
         """
         try:
-            self._train.workbench.climb(rung.ladder, rung.steps, fields)
+            self._train.workbench.climb(rung.ladder, rung.steps, fields, smoke=self._train.smoke)
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
         here, before = (rung.number, rung.number - 1) if rung.number else (-1, 0)
@@ -151,11 +153,17 @@ class Converge:
         workbench: That of this run.
         variants: What is trained; the first is what the others are compared with.
         batch_sizes: Those that each is trained with; None for that of its recipe.
+        epochs: Of each, to see that it works; None for what the user or its recipe says.
     """
 
     def __init__(
-        self, workbench: "Workbench", variants: Sequence[str], batch_sizes: Sequence[int] | None
+        self,
+        workbench: "Workbench",
+        variants: Sequence[str],
+        batch_sizes: Sequence[int] | None,
+        epochs: int | None = None,
     ) -> None:
+        self._epochs = epochs
         self._workbench = workbench
         self._variants = variants
         self._batch_sizes = batch_sizes
@@ -172,7 +180,11 @@ class Converge:
         """
         try:
             recipes = self._workbench.recipes(
-                self._variants, self._batch_sizes, references or {}, {"seed": seed, **fields}
+                self._variants,
+                self._batch_sizes,
+                self._epochs,
+                references or {},
+                {"seed": seed, **fields},
             )
             _skip_where_unavailable(self._workbench, [recipe.case for recipe in recipes])
             ends = self._workbench.converge(recipes)

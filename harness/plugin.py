@@ -150,8 +150,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     given = _given(config)
     values: dict[str, list[Any]] = {
         "variant": list(_variants(_workbench(config), says)),
-        "seed": list(range(settings.seeds)),
-        "rung": _rungs(metafunc, settings, given),
         "batch_size": list(
             settings.batch_sizes
             if given["batch-sizes"]
@@ -170,6 +168,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             else says.get("threads", _doubled(settings.threads))
         ),
     }
+    if "converge" in metafunc.fixturenames:
+        values["seed"] = list(range(settings.seeds))
+    if "climb" in metafunc.fixturenames:
+        values["rung"] = _rungs(metafunc, settings, given)
     for name, axis in values.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, axis, ids=functools.partial(_id, name))
@@ -340,7 +342,8 @@ def converge(request: pytest.FixtureRequest) -> Converge:
     marker = request.node.get_closest_marker("matrix")
     says = marker.kwargs if marker else {}
     sizes = workbench.settings.batch_sizes if given["batch-sizes"] else says.get("batch_sizes")
-    return Converge(workbench, _variants(workbench, says), sizes)
+    smoke = request.config.getoption("benchmark_disable")
+    return Converge(workbench, _variants(workbench, says), sizes, 1 if smoke else None)
 
 
 def _refuse_workers(config: pytest.Config) -> None:

@@ -511,6 +511,11 @@ class Ladder:
     name: str
     rungs: tuple[Rung, ...]
 
+    @property
+    def key(self) -> str:
+        """Which ladder this is."""
+        return f"{self.name}-{self.rungs[0].case.device}"
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:

@@ -149,8 +149,16 @@ class Workbench:
         """
         return self._running(smoke=smoke).measure(case, reference)
 
-    def climb(self, name: str, steps: Sequence[Step], fields: Mapping[str, Any]) -> None:
+    def climb(
+        self, name: str, steps: Sequence[Step], fields: Mapping[str, Any], *, smoke: bool = False
+    ) -> None:
         """Keep which comparisons make a ladder, before they are measured.
+
+        Args:
+            name: Of the ladder.
+            steps: All of them.
+            fields: Of every case.
+            smoke: As for `measure`.
 
         Raises:
             HarnessError: a case of it cannot be trained.
@@ -160,12 +168,13 @@ class Workbench:
         ]
         changes = [step.change for step in steps[1:]]
         rungs = zip(changes, cases[1:], cases[:-1], strict=True)
-        self._running().note(Ladder(name, tuple(Rung(*rung) for rung in rungs)))
+        self._running(smoke=smoke).note(Ladder(name, tuple(Rung(*rung) for rung in rungs)))
 
     def recipes(
         self,
         variants: Sequence[str],
         batch_sizes: Sequence[int] | None,
+        epochs: int | None,
         references: Mapping[str, str],
         fields: Mapping[str, Any],
     ) -> list[Recipe]:
@@ -174,6 +183,7 @@ class Workbench:
         Args:
             variants: What is trained; the first is what the others are compared with.
             batch_sizes: Of each variant; None for that of its recipe.
+            epochs: Of each variant; None for what the settings or its recipe say.
             references: What a variant is compared with instead.
             fields: Of every case.
 
@@ -183,9 +193,9 @@ class Workbench:
         cases: dict[str, list[tuple[Case, int]]] = {}
         for variant in dict.fromkeys(variants):
             schedule = registry.schedule(variant) or _SCHEDULE
-            epochs = self.settings.epochs or schedule.epochs
+            many = epochs or self.settings.epochs or schedule.epochs
             cases[variant] = [
-                (self.case(variant=variant, batch_size=size, **fields), epochs)
+                (self.case(variant=variant, batch_size=size, **fields), many)
                 for size in batch_sizes or [schedule.batch_size]
             ]
         first = next(iter(cases))
@@ -194,9 +204,9 @@ class Workbench:
             return cases.get(references.get(variant, first), cases[first])[0][0]
 
         return [
-            Recipe(case, epochs, reference(variant))
+            Recipe(case, many, reference(variant))
             for variant, made in cases.items()
-            for case, epochs in made
+            for case, many in made
         ]
 
     def converge(self, recipes: Sequence[Recipe]) -> list[Training | Failure]:

@@ -70,7 +70,7 @@ class Earlier:
             self.trainings[training.key] = training
         elif entry["kind"] == "ladder":
             ladder = from_json(Ladder, entry["ladder"])
-            self.ladders[ladder.name] = ladder
+            self.ladders[ladder.key] = ladder
         elif entry["kind"] == "outcome":
             self.wall_seconds = entry["wall_seconds"]
             if entry["outcome"]["type"] == "measurement":

@@ -231,8 +231,8 @@ class Runner:
 
     def note(self, ladder: Ladder) -> None:
         """Keep which comparisons make a ladder."""
-        if self._ladders.get(ladder.name) != ladder:
-            self._ladders[ladder.name] = ladder
+        if self._ladders.get(ladder.key) != ladder:
+            self._ladders[ladder.key] = ladder
             self._journal.write("ladder", ladder=to_json(ladder))
 
     def save(self) -> Run:

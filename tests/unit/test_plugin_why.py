@@ -105,6 +105,12 @@ def test_epochs_seeds_target_and_batch_sizes_can_be_chosen(go, launcher, pyteste
     assert sorted(found) == [(0, 64, 2), (0, 64, 2), (1, 64, 2), (1, 64, 2)]
 
 
+def test_with_benchmarks_disabled_one_epoch_shows_that_it_works(go, launcher):
+    """As one short round does elsewhere."""
+    go("-m", "convergence", "--benchmark-disable").assert_outcomes(passed=1, deselected=4)
+    assert launcher.turns == [("baseline", 1), ("improved", 1)]
+
+
 def test_a_time_limit_drops_seeds_and_says_so(go, launcher, monkeypatch):
     """Never the first one."""
     from harness.measure.budget import Budget

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from harness import units
 from harness.analyze.ladder import DIRECT
-from harness.analyze.work import line_of
+from harness.analyze.work import Line, line_of
 from harness.report.charts import parts
 
 _FASTER, _SLOWER, _WHOLE = "#0072B2", "#D55E00", "#999999"
@@ -81,42 +81,54 @@ def _fine_ratios() -> list[float]:
 
 
 def work(frame: pd.DataFrame, caption: str) -> Figure | None:
-    """Sample time over work with the line of the width sweep, and what lies off it."""
+    """Sample time over work with the line of the width sweep, and what lies off it.
+
+    A column a batch size and device that has a sweep.
+    """
     key = ["batch_size", "device", "backend", "threads", "reference"]
-    chosen = [(k, rows) for k, rows in parts.groups(frame, *key) if line_of(rows) is not None]
+    chosen = [
+        (size, device, rows[rows["macs_per_sample"].notna()], line)
+        for (size, device, *_), rows in parts.groups(frame, *key)
+        if (line := line_of(rows)) is not None
+    ]
     if not chosen:
         return None
-    (size, device, *_), rows = chosen[0]
-    line = line_of(rows)
-    assert line is not None  # noqa: S101  (chosen for having one)
-    figure, (above, below) = parts.figure(caption, 2, height=2.6)
-    rows = rows[rows["macs_per_sample"].notna()]
+    width = 7.2 if len(chosen) == 1 else 5.0 * len(chosen)
+    figure, panels = parts.grid(caption, 2, len(chosen), (width, 6.2), share="col")
+    for column, (size, device, rows, line) in enumerate(chosen):
+        above, below = panels[0][column], panels[1][column]
+        title = f"The work and the time: batch {size}, {device.upper()}"
+        above.set_title(title, loc="left", weight="bold")
+        _over_work(above, below, rows, line)
+    return figure
+
+
+def _over_work(above: Axes, below: Axes, rows: pd.DataFrame, line: Line) -> None:
     macs = rows["macs_per_sample"].astype(float) / 1e6
     grid = np.geomspace(0.8 * macs.min(), 1.25 * macs.max(), 100)
     label = f"{line.fixed_us:.0f} µs + {1e6 * line.us_per_mac:.1f} µs/MMAC: the width sweep"
-    above.plot(grid, line.fixed_us + line.us_per_mac * 1e6 * grid, "--", color="#777777",
-               label=label)  # fmt: skip
+    curve = line.fixed_us + line.us_per_mac * 1e6 * grid
+    above.plot(grid, curve, "--", color="#777777", label=label)
     below.axhline(0, color="#777777", linestyle="--")
     for in_sweep, marker, color, name in (
         (True, "o", "#0072B2", "differs from the reference in width alone"),
         (False, "s", "#D55E00", "other variant"),
     ):
         part = rows[rows["in_sweep"] == in_sweep]
-        if part.empty:
-            continue
-        x = part["macs_per_sample"].astype(float) / 1e6
-        low = part["sample_us"] * (1 - part["speedup"] / part["high"])
-        high = part["sample_us"] * (part["speedup"] / part["low"] - 1)
-        bars = [low.fillna(0).astype(float), high.fillna(0).astype(float)]
-        above.errorbar(x, part["sample_us"], yerr=bars, fmt=marker, color=color, capsize=3,
-                       label=name)  # fmt: skip
-        relative = [100 * bar / part["fitted_us"] for bar in bars]
-        below.errorbar(x, 100 * part["residual"], yerr=relative, fmt=marker, color=color, capsize=3)
+        x = macs[part.index]
+        ends = part[["speedup", "low", "high"]].astype(float)
+        time = part["sample_us"].astype(float)
+        bars = [
+            (time * (1 - ends["speedup"] / ends["high"])).fillna(0),
+            (time * (ends["speedup"] / ends["low"] - 1)).fillna(0),
+        ]
+        above.errorbar(x, time, yerr=bars, fmt=marker, color=color, capsize=3, label=name)
+        percent = [100 * bar / part["fitted_us"] for bar in bars]
+        below.errorbar(
+            x, 100 * part["residual"], yerr=percent, fmt=marker, color=color, capsize=3
+        )  # fmt: skip
     for row in parts.rows(rows):
         parts.beside(below, row.variant, row.macs_per_sample / 1e6, 100 * row.residual)
-    above.set_title(
-        f"The work and the time: batch {size}, {device.upper()}", loc="left", weight="bold"
-    )
     above.set_xscale("log")
     above.set_yscale("log")
     for axis, values in ((above.yaxis, rows["sample_us"]), (below.xaxis, macs)):
@@ -126,9 +138,8 @@ def work(frame: pd.DataFrame, caption: str) -> Figure | None:
     above.set_ylabel("µs per sample")
     below.set_ylabel("off the line, %")
     below.set_xlabel("multiply-accumulates of a forward pass, millions a sample (log scale)")
-    below.margins(y=0.25)
+    below.margins(x=0.12, y=0.25)
     above.legend(frameon=False, fontsize=8)
-    return figure
 
 
 def batch_size_law(axes: Axes, frame: pd.DataFrame) -> None:
