@@ -32,6 +32,8 @@ def _waterfall(axes: Axes, rows: pd.DataFrame) -> None:
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.grid(axis="y", visible=False)
     before, ends, labels = 1.0, [1.0], []
+    numbers = ["speedup", "low", "high", "cumulative", "published"]
+    rows = rows.astype(dict.fromkeys(numbers, float))  # a missing end is NaN
     for place, row in enumerate(parts.rows(rows)):
         direct = row.rung == DIRECT
         start, value = (1.0, row.speedup) if direct else (before, row.cumulative)
