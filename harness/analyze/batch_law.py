@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from scipy import stats as distributions
 
 from harness.analyze import stats, summary
 from harness.records import Case, Estimate, Measurement, Run
@@ -25,9 +24,9 @@ COLUMNS = [
     "variant", "backend", "device", "threads", "reference", "batch_size", "measured",
     "speedup", "low", "high", "fitted", "fitted_low", "fitted_high", "overhead_share",
     "overhead_share_low", "overhead_share_high", "gain", "gain_low", "gain_high", "gain_verdict",
-    "overhead_us", "overhead_us_low", "overhead_us_high", "sample_us", "sample_us_low",
-    "sample_us_high", "half_batch", "half_batch_low", "half_batch_high", "limit", "limit_low",
-    "limit_high", "lack_of_fit_p", "misfit", "reason",
+    "alpha", "alpha_low", "alpha_high", "overhead_us", "overhead_us_low", "overhead_us_high",
+    "sample_us", "sample_us_low", "sample_us_high", "half_batch", "half_batch_low",
+    "half_batch_high", "limit", "limit_low", "limit_high", "lack_of_fit_p", "misfit", "reason",
 ]  # fmt: skip
 AHEAD = (2, 4)  # sizes not measured, as multiples of the largest measured
 _WORST_P = 0.01
@@ -119,7 +118,7 @@ def _interval(alpha: float, errors: Sequence[Sequence[float]], scale: float) -> 
     if blocks < 3:
         return Estimate(alpha, None, None, blocks)
     variance = sum(e * e for group in errors for e in group) / (n - 1) / scale
-    half = float(distributions.t.ppf(0.975, n - 1)) * math.sqrt(variance)
+    half = stats.t_quantile(0.95, n) * math.sqrt(variance)
     return Estimate(alpha, alpha - half, alpha + half, blocks)
 
 
@@ -140,7 +139,8 @@ def _refusal(law: Law, sizes: int) -> str:
 def batch_size_law(run: Run) -> pd.DataFrame:
     """One row a variant, device and batch size, measured or not, with the law beside it.
 
-    A refused law leaves its columns empty and says why in `reason`.
+    A refused law leaves its columns empty and says why in `reason`. `alpha` is the
+    overhead in sample times of the reference; see the text of this module.
     """
     groups: dict[Case, list[Measurement]] = defaultdict(list)
     for m in summary.compared(run, "batch_size"):
@@ -173,6 +173,7 @@ def _rows(
     }
     if not law.reason:
         shared |= {
+            **_columns("alpha", law.alpha),
             **_columns("overhead_us", law.of(lambda alpha: alpha * unit_us)),
             **_columns("sample_us", law.of(lambda a: law.sample_time(a, math.inf) * unit_us)),
             **_columns("half_batch", law.half_batch()),

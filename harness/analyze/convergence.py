@@ -222,7 +222,7 @@ def _effective_row(
         [log + math.log(other / mine) for log, mine, other in zip(epoch_logs, *needed, strict=True)]
     )
     seconds = [
-        [elapsed(t)[number - 1] for t, number in zip(side, numbers, strict=True)]
+        [_seconds_to(t, number) for t, number in zip(side, numbers, strict=True)]
         for side, numbers in zip(zip(*pairs, strict=True), needed, strict=True)
     ]
     return {
@@ -250,15 +250,34 @@ def _epoch_log(case: Training, reference: Training) -> float:
     return math.log(statistics.median(other) / statistics.median(mine))
 
 
-def reached(training: Training, target: float) -> int | None:
-    """Number of the first epoch at whose end the test set is that accurate; None if none is."""
-    return next((e.epoch for e in training.epochs if (e.val_accuracy or 0.0) >= target), None)
+def reached(training: Training, target: float) -> float | None:
+    """Epochs until the test set is that accurate; None if it never is.
+
+    Between the ends of two epochs accuracy is taken as linear: whole epochs
+    would be too coarse a measure where few are needed.
+    """
+    before = None
+    for epoch in training.epochs:
+        now = epoch.val_accuracy
+        if now is not None and now >= target:
+            if before is None:
+                return float(epoch.epoch)
+            return epoch.epoch - (now - target) / (now - before)
+        before = now
+    return None
 
 
-def _reached(training: Training, target: float) -> int:
+def _reached(training: Training, target: float) -> float:
     number = reached(training, target)
     assert number is not None  # noqa: S101  (asked only of what reached it)
     return number
+
+
+def _seconds_to(training: Training, epochs: float) -> float:
+    """Seconds of training until so many epochs, a part of one among them."""
+    times = [0.0, *elapsed(training)]
+    whole = min(int(epochs), len(times) - 2)
+    return times[whole] + (epochs - whole) * (times[whole + 1] - times[whole])
 
 
 def _disturbed(epochs: Sequence[Epoch]) -> str:

@@ -1,6 +1,5 @@
 """A speedup taken apart: Run → one row a rung, what it brings and where it leads."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -94,4 +93,4 @@ def _agreement(climbed: Sequence[Sequence[float]], direct: Sequence[float]) -> d
 
 def agrees(low: float | None, high: float | None) -> bool | None:
     """Whether product and direct comparison can be told apart; None without an interval."""
-    return None if low is None or high is None or math.isnan(low) else low <= 1 <= high
+    return None if low is None or high is None else low <= 1 <= high

@@ -122,7 +122,7 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
     n, mean = len(values), statistics.fmean(values)
     if n < _FEWEST:
         return Estimate(mean, None, None, n, confidence)
-    half = _t(confidence, n) * statistics.stdev(values) / math.sqrt(n)
+    half = t_quantile(confidence, n) * statistics.stdev(values) / math.sqrt(n)
     return Estimate(mean, mean - half, mean + half, n, confidence)
 
 
@@ -149,7 +149,7 @@ def ratio_of_means(
         raise ValueError(f"{n} numerators and {len(denominators)} denominators")
     if n < _FEWEST:
         return Estimate(x / y if y else math.nan, None, None, n, confidence)
-    scale = _t(confidence, n) ** 2 / n
+    scale = t_quantile(confidence, n) ** 2 / n
     xx = scale * statistics.variance(numerators)
     yy = scale * statistics.variance(denominators)
     xy = scale * statistics.covariance(numerators, denominators)
@@ -195,7 +195,8 @@ def sign_test(plus: int, minus: int) -> float:
     return float(stats.binomtest(plus, plus + minus).pvalue)
 
 
-def _t(confidence: float, n: int) -> float:
+def t_quantile(confidence: float, n: int) -> float:
+    """Half-width of the interval of a mean of n values, in standard errors."""
     return float(stats.t.ppf((1 + confidence) / 2, n - 1))
 
 
@@ -228,5 +229,5 @@ def smallest_visible(estimate: Estimate) -> float | None:
     if estimate.low is None or estimate.high is None:
         return None
     half = math.log(estimate.high / estimate.low) / 2
-    spread = stats.t.ppf(_POWER, estimate.n - 1) / _t(estimate.confidence, estimate.n)
+    spread = stats.t.ppf(_POWER, estimate.n - 1) / t_quantile(estimate.confidence, estimate.n)
     return math.exp(half * (1 + spread)) * (1 + MARGIN) - 1

@@ -3,10 +3,10 @@
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.analyze import stats, summary
@@ -18,28 +18,11 @@ COLUMNS = [
     "parameter_bytes", "optimizer_bytes", "activation_bytes_per_sample", "macs_per_sample",
     "macs_source", "sample_us", "gflops", "peak_gflops", "peak_gflops_low", "peak_gflops_high",
     "product_size", "peak_share", "parameter_ratio", "predicted", "speedup", "low", "high",
-    "measured_over_predicted", "in_sweep", "fitted_us", "residual",
+    "measured_over_predicted", "in_sweep", "line_fixed_us",
+    "line_us_per_mmac", "fitted_us", "residual",
 ]  # fmt: skip
 PASSES = 3  # forward, and backward to weights and to inputs: the usual count of a training step
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Sample time = fixed + slope · multiply-accumulates, of a width sweep.
-
-    Attributes:
-        fixed_us: Time of a sample without work.
-        us_per_mac: Time of a multiply-accumulate of the forward pass, its backward passes in it.
-        sizes: Variants that it is fitted to.
-    """
-
-    fixed_us: float
-    us_per_mac: float
-    sizes: int
-
-    def at(self, macs: float) -> float:
-        """Sample time in µs."""
-        return self.fixed_us + self.us_per_mac * macs
+_FEWEST_WIDTHS = 3
 
 
 def work(run: Run) -> pd.DataFrame:
@@ -48,7 +31,8 @@ def work(run: Run) -> pd.DataFrame:
     `sample_us` is the reference's over the speedup: only what took turns
     compares. `predicted` is the ratio of multiply-accumulates, what the speedup would be
     if the work alone decided; `in_sweep` tells which variants differ from the
-    reference in width alone; `fitted_us` is what the line through those gives.
+    reference in width alone; `fitted_us` is what the line through those gives:
+    sample time = fixed + slope · multiply-accumulates.
     """
     known = {side.case: side for side in summary.sides(run)}
     groups: dict[Case, list[Measurement]] = defaultdict(list)
@@ -59,12 +43,7 @@ def work(run: Run) -> pd.DataFrame:
     for reference, measured in groups.items():
         group = [_row(known[reference], known, None)]
         group += [_row(known[m.case], known, m) for m in measured]
-        line = _line(group)
-        for row in group:
-            if line and row["macs_per_sample"]:
-                row["fitted_us"] = line.at(row["macs_per_sample"])
-                row["residual"] = row["sample_us"] / row["fitted_us"] - 1
-        rows += group
+        rows += _with_line(group)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     keys = ["batch_size", "device", "backend", "macs_per_sample"]
     return frame.sort_values(keys, kind="stable", ignore_index=True)
@@ -122,31 +101,23 @@ def _gigaflops(peak: Estimate | None) -> dict[str, float | None]:
     return {n: None if end is None else end / 1e9 for n, end in zip(names, ends, strict=True)}
 
 
-def _line(rows: Sequence[dict[str, Any]]) -> Line | None:
-    """Fit the line to a width sweep of at least three; least squares of relative errors."""
-    sweep = [row for row in rows if row["in_sweep"] and row["macs_per_sample"]]
-    points = {row["macs_per_sample"]: row["sample_us"] for row in sweep}
-    if len(points) < 3:
-        return None
-    # Weights 1/t²: a slow variant's error is larger in µs, not in percent.
-    weights = {macs: 1 / us**2 for macs, us in points.items()}
-    total = sum(weights.values())
-    x = sum(w * macs for macs, w in weights.items()) / total
-    y = sum(w * points[macs] for macs, w in weights.items()) / total
-    slope = sum(w * (macs - x) * (points[macs] - y) for macs, w in weights.items()) / sum(
-        w * (macs - x) ** 2 for macs, w in weights.items()
-    )
-    return Line(y - slope * x, slope, len(points))
+def _with_line(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the line through a width sweep of at least three, and what lies off it.
 
-
-def line_of(rows: pd.DataFrame) -> Line | None:
-    """The line that a group's `fitted_us` lie on; None where there is none."""
-    known = rows[rows["fitted_us"].notna()].sort_values("macs_per_sample")
-    if len(known) < 2:
-        return None
-    first, last = known.iloc[0], known.iloc[-1]
-    slope = (last["fitted_us"] - first["fitted_us"]) / (
-        last["macs_per_sample"] - first["macs_per_sample"]
-    )
-    fixed = first["fitted_us"] - slope * first["macs_per_sample"]
-    return Line(float(fixed), float(slope), int(known["in_sweep"].sum()))
+    Least squares of relative errors: a slow variant's error is larger in µs.
+    """
+    counted = [row for row in rows if row["macs_per_sample"]]
+    points = {row["macs_per_sample"]: row["sample_us"] for row in counted if row["in_sweep"]}
+    if len(points) < _FEWEST_WIDTHS:
+        return rows
+    millions, times = np.array([*points]) / 1e6, np.array([*points.values()])
+    slope, fixed = np.polyfit(millions, times, 1, w=1 / times)
+    for row in counted:
+        fitted = float(fixed + slope * row["macs_per_sample"] / 1e6)
+        row |= {
+            "line_fixed_us": float(fixed),
+            "line_us_per_mmac": float(slope),
+            "fitted_us": fitted,
+            "residual": row["sample_us"] / fitted - 1,
+        }
+    return rows

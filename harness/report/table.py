@@ -46,7 +46,8 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         {str(key): value for key, value in row.items()}
         for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
     ]
-    rows = selected(name, rows)
+    rows, all_rows = selected(name, rows), len(rows)
+    left_out = [f"{all_rows - len(rows)} more rows are in the file"] if len(rows) < all_rows else []
     columns, shared = [], []
     for column in COLUMNS[name]:
         values = {column.cell(row) for row in rows}
@@ -62,7 +63,7 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
         numeric=tuple(column.numeric for column in columns),
         ranks=tuple(column.rank for column in columns),
-        notes=tuple(notes(name, rows)),
+        notes=(*notes(name, rows), *left_out),
         doubts=tuple(_doubts(rows)),
         caption=caption(run),
     )

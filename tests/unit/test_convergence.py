@@ -112,12 +112,26 @@ def test_the_difference_of_accuracies_is_of_the_same_samples(tmp_path):
 
 
 def test_effective_speedup_is_in_time_to_the_same_accuracy(tmp_path):
-    """Both reach 0.985 in their second epoch; an epoch of the improved one takes half as long."""
+    """Both reach 0.985 at the end of their second epoch; an improved one takes half as long."""
     (row,) = convergence.effective(trained(tmp_path)).to_dict("records")
     assert row["epochs_to_target"] == 2
     assert row["speedup"] == pytest.approx(2.0)
     assert row["epoch_speedup"] == pytest.approx(2.0)
     assert row["verdict"] == "faster"
+
+
+def test_between_the_ends_of_two_epochs_accuracy_is_taken_as_linear(tmp_path):
+    """0.97 after one epoch, 0.985 after two: 0.9775 after one and a half."""
+    (row,) = convergence.effective(trained(tmp_path, target=0.9775)).to_dict("records")
+    assert row["epochs_to_target"] == pytest.approx(1.5)
+    assert row["target_s"] == pytest.approx(1.5 * 30)
+    assert row["reference_target_s"] == pytest.approx(1.5 * 60)
+
+
+def test_a_target_of_the_first_epoch_takes_all_of_it(tmp_path):
+    """What it was before is not known."""
+    (row,) = convergence.effective(trained(tmp_path, target=0.5)).to_dict("records")
+    assert row["epochs_to_target"] == 1
 
 
 def test_a_target_that_was_not_reached_is_missing_with_its_reason(tmp_path):

@@ -45,8 +45,8 @@ def test_the_line_is_of_those_that_differ_in_width_alone(tmp_path):
     ]  # fmt: skip
     assert found["half_width"]["residual"] == pytest.approx(0, abs=1e-9)
     assert found["improved"]["residual"] == pytest.approx(0.5)
-    line = work.line_of(work.work(measured(tmp_path)))
-    assert (line.fixed_us, line.us_per_mac) == pytest.approx((100, 50e-6))
+    line = found["improved"]
+    assert (line["line_fixed_us"], line["line_us_per_mmac"]) == pytest.approx((100, 50))
 
 
 def test_two_widths_have_no_line(tmp_path):

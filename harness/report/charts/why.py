@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from harness import units
 from harness.analyze.ladder import DIRECT
-from harness.analyze.work import Line, line_of
 from harness.report.charts import parts
 
 _FASTER, _SLOWER, _WHOLE = "#0072B2", "#D55E00", "#999999"
@@ -89,27 +88,27 @@ def work(frame: pd.DataFrame, caption: str) -> Figure | None:
     """
     key = ["batch_size", "device", "backend", "threads", "reference"]
     chosen = [
-        (size, device, rows[rows["macs_per_sample"].notna()], line)
-        for (size, device, *_), rows in parts.groups(frame, *key)
-        if (line := line_of(rows)) is not None
+        (size, device, rows)
+        for (size, device, *_), rows in parts.groups(frame[frame["fitted_us"].notna()], *key)
     ]
     if not chosen:
         return None
     width = 7.2 if len(chosen) == 1 else 5.0 * len(chosen)
     figure, panels = parts.grid(caption, 2, len(chosen), (width, 6.2), share="col")
-    for column, (size, device, rows, line) in enumerate(chosen):
+    for column, (size, device, rows) in enumerate(chosen):
         above, below = panels[0][column], panels[1][column]
         title = f"The work and the time: batch {size}, {device.upper()}"
         above.set_title(title, loc="left", weight="bold")
-        _over_work(above, below, rows, line)
+        _over_work(above, below, rows)
     return figure
 
 
-def _over_work(above: Axes, below: Axes, rows: pd.DataFrame, line: Line) -> None:
+def _over_work(above: Axes, below: Axes, rows: pd.DataFrame) -> None:
     macs = rows["macs_per_sample"].astype(float) / 1e6
     grid = np.geomspace(0.8 * macs.min(), 1.25 * macs.max(), 100)
-    label = f"{line.fixed_us:.0f} µs + {1e6 * line.us_per_mac:.1f} µs/MMAC: the width sweep"
-    curve = line.fixed_us + line.us_per_mac * 1e6 * grid
+    fixed, slope = (float(rows[name].iloc[0]) for name in ("line_fixed_us", "line_us_per_mmac"))
+    label = f"{fixed:.0f} µs + {slope:.1f} µs/MMAC: the width sweep"
+    curve = fixed + slope * grid
     above.plot(grid, curve, "--", color="#777777", label=label)
     below.axhline(0, color="#777777", linestyle="--")
     for in_sweep, marker, color, name in (
@@ -177,25 +176,23 @@ def law_curve(axes: Axes, rows: pd.DataFrame, index: int, label: str) -> None:
     if rows["reason"].iloc[0]:
         axes.plot([], [], " ", label=f"{label}: the law does not hold")
         return
-    grid = np.geomspace(rows["batch_size"].min(), rows["batch_size"].max(), 60)
     reference = float(rows["reference"].iloc[0])
-    curves = [_curve(grid, reference, rows, end) for end in ("", "_low", "_high")]
-    axes.plot(grid, curves[0], color=color, linestyle=":", linewidth=1.2, label=f"{label}, law")
-    if curves[1] is not None and curves[2] is not None:
-        axes.fill_between(grid, curves[1], curves[2], color=color, alpha=0.12, linewidth=0)
-    (limit,) = _curve(np.array([math.inf]), reference, rows, "")
+    grid = np.geomspace(rows["batch_size"].min(), rows["batch_size"].max(), 60)
+
+    def speedup(size: Any, end: str) -> Any:
+        return 1 / (1 + float(rows[f"alpha{end}"].iloc[0]) * (1 / size - 1 / reference))
+
+    axes.plot(
+        grid, speedup(grid, ""), color=color, linestyle=":", linewidth=1.2, label=f"{label}, law"
+    )
+    if rows["alpha_low"].notna().all():
+        axes.fill_between(
+            grid, speedup(grid, "_low"), speedup(grid, "_high"), color=color, alpha=0.12,
+            linewidth=0,
+        )  # fmt: skip
+    limit = speedup(math.inf, "")
     axes.axhline(limit, color=color, linestyle=(0, (1, 4)), linewidth=1)
     axes.annotate(
         f"endless batch {units.ratio(limit)}", (1, limit), (-2, 3), ha="right", fontsize=7.5,
         xycoords=("axes fraction", "data"), textcoords="offset points", color=color,
     )  # fmt: skip
-
-
-def _curve(grid: Any, reference: float, rows: pd.DataFrame, end: str) -> Any:
-    """The law at these batch sizes, from its value, or an end of its interval, at the largest."""
-    last = rows.iloc[-1]
-    fitted, size = last[f"fitted{end}"], float(last["batch_size"])
-    if pd.isna(fitted):
-        return None
-    alpha = (1 / fitted - 1) / (1 / size - 1 / reference)
-    return 1 / (1 + alpha * (1 / grid - 1 / reference))

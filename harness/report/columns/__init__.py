@@ -23,4 +23,5 @@ def notes(name: str, rows: list[Row]) -> Iterator[str]:
 
 def selected(name: str, rows: list[Row]) -> list[Row]:
     """The rows of a summary that its table shows; the CSV file has all."""
-    return training.selected(rows) if name == "convergence" else rows
+    chosen = {"convergence": training.selected, "measurements": measurements.selected}
+    return chosen[name](rows) if name in chosen else rows

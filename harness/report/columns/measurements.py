@@ -71,6 +71,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 }  # fmt: skip
 
 
+def selected(rows: list[Row]) -> list[Row]:
+    """All but the unnamed models between the ends of a ladder; a failed one stays."""
+    return [row for row in rows if not _is_between(row) or row["reason"]] or rows
+
+
+def _is_between(row: Row) -> bool:
+    return str(row["variant"]).startswith("baseline+")
+
+
 def notes(name: str, rows: list[Row]) -> Iterator[str]:  # noqa: ARG001  (there is one table)
     """What a reader must know of single cells."""
     yield "a case is over all blocks that it took part in, a speedup over pairs within blocks"

@@ -126,7 +126,7 @@ def selected(rows: list[Row]) -> list[Row]:
 def notes(name: str, rows: list[Row]) -> Iterator[str]:
     """What a reader must know of single cells."""
     if name == "convergence":
-        yield "means over seeds; validation is in no time; all epochs are in the file"
+        yield "means over seeds; validation is in no time"
         yield "loss and accuracy are over the epoch, while the weights changed and with dropout"
         if any(row["published_val_accuracy"] is not None for row in rows):
             yield "published: one training of the report that the variants come from"
