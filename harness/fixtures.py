@@ -153,7 +153,7 @@ class Converge:
         workbench: That of this run.
         variants: What is trained; the first is what the others are compared with.
         batch_sizes: Those that each is trained with; None for that of its recipe.
-        epochs: Of each, to see that it works; None for what the user or its recipe says.
+        smoke: Whether an epoch is all that is wanted, to see that it works.
     """
 
     def __init__(
@@ -161,9 +161,10 @@ class Converge:
         workbench: "Workbench",
         variants: Sequence[str],
         batch_sizes: Sequence[int] | None,
-        epochs: int | None = None,
+        *,
+        smoke: bool = False,
     ) -> None:
-        self._epochs = epochs
+        self._smoke = smoke
         self._workbench = workbench
         self._variants = variants
         self._batch_sizes = batch_sizes
@@ -182,12 +183,12 @@ class Converge:
             recipes = self._workbench.recipes(
                 self._variants,
                 self._batch_sizes,
-                self._epochs,
+                1 if self._smoke else None,
                 references or {},
                 {"seed": seed, **fields},
             )
             _skip_where_unavailable(self._workbench, [recipe.case for recipe in recipes])
-            ends = self._workbench.converge(recipes)
+            ends = self._workbench.converge(recipes, smoke=self._smoke)
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
         if not ends:

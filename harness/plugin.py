@@ -190,7 +190,10 @@ def _rungs(
 ) -> list[Any]:
     """List the rungs of every ladder that a test is marked with, or of the one asked for."""
     markers = [*metafunc.definition.iter_markers("ladder")][::-1]  # as written, from the top
-    texts = {marker.args[0]: marker.args[1] for marker in markers}
+    try:
+        texts = dict(_name_and_steps(*marker.args, **marker.kwargs) for marker in markers)
+    except TypeError as error:
+        raise pytest.UsageError("a ladder has a name and steps: ladder(name, steps)") from error
     if settings.ladder:
         texts = {"as asked for": settings.ladder}
     try:
@@ -201,6 +204,10 @@ def _rungs(
         return found
     reason = "a ladder is of variants and batch sizes of its own: --train-ladder"
     return [pytest.param(rung, marks=pytest.mark.skip(reason=reason)) for rung in found]
+
+
+def _name_and_steps(name: str, steps: str) -> tuple[str, str]:
+    return name, steps
 
 
 def _check_matrix(says: Mapping[str, Any]) -> None:
@@ -274,8 +281,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             if workbench.planned:
                 reporter.write_line(workbench.plan())
             if full:
-                seeds = "1 seed" if len(full) == 1 else f"{len(full)} seeds"
-                reporter.write_line(f"training in full: {seeds}, workers in turns by the epoch")
+                tests = "1 test" if len(full) == 1 else f"{len(full)} tests"
+                reporter.write_line(f"training in full: {tests}, a seed each")
             for reason, count in left_out.items():
                 tests = "1 test" if count == 1 else f"{count} tests"
                 reporter.write_line(f"left out: {tests} ({reason})")
@@ -342,8 +349,9 @@ def converge(request: pytest.FixtureRequest) -> Converge:
     marker = request.node.get_closest_marker("matrix")
     says = marker.kwargs if marker else {}
     sizes = workbench.settings.batch_sizes if given["batch-sizes"] else says.get("batch_sizes")
-    smoke = request.config.getoption("benchmark_disable")
-    return Converge(workbench, _variants(workbench, says), sizes, 1 if smoke else None)
+    option = request.config.getoption
+    smoke = option("benchmark_disable") and not option("benchmark_enable")
+    return Converge(workbench, _variants(workbench, says), sizes, smoke=smoke)
 
 
 def _refuse_workers(config: pytest.Config) -> None:

@@ -392,11 +392,16 @@ Outcome = Measurement | Failure
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A training in full: what is trained, how long, and what its accuracy is compared with."""
+    """A training in full: what is trained, how long, and what its accuracy is compared with.
+
+    Attributes:
+        reference_epochs: Those of the training compared with; None for any.
+    """
 
     case: Case
     epochs: int
     reference: Case
+    reference_epochs: int | None = None
 
     @property
     def key(self) -> str:
@@ -514,7 +519,7 @@ class Ladder:
     @property
     def key(self) -> str:
         """Which ladder this is."""
-        return f"{self.name}-{self.rungs[0].case.device}"
+        return f"{self.name}-{self.rungs[0].reference.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,22 +200,24 @@ class Workbench:
             ]
         first = next(iter(cases))
 
-        def reference(variant: str) -> Case:
-            return cases.get(references.get(variant, first), cases[first])[0][0]
+        def reference(variant: str) -> tuple[Case, int]:
+            return cases.get(references.get(variant, first), cases[first])[0]
 
         return [
-            Recipe(case, many, reference(variant))
+            Recipe(case, many, *reference(variant))
             for variant, made in cases.items()
             for case, many in made
         ]
 
-    def converge(self, recipes: Sequence[Recipe]) -> list[Training | Failure]:
+    def converge(
+        self, recipes: Sequence[Recipe], *, smoke: bool = False
+    ) -> list[Training | Failure]:
         """Train recipes in full, in turns; the first call starts the run.
 
         Raises:
             HarnessError: the run's folder cannot be used.
         """
-        return self._running().train(recipes)
+        return self._running(smoke=smoke).train(recipes)
 
     def _running(self, *, smoke: bool = False) -> Runner:
         """Return the runner; the first call starts the run."""

@@ -93,6 +93,20 @@ def test_every_pytest_option_that_is_named_exists(pytester):
     assert used <= known
 
 
+@pytest.mark.parametrize("command", named("pytest suites"))
+def test_every_pytest_command_collects_tests(command):
+    """Its options can be read, and it selects something."""
+    asked = shlex.split(command.replace("…", ""))
+    done = subprocess.run(
+        [sys.executable, "-m", *asked, "--collect-only", "-q", "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_script_that_is_named_exists():
     """`python docs/evidence/….py`."""
     scripts = [shlex.split(command)[1] for command in named("python docs/")]

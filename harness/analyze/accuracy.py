@@ -95,17 +95,18 @@ def _half_width(gains: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", conf
     )
 
 
-def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:
+def verdict(estimate: Estimate, samples: int, margin: float = MARGIN) -> Verdict:
     """Judge a difference of accuracies; the interval decides.
 
-    Same, where it lies within the margin; else better or worse, where it lies
-    on one side of 0. There is no margin to exceed, as there is for speed: both
-    variants were asked the same samples, and nothing disturbs an answer.
+    Same, where it lies within the margin, and one test sample counts for no
+    more than that; else better or worse, where it lies on one side of 0. There
+    is no margin to exceed, as there is for speed: both variants were asked the
+    same samples, and nothing disturbs an answer.
     """
     low, high = estimate.low, estimate.high
     if low is None or high is None:
         return "inconclusive"
-    if -margin <= low and high <= margin:
+    if -margin <= low and high <= margin and samples * margin >= 1:
         return "same"
     if low > 0:
         return "better"

@@ -22,11 +22,12 @@ from harness.records import Case, Estimate, Measurement, Run
 
 COLUMNS = [
     "variant", "backend", "device", "threads", "reference", "batch_size", "measured",
-    "speedup", "low", "high", "fitted", "fitted_low", "fitted_high", "overhead_share",
-    "overhead_share_low", "overhead_share_high", "gain", "gain_low", "gain_high", "gain_verdict",
-    "alpha", "alpha_low", "alpha_high", "overhead_us", "overhead_us_low", "overhead_us_high",
-    "sample_us", "sample_us_low", "sample_us_high", "half_batch", "half_batch_low",
-    "half_batch_high", "limit", "limit_low", "limit_high", "lack_of_fit_p", "misfit", "reason",
+    "speedup", "low", "high", "step_us", "step_us_low", "step_us_high", "fitted", "fitted_low",
+    "fitted_high", "overhead_share", "overhead_share_low", "overhead_share_high",
+    "gain", "gain_low", "gain_high", "gain_verdict", "alpha", "alpha_low", "alpha_high",
+    "overhead_us", "overhead_us_low", "overhead_us_high", "sample_us", "sample_us_low",
+    "sample_us_high", "half_batch", "half_batch_low", "half_batch_high", "limit", "limit_low",
+    "limit_high", "lack_of_fit_p", "misfit", "reason",
 ]  # fmt: skip
 AHEAD = (2, 4)  # sizes not measured, as multiples of the largest measured
 _WORST_P = 0.01
@@ -85,9 +86,9 @@ class Law:
 def fit(points: Mapping[int, Sequence[float]], reference: int) -> Law:
     """Fit the law to blocks.
 
-    Least squares on the sample times relative to the reference's, which have
-    about the same relative spread at every size; a t interval whose spread
-    includes what the law misses.
+    Least squares of relative errors, since sample times have about the same
+    relative spread at every size; a t interval whose spread includes what the
+    law misses.
 
     Args:
         points: Logarithms of speedups, one a block, by batch size; at least one size other
@@ -99,10 +100,18 @@ def fit(points: Mapping[int, Sequence[float]], reference: int) -> Law:
         for size, logs in sorted(points.items())
         if size != reference
     }
-    pairs = [(1 / size - 1 / reference, z) for size, zs in times.items() for z in zs]
+    shares = {size: 1 + statistics.fmean(zs) for size, zs in times.items()}  # of the reference's
+    pairs = [
+        ((1 / size - 1 / reference) / shares[size], z / shares[size])
+        for size, zs in times.items()
+        for z in zs
+    ]
     scale = sum(x * x for x, _ in pairs)
     alpha = sum(x * z for x, z in pairs) / scale
-    errors = [[z - alpha * (1 / size - 1 / reference) for z in zs] for size, zs in times.items()]
+    errors = [
+        [(z - alpha * (1 / size - 1 / reference)) / shares[size] for z in zs]
+        for size, zs in times.items()
+    ]
     law = Law(
         reference=reference,
         largest=max(*times, reference),
@@ -145,24 +154,20 @@ def batch_size_law(run: Run) -> pd.DataFrame:
     groups: dict[Case, list[Measurement]] = defaultdict(list)
     for m in summary.compared(run, "batch_size"):
         groups[dataclasses.replace(m.case, batch_size=m.reference.batch_size)].append(m)
-    step_us = {
-        case: 1e6 * stats.step_seconds(side.blocks.values()).value
-        for case, side in ((side.case, side) for side in summary.sides(run))
-    }
+    step = {side.case: stats.step_seconds(side.blocks.values()) for side in summary.sides(run)}
     rows: list[dict[str, Any]] = []
     for reference, measured in groups.items():
         points = {m.case.batch_size: stats.block_logs(m) for m in measured}
         if set(points) <= {reference.batch_size}:
             continue
         law = fit(points, reference.batch_size)
-        unit = step_us[reference] / reference.batch_size
-        rows += _rows(reference, law, unit, points)
+        rows += _rows(reference, law, step[reference], points)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.sort_values(["variant", "device", "batch_size"], kind="stable", ignore_index=True)
 
 
 def _rows(
-    reference: Case, law: Law, unit_us: float, points: Mapping[int, Sequence[float]]
+    reference: Case, law: Law, step: Estimate, points: Mapping[int, Sequence[float]]
 ) -> list[dict[str, Any]]:
     shared: dict[str, Any] = {
         **summary.case_columns(reference),
@@ -174,16 +179,50 @@ def _rows(
     if not law.reason:
         shared |= {
             **_columns("alpha", law.alpha),
-            **_columns("overhead_us", law.of(lambda alpha: alpha * unit_us)),
-            **_columns("sample_us", law.of(lambda a: law.sample_time(a, math.inf) * unit_us)),
+            **_columns("overhead_us", _in_us(law.of(lambda alpha: alpha), step, reference)),
+            **_columns(
+                "sample_us", _in_us(law.of(lambda a: law.sample_time(a, math.inf)), step, reference)
+            ),
             **_columns("half_batch", law.half_batch()),
             **_columns("limit", law.gain(math.inf)),
         }
     measured = {reference.batch_size: [0.0], **points}
     ahead = () if law.reason else (factor * law.largest for factor in AHEAD)
     sizes = sorted({*measured, *ahead})
-    return [{**shared, **_row(law, size, points.get(size)), "measured": size in measured}
-            for size in sizes]  # fmt: skip
+    return [
+        {
+            **shared,
+            **_row(law, size, points.get(size)),
+            **_step_time(law, size, step, reference),
+            "measured": size in measured,
+        }
+        for size in sizes
+    ]
+
+
+def _step_time(law: Law, size: int, step: Estimate, reference: Case) -> dict[str, float | None]:
+    """Overhead and cost of the samples of a step of that size."""
+    if law.reason:
+        return {}
+    time = law.of(lambda alpha: size * law.sample_time(alpha, size))
+    return _columns("step_us", _in_us(time, step, reference))
+
+
+def _in_us(times: Estimate, step: Estimate, reference: Case) -> Estimate:
+    """Take times of samples of the reference to µs.
+
+    The time of its step is an estimate, too, of other blocks: both spreads add
+    as those of a product of independent factors.
+    """
+    unit = 1e6 / reference.batch_size
+    value = times.value * step.value * unit
+    if None in (times.low, times.high, step.low, step.high):
+        return dataclasses.replace(times, value=value, low=None, high=None)
+    low, high = (
+        math.hypot((own - times.value) * step.value, times.value * (its - step.value)) * unit
+        for own, its in ((times.low, step.low), (times.high, step.high))
+    )
+    return dataclasses.replace(times, value=value, low=value - low, high=value + high)
 
 
 def _row(law: Law, size: int, logs: Sequence[float] | None) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from typing import Any
 import pandas as pd
 
 from harness.analyze import stats, summary
+from harness.analyze.cautions import SEPARATOR
 from harness.records import Estimate, Ladder, Measurement, Run, Rung, comparison_key
 
 DIRECT = "direct"
 COLUMNS = [
-    "order", "rung", "change", "variant", "device", "batch_size", "optimizer", "reference",
-    "reference_batch_size", "parameter_ratio", "mac_ratio", "speedup", "low", "high", "blocks",
+    "order", "rung", "change", "variant", "device", "backend", "batch_size", "optimizer",
+    "reference", "reference_batch_size", "parameter_ratio", "mac_ratio", "speedup", "low",
+    "high", "blocks",
     "verdict", "smallest_visible", "share", "cumulative", "cumulative_low", "cumulative_high",
     "product_over_direct", "product_over_direct_low", "product_over_direct_high", "published",
     "noise_floor", "cautions",
@@ -23,8 +25,9 @@ def ladder(run: Run) -> pd.DataFrame:
     """One row a rung, then one of the direct comparison, for every order of the changes.
 
     `cumulative` is the product of the rungs so far, `share` the rung's part of the
-    logarithm of the whole product. The row `direct` compares both ends of the ladder
-    with each other and holds the ratio of the product to it, which should be 1.
+    logarithm of the whole product, where that is shown to differ from 1. The row `direct`
+    compares both ends of the ladder with each other and holds the ratio of the product to
+    it, which should be 1.
     """
     measured = {o.key: o for o in run.outcomes if isinstance(o, Measurement)}
     rows = [row for each in run.ladders for row in _rows(each, measured, run)]
@@ -46,14 +49,15 @@ def _rows(each: Ladder, measured: dict[str, Measurement], run: Run) -> list[dict
         climbed.append(stats.block_logs(m))
         so_far = stats.exponential(stats.sum_interval(climbed))
         rows.append({**_row(each, str(number), rung.change, m, run), **_cumulative(so_far)})
-    whole = sum(statistics.fmean(logs) for logs in climbed)
-    for row, logs in zip(rows, climbed, strict=True):
-        row["share"] = statistics.fmean(logs) / whole if abs(whole) > 1e-9 else None
+    if climbed and agrees(rows[-1]["cumulative_low"], rows[-1]["cumulative_high"]) is False:
+        whole = sum(statistics.fmean(logs) for logs in climbed)
+        for row, logs in zip(rows, climbed, strict=True):
+            row["share"] = statistics.fmean(logs) / whole
     direct = _direct(each)
     m = measured.get(comparison_key(direct.case, direct.reference))
     if m is not None:
         row = _row(each, DIRECT, f"all {len(each.rungs)} at once", m, run)
-        if len(climbed) == len(each.rungs):
+        if 1 < len(climbed) == len(each.rungs):
             row |= _agreement(climbed, stats.block_logs(m))
         rows.append(row)
     return rows
@@ -64,6 +68,7 @@ def _row(each: Ladder, number: str, change: str, m: Measurement, run: Run) -> di
     return {
         **summary.case_columns(m.case),
         **speedup,
+        "cautions": SEPARATOR.join(map(str, summary.doubts(m, run))),
         "optimizer": m.facts.optimizer,
         "order": each.name,
         "rung": number,
@@ -92,5 +97,5 @@ def _agreement(climbed: Sequence[Sequence[float]], direct: Sequence[float]) -> d
 
 
 def agrees(low: float | None, high: float | None) -> bool | None:
-    """Whether product and direct comparison can be told apart; None without an interval."""
+    """Whether an interval of a ratio holds 1; None without an interval."""
     return None if low is None or high is None else low <= 1 <= high

@@ -37,12 +37,6 @@ def training(variant: str, device: str, batch_size: int) -> dict[int, dict[str, 
     return dict(figures)
 
 
-def final_accuracy(variant: str, device: str, batch_size: int) -> float | None:
-    """Return the published accuracy on the test set at the end, if there is one."""
-    figures = training(variant, device, batch_size)
-    return figures[max(figures)].get("val_accuracy") if figures else None
-
-
 def speedup(case: tuple[str, str, int], reference: tuple[str, str, int]) -> float | None:
     """Return the published speedup of a case over a reference, if both were published."""
     published = epoch_seconds()

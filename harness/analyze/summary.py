@@ -35,7 +35,7 @@ MEASUREMENTS = [
     "import_rss_mib", "build_rss_mib", "peak_rss_mib", "gpu_memory_mib", "gpu_memory_source",
     "gpu_nvml_memory_mib", "cpu_percent", "gpu_percent", "gpu_readings", "gpu_power_w",
     "gpu_power_source", "joules_per_sample", "gpu_temperature_c", "gpu_sm_clock_mhz",
-    "gpu_missing", "loss", "cautions",
+    "gpu_missing", "loss", "between_rungs", "cautions",
 ]  # fmt: skip
 COUNTS = [
     "parameters", "macs_per_sample", "steps_per_round", "rounds", "blocks", "gpu_readings",
@@ -89,6 +89,9 @@ class Side:
 def measurements(run: Run) -> pd.DataFrame:
     """One row a case; blocks of every comparison that it took part in are pooled."""
     rows = {side.case.id: _measured_row(side, run) for side in sides(run)}
+    between = _between(run)
+    for side in sides(run):
+        rows[side.case.id]["between_rungs"] = side.case in between
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
             failed = {**case_columns(outcome.case), "status": outcome.kind}
@@ -125,6 +128,15 @@ def compared(run: Run, axis: str) -> list[Measurement]:
     references = {m.reference for m in differing if m.key not in rungs or m.reference in itself}
     chosen = [m for m in differing if m.reference in references]
     return chosen + [m for m in measured if m.case == m.reference and m.case in references]
+
+
+def _between(run: Run) -> set[Case]:
+    """Cases that were measured only to lead from one end of a ladder to the other."""
+    rungs = rung_keys(run)
+    on_ladders = {case for o in run.outcomes if o.key in rungs for case in (o.case, o.reference)}
+    ends = {case for each in run.ladders for case in (each.rungs[0].reference, each.rungs[-1].case)}
+    others = {case for o in run.outcomes if o.key not in rungs for case in (o.case, o.reference)}
+    return on_ladders - ends - others
 
 
 def rung_keys(run: Run) -> set[str]:
@@ -189,7 +201,7 @@ def speedup_columns(m: Measurement, run: Run) -> dict[str, Any]:
         "smallest_visible": stats.smallest_visible(estimate) if judged else None,
         "published": published.speedup(_key(m.case), _key(m.reference)) if comparable else None,
         "noise_floor": m.case == m.reference,
-        "cautions": _joined(doubts(m, run)),
+        "cautions": _joined(cautions.of_measurement(m, run.protocol)),
     }
 
 

@@ -73,7 +73,9 @@ def _row(side: Side, known: dict[Case, Side], m: Measurement | None) -> dict[str
         "low": speedup.low,
         "high": speedup.high,
         "measured_over_predicted": summary.quotient(speedup.value, predicted),
-        "in_sweep": side.facts.layout is not None and side.facts.layout == reference.facts.layout,
+        "in_sweep": side.facts.layout is not None
+        and side.facts.layout == reference.facts.layout
+        and side.facts.optimizer == reference.facts.optimizer,
     }
 
 
@@ -107,10 +109,11 @@ def _with_line(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Least squares of relative errors: a slow variant's error is larger in µs.
     """
     counted = [row for row in rows if row["macs_per_sample"]]
-    points = {row["macs_per_sample"]: row["sample_us"] for row in counted if row["in_sweep"]}
-    if len(points) < _FEWEST_WIDTHS:
+    sweep = [row for row in counted if row["in_sweep"]]
+    if len({row["macs_per_sample"] for row in sweep}) < _FEWEST_WIDTHS:
         return rows
-    millions, times = np.array([*points]) / 1e6, np.array([*points.values()])
+    millions = np.array([row["macs_per_sample"] / 1e6 for row in sweep])
+    times = np.array([row["sample_us"] for row in sweep])
     slope, fixed = np.polyfit(millions, times, 1, w=1 / times)
     for row in counted:
         fitted = float(fixed + slope * row["macs_per_sample"] / 1e6)

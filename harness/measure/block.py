@@ -12,6 +12,7 @@ from harness.measure import timing
 from harness.measure.gpu import AnyGpu
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import oom_kills
+from harness.measure.memory import explained
 from harness.measure.plan import ROLES, Plan, Share, plan_alone, plan_turns
 from harness.measure.seat import AnyLauncher, Seat
 from harness.records import Case, ModelFacts, Protocol, Role, Round, Start
@@ -114,11 +115,9 @@ def _explained(
 ) -> WorkerFailed:
     """Say which side failed, and tell the kernel's end for memory from somebody else's."""
     role, seat = next(((r, s) for r, s in seats.items() if s.failed), (None, None))
-    kind, message = error.kind, str(error)
-    if kind == "killed" and seat is not None:
-        oom_now = oom_kills()
-        if oom_before is not None and oom_now is not None and oom_now > oom_before:
-            kind, message = "oom", "the kernel ended the worker because memory ran out"
+    known = explained(error, oom_before)
+    kind, message = known.kind, str(known)
+    if error.kind == "killed" and seat is not None:
         message += f"; its last reading was {units.mebibytes(seat.sampler.last_rss_bytes)}"
     if role == "reference" and sides["case"] != sides["reference"]:
         message = f"the reference {sides['reference'].id} failed: {message}"

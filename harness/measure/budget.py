@@ -32,5 +32,5 @@ class Budget:
         return max(1, min(wanted, 1 + int(share / block_seconds)))
 
     def allows(self, seconds: float) -> bool:
-        """Whether a repeat that takes about so long ends before the limit."""
-        return self._end is None or self._clock() + seconds <= self._end
+        """Whether a repeat that takes about so long ends before the limit; 0 for what is none."""
+        return self._end is None or not seconds or self._clock() + seconds <= self._end

@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from harness.measure.launcher import WorkerFailed
+from harness.measure.machine import oom_kills
+from harness.measure.memory import explained
 from harness.measure.sampler import disturbance, read_machine
 from harness.measure.seat import AnyLauncher, AnyWorker
 from harness.records import (
@@ -20,6 +22,8 @@ from harness.records import (
     to_json,
 )
 
+_MOST_AT_ONCE = 6
+
 OnEpoch = Callable[[Recipe, Epoch], None]
 OnEnd = Callable[[Recipe, Training | Failure], None]
 
@@ -31,8 +35,13 @@ def train_together(
     cpus: list[int],
     on_epoch: OnEpoch,
     on_end: OnEnd,
+    *,
+    complete: bool = True,
 ) -> None:
     """Train every recipe to its end; each ends with a `Training` or a `Failure`.
+
+    More than six at once would ask for more memory than a small machine has;
+    they train in groups.
 
     Args:
         recipes: In the order in which they begin a turn.
@@ -41,10 +50,13 @@ def train_together(
         cpus: Those that workers may use.
         on_epoch: Given each epoch as it ends.
         on_end: Given the outcome of each recipe.
+        complete: Whether these are all recipes of the seed, and none was trained before.
     """
-    in_turns = all(recipe.case.device == "cpu" for recipe in recipes)
-    groups = [list(recipes)] if in_turns else [[recipe] for recipe in recipes]
+    size = _MOST_AT_ONCE if all(recipe.case.device == "cpu" for recipe in recipes) else 1
+    groups = [recipes[i : i + size] for i in range(0, len(recipes), size)]
+    in_turns = complete and len(groups) == 1 and size > 1
     for group in groups:
+        kills = oom_kills()
         desks = [_Desk(recipe, launcher, timeout, cpus, in_turns) for recipe in group]
         try:
             while desks:
@@ -53,8 +65,9 @@ def train_together(
                         on_epoch(desk.recipe, desk.epoch())
                         ended: Training | Failure | None = desk.training
                     except WorkerFailed as error:
+                        known = explained(error, kills)
                         case, reference = desk.recipe.case, desk.recipe.reference
-                        ended = Failure(case, reference, error.kind, str(error), error.log_tail)
+                        ended = Failure(case, reference, known.kind, str(known), known.log_tail)
                     if ended is not None:
                         desk.leave()
                         desks.remove(desk)
@@ -97,6 +110,7 @@ class _Desk:
         """
         if self._worker is None:
             case = self.recipe.case
+            self._launcher.prepare(case.backend, case.device, wait=True)
             self._worker = self._launcher.start(case, self._timeout)
             opened = self._worker.ask("open_training", case=to_json(case), cpus=self._cpus)
             self._facts = opened["facts"]

@@ -68,6 +68,7 @@ class Earlier:
         elif entry["kind"] == "training":
             training = from_json(Training, entry["training"])
             self.trainings[training.key] = training
+            self.wall_seconds = entry.get("wall_seconds", self.wall_seconds)
         elif entry["kind"] == "ladder":
             ladder = from_json(Ladder, entry["ladder"])
             self.ladders[ladder.key] = ladder

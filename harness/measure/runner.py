@@ -1,5 +1,6 @@
 """Measure comparisons in order: journal, resume, one outcome each."""
 
+import dataclasses
 import datetime
 import json
 import time
@@ -90,7 +91,7 @@ class Runner:
         self._gpu = gpu
         self._budget = budget
         self._target_accuracy = target_accuracy
-        self._seed_seconds = 0.0
+        self._seed_seconds: dict[frozenset[Case], float] = {}
         self._begin = time.perf_counter()
         self._cpus = usable_cpus()
         earlier = Earlier.read(folder) if (folder / journals.NAME).exists() else Earlier()
@@ -207,11 +208,10 @@ class Runner:
         nothing returned, when the time limit leaves no room for another seed.
         """
         begin = time.perf_counter()
-        if self._seed_seconds and not self._budget.allows(self._seed_seconds):
+        seedless = frozenset(dataclasses.replace(recipe.case, seed=0) for recipe in recipes)
+        if not self._budget.allows(self._seed_seconds.get(seedless, 0.0)):
             return []
         missing = [recipe for recipe in recipes if recipe.key not in self._trainings]
-        for recipe in missing:
-            self._launcher.prepare(recipe.case.backend, recipe.case.device, wait=True)
 
         def on_epoch(recipe: Recipe, epoch: Epoch) -> None:
             self._journal.write("epoch", key=recipe.key, epoch=to_json(epoch))
@@ -220,13 +220,21 @@ class Runner:
         def on_end(recipe: Recipe, end: Training | Failure) -> None:
             self._trainings[recipe.key] = end
             if isinstance(end, Training):  # one that failed is tried again
-                self._journal.write("training", training=to_json(end))
+                self._journal.write(
+                    "training", training=to_json(end), wall_seconds=self._wall_seconds()
+                )
             self.save()
 
         train_together(
-            missing, self._launcher, self._protocol.timeout_seconds, self._cpus, on_epoch, on_end
+            missing,
+            self._launcher,
+            self._protocol.timeout_seconds,
+            self._cpus,
+            on_epoch,
+            on_end,
+            complete=len(missing) == len(recipes),
         )
-        self._seed_seconds = time.perf_counter() - begin
+        self._seed_seconds[seedless] = time.perf_counter() - begin
         return [self._trainings[recipe.key] for recipe in recipes]
 
     def note(self, ladder: Ladder) -> None:

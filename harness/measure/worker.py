@@ -167,7 +167,11 @@ class _Desk:
 
     def product_rate(self, seconds: float) -> dict[str, Any]:
         """Find the best rate of a matrix product, on the same threads and device."""
-        flops, size = self._trainer.product_rate(seconds)
+        try:
+            flops, size = self._trainer.product_rate(seconds)
+        except Exception:  # out of memory, say: that must not cost the rounds measured before
+            traceback.print_exc()
+            return {"product_flops": None, "product_size": None}
         return {"product_flops": flops, "product_size": size}
 
     def fit(self, steps: int) -> dict[str, Any]:
@@ -197,9 +201,10 @@ class _Desk:
             nonlocal begin, last
             if not math.isfinite(epoch.loss):
                 raise _Rejected("diverged", f"the loss of epoch {epoch.epoch} is {epoch.loss}")
-            last = {**to_json(epoch), "cpu_seconds": _cpu_seconds() - begin}
+            last = to_json(epoch)
             if epoch.epoch < epochs:
-                self._channel.send(event="answer", epoch=last)
+                answer = {**last, "cpu_seconds": _cpu_seconds() - begin}
+                self._channel.send(event="answer", epoch=answer)
                 self._channel.receive()
                 begin = _cpu_seconds()
 
@@ -212,10 +217,11 @@ class _Desk:
             on_epoch,
             lambda number: self._channel.send(event="progress", phase=f"epoch {number}"),
         )
+        mistakes = convergence.mistakes(trainer.model, data.x_test, data.y_test)
         return {
-            "epoch": last,
-            "mistakes": to_json(convergence.mistakes(trainer.model, data.x_test, data.y_test)),
+            "mistakes": to_json(mistakes),
             "image_shape": convergence.image_shape(data.x_test),
+            "epoch": {**last, "cpu_seconds": _cpu_seconds() - begin},
         }
 
     def _phase(self, name: str, work: Any) -> tuple[float, Any]:

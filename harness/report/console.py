@@ -90,5 +90,5 @@ _DIFFERENCES = {
 
 
 def _quick(run: Run) -> Iterator[str]:
-    if run.protocol.effort == "quick":
+    if run.protocol.effort == "quick" and run.outcomes:
         yield "Quick effort: no verdicts; two blocks show no more than the order of size."

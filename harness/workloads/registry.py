@@ -52,14 +52,19 @@ def changes(name: str) -> tuple[str, ...] | None:
         return CHANGES
     if name in CHANGES and name in _BUNDLED:
         return (name,)
-    return tuple(name.removeprefix(_CHANGED).split("+")) if name.startswith(_CHANGED) else None
+    return tuple(name.removeprefix(_CHANGED).split("+")) if _is_changed(name) else None
+
+
+def _is_changed(name: str) -> bool:
+    return name.startswith(_CHANGED) and ":" not in name
 
 
 def schedule(name: str) -> variants.Schedule | None:
     """The batch size and epochs that a bundled variant is trained with in full."""
     if name in ("improved", "single_dropout"):
         return variants.IMPROVED_SCHEDULE
-    return variants.BASELINE_SCHEDULE if name in _BUNDLED else None
+    ours = name in _BUNDLED or changes(name) is not None
+    return variants.BASELINE_SCHEDULE if ours else None
 
 
 def check(name: str) -> None:
@@ -71,7 +76,7 @@ def check(name: str) -> None:
     if name in _BUNDLED:
         return
     source, separator, function = name.rpartition(":")
-    if not separator and name.startswith(_CHANGED):
+    if _is_changed(name):
         for change in name.removeprefix(_CHANGED).split("+"):
             if change not in CHANGES:
                 known = ", ".join(CHANGES)
@@ -96,7 +101,7 @@ def find(name: str) -> Build:
     check(name)
     if name in _BUNDLED:
         return _BUNDLED[name]
-    if name.startswith(_CHANGED) and ":" not in name:
+    if _is_changed(name):
         return functools.partial(variants.changed, *name.removeprefix(_CHANGED).split("+"))
     source, _, function = name.rpartition(":")
     module = _load_file(Path(source)) if source.endswith(".py") else _load_module(source)

@@ -35,7 +35,7 @@ def test_equal_mistakes_are_no_difference():
     """Without any width."""
     found = accuracy.difference([range(9)] * 3, [range(9)] * 3, 1000)
     assert (found.estimate.low, found.estimate.value, found.estimate.high) == (0, 0, 0)
-    assert accuracy.verdict(found.estimate) == "same"
+    assert accuracy.verdict(found.estimate, 1000) == "same"
 
 
 @given(
@@ -82,7 +82,12 @@ def _simulated(rng, samples, seed_spread):
 )
 def test_verdicts(low, high, verdict):
     """Within the margin, on one side of 0, or neither."""
-    assert accuracy.verdict(Estimate(0.0, low, high, 3)) == verdict
+    assert accuracy.verdict(Estimate(0.0, low, high, 3), 10_000) == verdict
+
+
+def test_a_test_set_that_is_coarser_than_the_margin_shows_no_equality():
+    """One of a hundred samples is a point."""
+    assert accuracy.verdict(Estimate(0.0, 0.0, 0.0, 3), 100) == "inconclusive"
 
 
 def test_seeds_must_pair():

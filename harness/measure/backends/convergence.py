@@ -14,6 +14,7 @@ from harness.records import Epoch, Mistake
 Array = NDArray[Any]
 OnEpoch = Callable[[Epoch], None]
 _ALIVE_SECONDS = 5.0
+_FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def train(
@@ -77,7 +78,8 @@ def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], N
             self.validation_seconds = time.perf_counter() - self.validation_begin
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            figures = {name: float(value) for name, value in (logs or {}).items()}
+            known = logs or {}
+            figures = {name: float(known[name]) for name in _FIGURES if name in known}
             if not self.train_seconds:
                 sync()
                 self.train_seconds = time.perf_counter() - self.begin
@@ -107,7 +109,7 @@ def mistakes(model: Any, x: Array, y: Array) -> tuple[Mistake, ...] | None:
     Returns:
         None when there is no test sample, or the model does not give one number a class.
     """
-    if not len(x):
+    if not len(x) or y.ndim != 2 or y.shape[1] < 2 or not np.all(y.max(axis=1) == 1):
         return None
     scores = np.asarray(model.predict(x, batch_size=500, verbose=0), np.float64)
     if scores.ndim != 2 or scores.shape != y.shape:

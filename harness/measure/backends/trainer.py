@@ -125,7 +125,7 @@ class KerasTrainer(abc.ABC):
         return {
             "macs_per_sample": macs,
             "macs_source": source,
-            "parameter_bytes": work.bytes_of(self.model.variables),
+            "parameter_bytes": work.bytes_of(self.model.weights),
             "optimizer_bytes": work.bytes_of(self.model.optimizer.variables),
             "activation_bytes_per_sample": work.activation_bytes(self.model),
             "layout": work.layout(self.model),

@@ -1,5 +1,7 @@
 """Trainings in full: their histories, what they cost in accuracy, the hardest test images."""
 
+import math
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,51 +12,58 @@ from harness.analyze.accuracy import MARGIN
 from harness.analyze.hardest import Ceiling
 from harness.report.charts import parts
 
+_CURVES = {
+    "val_accuracy": "test accuracy",
+    "val_loss": "test loss",
+    "accuracy": "accuracy in training",
+    "loss": "loss in training",
+}
+
 
 def convergence(frame: pd.DataFrame, caption: str) -> Figure:
-    """Error and loss on the test set, over epochs and over seconds of training."""
-    figure, panels = parts.grid(caption, 2, 2)
-    curves = list(parts.lines(frame, ("variant", "batch_size"), ("device", "backend")))
+    """Accuracy and loss, on the test set and in training, over epochs and over seconds."""
+    figure, panels = parts.grid(caption, len(_CURVES), 2, (7.2, 9.5))
+    curves = list(parts.lines(frame, ("variant", "batch_size"), ("epochs", "device", "backend")))
     for column, (x, label) in enumerate(
         (("epoch", "epoch"), ("elapsed_s", "seconds of training, validation left out"))
     ):
-        for row, (name, title) in enumerate(
-            (("val_accuracy", "test accuracy"), ("val_loss", "test loss"))
-        ):
+        for row, (name, title) in enumerate(_CURVES.items()):
             axes = panels[row][column]
             for index, (curve, rows) in enumerate(curves):
                 _history(axes, index, rows, x, name, curve)
+            (_accuracy_axis if "accuracy" in name else _loss_axis)(axes, frame, name)
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             if column == 0:
                 axes.set_ylabel(title)
-        panels[1][column].set_xlabel(label)
-        panels[1][column].xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    for axes in panels[0]:
-        _accuracy_axis(axes, frame)
+        panels[-1][column].set_xlabel(label)
     figure.suptitle("Trainings in full", x=0.01, ha="left", weight="bold", fontsize=12)
     lines = panels[0][0].get_legend_handles_labels()
     figure.legend(*lines, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    for axes in panels[1]:
-        axes.set_yscale("log")
-        known = frame["val_loss"].dropna()
-        if len(known):
-            ticks = parts.nice_ticks(float(known.min()), float(known.max()))
-            axes.yaxis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-            axes.yaxis.set_minor_locator(parts.no_ticks())
     return figure
 
 
-def _accuracy_axis(axes: Axes, frame: pd.DataFrame) -> None:
+def _loss_axis(axes: Axes, frame: pd.DataFrame, name: str) -> None:
+    """A logarithmic axis, where that can be."""
+    known = frame[name].astype(float).dropna()
+    if len(known) and known.min() > 0 and math.isfinite(known.max()):
+        axes.set_yscale("log")
+        ticks = parts.nice_ticks(float(known.min()), float(known.max()))
+        axes.yaxis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.yaxis.set_minor_locator(parts.no_ticks())
+
+
+def _accuracy_axis(axes: Axes, frame: pd.DataFrame, name: str) -> None:
     """Leave out the steep beginning, where nothing can be told apart; mark the target."""
-    for target in frame["target"].dropna().unique():
+    for target in frame["target"].dropna().unique() if name == "val_accuracy" else ():
         axes.axhline(target, color="#777777", linewidth=0.8, linestyle="--")
         axes.annotate(
             f"target {target:g}", (1, target), (0, 3), xycoords=("axes fraction", "data"),
             textcoords="offset points", ha="right", fontsize=7.5, color="#555555",
         )  # fmt: skip
-    known = frame["val_accuracy"].dropna()
+    known = frame[name].astype(float).dropna()
     if len(known):
-        low = float(known.quantile(0.1))
-        axes.set_ylim(low - 0.1 * (1 - low), min(1.0, float(known.max()) + 0.08 * (1 - low)))
+        low, high = float(known.quantile(0.1)), float(known.max())
+        axes.set_ylim(low - 0.1 * (1 - low), high + 0.08 * (1 - low))
 
 
 def _history(axes: Axes, index: int, rows: pd.DataFrame, x: str, name: str, label: str) -> None:

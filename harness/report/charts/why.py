@@ -17,13 +17,16 @@ _FASTER, _SLOWER, _WHOLE = "#0072B2", "#D55E00", "#999999"
 
 def ladder(frame: pd.DataFrame, caption: str) -> Figure:
     """A waterfall an order of the changes: each bar leads from the product before to its own."""
-    orders = list(parts.groups(frame, "order", "device"))
+    orders = list(parts.groups(frame, "order", "device", "backend"))
     figure, panels = parts.figure(caption, len(orders), height=2.0)
-    for axes, ((order, device), rows) in zip(panels, orders, strict=True):
+    for axes, ((order, device, backend), rows) in zip(panels, orders, strict=True):
         where = "" if frame["device"].nunique() == 1 else f", {device.upper()}"
+        where += "" if frame["backend"].nunique() == 1 else f", {backend}"
         _waterfall(axes, rows)
         axes.set_title(f"One change at a time, {order}{where}", loc="left", weight="bold")
-    panels[-1].set_xlabel("time of a sample at the start / after the change, log scale")
+    panels[-1].set_xlabel(
+        "speedup so far, log scale; bars of error: 95 % interval of that change alone"
+    )
     return figure
 
 
@@ -107,7 +110,7 @@ def _over_work(above: Axes, below: Axes, rows: pd.DataFrame) -> None:
     macs = rows["macs_per_sample"].astype(float) / 1e6
     grid = np.geomspace(0.8 * macs.min(), 1.25 * macs.max(), 100)
     fixed, slope = (float(rows[name].iloc[0]) for name in ("line_fixed_us", "line_us_per_mmac"))
-    label = f"{fixed:.0f} µs + {slope:.1f} µs/MMAC: the width sweep"
+    label = f"{units.digits(fixed)} µs + {units.digits(slope)} µs/MMAC: the width sweep"
     curve = fixed + slope * grid
     above.plot(grid, curve, "--", color="#777777", label=label)
     below.axhline(0, color="#777777", linestyle="--")
@@ -174,7 +177,8 @@ def law_curve(axes: Axes, rows: pd.DataFrame, index: int, label: str) -> None:
     """Draw the law of one variant with its interval, and what an endless batch would reach."""
     color = parts.COLORS[index % len(parts.COLORS)]
     if rows["reason"].iloc[0]:
-        axes.plot([], [], " ", label=f"{label}: the law does not hold")
+        reason = rows["reason"].iloc[0].partition(":")[0]  # the table has all of it
+        axes.plot([], [], " ", label=f"{label}: {reason}")
         return
     reference = float(rows["reference"].iloc[0])
     grid = np.geomspace(rows["batch_size"].min(), rows["batch_size"].max(), 60)

@@ -72,12 +72,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 
 
 def selected(rows: list[Row]) -> list[Row]:
-    """All but the unnamed models between the ends of a ladder; a failed one stays."""
-    return [row for row in rows if not _is_between(row) or row["reason"]] or rows
-
-
-def _is_between(row: Row) -> bool:
-    return str(row["variant"]).startswith("baseline+")
+    """All but those measured only to lead from one end of a ladder to the other."""
+    return [row for row in rows if not row["between_rungs"] or row["reason"]]
 
 
 def notes(name: str, rows: list[Row]) -> Iterator[str]:  # noqa: ARG001  (there is one table)

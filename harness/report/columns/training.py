@@ -89,6 +89,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         BACKEND,
         DEVICE,
         _REFERENCE,
+        Column("epochs", lambda row: f"{row['epochs']} / {row['reference_epochs']}", rank=3),
         _SEEDS,
         Column("test accuracy [95 %]", interval("accuracy", _shares), rank=2),
         Column("points [95 %]", _points),
@@ -126,7 +127,7 @@ def selected(rows: list[Row]) -> list[Row]:
 def notes(name: str, rows: list[Row]) -> Iterator[str]:
     """What a reader must know of single cells."""
     if name == "convergence":
-        yield "means over seeds; validation is in no time"
+        yield "means over seeds; times leave out validation"
         yield "loss and accuracy are over the epoch, while the weights changed and with dropout"
         if any(row["published_val_accuracy"] is not None for row in rows):
             yield "published: one training of the report that the variants come from"
@@ -135,26 +136,28 @@ def notes(name: str, rows: list[Row]) -> Iterator[str]:
     else:
         yield "a / b: the variant, and what it is compared with; means over seeds, as observed"
         yield (
-            "speedup: that of an epoch, by epochs that took turns, times the ratio of the epochs "
-            "that were needed"
+            "speedup: that of an epoch, by epochs that took turns without the first ones, times "
+            "the ratio of the epochs that were needed"
         )
         if any(row["low"] is not None for row in rows):
             yield margin_note()
 
 
 def _accuracy_notes(rows: list[Row]) -> Iterator[str]:
-    samples = max(row["test_samples"] or 0 for row in rows)
-    yield (
-        f"points: of {units.count(samples)} test samples, over seeds and samples; same: within "
-        f"{100 * MARGIN:g}; better or worse: the whole interval on one side of 0"
-    )
+    samples = [row["test_samples"] for row in rows if row["test_samples"]]
+    if samples:
+        yield (
+            f"points: percentage points of accuracy on {units.count(max(samples))} test samples, "
+            f"the variant's less the other's; same: within {100 * MARGIN:g}; better or worse: the "
+            "whole interval on one side of 0"
+        )
     if any(row["seeds"] < FEWEST_SEEDS for row in rows):
         yield f"fewer than {FEWEST_SEEDS} seeds: about these trained models, others may differ"
     for row in rows:
         if row["p_value"] is not None:
-            yield f"McNemar's test, {row['variant']}: p = {row['p_value']:.2g}"
+            yield f"McNemar's test, {row['variant']} {row['batch_size']}: p = {row['p_value']:.2g}"
     unseen = [
-        f"{100 * row['smallest_visible']:.2f} ({row['variant']})"
+        f"{100 * row['smallest_visible']:.2f} ({row['variant']} {row['batch_size']})"
         for row in rows
         if row["verdict"] == "inconclusive" and row["smallest_visible"] is not None
     ]
@@ -163,4 +166,6 @@ def _accuracy_notes(rows: list[Row]) -> Iterator[str]:
             "no difference shown: in four of five such trainings one of so many points would "
             f"have been: {', '.join(unseen)}"
         )
-    yield from (f"{row['variant']}: {row['reason']}" for row in rows if row["reason"])
+    yield from (
+        f"{row['variant']} {row['batch_size']}: {row['reason']}" for row in rows if row["reason"]
+    )

@@ -40,6 +40,11 @@ def _percents(row: Row, name: str) -> str:
     return f"{100 * value:.0f} %{ends}"
 
 
+def _milliseconds(value: float, low: float | None, high: float | None) -> str:
+    text, *ends = (units.digits(us / 1e3) for us in (value, low, high) if us is not None)
+    return f"{text} [{', '.join(ends)}]" if ends else text
+
+
 def _ends(row: Row, name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     return "" if low is None else f" [{units.digits(low)}, {units.digits(high)}]"
@@ -93,6 +98,11 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         DEVICE,
         BATCH,
         REFERENCE,
+        Column(
+            "ms/step [95 %]",
+            interval("step_us", _milliseconds),
+            rank=3,
+        ),
         Column("measured [95 %]", interval("speedup", units.ratio_interval), rank=2),
         Column("law [95 %]", interval("fitted", units.ratio_interval)),
         Column("overhead [95 %]", lambda row: _percents(row, "overhead_share"), rank=1),
@@ -100,6 +110,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("verdict", _gain_verdict, numeric=False),
     ),
 }  # fmt: skip
+
+
+def _where(row: Row, rows: list[Row]) -> str:
+    """Device and backend of a row, where the table has several."""
+    names = [n for n in ("device", "backend") if len({other[n] for other in rows}) > 1]
+    return "".join(f", {row[name]}" for name in names)
 
 
 def notes(name: str, rows: list[Row]) -> Iterator[str]:
@@ -118,12 +134,18 @@ def _ladder_notes(rows: list[Row]) -> Iterator[str]:
             words = {True: ": they agree", False: ": they do NOT agree", None: ""}[
                 agrees(low, high)
             ]
-            yield f"{row['order']}: product of the rungs over the direct comparison {ratio}{words}"
-    places: dict[str, list[str]] = {}
+            name = row["order"] + _where(row, rows)
+            yield f"{name}: product of the rungs over the direct comparison {ratio}{words}"
+    places: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row["rung"] != DIRECT:
-            places.setdefault(row["change"], []).append(units.ratio(row["speedup"]))
-    moved = [f"{change} {' or '.join(found)}" for change, found in places.items() if len(found) > 1]
+            key = (row["change"], _where(row, rows))
+            places.setdefault(key, []).append(units.ratio(row["speedup"]))
+    moved = [
+        f"{change}{where} {' or '.join(found)}"
+        for (change, where), found in places.items()
+        if len(found) > 1
+    ]
     if moved:
         yield f"by the place where a change is made: {'; '.join(moved)}"
     yield from judged_notes(rows, "change")
@@ -131,19 +153,21 @@ def _ladder_notes(rows: list[Row]) -> Iterator[str]:
 
 def _work_notes(rows: list[Row]) -> Iterator[str]:
     yield (
-        "fewer MACs: the speedup if the multiply-accumulates alone decided; "
-        "speedup / MACs: how much of it there was"
+        "fewer MACs: the speedup if the multiply-accumulates alone decided; speedup / MACs: the "
+        "measured one over that, 1 where the work explains it"
     )
     peaks = [row for row in rows if row["peak_gflops"] is not None]
     if peaks:
         sizes = sorted({f"{row['product_size']:.0f}" for row in peaks})
         known = dict.fromkeys(
-            f"{units.digits(row['peak_gflops'])}{_ends(row, 'peak_gflops')}" for row in peaks
+            f"{units.digits(row['peak_gflops'])}{_ends(row, 'peak_gflops')} GFLOP/s"
+            f"{_where(row, rows)}"
+            for row in peaks
         )
         yield (
             f"GFLOP/s: {2 * PASSES} operations a multiply-accumulate of the forward pass; peak: a "
             f"matrix product of size {', '.join(sizes)} by the same framework on the same threads "
-            f"and device, {', '.join(known)} GFLOP/s"
+            f"and device, {'; '.join(known)}"
         )
     sweep = [row["variant"] for row in rows if row["residual"] is not None and row["in_sweep"]]
     if sweep:
@@ -162,11 +186,11 @@ def _law_notes(rows: list[Row]) -> Iterator[str]:
         if key in told:
             continue
         told.add(key)
-        yield f"{row['variant']}: {row['reason'] or _law(row)}"
-    if any(row["fitted"] is not None for row in rows):
+        yield f"{row['variant']}{_where(row, rows)}: {row['reason'] or _law(row)}"
+    if any(row["fitted"] is not None and not row["measured"] for row in rows):
         yield (
-            "rows without a measured speedup are predicted by the law, also against the largest "
-            "batch measured; no gain: within 2 % of it"
+            "sizes beyond the largest measured are predicted by the law; no gain: within 2 % of "
+            "the largest measured"
         )
 
 
@@ -177,6 +201,16 @@ def _law(row: Row) -> str:
         return f"{_short(value / scale)}{ends}{unit}"
 
     limit = units.ratio_interval(row["limit"], row["limit_low"], row["limit_high"])
+    if (row["alpha"] if row["alpha_low"] is None else row["alpha_low"]) <= 0:
+        most = (
+            ""
+            if row["alpha_high"] is None
+            else f" (at most {_short(row['overhead_us_high'] / 1e3)} ms)"
+        )
+        return (
+            f"no overhead of a step is shown{most}; {with_ends('sample_us', 1, ' µs')} a sample; "
+            f"an endless batch would bring {limit} over the largest measured"
+        )
     return (
         f"a step takes {with_ends('overhead_us', 1e3, ' ms')} + "
         f"{with_ends('sample_us', 1, ' µs')} a sample; half of it is overhead at batch "
