@@ -66,6 +66,13 @@ def test_two_sizes_are_too_few_to_see_whether_it_holds():
     assert "3 batch sizes" in batch_law.fit(points(0.3, sizes=(256, 1024)), REFERENCE).reason
 
 
+def test_a_miss_counts_in_parts_of_the_size_that_misses():
+    """A tenth of 4096's sample time, though that is a sixth of the reference's."""
+    found = points(0.9, noise=0.002)
+    found[4096] = [log - 0.1 for log in found[4096]]
+    assert "misses it by" in batch_law.fit(found, REFERENCE).reason
+
+
 def test_two_blocks_have_no_interval():
     """As everywhere."""
     law = batch_law.fit(points(0.3, blocks=2, noise=0.001), REFERENCE)

@@ -79,6 +79,30 @@ def test_an_interrupted_training_begins_again_and_a_finished_one_does_not(tmp_pa
     ends = runner_of(tmp_path, again).train(recipes())
     assert again.turns == [("baseline", 1), ("baseline", 2), ("baseline", 3)]
     assert [len(end.epochs) for end in ends] == [3, 2]
+    assert [end.interleaved for end in ends] == [False, True], "the other one trained before"
+
+
+def test_no_more_than_six_workers_live_at_once(tmp_path):
+    """A small machine has no memory for more."""
+    workers = launcher()
+    many = [
+        Recipe(dataclasses.replace(BASELINE, batch_size=size), 1, BASELINE) for size in range(1, 9)
+    ]
+    ends = runner_of(tmp_path, workers).train(many)
+    assert len(ends) == 8
+    assert workers.most_running == 6
+    assert not any(end.interleaved for end in ends)
+
+
+def test_trainings_of_other_lengths_stand_apart(tmp_path):
+    """Two epochs are not fifteen, whatever the run was resumed with."""
+    runner = runner_of(tmp_path, launcher(), target=0.985)
+    runner.train(recipes(0, (2, 2)))
+    runner.train(recipes(0, (15, 10)))
+    frame = convergence.convergence(runner.save())
+    assert sorted(set(frame["epochs"])) == [2, 10, 15]
+    assert set(frame["seeds"]) == {1}
+    assert len(frame) == 2 + 2 + 15 + 10
 
 
 def test_epochs_are_rows_with_means_over_seeds(tmp_path):
@@ -172,6 +196,56 @@ def test_a_model_that_is_no_classifier_says_so(tmp_path):
     (row,) = convergence.accuracies(run).to_dict("records")
     assert "no classes to compare" in row["reason"]
     files.write(run, tmp_path)
+
+
+def test_the_test_images_of_digits_are_not_independent(tmp_path):
+    """So that their difference has no interval and no verdict."""
+    run = trained(tmp_path)
+    turned = tuple(_on_digits(training) for training in run.trainings)
+    run = dataclasses.replace(run, trainings=turned)
+    (row,) = convergence.accuracies(run).to_dict("records")
+    assert row["difference"] == 0
+    assert "shifts of 360 originals" in row["reason"]
+    assert not isinstance(row["verdict"], str)
+    files.write(run, tmp_path)
+
+
+def _on_digits(training):
+    recipe = training.recipe
+    case, reference = (
+        dataclasses.replace(one, dataset="digits") for one in (recipe.case, recipe.reference)
+    )
+    return dataclasses.replace(
+        training, recipe=dataclasses.replace(recipe, case=case, reference=reference)
+    )
+
+
+def test_a_model_without_the_metric_says_so(tmp_path):
+    """In place of 'not reached'."""
+    run = trained(tmp_path)
+    blind = tuple(
+        dataclasses.replace(
+            t, epochs=tuple(dataclasses.replace(e, val_accuracy=None) for e in t.epochs)
+        )
+        for t in run.trainings
+    )
+    run = dataclasses.replace(run, trainings=blind)
+    (row,) = convergence.effective(run).to_dict("records")
+    assert 'no metric "accuracy"' in row["reason"]
+    files.write(run, tmp_path)
+
+
+def test_losses_that_have_no_logarithm_are_drawn(tmp_path):
+    """Cosine similarity is negative."""
+    run = trained(tmp_path)
+    odd = tuple(
+        dataclasses.replace(
+            t, epochs=tuple(dataclasses.replace(e, val_loss=-e.val_loss) for e in t.epochs)
+        )
+        for t in run.trainings
+    )
+    _, paths = files.write(dataclasses.replace(run, trainings=odd), tmp_path)
+    assert "convergence.png" in {path.name for path in paths}
 
 
 def test_the_table_shows_chosen_epochs_and_the_file_all(tmp_path):

@@ -91,6 +91,54 @@ def test_the_product_of_the_rungs_is_the_direct_comparison(tmp_path):
     assert list(frame["parameter_ratio"]) == pytest.approx([1, 10, 1, 10])
 
 
+def test_shares_are_of_a_product_that_is_shown_to_differ_from_one(tmp_path):
+    """Shares of nothing are noise."""
+    run = climbed(tmp_path, {"wide_kernel": 1.0, "improved": 0.8, "baseline": 0.64}).save()
+    frame = ladders.ladder(run)
+    assert frame["cumulative"].iloc[2] == pytest.approx(1.0)
+    assert frame["share"].isna().all()
+
+
+def test_a_single_rung_is_not_checked_against_itself(tmp_path):
+    """It is the direct comparison."""
+    runner = runner_of(tmp_path, FakeLauncher())
+    one, other = Case("baseline", "mnist", 256), Case("improved", "mnist", 1024)
+    runner.note(Ladder("short", (Rung("all", other, one),)))
+    runner.measure(other, one)
+    frame = ladders.ladder(runner.save())
+    assert list(frame["rung"]) == ["1", "direct"]
+    assert frame["product_over_direct"].isna().all()
+
+
+def test_ladders_of_two_backends_stand_apart(tmp_path):
+    """And notes name the backend."""
+    runner = climbed(tmp_path)
+    (first,) = runner.run().ladders
+    rungs = tuple(
+        Rung(r.change, *(dataclasses.replace(c, backend="jax") for c in (r.case, r.reference)))
+        for r in first.rungs
+    )
+    runner.note(Ladder(first.name, rungs))
+    for rung in rungs:
+        runner.measure(rung.case, rung.reference)
+    run = runner.save()
+    assert len(run.ladders) == 2
+    built = table.build("ladder", files.frames(run)["ladder"], run)
+    assert any(note.startswith("as published, tensorflow: product") for note in built.notes)
+    assert not any(note.startswith("by the place") for note in built.notes), "one place each"
+    files.write(run, tmp_path)
+
+
+def test_what_lies_between_the_ends_is_in_the_file_and_not_in_the_table(tmp_path):
+    """Measurements."""
+    run = climbed(tmp_path).save()
+    frame = files.frames(run)["measurements"]
+    built = table.build("measurements", frame, run)
+    assert len(frame) == 4
+    assert len(built.rows) == 2
+    assert "2 more rows are in the file" in built.notes
+
+
 def test_rungs_are_in_no_other_table(tmp_path):
     """Unless it has other rows against the same reference."""
     runner = climbed(tmp_path)

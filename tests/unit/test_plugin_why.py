@@ -111,11 +111,25 @@ def test_with_benchmarks_disabled_one_epoch_shows_that_it_works(go, launcher):
     assert launcher.turns == [("baseline", 1), ("improved", 1)]
 
 
+def test_a_smoke_run_stays_one_whatever_comes_first(go, launcher, pytester):
+    """Its record says that it is none to go on with."""
+    go("--benchmark-disable", "test_convergence.py", "test_ladder.py").assert_outcomes(passed=5)
+    assert run_of(pytester)["protocol"]["blocks"] == 1
+
+
+def test_a_marker_without_steps_is_one_line(go, pytester):
+    """Exit code 4."""
+    pytester.makepyfile(test_ladder=LADDER.replace(', "baseline@256,+adam,@1024"', ""))
+    result = go("test_ladder.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "ladder(name, steps)" in result.stderr.str() + result.stdout.str()
+
+
 def test_a_time_limit_drops_seeds_and_says_so(go, launcher, monkeypatch):
     """Never the first one."""
     from harness.measure.budget import Budget
 
-    monkeypatch.setattr(Budget, "allows", lambda self, seconds: False)
+    monkeypatch.setattr(Budget, "allows", lambda self, seconds: not seconds)
     result = go("-m", "convergence", "--train-seeds", "3", "-rs")
     result.assert_outcomes(passed=1, skipped=2, deselected=4)
     result.stdout.fnmatch_lines(["*no room for another seed*"])

@@ -40,3 +40,17 @@ def test_a_file_without_the_function_is_explained(tmp_path):
     file.write_text("")
     with pytest.raises(UnknownName, match="no function 'build'"):
         registry.find(f"{file}:build")
+
+
+def test_variants_have_the_schedule_of_what_they_are_made_of():
+    """15 epochs at 256, or 10 at 1024; a user's own has none."""
+    assert registry.schedule("baseline+adam").epochs == 15
+    assert registry.schedule("no_dropout").batch_size == 256
+    assert registry.schedule("single_dropout").batch_size == 1024
+    assert registry.schedule("mine.py:build") is None
+
+
+def test_a_path_with_a_plus_is_a_path():
+    """And no change of the baseline."""
+    with pytest.raises(UnknownName, match="there is no file"):
+        registry.check("baseline+x/mine.py:build")
