@@ -148,7 +148,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     settings = _workbench(config).settings
     given = _given(config)
-    values: dict[str, list[Any]] = {
+    values: dict[str, list[Any]] = {}
+    if "converge" in metafunc.fixturenames:
+        values["seed"] = list(range(settings.seeds))
+    if "climb" in metafunc.fixturenames:
+        values["rung"] = _rungs(metafunc, settings, given)
+    values |= {
         "variant": list(_variants(_workbench(config), says)),
         "batch_size": list(
             settings.batch_sizes
@@ -168,10 +173,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             else says.get("threads", _doubled(settings.threads))
         ),
     }
-    if "converge" in metafunc.fixturenames:
-        values["seed"] = list(range(settings.seeds))
-    if "climb" in metafunc.fixturenames:
-        values["rung"] = _rungs(metafunc, settings, given)
     for name, axis in values.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, axis, ids=functools.partial(_id, name))

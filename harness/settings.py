@@ -11,7 +11,7 @@ from harness.measure import backends, protocols
 from harness.measure.gpu import AnyGpu
 from harness.measure.machine import usable_cpus
 from harness.records import DEVICES, Protocol
-from harness.workloads import registry
+from harness.workloads import ladder, registry
 
 N = TypeVar("N", int, float)
 
@@ -106,7 +106,7 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
 
     Raises:
         BadCase: a value that cannot be used; the text says which and why.
-        UnknownName: no such variant.
+        UnknownName: no such variant, or change of a ladder.
     """
     text = {o.name: given.get(o.name) or o.default for o in OPTIONS}
 
@@ -137,6 +137,8 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
     target = _number(f"{prefix}target", text["target"] or "", float)
     if target > 1:
         raise BadCase(f"{prefix}target: {text['target']!r} is not a share, above 0 and up to 1")
+    if text["ladder"]:
+        ladder.steps(text["ladder"])
     effort = _one_of(f"{prefix}effort", text["effort"] or "", protocols.EFFORTS)
     minutes = optional("max-minutes", float)
     return Settings(

@@ -216,13 +216,19 @@ def _in_us(times: Estimate, step: Estimate, reference: Case) -> Estimate:
     """
     unit = 1e6 / reference.batch_size
     value = times.value * step.value * unit
-    if None in (times.low, times.high, step.low, step.high):
-        return dataclasses.replace(times, value=value, low=None, high=None)
-    low, high = (
-        math.hypot((own - times.value) * step.value, times.value * (its - step.value)) * unit
-        for own, its in ((times.low, step.low), (times.high, step.high))
+
+    def away(own: float | None, its: float | None) -> float | None:
+        if own is None or its is None:
+            return None
+        return math.hypot((own - times.value) * step.value, times.value * (its - step.value)) * unit
+
+    low, high = away(times.low, step.low), away(times.high, step.high)
+    return dataclasses.replace(
+        times,
+        value=value,
+        low=None if low is None else value - low,
+        high=None if high is None else value + high,
     )
-    return dataclasses.replace(times, value=value, low=value - low, high=value + high)
 
 
 def _row(law: Law, size: int, logs: Sequence[float] | None) -> dict[str, Any]:

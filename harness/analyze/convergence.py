@@ -4,12 +4,13 @@ import dataclasses
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
 import pandas as pd
 
+from harness import units
 from harness.analyze import accuracy, published, stats, summary
 from harness.analyze.cautions import SEPARATOR
 from harness.records import Case, Epoch, Run, Training
@@ -36,6 +37,7 @@ EFFECTIVE = [
 _NOT_INDEPENDENT = "no interval: the test images of digits are shifts of 360 originals"
 _OTHERS_CPUS = 0.10
 _STEAL_SHARE = 0.02
+_FAR_LONGER = 1.5
 
 
 def groups(run: Run) -> list[list[Training]]:
@@ -62,7 +64,7 @@ def convergence(run: Run) -> pd.DataFrame:
     for group in groups(run):
         case = _seedless(group[0].recipe.case)
         figures = _published(group[0], run)
-        disturbed = _disturbed([epoch for t in group for epoch in t.epochs], case.threads)
+        disturbed = SEPARATOR.join(_disturbed(group))
         for index, epochs in enumerate(zip(*(t.epochs for t in group), strict=True)):
             known = figures.get(index + 1, {})
             rows.append(
@@ -161,7 +163,7 @@ def _accuracy_row(pairs: Sequence[tuple[Training, Training]], run: Run) -> dict[
     shares = [[1 - len(w or ()) / samples for w in side] for side in wrong]
     mine = stats.interval(shares[0])
     figures = [_published(training, run) for training in pairs[0]]
-    finals = [known[max(known)].get("val_accuracy") for known in figures if known]
+    finals = [known[max(known)]["val_accuracy"] for known in figures if known]
     row |= {
         **row,
         "test_samples": samples,
@@ -172,7 +174,7 @@ def _accuracy_row(pairs: Sequence[tuple[Training, Training]], run: Run) -> dict[
         "difference": found.estimate.value,
         "only_case_right": found.only_case_right,
         "only_reference_right": found.only_reference_right,
-        "published": finals[0] - finals[1] if len(finals) == 2 and None not in finals else None,
+        "published": finals[0] - finals[1] if len(finals) == 2 else None,
     }
     if pairs[0][0].recipe.case.dataset == "digits":
         return {**row, "reason": _NOT_INDEPENDENT}
@@ -291,14 +293,29 @@ def _seconds_to(training: Training, epochs: float) -> float:
     return times[whole] + (epochs - whole) * (times[whole + 1] - times[whole])
 
 
-def _disturbed(epochs: Sequence[Epoch], cpus: int) -> str:
-    """Say what else kept the machine busy during epochs."""
+def cautions(run: Run) -> Iterator[str]:
+    """Yield a line a doubt about the times of trainings."""
+    for group in groups(run):
+        case = group[0].recipe.case
+        for doubt in _disturbed(group):
+            yield f"Caution: {doubt} [{case.variant} {case.batch_size}]"
+
+
+def _disturbed(group: Sequence[Training]) -> Iterator[str]:
+    """Say what else kept the machine busy during the epochs of a variant."""
+    epochs = [epoch for training in group for epoch in training.epochs]
     seconds = sum(e.seconds + e.validation_seconds for e in epochs)
     others = sum(e.other_cpu_seconds or 0.0 for e in epochs) / seconds
-    steal = sum(e.steal_seconds or 0.0 for e in epochs) / seconds / cpus
-    found = []
+    threads = group[0].recipe.case.threads
+    steal = sum(e.steal_seconds or 0.0 for e in epochs) / seconds / threads
     if others > _OTHERS_CPUS:
-        found.append(f"other processes kept CPUs busy meanwhile ({others:.2f} CPUs)")
+        yield f"other processes kept CPUs busy meanwhile ({others:.2f} CPUs)"
     if steal > _STEAL_SHARE:
-        found.append(f"the hypervisor gave CPU time to others ({100 * steal:.0f} %)")
-    return SEPARATOR.join(found)
+        yield f"the hypervisor gave CPU time to others ({100 * steal:.0f} %)"
+    for training in group:
+        times = [epoch.seconds for epoch in training.epochs]
+        if max(times) > _FAR_LONGER * statistics.median(times):
+            yield (
+                f"an epoch of seed {_seed(training)} took {units.seconds(max(times))}, the median "
+                f"{units.seconds(statistics.median(times))}; elapsed seconds hold what disturbed it"
+            )

@@ -119,11 +119,16 @@ def compared(run: Run, axis: str) -> list[Measurement]:
     """List the measurements that differ from their reference in that axis alone.
 
     A reference against itself belongs to them when another one has the same
-    reference; it shows the noise floor. So does a rung of a ladder.
+    reference; it shows the noise floor. So does a rung of a ladder, but for
+    those of unnamed models between its ends.
     """
     measured = [o for o in run.outcomes if isinstance(o, Measurement)]
-    rungs = rung_keys(run)
-    differing = [m for m in measured if differs_only_in(axis, m.case, m.reference)]
+    rungs, between = rung_keys(run), _between(run)
+    differing = [
+        m
+        for m in measured
+        if differs_only_in(axis, m.case, m.reference) and not {m.case, m.reference} & between
+    ]
     itself = {m.reference for m in measured if m.case == m.reference}
     references = {m.reference for m in differing if m.key not in rungs or m.reference in itself}
     chosen = [m for m in differing if m.reference in references]
@@ -131,12 +136,14 @@ def compared(run: Run, axis: str) -> list[Measurement]:
 
 
 def _between(run: Run) -> set[Case]:
-    """Cases that were measured only to lead from one end of a ladder to the other."""
+    """Unnamed models that were measured only to lead from one end of a ladder to the other.
+
+    A model is unnamed if it is the baseline with changes: `baseline+adam+wide_kernel`.
+    """
     rungs = rung_keys(run)
     on_ladders = {case for o in run.outcomes if o.key in rungs for case in (o.case, o.reference)}
-    ends = {case for each in run.ladders for case in (each.rungs[0].reference, each.rungs[-1].case)}
     others = {case for o in run.outcomes if o.key not in rungs for case in (o.case, o.reference)}
-    return on_ladders - ends - others
+    return {c for c in on_ladders - others if "+" in c.variant and ":" not in c.variant}
 
 
 def rung_keys(run: Run) -> set[str]:

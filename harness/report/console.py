@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import units
-from harness.analyze import stats, summary
+from harness.analyze import convergence, stats, summary
 from harness.records import Case, Failure, Measurement, Run
 from harness.report import formats
 from harness.report.columns import VERDICTS
@@ -24,7 +24,13 @@ def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> 
             console.print()
             console.print(formats.to_rich(table, console.width))
     console.print()
-    for line in [*_others(run), *_failures(run), *_cautions(run), *_quick(run)]:
+    for line in [
+        *_others(run),
+        *_failures(run),
+        *_cautions(run),
+        *convergence.cautions(run),
+        *_quick(run),
+    ]:
         console.print(line, markup=False, highlight=False)
     console.print("Written to:")
     for folder in sorted({path.parent for path in paths}):

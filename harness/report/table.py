@@ -47,7 +47,8 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
     ]
     rows, all_rows = selected(name, rows), len(rows)
-    left_out = [f"{all_rows - len(rows)} more rows are in the file"] if len(rows) < all_rows else []
+    hidden = all_rows - len(rows)
+    left_out = [f"{hidden} more row{'s' if hidden > 1 else ''} in the file"] if hidden else []
     columns, shared = [], []
     for column in COLUMNS[name]:
         values = {column.cell(row) for row in rows}

@@ -86,7 +86,7 @@ def test_no_more_than_six_workers_live_at_once(tmp_path):
     """A small machine has no memory for more."""
     workers = launcher()
     many = [
-        Recipe(dataclasses.replace(BASELINE, batch_size=size), 1, BASELINE) for size in range(1, 9)
+        Recipe(dataclasses.replace(BASELINE, batch_size=size), 2, BASELINE) for size in range(1, 9)
     ]
     ends = runner_of(tmp_path, workers).train(many)
     assert len(ends) == 8
@@ -127,12 +127,15 @@ def test_one_seed_has_no_interval(tmp_path):
 def test_the_difference_of_accuracies_is_of_the_same_samples(tmp_path):
     """The improved variant gets ten samples wrong that the baseline gets right."""
     wrong = lambda case: range(100 if case.variant == "baseline" else 110)  # noqa: E731
-    (row,) = convergence.accuracies(trained(tmp_path, wrong=wrong)).to_dict("records")
+    run = trained(tmp_path, wrong=wrong, epochs=(15, 10))
+    (row,) = convergence.accuracies(run).to_dict("records")
     assert row["variant"] == "improved"
     assert row["accuracy"] == pytest.approx(0.989)
     assert row["difference"] == pytest.approx(-0.001)
     assert (row["only_case_right"], row["only_reference_right"]) == (0, 10)
     assert row["published"] == pytest.approx(0.9896 - 0.9915)
+    shorter = trained(tmp_path / "shorter", wrong=wrong, epochs=(3, 2))
+    assert convergence.accuracies(shorter)["published"].isna().all(), "it is not what was published"
 
 
 def test_effective_speedup_is_in_time_to_the_same_accuracy(tmp_path):

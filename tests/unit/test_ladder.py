@@ -1,6 +1,7 @@
 """Ladders: read from text, measured rung by rung, taken together."""
 
 import dataclasses
+import itertools
 
 import pytest
 from fakes import FakeLauncher, runner_of
@@ -131,12 +132,19 @@ def test_ladders_of_two_backends_stand_apart(tmp_path):
 
 def test_what_lies_between_the_ends_is_in_the_file_and_not_in_the_table(tmp_path):
     """Measurements."""
-    run = climbed(tmp_path).save()
+    factors = {"baseline": 1.0, "baseline+adam": 0.9, "improved": 0.5}
+    runner = runner_of(tmp_path, FakeLauncher(lambda case: 1e-3 * factors[case.variant]))
+    cases = [Case(variant, "mnist", 256) for variant in factors]
+    runner.note(Ladder("by Adam", tuple(Rung("", b, a) for a, b in itertools.pairwise(cases))))
+    for case, reference in ((cases[1], cases[0]), (cases[2], cases[1]), (cases[0], cases[0])):
+        runner.measure(case, reference)
+    run = runner.save()
     frame = files.frames(run)["measurements"]
     built = table.build("measurements", frame, run)
-    assert len(frame) == 4
+    assert len(frame) == 3
     assert len(built.rows) == 2
-    assert "2 more rows are in the file" in built.notes
+    assert "1 more row in the file" in built.notes
+    assert "model_size_speedup" not in files.frames(run)
 
 
 def test_rungs_are_in_no_other_table(tmp_path):

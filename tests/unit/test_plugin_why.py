@@ -32,7 +32,7 @@ def go(pytester, launcher, no_charts, monkeypatch):
     """Run pytest on a suite of a user, and give back its result."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("MNIST_NPZ", raising=False)
-    pytester.makepyfile(test_ladder=LADDER, test_convergence=CONVERGENCE)
+    pytester.makepyfile(test_my_ladder=LADDER, test_my_convergence=CONVERGENCE)
     return lambda *arguments: pytester.runpytest_inprocess(*QUICK, *arguments)
 
 
@@ -43,7 +43,7 @@ def run_of(pytester):
 
 def test_every_rung_is_a_test_and_so_is_the_direct_comparison(go, pytester):
     """With node ids that can be typed; the table is shown."""
-    result = go("test_ladder.py", "-v")
+    result = go("test_my_ladder.py", "-v")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["*test_ladder[[]mine-rung1-cpu[]]*", "*mine-direct-cpu*"])
     result.stdout.fnmatch_lines(["Where the speedup comes from*", "*Adadelta → Adam*",
@@ -54,7 +54,7 @@ def test_every_rung_is_a_test_and_so_is_the_direct_comparison(go, pytester):
 
 def test_a_ladder_of_the_users_own_takes_the_place_of_the_suites(go, pytester):
     """Any variants and batch sizes."""
-    go("test_ladder.py", "--train-ladder", "improved@256,@512,baseline@512").assert_outcomes(
+    go("test_my_ladder.py", "--train-ladder", "improved@256,@512,baseline@512").assert_outcomes(
         passed=3
     )
     (ladder,) = run_of(pytester)["ladders"]
@@ -64,25 +64,25 @@ def test_a_ladder_of_the_users_own_takes_the_place_of_the_suites(go, pytester):
 
 def test_a_ladder_that_is_none_is_one_line(go):
     """Exit code 4."""
-    result = go("test_ladder.py", "--train-ladder", "improved@256,+nothing")
+    result = go("test_my_ladder.py", "--train-ladder", "improved@256,+nothing")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "no change 'nothing'" in result.stderr.str() + result.stdout.str()
 
 
 def test_other_variants_leave_the_suites_ladder_out(go):
     """It is of its own."""
-    result = go("test_ladder.py", "--train-variants", "baseline", "-rs")
+    result = go("test_my_ladder.py", "--train-variants", "baseline", "-rs")
     result.assert_outcomes(skipped=3)
     result.stdout.fnmatch_lines(["*--train-ladder*"])
 
 
 def test_trainings_in_full_are_left_out_unless_asked_for(go, launcher):
     """They take long."""
-    go("-k", "convergence or nothing").assert_outcomes(passed=1, deselected=4)
+    go("-k", "test_convergence or nothing").assert_outcomes(passed=1, deselected=4)
     assert launcher.turns == []
 
 
-@pytest.mark.parametrize("asked", [["-m", "convergence"], ["test_convergence.py"]])
+@pytest.mark.parametrize("asked", [["-m", "convergence"], ["test_my_convergence.py"]])
 def test_trainings_in_full_are_asked_for_by_marker_or_file(go, launcher, asked):
     """The recipes of the report: 15 epochs, and 10."""
     result = go(*asked)
@@ -90,7 +90,7 @@ def test_trainings_in_full_are_asked_for_by_marker_or_file(go, launcher, asked):
     assert launcher.turns.count(("baseline", 15)) == 1
     assert launcher.turns[-1] == ("baseline", 15)
     assert ("improved", 10) in launcher.turns
-    result.stdout.fnmatch_lines(["*training in full: 1 seed*", "*epoch 10/10*", "*Effective*"])
+    result.stdout.fnmatch_lines(["*training in full: 1 test*", "*epoch 10/10*", "*Effective*"])
 
 
 def test_epochs_seeds_target_and_batch_sizes_can_be_chosen(go, launcher, pytester):
@@ -113,15 +113,17 @@ def test_with_benchmarks_disabled_one_epoch_shows_that_it_works(go, launcher):
 
 def test_a_smoke_run_stays_one_whatever_comes_first(go, launcher, pytester):
     """Its record says that it is none to go on with."""
-    go("--benchmark-disable", "test_convergence.py", "test_ladder.py").assert_outcomes(passed=5)
+    go("--benchmark-disable", "test_my_convergence.py", "test_my_ladder.py").assert_outcomes(
+        passed=5
+    )
     assert run_of(pytester)["protocol"]["blocks"] == 1
 
 
-def test_a_marker_without_steps_is_one_line(go, pytester):
-    """Exit code 4."""
-    pytester.makepyfile(test_ladder=LADDER.replace(', "baseline@256,+adam,@1024"', ""))
-    result = go("test_ladder.py")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
+def test_a_marker_without_steps_is_an_error_of_the_suite(go, pytester):
+    """As pytest has them: nothing is run."""
+    pytester.makepyfile(test_my_ladder=LADDER.replace(', "baseline@256,+adam,@1024"', ""))
+    result = go("test_my_ladder.py")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
     assert "ladder(name, steps)" in result.stderr.str() + result.stdout.str()
 
 

@@ -17,8 +17,6 @@ from harness.report.charts.training import DIGITS_SHOWN, hardest_digits
 __all__ = ["DIGITS_SHOWN", "draw", "hardest_digits", "timeline"]
 
 _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
-    "measurements": comparisons.measurements,
-    "model_size_speedup": comparisons.model_size_speedup,
     "device_speedup": gpu.device_speedup,
     "device_crossover": gpu.device_crossover,
     "device_break_even": gpu.device_break_even,
@@ -29,6 +27,8 @@ _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "effective_speedup": training.effective_speedup,
 }
 _FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure | None]] = {  # of several panels
+    "measurements": comparisons.measurements,
+    "model_size_speedup": comparisons.model_size_speedup,
     "ladder": why.ladder,
     "work": why.work,
     "convergence": training.convergence,
@@ -38,7 +38,8 @@ _FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure | None]] = {  # of seve
 def _selected(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Leave out the rows that a chart does not show."""
     if name == "measurements":
-        return frame[frame["status"] == "measured"]
+        between = frame["between_rungs"].eq(other=True)
+        return frame[(frame["status"] == "measured") & ~between].reset_index(drop=True)
     if name == "model_size_speedup":
         return frame[frame["variant"] != frame["reference"]]
     if name == "device_speedup":

@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from harness import units
 from harness.report.charts import parts
@@ -32,47 +33,58 @@ def batch_size_speedup(axes: Axes, frame: pd.DataFrame, law: pd.DataFrame | None
 _LINE = ("variant", "device", "backend")
 
 
-def model_size_speedup(axes: Axes, frame: pd.DataFrame) -> None:
+def model_size_speedup(frame: pd.DataFrame, caption: str) -> Figure:
     """Bars of the measured speedup beside the ratios of work and parameters."""
+    figure, ((axes,),) = parts.grid(caption, 1, 1, (7.2, 1.6 + 0.62 * len(frame)))
     axes.set_title("Speedup by model, beside what shrank", loc="left", weight="bold")
-    positions = range(len(frame))
-    width = 0.26
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.grid(axis="y", visible=False)
+    height = 0.27
     bars = (
-        ("speedup", "measured speedup", -width, "#0072B2", ""),
+        ("speedup", "measured speedup", -height, "#0072B2", ""),
         ("mac_ratio", "fewer multiply-accumulates", 0.0, "#bbbbbb", "//"),
-        ("parameter_ratio", "fewer parameters", width, "#ffffff", ".."),
+        ("parameter_ratio", "fewer parameters", height, "#ffffff", ".."),
     )
+    numbers = ["low", "high", "published", *(column for column, *_ in bars)]
+    rows = frame.astype(dict.fromkeys(numbers, float)).reset_index(drop=True)
     for column, label, shift, color, hatch in bars:
-        places = [p + shift for p in positions]
-        values = frame[column].astype(float)  # a missing ratio has no bar
-        axes.bar(
-            places, values - 1, width, bottom=1.0, label=label, color=color, hatch=hatch,
-            edgecolor="black", linewidth=0.6,
+        values = rows[column]  # a missing ratio has no bar
+        axes.barh(
+            rows.index + shift, values - 1, height, left=1.0, label=label, color=color,
+            hatch=hatch, edgecolor="black", linewidth=0.6,
         )  # fmt: skip
-        tops = frame["high"].fillna(values) if column == "speedup" else values
-        for place, value, top in zip(places, values, tops.astype(float), strict=True):
-            if math.isnan(value):
-                continue
-            axes.annotate(
-                units.ratio(value), (place, max(1.0, value, top)), (0, 6),
-                textcoords="offset points", ha="center", fontsize=8,
-            )  # fmt: skip
-    measured = [p - width for p in positions]
-    parts.interval_bars(axes, measured, frame, "black")
-    parts.published(axes, pd.Series(measured, frame.index), frame, "published speedup")
-    axes.set_yscale("log")
-    axes.set_yticks(parts.RATIOS, [f"{tick:g}×" for tick in parts.RATIOS])
-    ratios = frame[[column for column, *_ in bars]].astype(float)
-    axes.set_ylim(0.8 * min(1.0, ratios.min().min()), 3 * max(2.0, ratios.max().max()))
+        tops = rows["high"].fillna(values) if column == "speedup" else values
+        for place, value, top in zip(rows.index + shift, values, tops, strict=True):
+            if not math.isnan(value):
+                parts.beside(axes, units.ratio(value), max(1.0, value, top), place)
+    for place, row in zip(rows.index - height, parts.rows(rows), strict=True):
+        if not math.isnan(row.low):
+            bar = parts.ends(row.speedup, row.low, row.high)
+            axes.errorbar(row.speedup, place, xerr=bar, fmt="none", color="black", capsize=3)
+    known = rows["published"].notna()
+    if known.any():
+        axes.scatter(
+            rows["published"][known], rows.index[known] - height, marker="X", color="black", s=50,
+            zorder=4, edgecolors="white", label="published speedup",
+        )  # fmt: skip
+    ratios = rows[[column for column, *_ in bars]]
+    low, high = 0.8 * min(1.0, ratios.min().min()), 1.6 * max(2.0, ratios.max().max())
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    ticks = [tick for tick in parts.RATIOS if low <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
+    axes.minorticks_off()
     labels = [
         f"{r.variant} / {r.reference}\nbatch {r.batch_size}"
         + parts.also(frame, r, ("device", "backend"))
-        for r in parts.rows(frame)
+        for r in parts.rows(rows)
     ]
-    axes.set_xticks(list(positions), labels)
-    axes.axhline(1.0, color="black", linewidth=0.8)
-    axes.set_ylabel("reference / case (log scale), speedup with 95 % interval")
-    axes.legend(frameon=False, loc="upper left", ncols=2, fontsize=8)
+    axes.set_yticks(rows.index, labels, fontsize=8)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.set_xlabel("reference / case (log scale), speedup with 95 % interval")
+    parts.legend_below(axes, -0.9 / (1.6 + 0.62 * len(frame)))
+    return figure
 
 
 def backend_speedup(axes: Axes, frame: pd.DataFrame) -> None:
@@ -123,8 +135,9 @@ def thread_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     axes.legend(frameon=False)
 
 
-def measurements(axes: Axes, frame: pd.DataFrame) -> None:
+def measurements(frame: pd.DataFrame, caption: str) -> Figure:
     """A bar of the sample time for each case."""
+    figure, ((axes,),) = parts.grid(caption, 1, 1, (7.2, 1.3 + 0.36 * max(6, len(frame))))
     axes.set_title("Step time, per sample", loc="left", weight="bold")
     labels = [
         f"{r.variant}, batch {r.batch_size}\n{r.device.upper()}, {_threads(r.threads)}"
@@ -135,7 +148,7 @@ def measurements(axes: Axes, frame: pd.DataFrame) -> None:
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.grid(axis="y", visible=False)
     axes.barh(places, frame["sample_us"], color="#56B4E9", edgecolor="black", linewidth=0.6)
-    axes.set_yticks(places, labels, fontsize=None if len(frame) < 10 else 8)
+    axes.set_yticks(places, labels, fontsize=8)
     low = frame["sample_us"] - frame["step_us_low"] / frame["batch_size"]
     high = frame["step_us_high"] / frame["batch_size"] - frame["sample_us"]
     axes.errorbar(
@@ -150,8 +163,9 @@ def measurements(axes: Axes, frame: pd.DataFrame) -> None:
             textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
     axes.margins(x=0.18)
-    axes.invert_yaxis()
+    axes.set_ylim(len(frame) - 0.4, -0.6)
     axes.set_xlabel("µs per sample, with 95 % interval")
+    return figure
 
 
 def _threads(count: int) -> str:

@@ -18,7 +18,11 @@ LINES = ("-", "--", "-.", ":")
 RATIOS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 HATCHES = ("", "//", "..", "xx", "--", "++")
 
-_WORDS: dict[str, Callable[[Any], str]] = {"batch_size": "batch {}".format, "device": str.upper}
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "batch_size": "batch {}".format,
+    "epochs": "{} epochs".format,
+    "device": str.upper,
+}
 
 
 def figure(caption: str, rows: int = 1, height: float = 1.3) -> tuple[Figure, list[Axes]]:
@@ -55,10 +59,15 @@ def grid(
     return figure, [list(row) for row in panels]
 
 
-def legend_below(axes: Axes) -> None:
-    """Put the legend between the chart and its caption, where it hides nothing."""
+def legend_below(axes: Axes, place: float = -0.13) -> None:
+    """Put the legend between the chart and its caption, where it hides nothing.
+
+    Args:
+        axes: The chart.
+        place: How far below it, as a share of its height.
+    """
     axes.legend(
-        loc="upper left", bbox_to_anchor=(0, -0.13), ncols=2, frameon=False, fontsize=8,
+        loc="upper left", bbox_to_anchor=(0, place), ncols=2, frameon=False, fontsize=8,
         borderaxespad=0,
     )  # fmt: skip
 
@@ -75,9 +84,12 @@ def no_ticks() -> NullLocator:
     return NullLocator()
 
 
-def beside(axes: Axes, text: str, x: float, y: float) -> None:
+def beside(axes: Axes, text: str, x: float, y: float, *, left: bool = False) -> None:
     """Write a point's name beside it."""
-    axes.annotate(text, (x, y), (5, 4), textcoords="offset points", fontsize=7.5)
+    side, offset = ("right", -6) if left else ("left", 6)
+    axes.annotate(
+        text, (x, y), (offset, 0), textcoords="offset points", fontsize=7.5, ha=side, va="center"
+    )
 
 
 def groups(frame: pd.DataFrame, *by: str) -> Iterator[tuple[Any, pd.DataFrame]]:
@@ -137,11 +149,16 @@ def line(axes: Axes, index: int, places: pd.Series, rows: pd.DataFrame, label: s
 
 def interval_bars(axes: Axes, places: Any, rows: pd.DataFrame, color: str) -> None:
     """Draw the interval of each speedup; none where there is none."""
-    low = (rows["speedup"] - rows["low"]).fillna(0).astype(float)
-    high = (rows["high"] - rows["speedup"]).fillna(0).astype(float)
+    low = (rows["speedup"] - rows["low"]).fillna(0).astype(float).clip(lower=0)
+    high = (rows["high"] - rows["speedup"]).fillna(0).astype(float).clip(lower=0)
     axes.errorbar(
         places, rows["speedup"], yerr=[low, high], fmt="none", color=color, capsize=4, zorder=3
     )
+
+
+def ends(value: float, low: float, high: float) -> list[list[float]]:
+    """An interval as the lengths that a bar of error takes; rounding may leave one below 0."""
+    return [[max(0.0, value - low)], [max(0.0, high - value)]]
 
 
 def batch_axis(axes: Axes, frame: pd.DataFrame) -> None:

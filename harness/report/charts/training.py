@@ -36,9 +36,9 @@ def convergence(frame: pd.DataFrame, caption: str) -> Figure:
             if column == 0:
                 axes.set_ylabel(title)
         panels[-1][column].set_xlabel(label)
-    figure.suptitle("Trainings in full", x=0.01, ha="left", weight="bold", fontsize=12)
+    panels[0][0].set_title("Trainings in full", loc="left", weight="bold")
     lines = panels[0][0].get_legend_handles_labels()
-    figure.legend(*lines, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    figure.legend(*lines, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
@@ -80,7 +80,7 @@ def _history(axes: Axes, index: int, rows: pd.DataFrame, x: str, name: str, labe
     if len(known):
         axes.scatter(
             known[x], known[f"published_{name}"], marker="X", s=60, color=color,
-            edgecolors="black", zorder=4, label=f"{label}, published" if x == "epoch" else None,
+            edgecolors="black", zorder=4, label="published" if index == 0 else None,
         )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def accuracy(axes: Axes, frame: pd.DataFrame) -> None:
     points = 100 * frame[["difference", "low", "high", "published"]].astype(float)
     bars = [points["difference"] - points["low"], points["high"] - points["difference"]]
     axes.errorbar(
-        points["difference"], places, xerr=[bar.fillna(0) for bar in bars], fmt="o",
+        points["difference"], places, xerr=[bar.fillna(0).clip(lower=0) for bar in bars], fmt="o",
         color="#0072B2", capsize=4,
     )  # fmt: skip
     known = points["published"].notna()

@@ -47,7 +47,7 @@ def _waterfall(axes: Axes, rows: pd.DataFrame) -> None:
         )  # fmt: skip
         if not pd.isna(low):
             axes.errorbar(
-                value, place, xerr=[[value - low], [high - value]], fmt="none", color="black",
+                value, place, xerr=parts.ends(value, low, high), fmt="none", color="black",
                 capsize=3, zorder=3,
             )  # fmt: skip
             ends += [low, high]
@@ -62,13 +62,10 @@ def _waterfall(axes: Axes, rows: pd.DataFrame) -> None:
             before = row.cumulative
         labels.append(row.change)
     known = rows[(rows["rung"] == DIRECT) & rows["published"].notna()]
-    if len(known):
-        axes.scatter(
-            known["published"], [len(rows) - 1], marker="X", color="black", s=60, zorder=4,
-            edgecolors="white", label="published",
-        )  # fmt: skip
-        axes.legend(frameon=False, loc="lower right", fontsize=8)
-        ends.append(float(known["published"].iloc[0]))
+    for place, value in zip([len(rows) - 1] * len(known), known["published"], strict=True):
+        axes.plot([value], [place], marker="X", color="black", markersize=8, linestyle="none")
+        parts.beside(axes, f"published {units.ratio(value)}", value, place)
+        ends.append(1.12 * value)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
@@ -123,16 +120,18 @@ def _over_work(above: Axes, below: Axes, rows: pd.DataFrame) -> None:
         ends = part[["speedup", "low", "high"]].astype(float)
         time = part["sample_us"].astype(float)
         bars = [
-            (time * (1 - ends["speedup"] / ends["high"])).fillna(0),
-            (time * (ends["speedup"] / ends["low"] - 1)).fillna(0),
+            (time * (1 - ends["speedup"] / ends["high"])).fillna(0).clip(lower=0),
+            (time * (ends["speedup"] / ends["low"] - 1)).fillna(0).clip(lower=0),
         ]
         above.errorbar(x, time, yerr=bars, fmt=marker, color=color, capsize=3, label=name)
         percent = [100 * bar / part["fitted_us"] for bar in bars]
         below.errorbar(
             x, 100 * part["residual"], yerr=percent, fmt=marker, color=color, capsize=3
         )  # fmt: skip
-    for row in parts.rows(rows):
-        parts.beside(below, row.variant, row.macs_per_sample / 1e6, 100 * row.residual)
+    for index, row in enumerate(parts.rows(rows)):
+        left = index % 2 == 1 or index == len(rows) - 1  # neighbors are on different sides
+        x, y = row.macs_per_sample / 1e6, 100 * row.residual
+        parts.beside(below, row.variant, x, y, left=left)
     above.set_xscale("log")
     above.set_yscale("log")
     for axis, values in ((above.yaxis, rows["sample_us"]), (below.xaxis, macs)):

@@ -72,7 +72,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 
 
 def selected(rows: list[Row]) -> list[Row]:
-    """All but those measured only to lead from one end of a ladder to the other."""
+    """All but the unnamed models between the ends of a ladder; one that failed stays."""
     return [row for row in rows if not row["between_rungs"] or row["reason"]]
 
 

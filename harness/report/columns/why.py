@@ -1,5 +1,6 @@
 """Tables that say why: the ladder, the work, the law of the batch size."""
 
+import dataclasses
 from collections.abc import Iterator
 
 from harness import units
@@ -62,15 +63,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("rung", text("rung")),
         Column("change", text("change"), numeric=False),
         DEVICE,
-        Column("optimizer", text("optimizer"), numeric=False, rank=5),
-        Column("fewer params", number("parameter_ratio", units.ratio), rank=2),
-        Column("fewer MACs", number("mac_ratio", units.ratio), rank=2),
+        BACKEND,
+        Column("fewer params", number("parameter_ratio", units.ratio), rank=4),
+        Column("fewer MACs", number("mac_ratio", units.ratio), rank=4),
         SPEEDUP,
-        VERDICT,
-        Column("share", number("share", lambda v: f"{100 * v:.0f} %"), rank=1),
-        Column("so far [95 %]", interval("cumulative", units.ratio_interval)),
-        PUBLISHED,
-        BLOCKS,
+        dataclasses.replace(VERDICT, rank=2),
+        Column("share", number("share", lambda v: f"{100 * v:.0f} %"), rank=3),
+        Column("so far [95 %]", interval("cumulative", units.ratio_interval), rank=1),
+        dataclasses.replace(PUBLISHED, rank=5),
+        dataclasses.replace(BLOCKS, rank=6),
     ),
     "work": (
         VARIANT,
@@ -148,7 +149,7 @@ def _ladder_notes(rows: list[Row]) -> Iterator[str]:
     ]
     if moved:
         yield f"by the place where a change is made: {'; '.join(moved)}"
-    yield from judged_notes(rows, "change")
+    yield from judged_notes(rows, "order", "rung")
 
 
 def _work_notes(rows: list[Row]) -> Iterator[str]:
