@@ -2,13 +2,16 @@
 
 import base64
 import dataclasses
+import importlib.util
 import os
 import zlib
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pynvml
+import pytest
 
+from harness.measure import backends
 from harness.measure.budget import Budget
 from harness.measure.launcher import WorkerFailed
 from harness.measure.runner import Runner
@@ -392,3 +395,16 @@ def runner_of(folder, launcher, comparisons=0, machine=MACHINE, target=None, **c
     gpu = FakeGpu(name=None)
     chosen = protocol(**{"blocks": 3, **changes})
     return Runner(folder, chosen, machine, launcher, Silent(), gpu, budget, target)
+
+
+def installed(*names):
+    """Parameters for tests that need a backend's framework; skipped where it is not there."""
+    return [
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec(name) is None, reason=backends.missing(name) or ""
+            ),
+        )
+        for name in names
+    ]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from fakes import installed
 
 from harness.analyze import summary
 from harness.measure import backends, probe
@@ -16,15 +17,7 @@ from harness.records import Case, Measurement, to_json
 
 pytestmark = pytest.mark.slow
 
-OTHERS = [
-    pytest.param(
-        name,
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec(name) is None, reason=backends.missing(name) or ""
-        ),
-    )
-    for name in ("jax", "torch")
-]
+OTHERS = installed("jax", "torch")
 
 
 def case(backend, **changes):

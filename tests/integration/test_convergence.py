@@ -1,24 +1,16 @@
 """Real workers that train in full, in turns."""
 
 import dataclasses
-import importlib.util
 
 import pytest
+from fakes import installed
 
 from harness.measure import backends
 from harness.records import Case, Failure, Recipe, Training
 
 pytestmark = pytest.mark.slow
 
-BACKENDS = [
-    pytest.param(
-        name,
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec(name) is None, reason=backends.missing(name) or ""
-        ),
-    )
-    for name in backends.NAMES
-]
+BACKENDS = installed(*backends.NAMES)
 
 
 @pytest.fixture

@@ -34,6 +34,15 @@ def trained(folder, seeds=(0, 1, 2), target=0.985, wrong=None, epochs=(3, 2)):
     return runner.save()
 
 
+def with_epochs(run, change):
+    """The run as if its epochs had been otherwise."""
+    trainings = tuple(
+        dataclasses.replace(t, epochs=tuple(change(epoch) for epoch in t.epochs))
+        for t in run.trainings
+    )
+    return dataclasses.replace(run, trainings=trainings)
+
+
 def test_workers_take_turns_epoch_by_epoch(tmp_path):
     """Until the shorter recipe has ended."""
     workers = launcher()
@@ -226,28 +235,32 @@ def _on_digits(training):
 def test_a_model_without_the_metric_says_so(tmp_path):
     """In place of 'not reached'."""
     run = trained(tmp_path)
-    blind = tuple(
-        dataclasses.replace(
-            t, epochs=tuple(dataclasses.replace(e, val_accuracy=None) for e in t.epochs)
-        )
-        for t in run.trainings
-    )
-    run = dataclasses.replace(run, trainings=blind)
+    run = with_epochs(run, lambda epoch: dataclasses.replace(epoch, val_accuracy=None))
     (row,) = convergence.effective(run).to_dict("records")
     assert 'no metric "accuracy"' in row["reason"]
     files.write(run, tmp_path)
 
 
+def test_an_epoch_that_took_far_longer_is_named(tmp_path):
+    """Elapsed seconds hold it; the speedup of an epoch does not."""
+    run = trained(tmp_path, epochs=(5, 5))
+    slow = with_epochs(
+        run,
+        lambda epoch: (
+            dataclasses.replace(epoch, seconds=7 * epoch.seconds) if epoch.epoch == 3 else epoch
+        ),
+    )
+    assert "an epoch of seed 0 took 7 min 00 s, the median 1 min 00 s" in next(
+        convergence.cautions(slow)
+    )
+    assert list(convergence.cautions(run)) == []
+
+
 def test_losses_that_have_no_logarithm_are_drawn(tmp_path):
     """Cosine similarity is negative."""
     run = trained(tmp_path)
-    odd = tuple(
-        dataclasses.replace(
-            t, epochs=tuple(dataclasses.replace(e, val_loss=-e.val_loss) for e in t.epochs)
-        )
-        for t in run.trainings
-    )
-    _, paths = files.write(dataclasses.replace(run, trainings=odd), tmp_path)
+    odd = with_epochs(run, lambda epoch: dataclasses.replace(epoch, val_loss=-epoch.val_loss))
+    _, paths = files.write(odd, tmp_path)
     assert "convergence.png" in {path.name for path in paths}
 
 
