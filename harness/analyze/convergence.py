@@ -94,6 +94,12 @@ def _published(training: Training, run: Run) -> dict[int, dict[str, float]]:
     return figures if whole and summary.as_published(case, run) else {}
 
 
+def _published_end(training: Training, run: Run) -> float | None:
+    """The published accuracy on the test set at the end, if there is one."""
+    figures = _published(training, run)
+    return figures[max(figures)].get("val_accuracy") if figures else None
+
+
 def _figures(epochs: Sequence[Epoch]) -> dict[str, float | None]:
     columns: dict[str, float | None] = {}
     for name in FIGURES:
@@ -162,10 +168,8 @@ def _accuracy_row(pairs: Sequence[tuple[Training, Training]], run: Run) -> dict[
     found = accuracy.difference(wrong[0], wrong[1], samples)  # type: ignore[arg-type]
     shares = [[1 - len(w or ()) / samples for w in side] for side in wrong]
     mine = stats.interval(shares[0])
-    figures = [_published(training, run) for training in pairs[0]]
-    finals = [known[max(known)]["val_accuracy"] for known in figures if known]
+    mine_published, other_published = (_published_end(training, run) for training in pairs[0])
     row |= {
-        **row,
         "test_samples": samples,
         "accuracy": mine.value,
         "accuracy_low": mine.low,
@@ -174,7 +178,9 @@ def _accuracy_row(pairs: Sequence[tuple[Training, Training]], run: Run) -> dict[
         "difference": found.estimate.value,
         "only_case_right": found.only_case_right,
         "only_reference_right": found.only_reference_right,
-        "published": finals[0] - finals[1] if len(finals) == 2 else None,
+        "published": None
+        if mine_published is None or other_published is None
+        else mine_published - other_published,
     }
     if pairs[0][0].recipe.case.dataset == "digits":
         return {**row, "reason": _NOT_INDEPENDENT}
