@@ -37,8 +37,9 @@ def _percents(row: Row, name: str) -> str:
     value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
     if value is None:
         return units.MISSING
-    ends = "" if low is None else f" [{100 * low:.0f}, {100 * high:.0f}]"
-    return f"{100 * value:.0f} %{ends}"
+    # `round` gives a whole number, which has no minus at 0.
+    ends = "" if low is None else f" [{round(100 * low)}, {round(100 * high)}]"
+    return f"{round(100 * value)} %{ends}"
 
 
 def _milliseconds(value: float, low: float | None, high: float | None) -> str:
@@ -68,7 +69,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("fewer MACs", number("mac_ratio", units.ratio), rank=4),
         SPEEDUP,
         dataclasses.replace(VERDICT, rank=2),
-        Column("share", number("share", lambda v: f"{100 * v:.0f} %"), rank=3),
+        Column("share", number("share", lambda v: f"{round(100 * v)} %"), rank=3),
         Column("so far [95 %]", interval("cumulative", units.ratio_interval), rank=1),
         dataclasses.replace(PUBLISHED, rank=5),
         dataclasses.replace(BLOCKS, rank=6),
@@ -87,7 +88,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("speedup / MACs", number("measured_over_predicted", lambda v: f"{v:.2f}")),
         Column("GFLOP/s", number("gflops", units.digits), rank=1),
         Column("of peak", number("peak_share", lambda v: f"{100 * v:.0f} %"), rank=1),
-        Column("off the line", number("residual", lambda v: f"{100 * v:+.0f} %"), rank=1),
+        Column("off the line", number("residual", lambda v: f"{round(100 * v):+d} %"), rank=1),
         Column("optimizer MiB", number("optimizer_bytes", lambda v: units.digits(v / 2**20)),
                rank=3),
         Column("activations KiB/sample", number("activation_bytes_per_sample",
