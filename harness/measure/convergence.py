@@ -57,27 +57,27 @@ def train_together(
     in_turns = complete and len(groups) == 1 and size > 1
     for group in groups:
         kills = oom_kills()
-        desks = [_Desk(recipe, launcher, timeout, cpus, in_turns) for recipe in group]
+        trainees = [_Trainee(recipe, launcher, timeout, cpus, in_turns) for recipe in group]
         try:
-            while desks:
-                for desk in list(desks):
+            while trainees:
+                for trainee in list(trainees):
                     try:
-                        on_epoch(desk.recipe, desk.epoch())
-                        ended: Training | Failure | None = desk.training
+                        on_epoch(trainee.recipe, trainee.epoch())
+                        ended: Training | Failure | None = trainee.training
                     except WorkerFailed as error:
                         known = explained(error, kills)
-                        case, reference = desk.recipe.case, desk.recipe.reference
+                        case, reference = trainee.recipe.case, trainee.recipe.reference
                         ended = Failure(case, reference, known.kind, str(known), known.log_tail)
                     if ended is not None:
-                        desk.leave()
-                        desks.remove(desk)
-                        on_end(desk.recipe, ended)
+                        trainee.leave()
+                        trainees.remove(trainee)
+                        on_end(trainee.recipe, ended)
         finally:
-            for desk in desks:
-                desk.leave()
+            for trainee in trainees:
+                trainee.leave()
 
 
-class _Desk:
+class _Trainee:
     """One worker that trains a recipe; it is started with its first epoch.
 
     Attributes:
