@@ -243,7 +243,8 @@ def _row(law: Law, size: int, logs: Sequence[float] | None) -> dict[str, Any]:
         }
         if size > law.largest:
             gain = law.gain(size)
-            row |= {**_columns("gain", gain), "gain_verdict": stats.verdict(gain)}
+            judged = None if gain.low is None else stats.verdict(gain)
+            row |= {**_columns("gain", gain), "gain_verdict": judged}
     return row
 
 

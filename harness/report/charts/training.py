@@ -118,7 +118,7 @@ def accuracy(axes: Axes, frame: pd.DataFrame) -> None:
 def effective_speedup(axes: Axes, frame: pd.DataFrame) -> None:
     """Speedup of an epoch beside that of the whole way to the target."""
     target = ", ".join(f"{t:g}" for t in sorted(set(frame["target"])))
-    axes.set_title(f"Time to test accuracy {target}, and of an epoch", loc="left", weight="bold")
+    axes.set_title(f"Speedup of an epoch, and to test accuracy {target}", loc="left", weight="bold")
     bars = (
         ("epoch_speedup", "epoch_low", "epoch_high", "an epoch", -0.2, "#bbbbbb", "//"),
         ("speedup", "low", "high", f"to accuracy {target}", 0.2, "#0072B2", ""),
