@@ -5,7 +5,6 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import Any
 
 import pandas as pd
@@ -19,8 +18,7 @@ FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 CONVERGENCE = [
     "variant", "batch_size", "optimizer", "device", "backend", "epoch", "epochs", "seeds",
     "target",
-    *(f"{name}{end}"
-      for name in ("epoch_s", "elapsed_s", *FIGURES) for end in ("", "_low", "_high")),
+    "epoch_s", "elapsed_s", *(f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high")),
     "validation_s", *(f"published_{name}" for name in FIGURES), "cautions",
 ]  # fmt: skip
 ACCURACY = [
@@ -59,11 +57,19 @@ def _seed(training: Training) -> int:
 
 
 def convergence(run: Run) -> pd.DataFrame:
-    """One row a variant and epoch: means over seeds, with intervals for three or more."""
+    """One row a variant and epoch: means over seeds, with intervals for three or more.
+
+    Seconds are medians over seeds, and `elapsed_s` their sum so far.
+    """
     rows = []
     for group in groups(run):
         case = _seedless(group[0].recipe.case)
         figures = _published(group[0], run)
+        # Medians over seeds: what disturbs an epoch of one does not count.
+        seconds = [
+            statistics.median(epoch.seconds for epoch in epochs)
+            for epochs in zip(*(t.epochs for t in group), strict=True)
+        ]
         disturbed = SEPARATOR.join(_disturbed(group))
         for index, epochs in enumerate(zip(*(t.epochs for t in group), strict=True)):
             known = figures.get(index + 1, {})
@@ -75,8 +81,8 @@ def convergence(run: Run) -> pd.DataFrame:
                     "epochs": group[0].recipe.epochs,
                     "seeds": len(group),
                     "target": run.target_accuracy,
-                    **_interval("epoch_s", [e.seconds for e in epochs]),
-                    **_interval("elapsed_s", [elapsed(t)[index] for t in group]),
+                    "epoch_s": seconds[index],
+                    "elapsed_s": sum(seconds[: index + 1]),
                     **_figures(epochs),
                     "validation_s": statistics.fmean(e.validation_seconds for e in epochs),
                     **{f"published_{name}": known.get(name) for name in FIGURES},
@@ -112,11 +118,6 @@ def _figures(epochs: Sequence[Epoch]) -> dict[str, float | None]:
 def _interval(name: str, values: Sequence[float]) -> dict[str, float | None]:
     estimate = stats.interval(values)
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-
-
-def elapsed(training: Training) -> list[float]:
-    """Seconds of training to the end of each epoch, validation left out."""
-    return list(accumulate(epoch.seconds for epoch in training.epochs))
 
 
 def accuracies(run: Run) -> pd.DataFrame:
@@ -241,7 +242,7 @@ def _effective_row(pairs: Sequence[tuple[Training, Training]], target: float) ->
         [log + math.log(other / mine) for log, mine, other in zip(epoch_logs, *needed, strict=True)]
     )
     seconds = [
-        [_seconds_to(t, number) for t, number in zip(side, numbers, strict=True)]
+        [number * _median_epoch(t) for t, number in zip(side, numbers, strict=True)]
         for side, numbers in zip(zip(*pairs, strict=True), needed, strict=True)
     ]
     return {
@@ -292,11 +293,8 @@ def _reached(training: Training, target: float) -> float:
     return number
 
 
-def _seconds_to(training: Training, epochs: float) -> float:
-    """Seconds of training until so many epochs, a part of one among them."""
-    times = [0.0, *elapsed(training)]
-    whole = min(int(epochs), len(times) - 2)
-    return times[whole] + (epochs - whole) * (times[whole + 1] - times[whole])
+def _median_epoch(training: Training) -> float:
+    return statistics.median(epoch.seconds for epoch in training.epochs)
 
 
 def cautions(run: Run) -> Iterator[str]:
@@ -319,9 +317,9 @@ def _disturbed(group: Sequence[Training]) -> Iterator[str]:
     if steal > _STEAL_SHARE:
         yield f"the hypervisor gave CPU time to others ({100 * steal:.0f} %)"
     for training in group:
-        times = [epoch.seconds for epoch in training.epochs]
-        if max(times) > _FAR_LONGER * statistics.median(times):
+        longest, median = max(e.seconds for e in training.epochs), _median_epoch(training)
+        if longest > _FAR_LONGER * median:
             yield (
-                f"an epoch of seed {_seed(training)} took {units.seconds(max(times))}, the median "
-                f"{units.seconds(statistics.median(times))}; elapsed seconds hold what disturbed it"
+                f"an epoch of seed {_seed(training)} took {units.seconds(longest)}, the median "
+                f"{units.seconds(median)}; seconds are medians, which it does not move"
             )

@@ -32,6 +32,8 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
         elif name == "device_speedup":
             found["device_crossover"] = devices.crossovers(run)
             found["device_break_even"] = devices.break_evens(run)
+    if not run.outcomes:
+        del found["measurements"]
     found["convergence"] = convergence.convergence(run)
     found["accuracy"] = convergence.accuracies(run)
     found["effective_speedup"] = convergence.effective(run)

@@ -155,14 +155,15 @@ def measurements(frame: pd.DataFrame, caption: str) -> Figure:
         frame["sample_us"], places, xerr=[low.fillna(0), high.fillna(0)], fmt="none", color="black",
         capsize=3,
     )  # fmt: skip
-    for place, end, step_us in zip(
-        places, frame["sample_us"] + high.fillna(0), frame["step_us"], strict=True
+    for place, end, row in zip(
+        places, frame["sample_us"] + high.fillna(0), parts.rows(frame), strict=True
     ):
         axes.annotate(
-            f"{units.seconds(step_us / 1e6)}/step", (end, place), (6, 0),
+            f"{units.digits(row.sample_us)} µs ({units.seconds(row.step_us / 1e6)}/step)",
+            (end, place), (6, 0),
             textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
-    axes.margins(x=0.18)
+    axes.margins(x=0.28)
     axes.set_ylim(len(frame) - 0.4, -0.6)
     axes.set_xlabel("µs per sample, with 95 % interval")
     return figure

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from harness import units
@@ -37,8 +38,12 @@ def convergence(frame: pd.DataFrame, caption: str) -> Figure:
                 axes.set_ylabel(title)
         panels[-1][column].set_xlabel(label)
     panels[0][0].set_title("Trainings in full", loc="left", weight="bold")
-    lines = panels[0][0].get_legend_handles_labels()
-    figure.legend(*lines, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    if frame["published_val_accuracy"].notna().any():
+        handles.append(Line2D([], [], marker="X", color="#cccccc", markeredgecolor="black",
+                              markersize=8, linestyle="none"))  # fmt: skip
+        labels.append("published, in the color of its line")
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
@@ -77,10 +82,10 @@ def _history(axes: Axes, index: int, rows: pd.DataFrame, x: str, name: str, labe
     if low.notna().all():
         axes.fill_between(rows[x], low, high, color=color, alpha=0.15, linewidth=0)
     known = rows[rows[f"published_{name}"].notna()]
-    if len(known):
+    if len(known) and x == "epoch":  # its seconds were those of another machine
         axes.scatter(
             known[x], known[f"published_{name}"], marker="X", s=60, color=color,
-            edgecolors="black", zorder=4, label="published" if index == 0 else None,
+            edgecolors="black", zorder=4,
         )  # fmt: skip
 
 
@@ -152,12 +157,13 @@ DIGITS_SHOWN = 4 * _DIGITS_A_ROW
 def hardest_digits(found: Ceiling, caption: str) -> Figure:
     """The test images that most trainings get wrong, with label and what they are taken for."""
     always, ever = units.count(found.wrong_always), units.count(found.wrong_ever)
+    share = 100 * found.wrong_always / found.test_samples
     told = (
         f"{always} of {units.count(found.test_samples)} test images are got wrong by all "
-        f"{found.trainings} trainings of {found.variants} variants, {ever} by any. Some are "
-        "mislabelled or unreadable to people: beside their share of "
-        f"{100 * found.wrong_always / found.test_samples:.2f} points, smaller differences of "
-        "accuracy say little. In brackets: trainings that got it wrong, and the mean probability "
+        f"{found.trainings} trainings of {found.variants} variants, {ever} by at least one. No "
+        f"variant here goes beyond {100 - share:.2f} %, and many an eye would not either: a "
+        f"difference of accuracy that is small beside those {share:.2f} points may be shown, and "
+        "yet be of little use. In brackets: trainings that got it wrong, and the mean probability "
         "that they gave to their answer. "
     )
     rows = -(-len(found.hardest) // _DIGITS_A_ROW)

@@ -159,9 +159,15 @@ def batch_size_law(axes: Axes, frame: pd.DataFrame) -> None:
         )
         axes.plot(
             known["batch_size"], share["overhead_share"], color=color, label=label,
-            marker=parts.MARKERS[index % len(parts.MARKERS)],
             linestyle=parts.LINES[index % len(parts.LINES)],
         )  # fmt: skip
+        for place, value, measured in zip(
+            known["batch_size"], share["overhead_share"], known["measured"], strict=True
+        ):  # what is only predicted is hollow
+            axes.plot(
+                [place], [value], color=color, marker=parts.MARKERS[index % len(parts.MARKERS)],
+                markerfacecolor=color if measured else "white",
+            )  # fmt: skip
         axes.fill_between(
             known["batch_size"], share["overhead_share_low"], share["overhead_share_high"],
             color=color, alpha=0.15, linewidth=0,
@@ -196,6 +202,7 @@ def law_curve(axes: Axes, rows: pd.DataFrame, index: int, label: str) -> None:
     limit = speedup(math.inf, "")
     axes.axhline(limit, color=color, linestyle=(0, (1, 4)), linewidth=1)
     axes.annotate(
-        f"endless batch {units.ratio(limit)}", (1, limit), (-2, 3), ha="right", fontsize=7.5,
+        f"endless batch {units.ratio(limit)} over {reference:.0f}",
+        (1, limit), (-2, 3), ha="right", fontsize=7.5,
         xycoords=("axes fraction", "data"), textcoords="offset points", color=color,
     )  # fmt: skip

@@ -118,7 +118,7 @@ def judged_notes(rows: list[Row], *names: str) -> Iterator[str]:
         yield margin_note()
     if unseen:
         yield (
-            "no difference shown: in four of five such runs one of this size would have been: "
+            "no difference shown: smallest one that four of five such runs would have shown: "
             + ", ".join(unseen)
         )
     if any(row["noise_floor"] for row in rows):

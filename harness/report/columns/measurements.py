@@ -78,7 +78,10 @@ def selected(rows: list[Row]) -> list[Row]:
 
 def notes(name: str, rows: list[Row]) -> Iterator[str]:  # noqa: ARG001  (there is one table)
     """What a reader must know of single cells."""
-    yield "a case is over all blocks that it took part in, a speedup over pairs within blocks"
+    yield (
+        "a case is over all blocks that it took part in, at different moments: do not divide rows, "
+        "see the tables of speedups"
+    )
     yield from _epoch_notes(rows)
     yield from _gpu_notes(rows)
 

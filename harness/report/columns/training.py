@@ -110,7 +110,6 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("an epoch [95 %]", interval("epoch", units.ratio_interval, "epoch_speedup"), rank=1),
         SPEEDUP,
         _VERDICT,
-        Column("remark", lambda row: row["reason"] or units.MISSING, numeric=False),
     ),
 }  # fmt: skip
 
@@ -127,20 +126,24 @@ def selected(rows: list[Row]) -> list[Row]:
 def notes(name: str, rows: list[Row]) -> Iterator[str]:
     """What a reader must know of single cells."""
     if name == "convergence":
-        yield "means over seeds; times leave out validation"
+        yield "means over seeds, seconds medians over seeds; times leave out validation"
         yield "loss and accuracy are over the epoch, while the weights changed and with dropout"
         if any(row["published_val_accuracy"] is not None for row in rows):
             yield "published: one training of the report that the variants come from"
     elif name == "accuracy":
         yield from _accuracy_notes(rows)
     else:
-        yield "a / b: the variant, and what it is compared with; means over seeds, as observed"
+        yield (
+            "a / b: the variant, and what it is compared with; means over seeds of the epochs, and "
+            "of these times the median epoch"
+        )
         yield (
             "speedup: that of an epoch, by epochs that took turns without the first ones, times "
             "the ratio of the epochs that were needed"
         )
         if any(row["low"] is not None for row in rows):
             yield margin_note()
+        yield from _reasons(rows)
 
 
 def _accuracy_notes(rows: list[Row]) -> Iterator[str]:
@@ -163,9 +166,12 @@ def _accuracy_notes(rows: list[Row]) -> Iterator[str]:
     ]
     if unseen:
         yield (
-            "no difference shown: in four of five such trainings one of so many points would "
-            f"have been: {', '.join(unseen)}"
+            "no difference shown: smallest one that four of five such trainings would have shown, "
+            f"in points: {', '.join(unseen)}"
         )
-    yield from (
-        f"{row['variant']} {row['batch_size']}: {row['reason']}" for row in rows if row["reason"]
-    )
+    yield from _reasons(rows)
+
+
+def _reasons(rows: list[Row]) -> Iterator[str]:
+    """Why a row has no number."""
+    return (f"{r['variant']} {r['batch_size']}: {r['reason']}" for r in rows if r["reason"])
