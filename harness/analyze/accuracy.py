@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from harness.records import Estimate
 Verdict = Literal["better", "worse", "same", "inconclusive"]
 MARGIN = 0.001  # 10 of 10 000 test samples
 FEWEST_SEEDS = 3
-_POWER_QUANTILE, _CONFIDENCE_QUANTILE = 0.8416, 1.9600  # of 80 % and 97.5 %
+_POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,11 @@ def difference(
     variances, as for readers and cases in diagnostic studies (Roe and Metz 1997,
     "Variance-component modeling in the analysis of receiver operating
     characteristic index estimates"): var = (MS_samples + max(0, MS_seeds −
-    MS_rest)) / (seeds · samples), with Satterthwaite's degrees of freedom. Either
-    alone covers too little where seeds are few. For fewer seeds it is over the
-    samples alone, the interval that belongs to McNemar's test (1947): it speaks
-    of these trained models, and not of other seeds.
+    MS_rest)) / (seeds · samples), with Satterthwaite's degrees of freedom. The
+    first leaves out the samples, the second covers too little where seeds are
+    few. For fewer seeds it is over the samples alone, the interval that belongs
+    to McNemar's test (1947): it speaks of these trained models, and not of
+    other seeds.
 
     Args:
         case_wrong: Indices of the test samples that the case gets wrong, a seed each.
@@ -118,4 +120,5 @@ def smallest_visible(estimate: Estimate) -> float | None:
     if estimate.low is None or estimate.high is None:
         return None
     half = (estimate.high - estimate.low) / 2
-    return half * (1 + _POWER_QUANTILE / _CONFIDENCE_QUANTILE)
+    normal = NormalDist()
+    return half * (1 + normal.inv_cdf(_POWER) / normal.inv_cdf((1 + estimate.confidence) / 2))

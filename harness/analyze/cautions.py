@@ -45,23 +45,40 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
     return [*found, *_noise_floor(measurement, protocol)]
 
 
-def _disturbed(m: Measurement) -> Iterator[Caution]:
-    wall = sum(r.seconds for r in m.rounds)
-    cpus = max(m.case.threads, m.reference.threads)
-    steal = sum(r.steal_seconds or 0.0 for r in m.rounds) / wall / cpus
+def disturbed_cpus(
+    *, seconds: float, cpus: int, steal_seconds: float, other_cpu_seconds: float
+) -> Iterator[Caution]:
+    """Say what else the CPUs did while something was timed.
+
+    Args:
+        seconds: How long that was.
+        cpus: How many it could use.
+        steal_seconds: CPU time that the hypervisor gave to others.
+        other_cpu_seconds: CPU time of other processes.
+    """
+    steal = steal_seconds / seconds / cpus
     if steal > _STEAL_SHARE:
         yield Caution(
             "the hypervisor gave CPU time to others",
             "measure again in a quieter hour",
             f"{100 * steal:.0f} %",
         )
-    others = sum(r.other_cpu_seconds or 0.0 for r in m.rounds) / wall
+    others = other_cpu_seconds / seconds
     if others > _OTHERS_CPUS:
         yield Caution(
             "other processes kept CPUs busy meanwhile",
             "stop them and measure again",
             f"{others:.2f} CPUs",
         )
+
+
+def _disturbed(m: Measurement) -> Iterator[Caution]:
+    yield from disturbed_cpus(
+        seconds=sum(r.seconds for r in m.rounds),
+        cpus=max(m.case.threads, m.reference.threads),
+        steal_seconds=sum(r.steal_seconds or 0.0 for r in m.rounds),
+        other_cpu_seconds=sum(r.other_cpu_seconds or 0.0 for r in m.rounds),
+    )
     throttled = sum(r.throttled_seconds or 0.0 for r in m.rounds)
     if throttled > 0:
         yield Caution(

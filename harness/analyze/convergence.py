@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness import units
 from harness.analyze import accuracy, published, stats, summary
-from harness.analyze.cautions import SEPARATOR
+from harness.analyze.cautions import SEPARATOR, disturbed_cpus
 from harness.records import Case, Epoch, Run, Training
 
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -33,8 +33,6 @@ EFFECTIVE = [
     "epoch_speedup", "epoch_low", "epoch_high", "speedup", "low", "high", "verdict", "reason",
 ]  # fmt: skip
 _NOT_INDEPENDENT = "no interval: the test images of digits are shifts of 360 originals"
-_OTHERS_CPUS = 0.10
-_STEAL_SHARE = 0.02
 _FAR_LONGER = 1.5
 
 
@@ -308,14 +306,13 @@ def cautions(run: Run) -> Iterator[str]:
 def _disturbed(group: Sequence[Training]) -> Iterator[str]:
     """Say what else kept the machine busy during the epochs of a variant."""
     epochs = [epoch for training in group for epoch in training.epochs]
-    seconds = sum(e.seconds + e.validation_seconds for e in epochs)
-    others = sum(e.other_cpu_seconds or 0.0 for e in epochs) / seconds
-    threads = group[0].recipe.case.threads
-    steal = sum(e.steal_seconds or 0.0 for e in epochs) / seconds / threads
-    if others > _OTHERS_CPUS:
-        yield f"other processes kept CPUs busy meanwhile ({others:.2f} CPUs)"
-    if steal > _STEAL_SHARE:
-        yield f"the hypervisor gave CPU time to others ({100 * steal:.0f} %)"
+    for caution in disturbed_cpus(
+        seconds=sum(e.seconds + e.validation_seconds for e in epochs),
+        cpus=group[0].recipe.case.threads,
+        steal_seconds=sum(e.steal_seconds or 0.0 for e in epochs),
+        other_cpu_seconds=sum(e.other_cpu_seconds or 0.0 for e in epochs),
+    ):
+        yield str(caution)
     for training in group:
         longest, median = max(e.seconds for e in training.epochs), _median_epoch(training)
         if longest > _FAR_LONGER * median:

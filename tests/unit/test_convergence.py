@@ -275,6 +275,21 @@ def test_an_epoch_that_took_far_longer_is_named(tmp_path):
     assert list(convergence.cautions(run)) == []
 
 
+def test_what_else_kept_the_cpus_busy_is_named(tmp_path):
+    """Steal counts by the CPU: these cases have two."""
+    run = trained(tmp_path)
+    quiet = with_epochs(run, lambda epoch: dataclasses.replace(epoch, steal_seconds=1.0))
+    assert list(convergence.cautions(quiet)) == []
+    busy = with_epochs(
+        run,
+        lambda epoch: dataclasses.replace(epoch, steal_seconds=6.0, other_cpu_seconds=12.2),
+    )
+    found = list(convergence.cautions(busy))
+    assert any("hypervisor gave CPU time to others (5 %)" in line for line in found)
+    assert any("kept CPUs busy meanwhile (0.20 CPUs)" in line for line in found)
+    assert all("[baseline 256]" in line or "[improved 1024]" in line for line in found)
+
+
 def test_losses_that_have_no_logarithm_are_drawn(tmp_path):
     """Cosine similarity is negative."""
     run = trained(tmp_path)

@@ -20,7 +20,7 @@ from harness.report.columns.cells import (
     Row,
     number,
     text,
-)  # fmt: skip
+)
 
 TITLES = {
     "batch_size_speedup": "Speedup by batch size, per sample",

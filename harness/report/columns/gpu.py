@@ -12,7 +12,7 @@ from harness.report.columns.cells import (
     Row,
     number,
     text,
-)  # fmt: skip
+)
 
 TITLES = {
     "device_crossover": "Batch size from which the GPU is as fast as the CPU",

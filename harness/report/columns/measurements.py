@@ -13,7 +13,7 @@ from harness.report.columns.cells import (
     Row,
     number,
     text,
-)  # fmt: skip
+)
 
 TITLES = {
     "measurements": "Measurements",

@@ -15,7 +15,7 @@ from harness.report.columns.cells import (
     interval,
     number,
     text,
-)  # fmt: skip
+)
 from harness.report.columns.comparisons import margin_note
 
 TITLES = {

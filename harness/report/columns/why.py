@@ -21,7 +21,7 @@ from harness.report.columns.cells import (
     interval,
     number,
     text,
-)  # fmt: skip
+)
 from harness.report.columns.comparisons import judged_notes
 
 TITLES = {
