@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.settings import AUTO, RUN_OPTIONS, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +36,23 @@ def _parser() -> argparse.ArgumentParser:
         "doctor", help="what this machine can measure, and what disturbs it"
     )
     doctor.set_defaults(command=_doctor)
+    run = commands.add_parser("run", help="measure models without a suite")
+    run.add_argument(
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="my_model.py:build, pkg.mod:build, keras.applications:NAME or a bundled name",
+    )
+    for option in RUN_OPTIONS:
+        default = AUTO if option.name == "batch-sizes" else option.default
+        text = option.text + (f" (default: {default})" if default else "")
+        if option.name == "batch-sizes":
+            text = "batch sizes, in samples; auto: search for them" + f" (default: {default})"
+        run.add_argument(f"--{option.name}", metavar=option.metavar, default=default, help=text)
+    run.add_argument(
+        "--resume", nargs="?", const="latest", metavar="RUN", help="go on with an interrupted run"
+    )
+    run.set_defaults(command=_run)
     report = commands.add_parser("report", help="make every table and chart of a run again")
     report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
     report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
@@ -81,14 +99,46 @@ def _doctor(_: argparse.Namespace) -> int:
     return 0 if doctor.can_train(found) else 1
 
 
+def _run(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from harness import running
+    from harness.measure.gpu import open_gpu
+    from harness.workbench import Workbench
+
+    given = {option.name: getattr(arguments, _key(option.name)) for option in RUN_OPTIONS}
+    gpu = open_gpu()
+    settings = parse({**given, "variants": ",".join(arguments.models)}, Path.cwd(), gpu)
+    console = Console(highlight=False)
+    workbench = Workbench(settings, gpu, Console(stderr=True, soft_wrap=True), arguments.resume)
+    complete = interrupted = False
+    try:
+        complete = running.run(workbench, settings.variants)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        workbench.close()
+    show = workbench.write()
+    if show is not None:
+        show(console)
+    if interrupted:
+        console.print("Interrupted: the same command with --resume measures the rest.")
+        return 130
+    return 0 if complete else 1
+
+
+def _key(option: str) -> str:
+    return option.replace("-", "_")
+
+
 def _report(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from harness.records import Failure
-    from harness.report import console, files, runs
+    from harness.report import console, files, names, runs
 
     folder = runs.locate(arguments.run, arguments.output)
-    run = runs.read(folder)
+    run = names.shortened(runs.read(folder))
     tables, paths = files.write(run, folder)
     console.show(Console(), run, tables, paths)
     return int(any(isinstance(outcome, Failure) for outcome in run.outcomes))

@@ -16,7 +16,7 @@ from harness.fixtures import Climb, Converge, Train, rungs
 from harness.measure import backends
 from harness.measure.gpu import AnyGpu, open_gpu
 from harness.records import DEVICES
-from harness.settings import OPTIONS, Settings, parse
+from harness.settings import SUITE_OPTIONS, Settings, parse
 from harness.workloads import variants
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _INTERRUPTED = pytest.StashKey[bool]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add every `--train-…` option and its ini key."""
     group = parser.getgroup("training benchmark")
-    for option in OPTIONS:
+    for option in SUITE_OPTIONS:
         text = option.text + (f" (default: {option.default})" if option.default else "")
         group.addoption(f"--train-{option.name}", metavar=option.metavar, help=text)
         parser.addini(_key(option.name), text, default="")
@@ -71,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _given(config: pytest.Config) -> dict[str, str | None]:
-    keys = {option.name: _key(option.name) for option in OPTIONS}
+    keys = {option.name: _key(option.name) for option in SUITE_OPTIONS}
     return {
         name: config.getoption(key) or str(config.getini(key)) or None for name, key in keys.items()
     }
@@ -91,6 +91,8 @@ def _workbench(config: pytest.Config) -> "Workbench":
             settings = parse(_given(config), config.rootpath, gpu, prefix="--train-")
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from error
+        if not settings.batch_sizes:
+            raise pytest.UsageError("--train-batch-sizes: a search is for `harness run`; name some")
         console, resume = _console(config), config.getoption("train_resume")
         config.stash[_WORKBENCH] = Workbench(settings, gpu, console, resume)
     return config.stash[_WORKBENCH]
@@ -271,10 +273,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         left_out = Counter(filter(None, (_left_out(item, workbench) for item in training)))
         training = [item for item in training if not any(item.iter_markers("skip"))]
         full = [item for item in training if item.get_closest_marker("convergence")]
-        workbench.planned = len(training) - len(full)
+        workbench.expect(len(training) - len(full))
         params = [_params(item) for item in training]
+        sizes = [(p.get("variant"), p["batch_size"]) for p in params if "batch_size" in p]
         try:
-            workbench.check([p["batch_size"] for p in params if "batch_size" in p])
+            workbench.check(sizes)
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from error
         reporter = session.config.pluginmanager.getplugin("terminalreporter")

@@ -26,8 +26,10 @@ class Case:
     """What is trained, and on what.
 
     Attributes:
-        variant: A bundled name, `file.py:build` or `package.module:build`.
-        dataset: `mnist`, `digits`, `synthetic` or the path of an `.npz`.
+        variant: A bundled name, `file.py:build`, `package.module:build` or
+            `keras.applications:NAME`.
+        dataset: `mnist`, `digits`, `synthetic`, `fitted` (made to fit the model), the path of an
+            `.npz` or `file.py:function`.
         batch_size: Samples a step.
         backend: The Keras backend.
         device: `cpu` or `gpu`.
@@ -36,6 +38,8 @@ class Case:
         precision: A Keras dtype policy.
         jit: Whether the train function is compiled: by XLA, with Torch by Inductor.
         seed: Seed of weights, dropout and data order.
+        loss: A Keras loss by name instead of the variant's own, or where it has none.
+        input_shape: Of one sample, where the variant leaves it open.
     """
 
     variant: str
@@ -48,6 +52,8 @@ class Case:
     precision: str = "float32"
     jit: bool = False
     seed: int = 0
+    loss: str | None = None
+    input_shape: tuple[int, ...] | None = None
 
     @property
     def id(self) -> str:
@@ -62,6 +68,10 @@ class Case:
         ]
         if self.optimizer:
             parts.append(self.optimizer)
+        if self.loss:
+            parts.append(self.loss)
+        if self.input_shape:
+            parts.append("x".join(map(str, self.input_shape)))
         if self.precision != "float32":
             parts.append(self.precision)
         if self.jit:
@@ -322,6 +332,8 @@ class ModelFacts:
         activation_bytes_per_sample: What the layers put out for a sample in a forward pass,
             but for those that only reshape.
         layout: Names the kinds of layers; equal for models that differ in width alone.
+        signature: What a sample is and what the model makes of it: `image float32 (28, 28, 1) →
+            (10)`.
     """
 
     parameters: int
@@ -339,6 +351,7 @@ class ModelFacts:
     optimizer_bytes: int | None = None
     activation_bytes_per_sample: int | None = None
     layout: str | None = None
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -523,6 +536,49 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """A batch size that a search tried.
+
+    Attributes:
+        status: `fits`, or how its worker failed.
+        step_seconds: A step of the warm-up, about.
+        peak_bytes: Memory at most: resident set on a CPU, device memory on a GPU. Of a size that
+            failed how far it got.
+        message: Why it failed; empty when it fits.
+    """
+
+    batch_size: int
+    status: Literal["fits"] | FailureKind
+    step_seconds: float | None = None
+    peak_bytes: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The batch sizes that were tried for a case, doubling until something stopped it.
+
+    Attributes:
+        case: What was tried; its own batch size is the first.
+        probes: In the order of their size.
+        memory_bytes: What there was; None where it is not known.
+        ended: What stopped it.
+        chosen: The sizes worth measuring.
+    """
+
+    case: Case
+    probes: tuple[Probe, ...]
+    memory_bytes: int | None
+    ended: str
+    chosen: tuple[int, ...]
+
+    @property
+    def key(self) -> str:
+        """Which search this is."""
+        return self.case.id
+
+
+@dataclass(frozen=True, slots=True)
 class Gpu:
     """The GPU that cases are trained on.
 
@@ -574,6 +630,7 @@ class Run:
         trainings: In full, epoch by epoch.
         ladders: Comparisons that lead from one case to another.
         target_accuracy: What trainings are timed to; None when there are none.
+        searches: Of batch sizes.
     """
 
     id: str
@@ -585,6 +642,7 @@ class Run:
     trainings: tuple[Training, ...] = ()
     ladders: tuple[Ladder, ...] = ()
     target_accuracy: float | None = None
+    searches: tuple[Search, ...] = ()
     schema: int = SCHEMA
 
 

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from harness.errors import BadCase
 from harness.measure import backends, protocols
@@ -14,6 +14,7 @@ from harness.records import DEVICES, Protocol
 from harness.workloads import ladder, registry
 
 N = TypeVar("N", int, float)
+AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,37 +26,52 @@ class Option:
         metavar: What its value looks like.
         text: What it means, units included.
         default: As text; None when it depends on the suite or the machine.
+        only: Whether `suites` or `run` alone have it; empty for both.
     """
 
     name: str
     metavar: str
     text: str
     default: str | None = None
+    only: Literal["", "suites", "run"] = ""
 
 
 OPTIONS = (
-    Option("variants", "A,B", "what to train: bundled names, file.py:build, pkg.mod:build"),
+    Option("variants", "A,B", "what to train: bundled names, file.py:build, pkg.mod:build, "
+           "keras.applications:NAME", only="suites"),
     Option("batch-sizes", "N,N", "batch sizes, in samples", "256,1024,4096"),
     Option("devices", "auto|cpu|gpu|cpu,gpu", "auto: CPU, and the GPU where there is one", "auto"),
     Option("threads", "N", "CPU threads a worker may use (default: all that it may)"),
     Option("backend", "NAME", f"Keras backend: {', '.join(backends.NAMES)}", "tensorflow"),
     Option(
         "dataset",
-        "NAME|FILE.npz",
-        "auto, mnist, digits, synthetic or a file; auto: MNIST when it is on this machine, "
-        "else digits",
+        "NAME|FILE",
+        "auto, mnist, digits, synthetic, fitted, FILE.npz or FILE.py:function; auto: MNIST "
+        "when it is on this machine, else digits, and for a model of your own its function "
+        "data(), else what fits it",
         "auto",
     ),
+    Option("loss", "NAME", "a Keras loss, for a model that is not compiled or instead of its own"),
+    Option("optimizer", "NAME", "likewise a Keras optimizer"),
+    Option("input-shape", "N,N", "of one sample, where the model leaves it open: 96,96,3"),
     Option("effort", "EFFORT", "quick (shows no verdicts), default or thorough", "default"),
     Option("steps", "N", "exactly N steps a round (default: chosen once a comparison)"),
     Option("timeout", "SECONDS", "longest that a worker may be silent, in seconds", "300"),
     Option("max-minutes", "M", "drop repeats, never cases, to stay under M minutes"),
-    Option("ladder", "STEPS", "a ladder of your own: baseline@256,+adam,my.py:build,@1024"),
-    Option("epochs", "N", "convergence: epochs of every training (default: those of its recipe)"),
-    Option("seeds", "N", "convergence: trainings of each recipe (default: by effort 1, 3, 6)"),
-    Option("target", "SHARE", "convergence: accuracy on the test set that is timed to", "0.985"),
+    Option("memory-limit", "GIB", "most that a worker may take while batch sizes are searched, "
+           "in GiB (default: what is free)", only="run"),
+    Option("ladder", "STEPS", "a ladder of your own: baseline@256,+adam,my.py:build,@1024",
+           only="suites"),
+    Option("epochs", "N", "convergence: epochs of every training (default: those of its recipe)",
+           only="suites"),
+    Option("seeds", "N", "convergence: trainings of each recipe (default: by effort 1, 3, 6)",
+           only="suites"),
+    Option("target", "SHARE", "convergence: accuracy on the test set that is timed to", "0.985",
+           only="suites"),
     Option("output", "DIR", "folder of results", "results"),
 )  # fmt: skip
+SUITE_OPTIONS = tuple(option for option in OPTIONS if option.only != "run")
+RUN_OPTIONS = tuple(option for option in OPTIONS if option.only != "suites")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +80,16 @@ class Settings:
 
     Attributes:
         variants: Empty: what each suite says.
-        batch_sizes: Samples a step.
+        batch_sizes: Samples a step; empty: search for them.
         devices: `cpu`, `gpu`.
         gpu_demanded: Whether the GPU was named: then it is a mistake if it cannot be used.
         threads: CPU threads a worker may use.
         backend: Keras backend.
         dataset: As given; resolved when something is trained.
+        loss: Instead of the variants' own; None for that.
+        optimizer: Likewise.
+        input_shape: Of one sample, where variants leave it open.
+        memory_bytes: Most that a worker may take in a search; None for what is free.
         protocol: Effort with steps and timeout.
         max_seconds: Limit of the whole run, or None.
         ladder: Its steps, or None for those that a suite says.
@@ -86,6 +106,10 @@ class Settings:
     threads: int
     backend: str
     dataset: str
+    loss: str | None
+    optimizer: str | None
+    input_shape: tuple[int, ...] | None
+    memory_bytes: int | None
     protocol: Protocol
     max_seconds: float | None
     ladder: str | None
@@ -141,14 +165,21 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
         ladder.steps(text["ladder"])
     effort = _one_of(f"{prefix}effort", text["effort"] or "", protocols.EFFORTS)
     minutes = optional("max-minutes", float)
+    memory = optional("memory-limit", float)
+    sizes = [] if text["batch-sizes"] == AUTO else _split(text["batch-sizes"])
+    shape = tuple(whole("input-shape", size) for size in _split(text["input-shape"]))
     return Settings(
         variants=variants,
-        batch_sizes=tuple(whole("batch-sizes", size) for size in _split(text["batch-sizes"])),
+        batch_sizes=tuple(whole("batch-sizes", size) for size in sizes),
         devices=_devices(text["devices"] or "", gpu, f"{prefix}devices"),
         gpu_demanded="gpu" in _split(text["devices"]),
         threads=threads,
         backend=backend,
-        dataset=text["dataset"] or "auto",
+        dataset=text["dataset"] or AUTO,
+        loss=text["loss"],
+        optimizer=text["optimizer"],
+        input_shape=shape or None,
+        memory_bytes=None if memory is None else round(memory * 2**30),
         protocol=protocols.choose(
             effort,
             None if steps is None else int(steps),

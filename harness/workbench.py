@@ -14,11 +14,24 @@ from harness.measure.budget import Budget
 from harness.measure.checks import check_batch_size, check_case
 from harness.measure.earlier import check_resume
 from harness.measure.gpu import AnyGpu
+from harness.measure.inspection import Inspected, inspect
+from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import describe, usable_cpus
 from harness.measure.runner import Runner, new_run_folder
-from harness.records import Case, Failure, Ladder, Outcome, Protocol, Recipe, Rung, Training
+from harness.measure.search import FIRST_BATCH
+from harness.records import (
+    Case,
+    Failure,
+    Ladder,
+    Outcome,
+    Protocol,
+    Recipe,
+    Rung,
+    Search,
+    Training,
+)
 from harness.report.runs import locate
-from harness.settings import Settings
+from harness.settings import AUTO, Settings
 from harness.workloads import datasets, registry
 from harness.workloads.ladder import Step
 from harness.workloads.variants import Schedule
@@ -27,6 +40,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.measure.launcher import Launcher
+    from harness.report.progress import Progress
 
 _SCHEDULE = Schedule(batch_size=256, epochs=10)  # of a variant that is not bundled
 
@@ -51,16 +65,19 @@ class Workbench:
         self._progress = progress
         self._resume = resume
         self._dataset: str | None = None
-        self._train_samples = 0
+        self._train_samples: int | None = None
         self._launcher: Launcher | None = None
         self._logs: tempfile.TemporaryDirectory[str] | None = None
         self._runner: Runner | None = None
+        self._shown: Progress | None = None
+        self._budget = Budget(settings.max_seconds, 0, time.monotonic)
+        self._inspected: dict[Case, Inspected | WorkerFailed] = {}
 
-    def check(self, batch_sizes: Sequence[int] = ()) -> None:
+    def check(self, trained: Sequence[tuple[str | None, int]] = ()) -> None:
         """Resolve what a run needs before its first case.
 
         Args:
-            batch_sizes: What is going to be trained, as far as it is known.
+            trained: Variants and batch sizes, as far as they are known.
 
         Raises:
             HarnessError: the dataset, a batch size or the run to resume cannot be used.
@@ -71,8 +88,9 @@ class Workbench:
             if self._resume:
                 folder = locate(self._resume, self.settings.output)
                 check_resume(folder, self.settings.protocol, describe(self._gpu))
-        for batch_size in batch_sizes:
-            check_batch_size(batch_size, self._dataset, self._train_samples)
+        for variant, batch_size in trained:
+            if self.settings.dataset != AUTO or not registry.is_own(variant or ""):
+                check_batch_size(batch_size, self._dataset, self._train_samples)
 
     def unavailable(self, backend: str, device: str) -> str | None:
         """Say why a backend cannot train on a device here; None when it can.
@@ -106,11 +124,17 @@ class Workbench:
             about = f"about {max(1, round(seconds / 60))} min"
         gpu = f", {self._gpu.name}" if "gpu" in settings.devices else ""
         tests = "test" if self.planned == 1 else "tests"
+        own = " (your own models: what fits them)" if self._own_data() else ""
         return (
             f"training benchmark: {self.planned} {tests}, {settings.protocol.effort} effort "
-            f"({settings.protocol.blocks} blocks each), dataset {self._dataset}, "
+            f"({settings.protocol.blocks} blocks each), dataset {self._dataset}"
+            f"{own}, "
             f"{settings.threads} CPU threads{gpu}; {about}"
         )
+
+    def _own_data(self) -> bool:
+        """Whether a model of the user's may get other data than the bundled ones."""
+        return self.settings.dataset == AUTO and any(map(registry.is_own, self.settings.variants))
 
     def case(self, **fields: Any) -> Case:
         """Complete a case from the settings and check it.
@@ -119,6 +143,7 @@ class Workbench:
             HarnessError: it cannot be trained.
         """
         self.check()
+        assert self._dataset is not None  # noqa: S101  (it has been resolved)
         unknown = sorted(set(fields) - {f.name for f in dataclasses.fields(Case)})
         if unknown:
             raise BadCase(f"a case has no {', '.join(unknown)}")
@@ -128,13 +153,77 @@ class Workbench:
             "backend": settings.backend,
             "device": settings.devices[0],
             "threads": settings.threads,
-            "batch_size": settings.batch_sizes[0],
+            **({"batch_size": settings.batch_sizes[0]} if settings.batch_sizes else {}),
             "jit": backends.jit_by_default(fields.get("backend", settings.backend)),
+            "loss": settings.loss,
+            "optimizer": settings.optimizer,
+            "input_shape": settings.input_shape,
         }
         case = Case(**{**defaults, **fields})
         registry.check(case.variant)
-        check_case(case, self._train_samples, len(usable_cpus()), self._gpu)
+        if not registry.is_own(case.variant):
+            check_case(case, self._train_samples, len(usable_cpus()), self._gpu)
+            return case
+        if settings.dataset == AUTO and "dataset" not in fields:
+            wanted = registry.data_of(case.variant) or datasets.FITTED
+            case = dataclasses.replace(case, dataset=wanted)
+        check_case(case, None, len(usable_cpus()), self._gpu)
+        found = self.inspected(case)
+        if isinstance(found, WorkerFailed):
+            return case
+        case = dataclasses.replace(case, dataset=found.dataset)
+        check_batch_size(case.batch_size, case.dataset, found.train_samples)
         return case
+
+    def inspected(self, case: Case) -> "Inspected | WorkerFailed":
+        """Try a model of the user's once, before its first round.
+
+        Returns:
+            What was found, or why it cannot be trained.
+        """
+        key = dataclasses.replace(case, batch_size=0, threads=0, seed=0)
+        if key not in self._inspected:
+            assert self._dataset is not None  # noqa: S101  (`case` has resolved it)
+            timeout = self.settings.protocol.timeout_seconds
+            try:
+                found = inspect(case, self._launch(), timeout, usable_cpus(), self._dataset)
+            except WorkerFailed as error:
+                self._inspected[key] = error
+                self._observer().inspected(case, f"{error.kind}: {error}")
+            else:
+                self._inspected[key] = found
+                known = dataclasses.replace(key, dataset=found.dataset)
+                self._inspected[known] = found
+                self._observer().inspected(case, _words(found))
+        return self._inspected[key]
+
+    def _failed(self, case: Case) -> "WorkerFailed | None":
+        if not registry.is_own(case.variant):
+            return None
+        found = self.inspected(case)
+        return found if isinstance(found, WorkerFailed) else None
+
+    def search(self, **fields: Any) -> Search:
+        """Search for the batch sizes of a variant; the first call starts the run.
+
+        Raises:
+            HarnessError: it cannot be trained.
+        """
+        case = self.case(batch_size=FIRST_BATCH, **fields)
+        samples = self._train_samples or 0
+        if registry.is_own(case.variant):
+            found = self.inspected(case)
+            if isinstance(found, WorkerFailed):
+                return Search(case, (), None, str(found), ())
+            samples = found.train_samples
+        return self._running().search(case, samples, self.settings.memory_bytes)
+
+    def expect(self, comparisons: int) -> None:
+        """Set how many comparisons are to come."""
+        self.planned = comparisons
+        self._budget.expect(comparisons)
+        if self._shown is not None:
+            self._shown.expect(comparisons)
 
     def measure(self, case: Case, reference: Case, *, smoke: bool = False) -> Outcome:
         """Measure a case against its reference; the first call starts the run.
@@ -147,7 +236,11 @@ class Workbench:
         Raises:
             HarnessError: the run's folder cannot be used.
         """
-        return self._running(smoke=smoke).measure(case, reference)
+        runner = self._running(smoke=smoke)
+        for side in (case, reference):
+            if (failed := self._failed(side)) is not None:
+                return runner.refuse(case, reference, failed)
+        return runner.measure(case, reference)
 
     def climb(
         self, name: str, steps: Sequence[Step], fields: Mapping[str, Any], *, smoke: bool = False
@@ -226,28 +319,38 @@ class Workbench:
         return self._runner
 
     def _start(self, protocol: Protocol | None) -> Runner:
-        from harness.measure.launcher import Launcher
-        from harness.report.progress import Progress
-
         settings = self.settings
         if self._resume:
             folder = locate(self._resume, settings.output)
         else:
             folder = new_run_folder(settings.output)
-        self._logs = tempfile.TemporaryDirectory(prefix="harness-")
-        self._launcher = Launcher(Path(self._logs.name), cuda_device=self._gpu.cuda_device)
-        runner = Runner(
+        return Runner(
             folder,
             protocol or settings.protocol,
             describe(self._gpu),
-            self._launcher,
-            Progress(self._progress, self.planned),
+            self._launch(),
+            self._observer(),
             self._gpu,
-            Budget(settings.max_seconds, self.planned, time.monotonic),
+            self._budget,
             settings.target,
         )
-        self._launcher.prepare(settings.backend, settings.devices[0])
-        return runner
+
+    def _launch(self) -> "Launcher":
+        """Return the launcher; the first call begins to import the framework."""
+        if self._launcher is None:
+            from harness.measure.launcher import Launcher
+
+            self._logs = tempfile.TemporaryDirectory(prefix="harness-")
+            self._launcher = Launcher(Path(self._logs.name), cuda_device=self._gpu.cuda_device)
+            self._launcher.prepare(self.settings.backend, self.settings.devices[0])
+        return self._launcher
+
+    def _observer(self) -> "Progress":
+        if self._shown is None:
+            from harness.report.progress import Progress
+
+            self._shown = Progress(self._progress, self.planned)
+        return self._shown
 
     def close(self) -> None:
         """End every worker and keep what was measured."""
@@ -274,10 +377,21 @@ class Workbench:
             return None
         from harness.report import console as summaries
         from harness.report import files
+        from harness.report.names import shortened
 
-        run = self._runner.save()
+        run = shortened(self._runner.save())
         tables, paths = files.write(run, self._runner.folder)
         return lambda console: summaries.show(console, run, tables, paths)
+
+
+def _words(found: Inspected) -> str:
+    losses = " → ".join(f"{loss:.4g}" for loss in found.losses)
+    fitted = found.dataset == datasets.FITTED
+    made = "data made to fit it" if fitted else f"data {found.dataset}"
+    return (
+        f"builds and trains: {units.count(found.parameters)} parameters, {found.signature}, "
+        f"loss {losses}; {made}"
+    )
 
 
 def _smoke(protocol: Protocol) -> Protocol:

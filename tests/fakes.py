@@ -171,8 +171,24 @@ class FakeWorker:
     def _step(self):
         return self._launcher.sample_seconds(self._case) * self._case.batch_size
 
-    def _open(self, case, cpus):
+    def _inspect(self, case, cpus, images):
         self._case = from_json(Case, case)
+        failure = self._launcher.untrainable.get(self._case.variant)
+        if failure:
+            raise WorkerFailed(*failure)
+        made = self._case.dataset == "fitted"
+        return {
+            "dataset": images if made and self._launcher.takes_images else self._case.dataset,
+            "train_samples": 60_000,
+            "signature": "input float32 (28, 28, 1) → (10)",
+            "parameters": 1000,
+            "losses": [2.3, 2.2, 2.1],
+        }
+
+    def _open(self, case, cpus, memory_bytes=None):
+        self._case = from_json(Case, case)
+        if memory_bytes is not None and self._case.batch_size * 2**20 > memory_bytes:
+            raise WorkerFailed("oom", "MemoryError: it would not fit")
         failure = self._launcher.failures.get(self._case.id)
         if failure:
             raise WorkerFailed(*failure)
@@ -300,6 +316,8 @@ class FakeLauncher:
     def __init__(self, sample_seconds=lambda case: 1e-3, failures=None, parameters=None, macs=None):
         self.macs = macs or {}
         self.layouts = {}
+        self.untrainable = {}
+        self.takes_images = True
         self.sample_seconds = sample_seconds
         self.failures = failures or {}
         self.parameters = parameters or {}
@@ -334,6 +352,7 @@ class Silent:
         self.rounds = []
         self.outcomes = []
         self.epochs = []
+        self.probes = []
 
     def comparison(self, case, reference, blocks):
         self.comparisons.append((case, reference, blocks))
@@ -346,6 +365,9 @@ class Silent:
 
     def known(self, outcome):
         self.outcomes.append(outcome)
+
+    def probe(self, case, probe):
+        self.probes.append((case, probe))
 
     def epoch(self, recipe, epoch):
         self.epochs.append((recipe, epoch))

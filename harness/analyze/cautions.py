@@ -11,6 +11,7 @@ from harness.records import Measurement, Protocol, Round
 
 SEPARATOR = " | "  # between the cautions of one cell
 OPTIMIZER_DIFFERS = "the optimizer differs too"
+RANDOM_DATA = "fitted"
 _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
@@ -134,6 +135,8 @@ def _learning(m: Measurement) -> Iterator[Caution]:
     if not m.facts.parameters_moved:
         yield Caution("the parameters did not move", "check that the layers are trainable")
         return
+    if m.case.dataset == RANDOM_DATA:  # there is nothing to learn
+        return
     last = {r.block: r.loss for r in m.rounds if r.role == "case"}
     if last and statistics.median(last.values()) >= m.facts.initial_loss:
         yield Caution("the loss did not fall", "check optimizer and learning rate")
@@ -141,6 +144,12 @@ def _learning(m: Measurement) -> Iterator[Caution]:
 
 def _unequal(m: Measurement) -> Iterator[Caution]:
     """Name what differs besides the axis compared."""
+    if m.case.dataset != m.reference.dataset:
+        yield Caution(
+            "the datasets differ",
+            "the speedup is of both changes together; --train-dataset gives both the same",
+            f"{m.case.dataset} against {m.reference.dataset}",
+        )
     if m.facts.optimizer != m.reference_facts.optimizer:
         yield Caution(
             OPTIMIZER_DIFFERS,

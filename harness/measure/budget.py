@@ -17,6 +17,10 @@ class Budget:
         self._left = comparisons
         self._clock = clock
 
+    def expect(self, comparisons: int) -> None:
+        """Set how many comparisons are still to come."""
+        self._left = comparisons
+
     def next_comparison(self) -> None:
         """Note that one comparison more has begun."""
         self._left -= 1

@@ -6,7 +6,7 @@ from harness.measure.gpu import AnyGpu
 from harness.records import DEVICES, Case
 
 
-def check_case(case: Case, train_samples: int, cpus: int, gpu: AnyGpu) -> None:
+def check_case(case: Case, train_samples: int | None, cpus: int, gpu: AnyGpu) -> None:
     """Refuse a case that no worker could train.
 
     Raises:
@@ -27,15 +27,15 @@ def check_case(case: Case, train_samples: int, cpus: int, gpu: AnyGpu) -> None:
         raise BadCase(f"a GPU was asked for and there is none ({gpu.reason})")
 
 
-def check_batch_size(batch_size: int, dataset: str, train_samples: int) -> None:
-    """Refuse a batch size that the dataset cannot fill.
+def check_batch_size(batch_size: int, dataset: str, train_samples: int | None) -> None:
+    """Refuse a batch size that the dataset cannot fill, as far as its size is known.
 
     Raises:
         BadCase: it is below 1 or above the number of training samples.
     """
     if batch_size < 1:
         raise BadCase(f"batch size must be at least 1, not {batch_size}")
-    if batch_size > train_samples:
+    if train_samples is not None and batch_size > train_samples:
         raise BadCase(
             f"batch size {batch_size} is larger than the dataset "
             f"{dataset} with {train_samples} training samples"

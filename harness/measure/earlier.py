@@ -17,6 +17,7 @@ from harness.records import (
     ModelFacts,
     Protocol,
     Round,
+    Search,
     Start,
     Training,
     from_json,
@@ -35,6 +36,7 @@ class Earlier:
     failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
     trainings: dict[str, Training] = dataclasses.field(default_factory=dict)
     ladders: dict[str, Ladder] = dataclasses.field(default_factory=dict)
+    searches: dict[str, Search] = dataclasses.field(default_factory=dict)
     blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
 
     @classmethod
@@ -72,6 +74,9 @@ class Earlier:
         elif entry["kind"] == "ladder":
             ladder = from_json(Ladder, entry["ladder"])
             self.ladders[ladder.key] = ladder
+        elif entry["kind"] == "search":
+            search = from_json(Search, entry["search"])
+            self.searches[search.key] = search
         elif entry["kind"] == "outcome":
             self.wall_seconds = entry["wall_seconds"]
             if entry["outcome"]["type"] == "measurement":

@@ -63,6 +63,8 @@ def main(argv: list[str]) -> None:
 
 
 def _load(dataset: str) -> None:
+    if dataset == datasets.FITTED or datasets.is_function(dataset):
+        return  # the worker's own business: it needs the model, or the user's code
     # Whatever is wrong with it, the worker meets it again and reports it.
     with contextlib.suppress(Exception):
         datasets.load(dataset)

@@ -18,6 +18,7 @@ from harness.measure.gpu import AnyGpu
 from harness.measure.journal import Journal
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import usable_cpus
+from harness.measure.search import search
 from harness.measure.seat import AnyLauncher
 from harness.records import (
     Case,
@@ -27,11 +28,13 @@ from harness.records import (
     Machine,
     Measurement,
     Outcome,
+    Probe,
     Protocol,
     Recipe,
     Role,
     Round,
     Run,
+    Search,
     Training,
     comparison_key,
     to_json,
@@ -57,6 +60,9 @@ class Observer(Interface):
 
     def epoch(self, recipe: Recipe, epoch: Epoch) -> None:
         """An epoch of a training in full has ended."""
+
+    def probe(self, case: Case, probe: Probe) -> None:
+        """A search has tried a batch size."""
 
 
 class Runner:
@@ -100,6 +106,7 @@ class Runner:
         self._outcomes: dict[str, Outcome] = dict(earlier.measurements)
         self._trainings: dict[str, Training | Failure] = dict(earlier.trainings)
         self._ladders: dict[str, Ladder] = dict(earlier.ladders)
+        self._searches: dict[str, Search] = dict(earlier.searches)
         self._started_at = earlier.started_at or _now()
         self._machine = machine
         self._journal = Journal(folder)
@@ -125,6 +132,7 @@ class Runner:
             trainings=tuple(t for t in self._trainings.values() if isinstance(t, Training)),
             ladders=tuple(self._ladders.values()),
             target_accuracy=self._target_accuracy if self._trainings else None,
+            searches=tuple(self._searches.values()),
         )
 
     def _wall_seconds(self) -> float:
@@ -141,16 +149,39 @@ class Runner:
             self._observer.known(self._outcomes[key])
         else:
             self._observer.comparison(case, reference, self._protocol.blocks)
-            outcome = self._measure(case, reference)
-            self._outcomes[key] = outcome
-            self._journal.write(
-                "outcome",
-                outcome=to_json(outcome),
-                wall_seconds=self._wall_seconds(),
-            )
-            self.save()
-            self._observer.outcome(outcome)
+            self._keep(self._measure(case, reference))
         return self._outcomes[key]
+
+    def refuse(self, case: Case, reference: Case, error: WorkerFailed) -> Failure:
+        """Keep a comparison that is not begun, since a trial of its model has failed."""
+        failure = Failure(case, reference, error.kind, str(error), error.log_tail)
+        self._budget.next_comparison()
+        self._keep(failure)
+        return failure
+
+    def _keep(self, outcome: Outcome) -> None:
+        self._outcomes[outcome.key] = outcome
+        self._journal.write("outcome", outcome=to_json(outcome), wall_seconds=self._wall_seconds())
+        self.save()
+        self._observer.outcome(outcome)
+
+    def search(self, case: Case, samples: int, memory_bytes: int | None) -> Search:
+        """Search for batch sizes, unless this run already has; see `search.search`."""
+        known = self._searches.get(case.id)
+        if known is not None:
+            return known
+        found = self._searches[case.id] = search(
+            case,
+            samples=samples,
+            memory_bytes=memory_bytes,
+            launcher=self._launcher,
+            protocol=self._protocol,
+            gpu=self._gpu,
+            cpus=self._cpus,
+            on_probe=self._observer.probe,
+        )
+        self._journal.write("search", search=to_json(found))
+        return found
 
     def _measure(self, case: Case, reference: Case) -> Outcome:
         key = comparison_key(case, reference)

@@ -83,9 +83,10 @@ class Seat:
             self.failed = True
             raise
 
-    def open(self, cpus: list[int]) -> None:
-        """Have the worker build and run its first step."""
-        self._opened = self.ask("open", case=to_json(self._case), cpus=cpus)
+    def open(self, cpus: list[int], memory_bytes: int | None = None) -> None:
+        """Have the worker build and run its first step, with so much memory at most."""
+        limit = {} if memory_bytes is None else {"memory_bytes": memory_bytes}
+        self._opened = self.ask("open", case=to_json(self._case), cpus=cpus, **limit)
         self._ready_seconds = time.perf_counter() - self._begin
         self.facts = from_json(ModelFacts, self._opened["facts"])
 
@@ -114,6 +115,13 @@ class Seat:
         """Stop watching, and ask the worker for its counters."""
         self.sampler.stop()
         self._counters = self.ask("counters")
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """Memory at most, once the rounds have ended: of the device that trained."""
+        name = "gpu_memory_bytes" if self._case.device == "gpu" else "peak_rss_bytes"
+        peak: int | None = self._counters[name]
+        return peak
 
     def find_product_rate(self) -> None:
         """Have the worker multiply matrices: what its threads and device can do at best."""

@@ -1,7 +1,7 @@
 """The child's side: environment, data, model, steps, answers.
 
 A worker trains one case. It answers messages over its channel, one answer
-each, with `progress` in between: `open`, `warm_up`, `round`, `counters`,
+each, with `progress` in between: `inspect`; or `open`, `warm_up`, `round`, `counters`,
 `product_rate` and, last, for it leaves its input pipeline open, `fit`; or, for a training in full,
 `open_training`, `train` and, once an epoch, `next_epoch`.
 """
@@ -18,18 +18,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.errors import HarnessError
 from harness.measure import timing
-from harness.measure.backends import convergence, unseen
+from harness.measure.backends import convergence, models, unseen
 from harness.measure.backends import find as find_backend
+from harness.measure.backends.signature import signature
 from harness.measure.channel import Channel, ChannelClosed
 from harness.records import Case, Epoch, from_json, to_json
-from harness.workloads import datasets, registry
+from harness.workloads import datasets, fitting
 
+_TRIED_STEPS = 3  # a schedule may begin at a learning rate of 0
 _OOM_NAMES = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "_ArrayMemoryError")
 _OOM_WORDS = (  # where the error's class says nothing
     "RESOURCE_EXHAUSTED",  # JAX
     "CUDA out of memory",  # older Torch
     "Dst tensor is not initialized",  # TensorFlow, copying a batch to a full GPU
+    "can't allocate memory",  # Torch on a CPU
+    "bad_alloc",
 )
 
 
@@ -84,13 +89,20 @@ class _Desk:
         if case.device == "gpu" and not backend.gpus():
             raise _Rejected("unsupported", unseen(case.backend))
         self._import_rss = _high_water_bytes()
-        self._data_seconds, self._data = self._phase("data", lambda: datasets.load(case.dataset))
-        self._build_seconds, model = self._phase("build", lambda: _build(case, self._data))
-        self._trainer = backend.Trainer(model, self._data.x_train, self._data.y_train, case)
+        self._data_seconds, raw = self._phase("data", lambda: models.load(case))
+        self._build_seconds, model = self._phase("build", lambda: _build(case, raw))
+        self._signature = signature(model, case.input_shape)
+        seconds, self._data = self._phase("data", lambda: models.fitted(case, self._signature, raw))
+        self._data_seconds += seconds
+        self._trainer = backend.Trainer(model, self._data, case)
         return self._trainer
 
-    def open(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
-        """Load, build, run the first step."""
+    def open(
+        self, case: dict[str, Any], cpus: list[int], memory_bytes: int | None = None
+    ) -> dict[str, Any]:
+        """Load, build, run the first step; with so much memory at most."""
+        if memory_bytes is not None:
+            _limit_memory(memory_bytes)
         trainer = self._prepare(from_json(Case, case), cpus)
         model = trainer.model
         before = trainer.weights_digest()
@@ -114,7 +126,8 @@ class _Desk:
                 "parameters": int(model.count_params()),
                 **trainer.work(),
                 "optimizer": type(model.optimizer).__name__,
-                "train_samples": len(self._data.x_train),
+                "train_samples": self._data.epoch_samples,
+                "signature": str(self._signature),
                 "device_name": device,
                 "backend_version": trainer.version(),
                 "initial_loss": loss,
@@ -122,6 +135,38 @@ class _Desk:
                 "jit": bool(model.jit_compile),
                 "float32_math": trainer.float32_math(),
             },
+        }
+
+    def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
+        """Try whether a model can be trained, and say what data it takes.
+
+        Args:
+            case: What is to be trained, at a small batch size.
+            cpus: Those that may be used.
+            images: The dataset that a model of 28×28 images gets.
+        """
+        trainer = self._prepare(from_json(Case, case), cpus)
+        before = trainer.weights_digest()
+        losses = []
+        for step in range(1, _TRIED_STEPS + 1):
+            _, loss = self._phase(f"step {step}", lambda: trainer.run(1))
+            if not math.isfinite(loss):
+                raise _Rejected("diverged", f"the loss of step {step} is {loss}")
+            losses.append(loss)
+        if trainer.weights_digest() == before:
+            raise _Rejected(
+                "error",
+                f"the parameters did not move in {_TRIED_STEPS} steps: check that layers are "
+                "trainable, the loss depends on them and the learning rate is not 0",
+            )
+        made = trainer.case.dataset == datasets.FITTED
+        images_fit = made and fitting.takes_images(self._signature)
+        return {
+            "dataset": images if images_fit else trainer.case.dataset,
+            "train_samples": self._data.epoch_samples,
+            "signature": str(self._signature),
+            "parameters": int(trainer.model.count_params()),
+            "losses": losses,
         }
 
     def warm_up(self, seconds: float, floor_seconds: float) -> dict[str, Any]:
@@ -186,8 +231,8 @@ class _Desk:
                 "parameters": int(trainer.model.count_params()),
                 "optimizer": type(trainer.model.optimizer).__name__,
                 "device_name": _device_name(trainer),
-                "train_samples": len(self._data.x_train),
-                "test_samples": len(self._data.x_test),
+                "train_samples": self._data.epoch_samples,
+                "test_samples": len(datasets.leaves(self._data.x_test)[0]),
             }
         }
 
@@ -244,6 +289,20 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def _limit_memory(most: int) -> None:
+    """Let allocations fail beyond it; what is reserved and not used so far does not count.
+
+    See setrlimit(2): RLIMIT_DATA covers private writable mappings.
+    """
+    sizes = {
+        line.split(":")[0]: int(line.split()[1]) * 1024
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith(("VmData:", "VmRSS:"))
+    }
+    reserved = max(0, sizes["VmData"] - sizes["VmRSS"])
+    resource.setrlimit(resource.RLIMIT_DATA, (most + reserved, resource.RLIM_INFINITY))
+
+
 def _limit_threads(case: Case, cpus: list[int]) -> None:
     """Bind every library's threads, before the runtime starts them."""
     os.environ["OMP_NUM_THREADS"] = str(case.threads)
@@ -277,56 +336,15 @@ def _hidden(module: str) -> Iterator[None]:
             del sys.modules[module]
 
 
-def _build(case: Case, data: datasets.Dataset) -> Any:
-    import keras
-
+def _build(case: Case, data: datasets.Dataset | None) -> Any:
+    """Build and compile; what the user's code raises is named as the user's."""
     try:
-        model = registry.find(case.variant)()
+        return models.build(case, data)
+    except HarnessError:
+        raise
     except Exception as error:
         traceback.print_exc()
         raise _Rejected(_kind(error), f"{case.variant} raised {_one_line(error)}") from error
-    if not isinstance(model, keras.Model):
-        raise _Rejected(
-            "error", f"{case.variant} returned {type(model).__name__}, not a Keras model"
-        )
-    if not model.compiled:
-        raise _Rejected("error", f"{case.variant} returned a model that is not compiled")
-    if "sparse_categorical" in _loss_name(model):
-        raise _Rejected(
-            "error",
-            f"{case.variant} has a loss for class numbers, targets are one-hot rows; "
-            "use categorical_crossentropy",
-        )
-    if not model.built:
-        model.build((None, *data.x_train.shape[1:]))
-    _check_shape(case, "input", model, data.x_train.shape)
-    _check_shape(case, "output", model, data.y_train.shape)
-    if case.optimizer:
-        model.compile(
-            optimizer=case.optimizer, loss=model.loss, metrics=["accuracy"], jit_compile=case.jit
-        )
-    return model
-
-
-def _loss_name(model: Any) -> str:
-    loss = model.loss
-    return loss if isinstance(loss, str) else str(getattr(loss, "name", ""))
-
-
-def _check_shape(case: Case, what: str, model: Any, data_shape: tuple[int, ...]) -> None:
-    try:
-        wanted = tuple(getattr(model, f"{what}_shape")[1:])
-    except (AttributeError, ValueError):
-        return  # a subclassed model knows its shapes only when it is called
-    given = tuple(data_shape[1:])
-    fits = len(wanted) == len(given) and all(
-        size is None or size == other for size, other in zip(wanted, given, strict=True)
-    )
-    if not fits:
-        raise _Rejected(
-            "error",
-            f"{case.variant} has {what} shape {wanted}, the dataset {case.dataset} has {given}",
-        )
 
 
 def _high_water_bytes() -> int:
@@ -351,7 +369,7 @@ def _kind(error: BaseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    if isinstance(error, _Rejected):
+    if isinstance(error, (_Rejected, HarnessError)):
         return str(error)
     text = " ".join(str(error).split())
     name = type(error).__name__

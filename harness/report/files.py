@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.analyze import batch_law, convergence, devices, hardest, ladder, summary, work
+from harness.analyze import batch_law, convergence, devices, hardest, ladder, search, summary, work
 from harness.errors import BadRun
 from harness.records import Run
 from harness.report import charts, formats, table
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 def frames(run: Run) -> dict[str, pd.DataFrame]:
     """Summarize a run: every table that has a row, in the order in which they are shown."""
-    found = {"measurements": summary.measurements(run)}
+    found = {
+        "measurements": summary.measurements(run),
+        "batch_size_search": search.batch_size_search(run),
+    }
     for name in summary.COMPARISONS:
         found[name] = summary.comparison(run, name)
         if name == "batch_size_speedup":

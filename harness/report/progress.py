@@ -6,7 +6,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from harness import units
-from harness.records import Case, Epoch, Failure, Outcome, Recipe, Round
+from harness.records import Case, Epoch, Failure, Outcome, Probe, Recipe, Round
 
 _LINE_SECONDS = 1.0
 
@@ -85,6 +85,25 @@ class Progress:
             f"epoch {epoch.epoch}/{recipe.epochs} in {units.seconds(epoch.seconds)}, "
             f"loss {epoch.loss:.4f}{accuracy}"
         )
+
+    def probe(self, case: Case, probe: Probe) -> None:
+        """Say how a batch size of a search did."""
+        if probe.step_seconds is None:
+            found = f"{probe.status}: {probe.message}"
+            if probe.peak_bytes is not None:
+                found += f" (at {units.mebibytes(probe.peak_bytes)})"
+        else:
+            rate = units.digits(case.batch_size / probe.step_seconds)
+            found = f"about {rate} samples/s, {units.mebibytes(probe.peak_bytes)}"
+        self._print(f"{case.variant} on {case.device}: batch {case.batch_size}: {found}")
+
+    def inspected(self, case: Case, found: str) -> None:
+        """Say what a trial of a model has shown."""
+        self._print(f"{case.variant}: {found}")
+
+    def expect(self, comparisons: int) -> None:
+        """Set how many comparisons are to come."""
+        self._planned = comparisons
 
     def _left(self, block: int) -> str:
         done = self._done + block / max(1, self._blocks)

@@ -107,7 +107,7 @@ def _doubts(rows: list[dict[str, Any]]) -> Iterator[str]:
     for text, where in cases.items():
         yield f"Caution: {text} [{', '.join(dict.fromkeys(where))}]"
     for row in rows:
-        if row.get("status") and row["reason"]:
+        if row.get("case") and row.get("status") and row["reason"]:
             yield f"Failed: {row['case']}: {row['reason']}"
 
 

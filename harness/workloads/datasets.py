@@ -1,7 +1,7 @@
-"""Datasets: MNIST, digits, synthetic, and a user's `.npz`, as arrays in memory.
+"""Datasets: MNIST, digits, synthetic, a user's `.npz` or function, as arrays in memory.
 
-Every loader gives float32 inputs and targets ready for categorical
-cross-entropy. Nothing here imports a framework.
+Targets are as they were stored: class numbers stay class numbers until they
+are fitted to a model. Nothing here imports a framework.
 """
 
 import functools
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import BadData, UnknownName
+from harness.workloads import sources
 
 CLASSES = 10
 TRAIN_SAMPLES = 60_000
@@ -24,7 +25,10 @@ BUNDLED = ("mnist", "digits", "synthetic")
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_KEYS = ("x_train", "y_train", "x_test", "y_test")
 
+FITTED = "fitted"  # made to fit the model, by `harness.workloads.fitting`
+
 Array = NDArray[Any]
+Arrays = Array | dict[str, Array] | tuple[Array, ...]  # of a model with several: by name, in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +36,30 @@ class Dataset:
     """Arrays in memory.
 
     Attributes:
-        x_train: float32, (samples, 28, 28, 1) for the bundled ones, in 0 … 1.
-        y_train: float32 one-hot, (samples, classes).
-        x_test: As x_train.
+        x_train: (samples, …); float32 (samples, 28, 28, 1) in 0 … 1 for the bundled ones.
+        y_train: (samples, …); class numbers for the bundled ones.
+        x_test: As x_train; no sample where there is no test set.
         y_test: As y_train.
+        train_samples: Samples of an epoch where it is not the length of the arrays.
     """
 
-    x_train: Array
-    y_train: Array
-    x_test: Array
-    y_test: Array
+    x_train: Arrays
+    y_train: Arrays
+    x_test: Arrays
+    y_test: Arrays
+    train_samples: int | None = None
+
+    @property
+    def epoch_samples(self) -> int:
+        """Samples of an epoch."""
+        return self.train_samples or len(leaves(self.x_train)[0])
+
+
+def leaves(arrays: Arrays) -> list[Array]:
+    """The arrays of one or several inputs or outputs."""
+    if isinstance(arrays, dict):
+        return list(arrays.values())
+    return list(arrays) if isinstance(arrays, tuple) else [arrays]
 
 
 def resolve(name: str) -> str:
@@ -53,30 +71,43 @@ def resolve(name: str) -> str:
     """
     if name == "auto":
         return "mnist" if mnist_path() else "digits"
-    if name in BUNDLED:
+    if name in (*BUNDLED, FITTED):
         if name == "mnist" and mnist_path():
             train_size(name)
         return name
+    if is_function(name):
+        sources.check(name)
+        return name
     path = Path(name)
     if path.suffix != ".npz":
-        raise UnknownName(f"no dataset {name!r}; known: {', '.join(BUNDLED)}, or FILE.npz")
+        known = ", ".join((*BUNDLED, FITTED))
+        raise UnknownName(f"no dataset {name!r}; known: {known}, FILE.npz, or FILE.py:function")
     if not path.is_file():
         raise UnknownName(f"there is no dataset file {name}")
     train_size(name)
     return str(path.resolve())
 
 
-def train_size(name: str) -> int:
+def is_function(name: str) -> bool:
+    """Whether a function of the user's gives the data: `my_model.py:data`."""
+    return ":" in name
+
+
+def train_size(name: str) -> int | None:
     """Count the training samples; a file is read whole, so that it is checked before a run.
+
+    None where only a worker knows: the data of a function.
 
     Raises:
         BadData: the file lacks a key, is truncated, or holds pickled objects.
     """
-    if name in ("digits", "synthetic") or (name == "mnist" and not mnist_path()):
+    if is_function(name):
+        return None
+    if name in ("digits", "synthetic", FITTED) or (name == "mnist" and not mnist_path()):
         return TRAIN_SAMPLES
     path = mnist_path() if name == "mnist" else Path(name)
     assert path is not None  # noqa: S101  (for mypy: the case without a file returned above)
-    return len(_read_npz(path)["y_train"])
+    return len(leaves(_from_npz(path).y_train)[0])
 
 
 def mnist_path() -> Path | None:
@@ -104,7 +135,9 @@ def _keras_cache() -> Path:
 def load(name: str, seed: int = 0) -> Dataset:
     """Load a dataset by its resolved name; the latest one stays in memory.
 
-    The process that forks workers loads it once, and they share its pages.
+    The process that forks workers loads it once, and they share its pages. What
+    a function gives is not loaded here: a framework that it starts must be the
+    worker's own.
 
     Raises:
         BadData: the file cannot be used, or MNIST could not be downloaded.
@@ -126,7 +159,7 @@ def _synthetic(seed: int) -> Dataset:
     def draw(samples: int) -> tuple[Array, Array]:
         labels = rng.integers(0, CLASSES, samples)
         noise = rng.random((samples, 28, 28, 1), dtype=np.float32)
-        return np.float32(0.5) * (prototypes[labels] + noise), _one_hot(labels, CLASSES)
+        return np.float32(0.5) * (prototypes[labels] + noise), labels
 
     return Dataset(*draw(TRAIN_SAMPLES), *draw(TEST_SAMPLES))
 
@@ -152,60 +185,102 @@ def _digits(seed: int) -> Dataset:
             for column in range(5):
                 here = (rows == row) & (columns == column)
                 canvas[here, row : row + 24, column : column + 24, 0] = images[chosen[here]]
-        return canvas, _one_hot(source.target[chosen], CLASSES)
+        return canvas, source.target[chosen]
 
     return Dataset(*extend(~held_out, TRAIN_SAMPLES), *extend(held_out, TEST_SAMPLES))
 
 
-def _from_npz(path: Path) -> Dataset:
-    arrays = _read_npz(path)
-    classes = int(arrays["y_train"].max()) + 1 if arrays["y_train"].ndim == 1 else 0
+def from_function(name: str) -> Dataset:
+    """Call a user's function for its data (worker's side).
 
-    def inputs(x: Array) -> Array:
-        scale = np.float32(255.0 if x.dtype == np.uint8 else 1.0)
-        return _with_channel(x.astype(np.float32) / scale)
+    It returns `(x, y)`, or `((x_train, y_train), (x_test, y_test))` as
+    `keras.datasets` does. Several inputs or outputs are a dict by name, or a
+    list.
 
-    def targets(y: Array) -> Array:
-        return _one_hot(y, classes) if y.ndim == 1 else y.astype(np.float32)
-
-    x_test = arrays.get("x_test", arrays["x_train"][:0])
-    y_test = arrays.get("y_test", arrays["y_train"][:0])
-    return Dataset(
-        inputs(arrays["x_train"]), targets(arrays["y_train"]), inputs(x_test), targets(y_test)
+    Raises:
+        UnknownName: there is no such function.
+        BadData: it returned something else.
+    """
+    given = sources.find(name)()
+    if not isinstance(given, tuple) or len(given) != 2:
+        raise BadData(f"{name} returned {type(given).__name__}, not (x, y)")
+    parts = given if all(isinstance(part, tuple) for part in given) else (given, ())
+    if any(len(part) not in (0, 2) for part in parts):
+        raise BadData(f"{name} returned neither (x, y) nor ((x, y), (x_test, y_test))")
+    x, y = (_arrays(part) for part in parts[0])
+    x_test, y_test = (
+        (_arrays(part) for part in parts[1]) if parts[1] else (_none_of(x), _none_of(y))
     )
+    return _checked(Dataset(x, y, x_test, y_test), name)
+
+
+def _arrays(given: Any) -> Arrays:
+    if isinstance(given, dict):
+        return {str(name): _plain(np.asarray(array)) for name, array in given.items()}
+    if isinstance(given, list) and given and all(hasattr(part, "shape") for part in given):
+        return tuple(_plain(np.asarray(array)) for array in given)
+    return _plain(np.asarray(given))
+
+
+def _plain(array: Array) -> Array:
+    """Bytes of images become 0 … 1; a double is more than Keras computes with."""
+    if array.dtype == np.uint8 and array.ndim > 2:
+        return array.astype(np.float32) / np.float32(255)
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _none_of(arrays: Arrays) -> Arrays:
+    if isinstance(arrays, dict):
+        return {name: array[:0] for name, array in arrays.items()}
+    return tuple(array[:0] for array in arrays) if isinstance(arrays, tuple) else arrays[:0]
+
+
+def _checked(data: Dataset, name: str) -> Dataset:
+    for part, x, y in (
+        ("train", data.x_train, data.y_train),
+        ("test", data.x_test, data.y_test),
+    ):
+        arrays = [*leaves(x), *leaves(y)]
+        if any(array.ndim == 0 for array in arrays) or len({len(a) for a in arrays}) > 1:
+            shapes = [" and ".join(str(a.shape) for a in leaves(side)) for side in (x, y)]
+            raise BadData(f"{name}: x_{part} has shape {shapes[0]}, y_{part} {shapes[1]}")
+    if data.epoch_samples == 0:
+        raise BadData(f"{name}: x_train holds no sample")
+    return data
+
+
+def _from_npz(path: Path) -> Dataset:
+    """Read `x_train`, `y_train`, `x_test`, `y_test`; of several inputs `x_train_NAME` each."""
+    arrays = _read_npz(path)
+    found: dict[str, Arrays] = {}
+    for part in MNIST_KEYS:
+        named = {
+            key.removeprefix(f"{part}_"): _plain(array)
+            for key, array in arrays.items()
+            if key.startswith(f"{part}_")
+        }
+        if part in arrays:
+            found[part] = _plain(arrays[part])
+        elif named:
+            found[part] = named
+    missing = [key for key in ("x_train", "y_train") if key not in found]
+    if missing:
+        raise BadData(
+            f"{path} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}"
+        )
+    x, y = found["x_train"], found["y_train"]
+    x_test, y_test = found.get("x_test", _none_of(x)), found.get("y_test", _none_of(y))
+    return _checked(Dataset(x, y, x_test, y_test), str(path))
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
+            return {key: archive[key] for key in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
         if "allow_pickle" in str(error):
             raise BadData(f"{path} holds pickled objects; save plain arrays instead") from error
         raise BadData(f"{path} is not a readable .npz file ({error})") from error
-    missing = [key for key in ("x_train", "y_train") if key not in arrays]
-    if missing:
-        raise BadData(
-            f"{path} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}"
-        )
-    for part in ("train", "test"):
-        x, y = arrays.get(f"x_{part}"), arrays.get(f"y_{part}")
-        if x is not None and y is not None and (0 in (x.ndim, y.ndim) or len(x) != len(y)):
-            raise BadData(f"{path}: x_{part} has shape {x.shape}, y_{part} {y.shape}")
-    if len(arrays["x_train"]) == 0:
-        raise BadData(f"{path}: x_train holds no sample")
-    labels = arrays["y_train"]
-    if labels.ndim == 1 and (not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0):
-        raise BadData(f"{path}: y_train must be class numbers from 0, or one row a sample")
-    return arrays
-
-
-def _with_channel(x: Array) -> Array:
-    return x[..., np.newaxis] if x.ndim == 3 else x
-
-
-def _one_hot(labels: Array, classes: int) -> Array:
-    return np.eye(classes, dtype=np.float32)[labels]
 
 
 def _download_mnist() -> Path:
@@ -215,7 +290,7 @@ def _download_mnist() -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with urllib.request.urlopen(MNIST_URL, timeout=30) as answer:
             partial.write_bytes(answer.read())
-        _read_npz(partial)
+        _from_npz(partial)
         partial.replace(target)
     except OSError as error:
         raise BadData(

@@ -1,19 +1,17 @@
 """Find a variant by name: bundled, changed, `file.py:build` or `package.module:build`.
 
+`keras.applications:MobileNetV3Small` is of the last kind; see `applications`.
+
 `baseline+wide_kernel+adam` is the baseline with those of its published changes.
 """
 
 import difflib
 import functools
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any
 
 from harness.errors import UnknownName
-from harness.workloads import variants
+from harness.workloads import sources, variants
 
 Build = Callable[[], Any]
 
@@ -75,21 +73,17 @@ def check(name: str) -> None:
     """
     if name in _BUNDLED:
         return
-    source, separator, function = name.rpartition(":")
     if _is_changed(name):
         for change in name.removeprefix(_CHANGED).split("+"):
             if change not in CHANGES:
                 known = ", ".join(CHANGES)
                 raise UnknownName(f"{name!r}: there is no change {change!r}; known: {known}")
         return
-    if not separator:
+    if not is_own(name):
         near = difflib.get_close_matches(name, _BUNDLED, n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_BUNDLED)}"
         raise UnknownName(f"no variant {name!r}; {hint} (your own: path/to/file.py:function)")
-    if not function.isidentifier():
-        raise UnknownName(f"{name!r}: what follows ':' must be the name of a function")
-    if source.endswith(".py") and not Path(source).is_file():
-        raise UnknownName(f"{name!r}: there is no file {source}")
+    sources.check(name)
 
 
 def find(name: str) -> Build:
@@ -103,30 +97,19 @@ def find(name: str) -> Build:
         return _BUNDLED[name]
     if _is_changed(name):
         return functools.partial(variants.changed, *name.removeprefix(_CHANGED).split("+"))
-    source, _, function = name.rpartition(":")
-    module = _load_file(Path(source)) if source.endswith(".py") else _load_module(source)
-    build = getattr(module, function, None)
-    if not callable(build):
-        raise UnknownName(f"{name!r}: {source} has no function {function!r}")
-    return build  # type: ignore[no-any-return]  # a user's function has no type here
+    return sources.find(name)  # type: ignore[no-any-return]  # a user's function has no type here
 
 
-def _load_file(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UnknownName(f"{path} cannot be loaded as Python")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbours
-    spec.loader.exec_module(module)
-    return module
+def is_own(name: str) -> bool:
+    """Whether it is not one of those that come with the project."""
+    return ":" in name
 
 
-def _load_module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UnknownName(f"there is no module {name!r}: {error}") from error
+def data_of(name: str) -> str | None:
+    """The function `data` in the file of a user's model, where there is one."""
+    source, _, _ = name.rpartition(":")
+    beside = f"{source}:data"
+    return beside if source.endswith(".py") and sources.defines(beside) else None
 
 
 for _build in variants.BUNDLED:

@@ -64,11 +64,12 @@ def test_every_step_is_an_update_and_a_fit_goes_on_from_there(backend):
 import keras, numpy as np
 from harness.measure.backends import find
 from harness.records import Case
+from harness.workloads.datasets import Dataset
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 model.compile("sgd", "mse")
 case = Case("mine", "none", 8, backend="{backend}", jit={backends.jit_by_default(backend)})
 x, y = np.ones((64, 4), "float32"), np.ones((64, 2), "float32")
-trainer = find("{backend}").Trainer(model, x, y, case)
+trainer = find("{backend}").Trainer(model, Dataset(x, y, x[:0], y[:0]), case)
 before = trainer.weights_digest()
 trainer.run(3)
 assert trainer.weights_digest() != before
@@ -141,10 +142,12 @@ def test_a_step_that_torch_has_compiled_is_not_compiled_again():
 import keras, numpy as np
 from harness.measure.backends import find
 from harness.records import Case
+from harness.workloads.datasets import Dataset
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 model.compile("sgd", "mse")
 x, y = np.ones((64, 4), "float32"), np.ones((64, 2), "float32")
-trainer = find("torch").Trainer(model, x, y, Case("mine", "none", 8, backend="torch", jit=True))
+case = Case("mine", "none", 8, backend="torch", jit=True)
+trainer = find("torch").Trainer(model, Dataset(x, y, x[:0], y[:0]), case)
 trainer.run(3)
 before = trainer.traces
 assert before > 0

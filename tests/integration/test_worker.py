@@ -94,10 +94,12 @@ def test_a_step_is_one_update_however_the_model_was_compiled(tmp_path):
     code = """
 from harness.measure.backends.tensorflow import Trainer
 from harness.records import Case
+from harness.workloads.datasets import Dataset
 import keras, numpy as np
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 model.compile("sgd", "mse", steps_per_execution=4)
-trainer = Trainer(model, np.ones((64, 4)), np.ones((64, 2)), Case("mine", "none", 8))
+x, y = np.ones((64, 4)), np.ones((64, 2))
+trainer = Trainer(model, Dataset(x, y, x[:0], y[:0]), Case("mine", "none", 8))
 trainer.run(3)
 print(int(model.optimizer.iterations))
 """

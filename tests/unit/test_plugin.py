@@ -11,7 +11,7 @@ from harness import plugin
 from harness.errors import BadRun
 from harness.records import Case
 from harness.report import files
-from harness.settings import OPTIONS
+from harness.settings import SUITE_OPTIONS
 
 SUITE = """
     def test_batch_size(train, variant, batch_size):
@@ -368,6 +368,6 @@ def test_a_field_that_no_case_has_is_named(no_charts, pytester, launcher):
 def test_every_option_is_in_the_help_with_its_default(no_charts, pytester):
     """And no option is undocumented."""
     text = pytester.runpytest_inprocess("--help").stdout.str()
-    for option in OPTIONS:
+    for option in SUITE_OPTIONS:
         assert f"--train-{option.name}" in text
     assert "--train-resume" in text

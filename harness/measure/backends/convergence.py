@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.records import Epoch, Mistake
+from harness.workloads.datasets import Array, Arrays, leaves
 
-Array = NDArray[Any]
 OnEpoch = Callable[[Epoch], None]
 _ALIVE_SECONDS = 5.0
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -43,7 +42,7 @@ def train(
         batch_size=batch_size,
         epochs=epochs,
         verbose=0,
-        validation_data=(data.x_test, data.y_test) if len(data.x_test) else None,
+        validation_data=(data.x_test, data.y_test) if len(leaves(data.x_test)[0]) else None,
         callbacks=[_clock(sync, on_epoch, alive)],
     )
 
@@ -98,34 +97,46 @@ def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], N
     return Clock()
 
 
-def mistakes(model: Any, x: Array, y: Array) -> tuple[Mistake, ...] | None:
+def mistakes(model: Any, x: Arrays, y: Arrays) -> tuple[Mistake, ...] | None:
     """List the test samples that a classifier gets wrong.
 
     Args:
         model: Trained.
         x: Test inputs.
-        y: One-hot rows.
+        y: Class numbers or one-hot rows.
 
     Returns:
         None when there is no test sample, or the model does not give one number a class.
     """
-    if not len(x) or y.ndim != 2 or y.shape[1] < 2 or not np.all(y.max(axis=1) == 1):
+    label = None if isinstance(y, (dict, tuple)) else _labels(y)
+    if label is None:
         return None
     scores = np.asarray(model.predict(x, batch_size=500, verbose=0), np.float64)
-    if scores.ndim != 2 or scores.shape != y.shape:
+    if scores.ndim != 2 or scores.shape[1] < 2 or label.max() >= scores.shape[1]:
         return None
     shares = _probabilities(scores)
-    label, predicted = y.argmax(axis=1), shares.argmax(axis=1)
+    predicted = shares.argmax(axis=1)
+    images = x if isinstance(x, np.ndarray) and image_shape(x) else None
     return tuple(
         Mistake(
             sample=int(i),
             label=int(label[i]),
             predicted=int(predicted[i]),
             confidence=round(float(shares[i, predicted[i]]), 6),
-            pixels=_pixels(x[i]),
+            pixels=None if images is None else _pixels(images[i]),
         )
         for i in np.flatnonzero(label != predicted)
     )
+
+
+def _labels(y: Array) -> Array | None:
+    """The class numbers of targets; None for what are no classes, or no samples."""
+    if not len(y):
+        return None
+    if y.ndim == 1:
+        return y if y.dtype.kind in "iu" else None
+    rows = y.ndim == 2 and y.shape[1] > 1 and np.all(y.max(axis=1) == 1)
+    return y.argmax(axis=1) if rows else None
 
 
 def _probabilities(scores: Array) -> Array:
@@ -136,14 +147,14 @@ def _probabilities(scores: Array) -> Array:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def image_shape(x: Array) -> tuple[int, int] | None:
+def image_shape(x: Arrays) -> tuple[int, int] | None:
     """Height and width of gray images; None for other samples."""
-    return (x.shape[1], x.shape[2]) if x.ndim == 4 and x.shape[3] == 1 else None
-
-
-def _pixels(sample: Array) -> str | None:
-    """Pack a gray image, in 0 … 1, as records keep it."""
-    if sample.ndim != 3 or sample.shape[2] != 1:
+    if isinstance(x, (dict, tuple)) or x.ndim != 4 or x.shape[3] != 1:
         return None
-    gray = np.rint(255 * np.clip(sample, 0, 1)).astype(np.uint8)
+    return (x.shape[1], x.shape[2])
+
+
+def _pixels(image: Array) -> str:
+    """Pack a gray image, in 0 … 1, as records keep it."""
+    gray = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
     return base64.b64encode(zlib.compress(gray.tobytes(), 9)).decode()

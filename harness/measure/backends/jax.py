@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.measure.backends.trainer import KerasTrainer
 from harness.records import Case, Fit
+from harness.workloads.datasets import Dataset
 
 GPU_BUILD = "pip install 'jax[cuda12]'"
 DEFAULTS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
@@ -42,9 +43,9 @@ class Trainer(KerasTrainer):
     `fit`, they live outside of the model while it trains.
     """
 
-    def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
-        super().__init__(model, x, y, case)
-        self._iterator = itertools.cycle(list(zip(*self.batches(), strict=True)))
+    def __init__(self, model: Any, data: Dataset, case: Case) -> None:
+        super().__init__(model, data, case)
+        self._iterator = itertools.cycle(self.batches())
         self._state: Any = None
 
     def reset(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.measure.backends.trainer import KerasTrainer
 from harness.records import Case
+from harness.workloads.datasets import Dataset
 
 GPU_BUILD = "pip install 'tensorflow[and-cuda]'"
 DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -45,8 +46,8 @@ def gpus() -> list[str]:
 class Trainer(KerasTrainer):
     """See `KerasTrainer`."""
 
-    def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
-        super().__init__(model, x, y, case)
+    def __init__(self, model: Any, data: Dataset, case: Case) -> None:
+        super().__init__(model, data, case)
         self._iterator = self._endless()
 
     def _endless(self) -> Any:
@@ -57,7 +58,7 @@ class Trainer(KerasTrainer):
         options.autotune.enabled = False
         options.threading.private_threadpool_size = 1
         with tf.device("CPU:0"):  # else they would lie in the memory of the GPU
-            dataset = tf.data.Dataset.from_tensor_slices(self.batches())
+            dataset = tf.data.Dataset.from_tensor_slices(self.stacked())
         return iter(dataset.repeat().with_options(options))
 
     def run(self, steps: int) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.measure.backends.trainer import KerasTrainer
 from harness.records import Case
+from harness.workloads.datasets import Dataset
 
 GPU_BUILD = "pip install --force-reinstall torch"  # PyPI's build for Linux is that for GPUs
 
@@ -42,22 +43,23 @@ def gpus() -> list[str]:
 class Trainer(KerasTrainer):
     """See `KerasTrainer`."""
 
-    def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
+    def __init__(self, model: Any, data: Dataset, case: Case) -> None:
+        import keras
         import torch
 
-        super().__init__(model, x, y, case)
-        x, y = (torch.from_numpy(array) for array in self.batches())
-        self._iterator = itertools.cycle(list(zip(x, y, strict=True)))
+        super().__init__(model, data, case)
+        batches = keras.tree.map_structure(torch.from_numpy, self.batches())
+        self._iterator = itertools.cycle(batches)
 
     def run(self, steps: int) -> float:
         """Train so many steps, wait for the device, and return the mean loss since `reset`."""
-        from keras.ops import convert_to_tensor
+        import keras
 
         self.model.train()  # as `fit` does before an epoch
         logs = None
         for _ in itertools.repeat(None, steps):
             # The data loader of `fit` brings a batch to the device before its step, too.
-            batch = tuple(convert_to_tensor(part) for part in next(self._iterator))
+            batch = keras.tree.map_structure(keras.ops.convert_to_tensor, next(self._iterator))
             logs = self.model.train_function((batch,))
         assert logs is not None  # noqa: S101  (steps is at least 1)
         self.sync()

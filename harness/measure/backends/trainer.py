@@ -4,10 +4,13 @@ import abc
 import os
 import time
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from harness.measure.backends import work
 from harness.records import Case, Fit
+from harness.workloads.datasets import Array, Dataset, leaves
+from harness.workloads.fitting import mapped
 
 _MEMORY_BATCHES = 8
 _OPEN_FITS: list["_EpochTimed"] = []
@@ -21,8 +24,7 @@ class KerasTrainer(abc.ABC):
 
     Args:
         model: A compiled Keras model; its `jit_compile` is set to the case's.
-        x: All training inputs.
-        y: All training targets.
+        data: With the training inputs and targets, as the model takes them.
         case: What is trained.
 
     Attributes:
@@ -31,14 +33,14 @@ class KerasTrainer(abc.ABC):
         traces: Times that Python traced the step so far; stays 0 where it is not traced.
     """
 
-    def __init__(self, model: Any, x: Any, y: Any, case: Case) -> None:
+    def __init__(self, model: Any, data: Dataset, case: Case) -> None:
         self.traces = 0
         self.model = model
-        self._x, self._y, self.case = x, y, case
+        self._data, self.case = data, case
         model.jit_compile = case.jit  # "auto" would look at the devices of the machine
         model.steps_per_execution = 1  # a call of the train function is one step
         self.count_traces()
-        self._build_as_fit_does(x[: case.batch_size], y[: case.batch_size])
+        self._build_as_fit_does(*self._part(case.batch_size))
         model.make_train_function()
 
     def count_traces(self) -> None:
@@ -57,12 +59,32 @@ class KerasTrainer(abc.ABC):
         if build is not None:
             build(data_batch=(x, y))
 
-    def batches(self) -> tuple[Any, Any]:
-        """Return a few whole batches as (batches, batch size, …) of inputs and targets."""
+    def _part(self, samples: int) -> tuple[Any, Any]:
+        """The first inputs and targets."""
+        first = itemgetter(slice(samples))
+        return mapped(self._data.x_train, first), mapped(self._data.y_train, first)
+
+    @property
+    def _held(self) -> int:
+        """Samples in memory; fewer than an epoch has where they were made to fit."""
+        return len(leaves(self._data.x_train)[0])
+
+    def stacked(self) -> tuple[Any, Any]:
+        """A few whole batches, (batches, batch size, …), of inputs and of targets."""
         size = self.case.batch_size
-        count = max(1, min(_MEMORY_BATCHES, len(self._x) // size))
-        x, y = self._x[: count * size], self._y[: count * size]
-        return x.reshape(count, size, *x.shape[1:]), y.reshape(count, size, *y.shape[1:])
+        count = max(1, min(_MEMORY_BATCHES, self._held // size))
+        x, y = self._part(count * size)
+
+        def stack(array: Array) -> Array:
+            return array.reshape(count, size, *array.shape[1:])
+
+        return mapped(x, stack), mapped(y, stack)
+
+    def batches(self) -> list[tuple[Any, Any]]:
+        """The same, one after the other."""
+        x, y = self.stacked()
+        numbers = range(len(leaves(x)[0]))
+        return [(mapped(x, itemgetter(i)), mapped(y, itemgetter(i))) for i in numbers]
 
     def reset(self) -> None:
         """Forget the losses so far."""
@@ -90,13 +112,14 @@ class KerasTrainer(abc.ABC):
         doubles its period each time).
         """
         batch = self.case.batch_size
-        whole = steps * batch >= len(self._x)
-        samples = len(self._x) if whole else steps * batch
+        whole = steps * batch >= self._data.epoch_samples
+        samples = self._data.epoch_samples if whole else min(steps, self._held // batch) * batch
+        x, y = self._part(samples)
         clock = _epoch_clock(self.sync)
         try:
             self.model.fit(
-                self._x[:samples],
-                self._y[:samples],
+                x,
+                y,
                 batch_size=batch,
                 epochs=2 if samples % batch else 1,
                 verbose=0,

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.charts import comparisons, gpu, training, why
+from harness.report.charts import comparisons, gpu, search, training, why
 from harness.report.charts.gpu import timeline
 from harness.report.charts.parts import figure
 from harness.report.charts.training import DIGITS_SHOWN, hardest_digits
@@ -32,6 +32,7 @@ _FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure | None]] = {  # of seve
     "ladder": why.ladder,
     "work": why.work,
     "convergence": training.convergence,
+    "batch_size_search": search.batch_size_search,
 }
 
 

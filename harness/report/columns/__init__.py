@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from harness.report.columns import comparisons, gpu, measurements, training, why
+from harness.report.columns import comparisons, gpu, measurements, search, training, why
 from harness.report.columns.cells import VERDICTS, Column, Row
 
 __all__ = ["COLUMNS", "TITLES", "VERDICTS", "notes", "selected"]
 
-_TOPICS = (measurements, comparisons, gpu, why, training)
+_TOPICS = (measurements, search, comparisons, gpu, why, training)
 TITLES = {name: title for topic in _TOPICS for name, title in topic.TITLES.items()}
 COLUMNS: dict[str, tuple[Column, ...]] = {
     name: columns for topic in _TOPICS for name, columns in topic.COLUMNS.items()

@@ -1,0 +1,307 @@
+"""Make data that fits a model, or fit a dataset to it. Nothing here imports a framework.
+
+What a model takes and gives is a `Signature`; how it is read from a Keras
+model stands in `harness.measure.backends.signature`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from harness.errors import BadData
+from harness.workloads.datasets import Array, Arrays, Dataset, leaves
+
+FITTED_SAMPLES = 60_000  # as many as the bundled datasets have
+_FITTED_BYTES = 256 * 2**20
+_CLASSES = 10
+_SPARSE = ("sparse_categorical_crossentropy", "categorical_generalized_cross_entropy", "circle")
+_ONE_HOT = (
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "kl_divergence",
+)
+_YES_OR_NO = (
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "hinge",
+    "squared_hinge",
+    "dice",
+    "tversky",
+)
+CLASSIFYING = (*_SPARSE[:2], *_ONE_HOT[:2])
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of a model.
+
+    Attributes:
+        name: Its key, where the model takes a dict; else the name that Keras has for it.
+        shape: Of one sample; None where it is open.
+        dtype: As Keras has it.
+        below: Values are whole numbers from 0 and below this; None for any numbers.
+    """
+
+    name: str
+    shape: Shape
+    dtype: str
+    below: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output of a model, with what its targets must be like.
+
+    Attributes:
+        name: Its key, or Keras's name.
+        shape: Of one sample; None where it is not known.
+        loss: Name of the loss function of Keras; empty for one of the user's own.
+    """
+
+    name: str
+    shape: Shape | None
+    loss: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a model takes and gives.
+
+    Attributes:
+        inputs: Empty where the model knows them only when it is called.
+        outputs: One a loss.
+        takes: Whether `x` is one array, a dict by name, or a tuple.
+        gives: The same of `y`.
+    """
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    takes: Literal["array", "dict", "tuple"] = "array"
+    gives: Literal["array", "dict", "tuple"] = "array"
+
+    def __str__(self) -> str:
+        """Write it on one line: `tokens int32 (128) → (2)`."""
+        taken = ", ".join(f"{i.name} {i.dtype} {_shape(i.shape)}" for i in self.inputs)
+        given = ", ".join(_shape(o.shape) for o in self.outputs if o.shape is not None)
+        return f"{taken or 'known when it is called'} → {given or 'known when it is called'}"
+
+
+def _shape(shape: Shape) -> str:
+    return f"({', '.join('open' if size is None else str(size) for size in shape)})"
+
+
+def takes_images(signature: Signature) -> bool:
+    """Whether the bundled datasets fit: one 28×28×1 image to one of ten classes."""
+    if len(signature.inputs) != 1 or len(signature.outputs) != 1:
+        return False
+    output = signature.outputs[0]
+    return (
+        signature.inputs[0].shape == (28, 28, 1)
+        and output.shape == (_CLASSES,)
+        and output.loss in CLASSIFYING
+    )
+
+
+def make(signature: Signature, batch_size: int, seed: int = 0) -> Dataset:
+    """Make random samples and targets that fit a model: whole numbers, classes, 0 … 1.
+
+    Two batches at least, and as many as fit into 256 MiB; an epoch is counted
+    as `FITTED_SAMPLES` all the same.
+
+    Raises:
+        BadData: the model does not say what it takes, or takes text.
+    """
+    if not signature.inputs:
+        raise BadData(
+            "the model does not say what it takes: begin it with keras.Input, give --input-shape, "
+            "or put a function data() beside it"
+        )
+    sample = sum(math.prod(_closed(i.shape)) * _itemsize(i.dtype) for i in signature.inputs)
+    samples = min(FITTED_SAMPLES, max(2 * batch_size, _FITTED_BYTES // max(1, sample)))
+    rng = np.random.default_rng(seed)
+    x = [_values(rng, samples, i) for i in signature.inputs]
+    y = [_targets(rng, samples, o) for o in signature.outputs]
+    none = [array[:0] for array in x], [array[:0] for array in y]
+    return Dataset(
+        _structured(x, [i.name for i in signature.inputs], signature.takes),
+        _structured(y, [o.name for o in signature.outputs], signature.gives),
+        _structured(none[0], [i.name for i in signature.inputs], signature.takes),
+        _structured(none[1], [o.name for o in signature.outputs], signature.gives),
+        train_samples=FITTED_SAMPLES,
+    )
+
+
+def _itemsize(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+
+
+def _closed(shape: Shape) -> tuple[int, ...]:
+    if None in shape:
+        raise BadData(f"an input has the open shape {_shape(shape)}: give --input-shape")
+    return tuple(size for size in shape if size is not None)
+
+
+def _values(rng: np.random.Generator, samples: int, wanted: Input) -> Array:
+    if wanted.dtype == "string":
+        raise BadData(f"input {wanted.name} takes text: put a function data() beside the model")
+    shape = (samples, *_closed(wanted.shape))
+    if wanted.below is not None:
+        return rng.integers(0, wanted.below, shape).astype(_dtype(wanted.dtype))
+    return rng.random(shape, dtype=np.float32).astype(_dtype(wanted.dtype), copy=False)
+
+
+def _dtype(name: str) -> Any:
+    """NumPy has no bfloat16; Keras casts float32 to it."""
+    return np.float32 if name == "bfloat16" else np.dtype(name)
+
+
+def _targets(rng: np.random.Generator, samples: int, output: Output) -> Array:
+    if output.shape is None:
+        raise BadData("the model does not say what it gives: put a function data() beside it")
+    shape = _closed(output.shape)
+    classes = shape[-1] if shape else 1
+    if output.loss in _SPARSE:
+        most = _CLASSES if output.loss == "circle" else classes
+        return rng.integers(0, most, (samples, *shape[:-1])).astype(np.int32)
+    if output.loss == "ctc":  # label sequences, shorter than the output; class 0 is the blank
+        length = max(1, shape[0] // 4)
+        return rng.integers(1, max(2, classes), (samples, length)).astype(np.int32)
+    if output.loss in _ONE_HOT and classes > 1:
+        numbers = rng.integers(0, classes, (samples, *shape[:-1]))
+        return _one_hot(numbers, classes)
+    if output.loss in _YES_OR_NO:
+        return rng.integers(0, 2, (samples, *shape)).astype(np.float32)
+    return rng.random((samples, *shape), dtype=np.float32)
+
+
+def _one_hot(labels: Array, classes: int) -> Array:
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def _structured(arrays: Sequence[Array], names: Sequence[str], kind: str) -> Arrays:
+    if kind == "dict":
+        return dict(zip(names, arrays, strict=True))
+    return arrays[0] if kind == "array" else tuple(arrays)
+
+
+def fit(data: Dataset, signature: Signature, name: str) -> Dataset:
+    """Bring a dataset into the types and shapes that a model takes.
+
+    Class numbers become one-hot rows, or the other way round, as the loss
+    wants them; gray images get a channel axis; a row of numbers a sample
+    becomes a column.
+
+    Args:
+        data: As it was loaded.
+        signature: Of the model.
+        name: Of the dataset, for messages.
+
+    Raises:
+        BadData: a shape does not fit, an input or output is missing.
+    """
+    x_train, x_test = (_inputs(x, signature, name) for x in (data.x_train, data.x_test))
+    classes = [_classes(y) for y in leaves(data.y_train)]
+    y_train, y_test = (_outputs(y, signature, classes, name) for y in (data.y_train, data.y_test))
+    return Dataset(x_train, y_train, x_test, y_test, data.train_samples)
+
+
+def _classes(y: Array) -> int:
+    """How many classes those numbers speak of."""
+    return int(y.max()) + 1 if y.ndim == 1 and y.dtype.kind in "iu" and len(y) else 0
+
+
+def _inputs(x: Arrays, signature: Signature, name: str) -> Arrays:
+    wanted = signature.inputs
+    if not wanted:
+        return x if isinstance(x, (dict, tuple)) else _with_channel(x)
+    given = _in_order(x, [i.name for i in wanted], "input", name)
+    fitted = [_input(array, i, name) for array, i in zip(given, wanted, strict=True)]
+    return _structured(fitted, [i.name for i in wanted], signature.takes)
+
+
+def _input(array: Array, wanted: Input, name: str) -> Array:
+    if array.ndim == 3 and len(wanted.shape) == 3:
+        array = _with_channel(array)
+    if array.ndim == 1 and wanted.shape == (1,):
+        array = array[:, np.newaxis]
+    _check_shape(array, wanted.shape, f"input {wanted.name}", name)
+    if wanted.dtype == "string":
+        return array
+    return array.astype(_dtype(wanted.dtype), copy=False)
+
+
+def _with_channel(x: Array) -> Array:
+    return x[..., np.newaxis] if x.ndim == 3 else x
+
+
+def _outputs(y: Arrays, signature: Signature, classes: Sequence[int], name: str) -> Arrays:
+    wanted = signature.outputs
+    given = _in_order(y, [o.name for o in wanted], "output", name)
+    fitted = [
+        _target(array, o, many, name) for array, o, many in zip(given, wanted, classes, strict=True)
+    ]
+    return _structured(fitted, [o.name for o in wanted], signature.gives)
+
+
+def _target(y: Array, output: Output, known_classes: int, name: str) -> Array:
+    shape = output.shape
+    last = shape[-1] if shape else None
+    numbers = y.dtype.kind in "iu" and y.ndim == 1
+    if output.loss in _SPARSE or output.loss == "ctc":
+        if output.loss in _SPARSE and y.ndim > 1 and y.dtype.kind == "f" and y.shape[-1] == last:
+            y = y.argmax(axis=-1)
+        return y.astype(np.int32, copy=False)
+    if numbers and last != 1:
+        if len(y) and y.min() < 0:
+            raise BadData(f"{name}: class numbers begin with 0, there is {y.min()}")
+        classes = known_classes if last is None else last
+        if known_classes > classes:
+            raise BadData(
+                f"the model has output shape {_shape(shape or ())}, "
+                f"{name} has {known_classes} classes"
+            )
+        y = _one_hot(y, classes)
+    elif y.ndim == 1 and last == 1:
+        y = y[:, np.newaxis]
+    if shape is not None:
+        _check_shape(y, shape, "output", name)
+    return y.astype(np.float32, copy=False)
+
+
+def _check_shape(array: Array, wanted: Shape, what: str, name: str) -> None:
+    given = array.shape[1:]
+    fits = len(wanted) == len(given) and all(
+        size is None or size == other for size, other in zip(wanted, given, strict=True)
+    )
+    if not fits:
+        raise BadData(f"the model has {what} shape {_shape(wanted)}, {name} has {_shape(given)}")
+
+
+def _in_order(given: Arrays, names: Sequence[str], what: str, dataset: str) -> list[Array]:
+    """The arrays in the order of the model's inputs or outputs."""
+    if isinstance(given, dict):
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise BadData(f"{dataset} lacks {what} {', '.join(missing)}; it has {', '.join(given)}")
+        return [given[name] for name in names]
+    arrays = list(given) if isinstance(given, tuple) else [given]
+    if len(arrays) != len(names):
+        raise BadData(
+            f"the model has {len(names)} {what}s ({', '.join(names)}), {dataset} has {len(arrays)}"
+        )
+    return arrays
+
+
+def mapped(arrays: Arrays, change: Callable[[Array], Any]) -> Any:
+    """The same structure with every array changed."""
+    if isinstance(arrays, dict):
+        return {name: change(array) for name, array in arrays.items()}
+    if isinstance(arrays, tuple):
+        return tuple(change(array) for array in arrays)
+    return change(arrays)
