@@ -121,7 +121,7 @@ class Sampler:
         deadline = self._clock()
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self._pid)
-            while not self._stop.is_set():
+            while True:
                 with self._lock:
                     start = time.thread_time()
                     self._rss.append(process.memory_info().rss)
@@ -129,7 +129,8 @@ class Sampler:
                         self._gpu.read()
                     self._cost += time.thread_time() - start
                 deadline = max(deadline + self._interval, self._clock())
-                self._stop.wait(max(0.0, deadline - self._clock()))
+                if self._stop.wait(max(0.0, deadline - self._clock())):
+                    break
 
     @property
     def last_rss_bytes(self) -> int | None:

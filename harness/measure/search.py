@@ -121,6 +121,7 @@ def _probe(
         seat.warm_up()
         seat.end_rounds()
     except WorkerFailed as error:
+        seat.sampler.stop()
         failed = _for_memory(explained(error, kills), seat, limit)
         reached = seat.sampler.usage().peak_rss_bytes if case.device == "cpu" else None
         return Probe(case.batch_size, failed.kind, None, reached, str(failed))

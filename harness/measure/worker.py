@@ -35,6 +35,7 @@ _OOM_WORDS = (  # where the error's class says nothing
     "Dst tensor is not initialized",  # TensorFlow, copying a batch to a full GPU
     "can't allocate memory",  # Torch on a CPU
     "bad_alloc",
+    "Status: 1, message: could not create",  # oneDNN: dnnl_out_of_memory is 1
 )
 
 

@@ -122,7 +122,7 @@ def make(signature: Signature, batch_size: int, seed: int = 0) -> Dataset:
             "the model does not say what it takes: begin it with keras.Input, give --input-shape, "
             "or put a function data() beside it"
         )
-    sample = sum(math.prod(_closed(i.shape)) * _itemsize(i.dtype) for i in signature.inputs)
+    sample = sum(math.prod(_closed(i.shape)) * _dtype(i).itemsize for i in signature.inputs)
     samples = min(FITTED_SAMPLES, max(2 * batch_size, _FITTED_BYTES // max(1, sample)))
     rng = np.random.default_rng(seed)
     x = [_values(rng, samples, i) for i in signature.inputs]
@@ -137,10 +137,6 @@ def make(signature: Signature, batch_size: int, seed: int = 0) -> Dataset:
     )
 
 
-def _itemsize(dtype: str) -> int:
-    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
-
-
 def _closed(shape: Shape) -> tuple[int, ...]:
     if None in shape:
         raise BadData(f"an input has the open shape {_shape(shape)}: give --input-shape")
@@ -148,17 +144,17 @@ def _closed(shape: Shape) -> tuple[int, ...]:
 
 
 def _values(rng: np.random.Generator, samples: int, wanted: Input) -> Array:
-    if wanted.dtype == "string":
-        raise BadData(f"input {wanted.name} takes text: put a function data() beside the model")
     shape = (samples, *_closed(wanted.shape))
     if wanted.below is not None:
-        return rng.integers(0, wanted.below, shape).astype(_dtype(wanted.dtype))
-    return rng.random(shape, dtype=np.float32).astype(_dtype(wanted.dtype), copy=False)
+        return rng.integers(0, wanted.below, shape).astype(_dtype(wanted))
+    return rng.random(shape, dtype=np.float32).astype(_dtype(wanted), copy=False)
 
 
-def _dtype(name: str) -> Any:
+def _dtype(wanted: Input) -> np.dtype[Any]:
     """NumPy has no bfloat16; Keras casts float32 to it."""
-    return np.float32 if name == "bfloat16" else np.dtype(name)
+    if wanted.dtype == "string":
+        raise BadData(f"input {wanted.name} takes text: put a function data() beside the model")
+    return np.dtype(np.float32 if wanted.dtype == "bfloat16" else wanted.dtype)
 
 
 def _targets(rng: np.random.Generator, samples: int, output: Output) -> Array:
@@ -233,7 +229,7 @@ def _input(array: Array, wanted: Input, name: str) -> Array:
     _check_shape(array, wanted.shape, f"input {wanted.name}", name)
     if wanted.dtype == "string":
         return array
-    return array.astype(_dtype(wanted.dtype), copy=False)
+    return array.astype(_dtype(wanted), copy=False)
 
 
 def _with_channel(x: Array) -> Array:

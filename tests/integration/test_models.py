@@ -1,0 +1,217 @@
+"""Models that nobody here wrote, with real TensorFlow: data made to fit, every loss, trials."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.measure.inspection import inspect
+from harness.measure.launcher import WorkerFailed
+from harness.measure.machine import usable_cpus
+from harness.records import Case, Measurement
+
+pytestmark = pytest.mark.slow
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+LOSSES = """
+import inspect, keras, math, sys
+from keras import layers
+from harness.measure.backends.signature import signature
+from harness.measure.backends.tensorflow import Trainer
+from harness.records import Case
+from harness.workloads import fitting
+
+SHAPES = {"CTC": (40, 12), "Circle": (16,)}
+names = [n for n, kind in vars(keras.losses).items() if inspect.isclass(kind) and n != "Loss"]
+for name in names:
+    shape = SHAPES.get(name, (4,))
+    last = layers.UnitNormalization() if name == "Circle" else layers.Activation("softmax")
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(math.prod(shape)),
+                              layers.Reshape(shape), last])
+    loss = getattr(keras.losses, name)()
+    model.compile("sgd", loss)
+    case = Case("mine", "fitted", 8)
+    data = fitting.make(signature(model, None), 8)
+    trainer = Trainer(model, data, case)
+    loss = trainer.run(2)
+    assert math.isfinite(loss), (name, loss)
+    trainer.fit(2)
+    print(name)
+"""
+
+
+def test_every_loss_of_keras_gets_targets_that_it_can_train_on():
+    """Two steps and a short `fit` each."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOSSES], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(done.stdout.split()) >= 22
+
+
+def tried(launcher, variant, dataset="fitted", **fields):
+    """Inspect a model."""
+    case = Case(variant, dataset, 8, threads=2, **fields)
+    return inspect(case, launcher, 200.0, usable_cpus(), "digits")
+
+
+@pytest.mark.parametrize(
+    ("variant", "fields", "signature"),
+    [
+        ("transformer.py:build", {}, "tokens int32 (64) → (2)"),
+        ("table.py:build", {}, "numbers float32 (8), city int32 () → (1), (1)"),
+        (
+            "keras.applications:MobileNetV3Small",
+            {"input_shape": (64, 64, 3)},
+            "input float32 (64, 64, 3) → (1000)",
+        ),
+    ],
+)
+def test_data_is_made_to_fit(launcher, variant, fields, signature):
+    """Integers for an embedding, several inputs and outputs, images of any size."""
+    name = variant if "applications" in variant else str(EXAMPLES / variant)
+    found = tried(launcher, name, **fields)
+    assert (found.dataset, found.signature) == ("fitted", signature)
+
+
+def test_a_model_of_mnist_s_shape_gets_the_images(launcher):
+    """So that it compares with the bundled ones."""
+    assert tried(launcher, f"{EXAMPLES / 'my_model.py'}:small").dataset == "digits"
+
+
+def test_the_data_of_a_function_is_used(launcher):
+    """By the names of inputs and outputs."""
+    data = f"{EXAMPLES / 'table.py'}:data"
+    found = tried(launcher, f"{EXAMPLES / 'table.py'}:build", data)
+    assert (found.dataset, found.train_samples) == (data, 20_000)
+
+
+BROKEN = """
+import keras
+from keras import layers
+
+
+def _model(*layers_, compiled=True, **options):
+    model = keras.Sequential([keras.Input((4,)), *layers_])
+    if compiled:
+        model.compile(options.pop("optimizer", "sgd"), options.pop("loss", "mse"), **options)
+    return model
+
+
+def raises():
+    raise RuntimeError("no weights\\nfor you")
+
+
+def nothing():
+    return None
+
+
+def loose():
+    return _model(layers.Dense(1), compiled=False)
+
+
+def frozen():
+    layer = layers.Dense(1)
+    layer.trainable = False
+    return _model(layers.Dense(1, trainable=False), layers.Dense(1), optimizer=keras.optimizers.SGD(0.0))
+
+
+def endless():
+    return _model(layers.Dense(1), layers.Lambda(lambda x: x * float("inf")))
+
+
+def late():
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.0, 4, 1.0)
+    return _model(layers.Dense(1), optimizer=keras.optimizers.SGD(schedule))
+
+
+def sequence():
+    inputs = keras.Input((None,))
+    x = layers.GlobalAveragePooling1D()(layers.Embedding(50, 4)(inputs))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def hidden():
+    model = keras.Sequential([layers.Dense(3)])
+    model.compile("sgd", "mse")
+    return model
+"""
+
+
+@pytest.fixture
+def broken(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text(BROKEN)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("raises", "error", "raised RuntimeError: no weights for you"),
+        ("nothing", "error", "returned NoneType, not a Keras model"),
+        ("loose", "error", "give --loss and --optimizer"),
+        ("frozen", "error", "the parameters did not move in 3 steps"),
+        ("endless", "diverged", "the loss of step 1 is"),
+        ("hidden", "error", "does not say what it takes"),
+        ("absent", "error", "has no function 'absent'"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_says_why(launcher, broken, name, kind, message):
+    """Before its first round, in one line."""
+    with pytest.raises(WorkerFailed, match=message) as caught:
+        tried(launcher, f"{broken}:{name}")
+    assert caught.value.kind == kind
+    assert "\n" not in str(caught.value)
+
+
+def test_a_schedule_may_begin_at_a_learning_rate_of_0(launcher, broken):
+    """The weights move in the second step."""
+    assert tried(launcher, f"{broken}:late").dataset == "fitted"
+
+
+def test_an_open_length_is_closed_and_float_inputs_of_an_embedding_are_whole(launcher, broken):
+    """As asked, or with a usual one."""
+    name = f"{broken}:sequence"
+    assert tried(launcher, name).signature == "input float32 (128) → (3)"
+    assert tried(launcher, name, input_shape=(20,)).signature == "input float32 (20) → (3)"
+
+
+def test_a_model_that_is_not_compiled_gets_a_loss_and_an_optimizer(launcher, broken):
+    """Those that are asked for."""
+    found = tried(launcher, f"{broken}:loose", loss="mae", optimizer="adam")
+    assert found.parameters == 5
+
+
+def test_a_shape_as_asked_builds_a_model_without_an_input(launcher, broken):
+    """Its output is known then."""
+    found = tried(launcher, f"{broken}:hidden", input_shape=(6,))
+    assert found.parameters == 21
+
+
+def test_an_unknown_application_is_explained(launcher):
+    """With names that are near."""
+    with pytest.raises(WorkerFailed, match="did you mean MobileNetV3Small"):
+        tried(launcher, "keras.applications:MobilNetV3Smal")
+
+
+def test_a_model_of_several_inputs_is_measured(make_runner):
+    """Rounds, `fit` and all."""
+    case = Case(f"{EXAMPLES / 'table.py'}:build", "fitted", 32, threads=1)
+    outcome = make_runner().measure(case, case)
+    assert isinstance(outcome, Measurement), outcome
+    assert outcome.facts.signature.startswith("numbers float32 (8)")
+    assert all(start.fit for start in outcome.starts if start.role == "case")
+
+
+def test_a_search_ends_at_the_memory_it_may_take(make_runner):
+    """Without harm to anything else: allocations fail."""
+    case = Case("keras.applications:MobileNetV3Small", "fitted", 8, threads=2,
+                input_shape=(64, 64, 3))  # fmt: skip
+    found = make_runner().search(case, 60_000, 1100 * 2**20)
+    last = found.probes[-1]
+    assert last.status == "oom", found
+    assert last.peak_bytes < 1300 * 2**20
+    assert found.ended == f"batch {last.batch_size} failed (oom)"

@@ -1,0 +1,91 @@
+"""The search for batch sizes."""
+
+import dataclasses
+
+from fakes import FakeGpu, FakeLauncher, Silent, protocol
+
+from harness.measure.search import search
+from harness.records import Case
+
+CASE = Case("mine.py:build", "fitted", 8, threads=2)
+MIB = 2**20
+
+
+def searched(sample_seconds, samples=60_000, memory_mib=10**6, launcher=None):
+    """Search with workers of such a speed; the fake needs 1 MiB a sample."""
+    launcher = launcher or FakeLauncher(sample_seconds)
+    observer = Silent()
+    found = search(
+        CASE,
+        samples=samples,
+        memory_bytes=memory_mib * MIB,
+        launcher=launcher,
+        protocol=protocol(),
+        gpu=FakeGpu(name=None),
+        cpus=[0, 1],
+        on_probe=observer.probe,
+    )
+    launcher.close()
+    assert len(observer.probes) == len(found.probes)
+    return found
+
+
+def test_it_doubles_until_throughput_stops_growing():
+    """Twice in a row: one noisy reading does not end it."""
+    found = searched(lambda case: 1e-3 if case.batch_size >= 32 else 1e-2)
+    assert [p.batch_size for p in found.probes] == [8, 16, 32, 64, 128]
+    assert "less than 2 %" in found.ended
+    assert found.chosen == (32, 64, 128)
+
+
+def test_what_is_far_slower_than_the_best_is_tried_and_not_measured():
+    """The fastest comes first: it is what the others are compared with."""
+    found = searched(lambda case: 1 / case.batch_size, samples=64)
+    assert [p.batch_size for p in found.probes] == [8, 16, 32, 64]
+    assert found.chosen == (64,)
+    assert "64 samples" in found.ended
+
+
+def test_a_size_that_does_not_fit_is_kept_with_its_reason():
+    """And nothing larger is tried."""
+    found = searched(lambda case: 1 / case.batch_size, memory_mib=40)
+    assert [(p.batch_size, p.status) for p in found.probes] == [
+        (8, "fits"), (16, "fits"), (32, "fits"), (64, "oom"),
+    ]  # fmt: skip
+    assert "would not fit" in found.probes[-1].message
+    assert found.ended == "batch 64 failed (oom)"
+
+
+def test_it_goes_down_where_the_first_size_does_not_fit():
+    """Until one does."""
+    found = searched(lambda case: 1e-3, memory_mib=3)
+    assert [(p.batch_size, p.status) for p in found.probes] == [
+        (2, "fits"), (4, "oom"), (8, "oom"),
+    ]  # fmt: skip
+    assert found.chosen == (2,)
+
+
+def test_a_step_of_many_seconds_ends_it():
+    """A user who wants larger ones names them."""
+    found = searched(lambda case: 1.0)
+    assert found.ended.startswith("a step of batch 16 takes")
+
+
+def test_a_worker_that_aborts_near_the_limit_ran_out_of_memory():
+    """Some libraries cannot say it."""
+    killed = FakeLauncher(lambda case: 1 / case.batch_size)
+    message = "the worker was ended by SIGABRT during 'open'"
+    sized = dataclasses.replace(CASE, batch_size=16)
+    killed.failures[sized.id] = ("killed", message, "terminate called")
+    found = searched(None, memory_mib=50, launcher=killed)
+    assert found.probes[-1].status == "oom"
+    assert "SIGABRT" in found.probes[-1].message
+
+
+def test_another_failure_is_not_taken_for_memory():
+    """It keeps its kind."""
+    broken = FakeLauncher(lambda case: 1 / case.batch_size)
+    broken.failures[CASE.id] = ("error", "ValueError: no", "")
+    found = searched(None, launcher=broken)
+    assert [(p.status, p.message) for p in found.probes] == [("error", "ValueError: no")]
+    assert found.chosen == ()
