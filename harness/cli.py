@@ -1,12 +1,19 @@
 """The command line: one parser, one short function a command."""
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
 from harness.settings import AUTO, RUN_OPTIONS, parse
+from harness.units import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,10 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except HarnessError as error:
-        print(f"harness: {error}", file=sys.stderr)  # noqa: T201
+        print(f"harness: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader has had enough: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,10 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     listing = commands.add_parser("list", help="variants, datasets, backends and devices here")
+    _add_json(listing)
     listing.set_defaults(command=_list)
     doctor = commands.add_parser(
         "doctor", help="what this machine can measure, and what disturbs it"
     )
+    _add_json(doctor)
     doctor.set_defaults(command=_doctor)
     run = commands.add_parser("run", help="measure models without a suite")
     run.add_argument(
@@ -60,43 +72,50 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _list(_: argparse.Namespace) -> int:
-    from rich.console import Console
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
 
-    from harness.measure import backends
+
+def _list(arguments: argparse.Namespace) -> int:
     from harness.measure.gpu import open_gpu
-    from harness.measure.machine import usable_cpus
-    from harness.workloads import datasets, registry
+    from harness.measure.inventory import inventory
 
-    console = Console(highlight=False)
-    console.print("Variants:", ", ".join(registry.names()))
-    console.print(f"          baseline+CHANGE: {', '.join(registry.CHANGES)}")
-    try:
-        mnist = str(datasets.mnist_path() or "not on this machine")
-    except HarnessError as error:
-        mnist = str(error)
-    console.print(f"Datasets: mnist ({mnist})", end="")
-    console.print(", digits, synthetic, FILE.npz")
-    for name in backends.NAMES:
-        state = backends.missing(name) or "installed"
-        console.print(f"Backend:  {name} ({state})")
-    gpu = open_gpu()
-    console.print(f"Devices:  cpu ({len(usable_cpus())} usable), gpu ({gpu.name or gpu.reason})")
+    found = inventory(open_gpu())
+    if arguments.json:
+        return _print_json(found)
+    from harness.report.findings import listing
+
+    listing(_console(), found)
     return 0
 
 
-def _doctor(_: argparse.Namespace) -> int:
-    from rich.console import Console
-
+def _doctor(arguments: argparse.Namespace) -> int:
     from harness.measure import doctor
     from harness.measure.gpu import open_gpu
+    from harness.records import to_json
     from harness.report.findings import Findings
 
-    shown, found = Findings(Console(highlight=False)), []
+    shown, found = Findings(_console()), []
     for finding in doctor.examine(open_gpu()):
-        shown.show(finding)
+        if not arguments.json:
+            shown.show(finding)
         found.append(finding)
+    if arguments.json:
+        _print_json(to_json(found))
     return 0 if doctor.can_train(found) else 1
+
+
+def _console() -> "Console":
+    """Colors are left out where the output is no terminal, and under NO_COLOR."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _print_json(data: Any) -> int:
+    """Write one JSON document, and nothing else, on standard output."""
+    print(json.dumps(data, indent=1, allow_nan=False))  # noqa: T201
+    return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -109,7 +128,7 @@ def _run(arguments: argparse.Namespace) -> int:
     given = {option.name: getattr(arguments, _key(option.name)) for option in RUN_OPTIONS}
     gpu = open_gpu()
     settings = parse({**given, "variants": ",".join(arguments.models)}, Path.cwd(), gpu)
-    console = Console(highlight=False)
+    console = _console()
     workbench = Workbench(settings, gpu, Console(stderr=True, soft_wrap=True), arguments.resume)
     complete = interrupted = False
     try:

@@ -1,6 +1,7 @@
 """Format SI values for people. The only place where units are chosen."""
 
 import math
+import unicodedata
 
 MISSING = "–"
 
@@ -59,3 +60,16 @@ def ratio_interval(value: float, low: float | None, high: float | None) -> str:
 def percent(value: float | None) -> str:
     """Write a percentage that is already in percent."""
     return MISSING if value is None else f"{value:.0f} %"
+
+
+def printable(text: str) -> str:
+    r"""Write characters that would control a terminal as escapes: ESC as `\x1b`.
+
+    Names and messages come from models, logs and strangers' runs. Control
+    characters, line ends and marks that turn the direction of text are those
+    of Unicode's categories Cc, Cf, Zl and Zp.
+    """
+    return "".join(
+        ascii(c)[1:-1] if unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cs"} else c
+        for c in text
+    )

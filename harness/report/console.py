@@ -31,7 +31,7 @@ def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> 
         *convergence.cautions(run),
         *_quick(run),
     ]:
-        console.print(line, markup=False, highlight=False)
+        console.print(units.printable(line), markup=False, highlight=False)
     console.print("Written to:")
     for folder in sorted({path.parent for path in paths}):
         console.print(f"  {_short(folder)}", markup=False, highlight=False, soft_wrap=True)

@@ -35,12 +35,12 @@ def _draw(table: Table, kept: list[int]) -> rich.table.Table:
     )
     for i in kept:
         shown.add_column(
-            _heading(table, i),
+            Text(_heading(table, i)),
             justify="right" if table.numeric[i] else "left",
             no_wrap=True,
         )
     for row in table.rows:
-        shown.add_row(*(row[i] for i in kept))
+        shown.add_row(*(Text(row[i]) for i in kept))  # a cell is no markup
     return shown
 
 
@@ -57,10 +57,15 @@ def _width(shown: rich.table.Table) -> int:
     return Console(width=10_000).measure(shown).maximum
 
 
+def _cell(text: str) -> str:
+    """A cell that cannot end early or become a tag."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
 def to_markdown(table: Table) -> str:
     """Write the table in GitHub's Markdown, with its title, notes, doubts and caption."""
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
-    lines = [table.columns, rule, *table.rows]
+    lines = [table.columns, rule, *(map(_cell, row) for row in table.rows)]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     below = "  \n".join((*table.notes, *table.doubts, table.caption))
     return f"**{table.title}**\n\n{body}\n\n{below}\n"

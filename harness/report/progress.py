@@ -115,8 +115,8 @@ class Progress:
     def _draw(self, line: str) -> None:
         """Overwrite the live line."""
         width = self._console.width - 1
-        self._console.file.write("\r" + line[:width].ljust(width))
+        self._console.file.write("\r" + units.printable(line)[:width].ljust(width))
         self._console.file.flush()
 
     def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(units.printable(line), highlight=False, markup=False, soft_wrap=True)

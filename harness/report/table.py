@@ -58,15 +58,16 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
             shared.append(f"{column.heading}: {values.pop()}")
         else:
             columns.append(column)
+    plain = units.printable  # names come from users, messages from their models
     return Table(
-        title=TITLES[name] + (f" ({', '.join(shared)})" if shared else ""),
+        title=plain(TITLES[name] + (f" ({', '.join(shared)})" if shared else "")),
         columns=tuple(column.heading for column in columns),
-        rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
+        rows=tuple(tuple(plain(column.cell(row)) for column in columns) for row in rows),
         numeric=tuple(column.numeric for column in columns),
         ranks=tuple(column.rank for column in columns),
-        notes=(*notes(name, rows), *left_out),
-        doubts=tuple(_doubts(rows)),
-        caption=caption(run),
+        notes=tuple(map(plain, (*notes(name, rows), *left_out))),
+        doubts=tuple(map(plain, _doubts(rows))),
+        caption=plain(caption(run)),
     )
 
 

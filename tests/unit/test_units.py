@@ -33,3 +33,9 @@ def test_digits_are_significant_ones():
     assert [units.digits(v) for v in (0.01234, 1.234, 123.4, 12340)] == [
         "0.0123", "1.23", "123", "12340",
     ]  # fmt: skip
+
+
+def test_what_would_control_a_terminal_is_written_as_escapes():
+    """Colors, line ends, marks of direction; other languages stay."""
+    assert units.printable("a\x1b[31mb\nc\u202ed") == "a\\x1b[31mb\\nc\\u202ed"
+    assert units.printable("modèle 模型 1.2× – µs") == "modèle 模型 1.2× – µs"

@@ -1,0 +1,32 @@
+"""What can be trained here: variants, datasets, backends, devices, each with its state."""
+
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.measure import backends
+from harness.measure.gpu import AnyGpu
+from harness.measure.machine import usable_cpus
+from harness.workloads import datasets, registry
+
+
+def inventory(gpu: AnyGpu) -> dict[str, Any]:
+    """List what can be trained here, as plain values.
+
+    Args:
+        gpu: From `gpu.open_gpu()`.
+    """
+    try:
+        mnist = str(datasets.mnist_path() or "not on this machine")
+    except HarnessError as error:
+        mnist = str(error)
+    others = dict.fromkeys((*datasets.BUNDLED[1:], datasets.FITTED), "always")
+    return {
+        "variants": registry.names(),
+        "changes": list(registry.CHANGES),
+        "datasets": {"mnist": mnist, **others},
+        "backends": {name: backends.missing(name) or "installed" for name in backends.NAMES},
+        "devices": {
+            "cpu": f"{len(usable_cpus())} usable",
+            "gpu": str(gpu.name or gpu.reason),
+        },
+    }
