@@ -237,9 +237,12 @@ class Workbench:
             HarnessError: the run's folder cannot be used.
         """
         runner = self._running(smoke=smoke)
-        for side in (case, reference):
-            if (failed := self._failed(side)) is not None:
-                return runner.refuse(case, reference, failed)
+        if (failed := self._failed(case)) is not None:
+            return runner.refuse(case, reference, failed)
+        if (failed := self._failed(reference)) is not None:
+            message = f"the reference {reference.variant} cannot be trained: {failed}"
+            failed = WorkerFailed(failed.kind, message, failed.log_tail)
+            return runner.refuse(case, reference, failed)
         return runner.measure(case, reference)
 
     def climb(

@@ -147,6 +147,27 @@ def test_the_main_command_measures_and_writes(tmp_path):
     assert main(["report", str(folder)]) == 0
 
 
+def shortened(command):
+    """A `harness run` of the docs, made to take seconds."""
+    asked = shlex.split(command)[3:]
+    if "--batch-sizes" not in asked:
+        asked += ["--batch-sizes", "4"]
+    for option, value in (("--batch-sizes", "4,8"), ("--input-shape", "32,32,3")):
+        if option in asked:
+            asked[asked.index(option) + 1] = value
+    return [*asked, "--effort", "quick", "--steps", "1", "--threads", "1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", named("python -m harness run docs/"))
+def test_every_model_of_the_docs_is_measured(command, tmp_path, monkeypatch):
+    """As the command has it, made short."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
+    subprocess.run([sys.executable, "docs/examples/make_data.py"], cwd=tmp_path, check=True)
+    assert main(shortened(command)) == 0
+
+
 @pytest.mark.slow
 def test_the_examples_run(tmp_path):
     """A user's model, data and suite, in a folder of the user's own."""
