@@ -1,0 +1,48 @@
+"""Name a comparison by what its sides differ in."""
+
+import dataclasses
+
+from harness.records import Case
+
+_SIDES = {  # how an axis is said of the case, and of what it is compared with
+    "variant": ("", "{}"),
+    "batch_size": ("", "batch {}"),
+    "device": (" on the {}", "the {}"),
+    "backend": (" with {}", "{}"),
+    "threads": (" on {} threads", "{}"),
+}
+
+
+def comparison(case: Case, reference: Case) -> str:
+    """Name a comparison: `improved at batch 1024 against baseline at batch 256`.
+
+    By the ids of its sides where they differ in more than that.
+    """
+    axes = differing(case, reference)
+    if not axes:
+        return f"{_model(case)} against itself"
+    if axes == {"variant", "batch_size"}:
+        return f"{_model(case)} against {_model(reference)}"
+    if len(axes) > 1 or not axes <= set(_SIDES):
+        return f"{case.id} against {reference.id}"
+    (axis,) = axes
+    here, there = _SIDES[axis]
+    return f"{_model(case)}{here.format(_value(case, axis))} against " + there.format(
+        _value(reference, axis)
+    )
+
+
+def differing(case: Case, reference: Case) -> set[str]:
+    """The fields in which two cases differ; whether a step is compiled goes with the backend."""
+    names = {field.name for field in dataclasses.fields(Case)}
+    axes = {name for name in names if getattr(case, name) != getattr(reference, name)}
+    return axes - {"jit"} if "backend" in axes else axes
+
+
+def _model(case: Case) -> str:
+    return f"{case.variant} at batch {case.batch_size}"
+
+
+def _value(case: Case, axis: str) -> str:
+    value = str(getattr(case, axis))
+    return value.upper() if axis == "device" else value
