@@ -574,6 +574,7 @@ class Run:
         trainings: In full, epoch by epoch.
         ladders: Comparisons that lead from one case to another.
         target_accuracy: What trainings are timed to; None when there are none.
+        command: What was typed to measure it; None where that is not known.
     """
 
     id: str
@@ -585,6 +586,7 @@ class Run:
     trainings: tuple[Training, ...] = ()
     ladders: tuple[Ladder, ...] = ()
     target_accuracy: float | None = None
+    command: str | None = None
     schema: int = SCHEMA
 
 
