@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "doctor", help="what this machine can measure, and what disturbs it"
     )
     doctor.set_defaults(command=_doctor)
-    report = commands.add_parser("report", help="make every table and chart of a run again")
+    report = commands.add_parser("report", help="make every table, chart and page of a run again")
     report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
     report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
     report.set_defaults(command=_report)

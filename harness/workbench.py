@@ -259,7 +259,7 @@ class Workbench:
             self._runner.close()
 
     def write(self) -> Callable[["Console"], None] | None:
-        """Write tables and charts.
+        """Write tables, charts and page.
 
         Returns:
             What shows the summary on a console; None when nothing was measured.
