@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "--resume", nargs="?", const="latest", metavar="RUN", help="go on with an interrupted run"
     )
     run.set_defaults(command=_run)
-    report = commands.add_parser("report", help="make every table and chart of a run again")
+    report = commands.add_parser("report", help="make every table, chart and page of a run again")
     report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
     report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
     report.set_defaults(command=_report)
@@ -154,10 +154,11 @@ def _report(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from harness.records import Failure
-    from harness.report import console, files, names, runs
+    from harness.report import console, files, runs
+    from harness.report.short_names import shortened
 
     folder = runs.locate(arguments.run, arguments.output)
-    run = names.shortened(runs.read(folder))
+    run = shortened(runs.read(folder))
     tables, paths = files.write(run, folder)
     console.show(Console(), run, tables, paths)
     return int(any(isinstance(outcome, Failure) for outcome in run.outcomes))

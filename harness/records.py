@@ -631,6 +631,7 @@ class Run:
         ladders: Comparisons that lead from one case to another.
         target_accuracy: What trainings are timed to; None when there are none.
         searches: Of batch sizes.
+        command: What was typed to measure it; None where that is not known.
     """
 
     id: str
@@ -643,6 +644,7 @@ class Run:
     ladders: tuple[Ladder, ...] = ()
     target_accuracy: float | None = None
     searches: tuple[Search, ...] = ()
+    command: str | None = None
     schema: int = SCHEMA
 
 

@@ -365,7 +365,7 @@ class Workbench:
             self._runner.close()
 
     def write(self) -> Callable[["Console"], None] | None:
-        """Write tables and charts.
+        """Write tables, charts and page.
 
         Returns:
             What shows the summary on a console; None when nothing was measured.
@@ -380,7 +380,7 @@ class Workbench:
             return None
         from harness.report import console as summaries
         from harness.report import files
-        from harness.report.names import shortened
+        from harness.report.short_names import shortened
 
         run = shortened(self._runner.save())
         tables, paths = files.write(run, self._runner.folder)

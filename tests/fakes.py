@@ -419,6 +419,29 @@ def runner_of(folder, launcher, comparisons=0, machine=MACHINE, target=None, **c
     return Runner(folder, chosen, machine, launcher, Silent(), gpu, budget, target)
 
 
+HOSTILE = """<script>alert(1)</script>&"'"""
+
+
+def hostile_run(folder):
+    """A run of a GPU and a CPU with everything a page shows, of a variant with a hostile name."""
+    broken = Case(HOSTILE, "mnist", 4096)
+    launcher = FakeLauncher(
+        lambda case: (4e-3 / case.batch_size + 1e-5) if case.device == "gpu" else 2e-4,
+        {broken.id: ("oom", "memory ran out", "")},
+    )
+    runner = runner_of(folder, launcher, 7, dataclasses.replace(MACHINE, gpu="Fake GPU"))
+    outcomes = []
+    for variant in (HOSTILE, "improved"):
+        for size in (4, 256, 1024):
+            cpu = Case(variant, "mnist", size)
+            outcome = runner.measure(dataclasses.replace(cpu, device="gpu"), cpu)
+            outcomes.append(with_gpu_usage(outcome, gpu_usage(busy_gpu)))
+    outcomes.append(runner.measure(broken, Case(HOSTILE, "mnist", 256)))
+    return dataclasses.replace(
+        runner.run(), outcomes=tuple(outcomes), command=f"harness run '{HOSTILE}'"
+    )
+
+
 def installed(*names):
     """Parameters for tests that need a backend's framework; skipped where it is not there."""
     return [

@@ -1,9 +1,8 @@
-"""Write a run's tables and charts into its folder."""
+"""Write a run's tables, charts and page into its folder."""
 
 import contextlib
-import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import pandas as pd
 from harness.analyze import batch_law, convergence, devices, hardest, ladder, search, summary, work
 from harness.errors import BadRun
 from harness.records import Run
-from harness.report import charts, formats, table
+from harness.report import charts, environment, formats, page, table
 from harness.report.table import Table
 
 if TYPE_CHECKING:
@@ -43,10 +42,17 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
     return {name: frame for name, frame in found.items() if len(frame)}
 
 
-def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
-    """Write `tables/NAME.csv`, `tables/NAME.md`, `charts/NAME.png` and `.svg`.
+def write(run: Run, folder: Path, advice: Sequence[str] = ()) -> tuple[list[Table], list[Path]]:
+    """Write a run's tables, charts and page into its folder.
 
-    A case on a GPU also has a chart of its readings, `charts/gpu_CASE.png`.
+    `tables/NAME.csv` and `.md`, `charts/NAME.png` and `.svg`, for a case on a
+    GPU a chart of its readings, `charts/gpu_CASE.png`; `report.html` holds
+    them all.
+
+    Args:
+        run: What was measured.
+        folder: Where to.
+        advice: What to do now, a line each, for the page.
 
     Returns:
         The tables, for the console, and the paths written.
@@ -54,39 +60,45 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
     Raises:
         BadRun: the folder cannot be written.
     """
-    tables, paths = [], []
+    summaries = frames(run)
+    tables = {name: table.build(name, frame, run) for name, frame in summaries.items()}
     try:
-        summaries = frames(run)
-        for name, frame in summaries.items():
-            built = table.build(name, frame, run)
-            tables.append(built)
-            for ending, text in (
-                ("csv", frame.to_csv(index=False, lineterminator="\n")),
-                ("md", formats.to_markdown(built)),
-            ):
-                paths.append(_place(folder / "tables" / f"{name}.{ending}"))
-                paths[-1].write_text(text, encoding="utf-8")
-            paths += _draw(name, summaries, built.caption, folder)
-        for case, frame in devices.timelines(run).items():
-            chart = charts.timeline(case, frame, table.caption(run))
-            paths += _save(chart, folder, f"gpu_{_plain(case)}")
-        hard = hardest.ceiling(run, charts.DIGITS_SHOWN)
-        if hard is not None and hard.hardest:
-            chart = charts.hardest_digits(hard, table.caption(run))
-            paths += _save(chart, folder, "hardest_digits")
-        paths.append(_place(folder / "environment.txt"))
-        paths[-1].write_text(_environment(run), encoding="utf-8")
+        drawn = [_save(figure, folder, name) for name, figure in _figures(run, summaries)]
+        texts = {
+            **_texts(summaries, tables),
+            "environment.txt": "".join(f"{k}: {v}\n" for k, v in environment.facts(run).items()),
+            "report.html": page.render(run, tables, [chart for chart, _ in drawn], advice),
+        }
+        paths = [path for _, saved in drawn for path in saved]
+        for name, text in texts.items():
+            paths.append(_place(folder / name))
+            paths[-1].write_text(text, encoding="utf-8")
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
-    return tables, paths
+    return [*tables.values()], paths
 
 
-def _draw(
-    name: str, summaries: Mapping[str, pd.DataFrame], caption: str, folder: Path
-) -> list[Path]:
-    """Write the chart of a table, if there is anything to draw."""
-    figure = charts.draw(name, summaries, caption)
-    return [] if figure is None else _save(figure, folder, name)
+def _texts(summaries: Mapping[str, pd.DataFrame], tables: Mapping[str, Table]) -> dict[str, str]:
+    """Every table as CSV and as Markdown, by the names of their files."""
+    csv = {
+        f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n")
+        for name, frame in summaries.items()
+    }
+    return csv | {f"tables/{name}.md": formats.to_markdown(built) for name, built in tables.items()}
+
+
+def _figures(run: Run, summaries: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, "Figure"]]:
+    """Draw the chart of each table that has one, then those of a GPU's readings and of images."""
+    caption = table.caption(run)
+    for name in summaries:
+        figure = charts.draw(name, summaries, caption)
+        if figure is not None:
+            yield name, figure
+    for case, frame in devices.timelines(run).items():
+        yield f"gpu_{_plain(case)}", charts.timeline(case, frame, caption)
+    hard = hardest.ceiling(run, charts.DIGITS_SHOWN)
+    if hard is not None and hard.hardest:
+        yield "hardest_digits", charts.hardest_digits(hard, caption)
 
 
 def _plain(case: str) -> str:
@@ -94,11 +106,13 @@ def _plain(case: str) -> str:
     return re.sub(r"[^\w.-]+", "_", case).strip("_.")
 
 
-def _save(figure: "Figure", folder: Path, name: str) -> list[Path]:
+def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[Path]]:
     paths = [_place(folder / "charts" / f"{name}.{ending}") for ending in ("png", "svg")]
     for path in paths:
         figure.savefig(path, bbox_inches="tight")
-    return paths
+    text = paths[-1].read_text(encoding="utf-8")
+    chart = page.Chart(name, charts.title(figure), charts.caption(figure), text, charts.CAPTION)
+    return chart, paths
 
 
 def _place(path: Path) -> Path:
@@ -106,22 +120,3 @@ def _place(path: Path) -> Path:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     return path
-
-
-def _environment(run: Run) -> str:
-    machine = run.machine
-    gpu = machine.gpu_facts
-    lines = [
-        f"cpu: {machine.cpu}",
-        f"cpus: {machine.cpus} ({machine.usable_cpus} usable)",
-        f"memory_bytes: {machine.memory_bytes}",
-        f"gpu: {machine.gpu or machine.gpu_reason}",
-    ]
-    if gpu is not None:
-        facts = dataclasses.asdict(gpu)
-        refused = facts.pop("refused")
-        lines += [f"gpu_{name}: {value}" for name, value in facts.items() if name != "name"]
-        lines += [f"gpu_refused_{what}: {why}" for what, why in refused.items()]
-    lines += [f"os: {machine.os}", f"python: {machine.python}"]
-    lines += [f"{name}: {version}" for name, version in machine.libraries.items()]
-    return "\n".join(lines) + "\n"

@@ -1,62 +1,48 @@
-"""Names for people: a model's or dataset's file without its folder, where that is unique."""
+"""Name a comparison by what its sides differ in."""
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, TypeVar
 
-from harness.records import Case, Run
+from harness.records import Case
 
-R = TypeVar("R")
+_SIDES = {  # how an axis is said of the case, and of what it is compared with
+    "variant": ("", "{}"),
+    "batch_size": ("", "batch {}"),
+    "device": (" on the {}", "the {}"),
+    "backend": (" with {}", "{}"),
+    "threads": (" on {} threads", "{}"),
+}
 
 
-def shortened(run: Run) -> Run:
-    """The same run with `my_model.py:build` for `/home/me/work/my_model.py:build`.
+def comparison(case: Case, reference: Case) -> str:
+    """Name a comparison: `improved at batch 1024 against baseline at batch 256`.
 
-    `run.json` and the journal keep the whole names.
+    By the ids of its sides where they differ in more than that.
     """
-    cases = {case for pair in _pairs(run) for case in (pair.case, pair.reference)}
-    cases |= {search.case for search in run.searches}
-    short = _short({case.variant for case in cases} | {case.dataset for case in cases})
-
-    def name(case: Case) -> Case:
-        variant, dataset = short[case.variant], short[case.dataset]
-        if (variant, dataset) == (case.variant, case.dataset):
-            return case
-        return dataclasses.replace(case, variant=variant, dataset=dataset)
-
-    def both(pair: R) -> R:
-        changed: Any = pair
-        return dataclasses.replace(  # type: ignore[no-any-return]
-            changed, case=name(changed.case), reference=name(changed.reference)
-        )
-
-    if all(long == kept for long, kept in short.items()):
-        return run
-    return dataclasses.replace(
-        run,
-        outcomes=tuple(map(both, run.outcomes)),
-        trainings=tuple(
-            dataclasses.replace(training, recipe=both(training.recipe))
-            for training in run.trainings
-        ),
-        ladders=tuple(
-            dataclasses.replace(ladder, rungs=tuple(map(both, ladder.rungs)))
-            for ladder in run.ladders
-        ),
-        searches=tuple(
-            dataclasses.replace(search, case=name(search.case)) for search in run.searches
-        ),
+    axes = differing(case, reference)
+    if not axes:
+        return f"{_model(case)} against itself"
+    if axes == {"variant", "batch_size"}:
+        return f"{_model(case)} against {_model(reference)}"
+    if len(axes) > 1 or not axes <= set(_SIDES):
+        return f"{case.id} against {reference.id}"
+    (axis,) = axes
+    here, there = _SIDES[axis]
+    return f"{_model(case)}{here.format(_value(case, axis))} against " + there.format(
+        _value(reference, axis)
     )
 
 
-def _pairs(run: Run) -> list[Any]:
-    rungs = [rung for ladder in run.ladders for rung in ladder.rungs]
-    return [*run.outcomes, *(training.recipe for training in run.trainings), *rungs]
+def differing(case: Case, reference: Case) -> set[str]:
+    """The fields in which two cases differ; whether a step is compiled goes with the backend."""
+    names = {field.name for field in dataclasses.fields(Case)}
+    axes = {name for name in names if getattr(case, name) != getattr(reference, name)}
+    return axes - {"jit"} if "backend" in axes else axes
 
 
-def _short(names: Iterable[str]) -> dict[str, str]:
-    last = {name: Path(name).name for name in names}
-    many = Counter(last.values())
-    return {name: name if many[short] > 1 else short for name, short in last.items()}
+def _model(case: Case) -> str:
+    return f"{case.variant} at batch {case.batch_size}"
+
+
+def _value(case: Case, axis: str) -> str:
+    value = str(getattr(case, axis))
+    return value.upper() if axis == "device" else value

@@ -9,6 +9,7 @@ from harness import units
 from harness.analyze.cautions import SEPARATOR as CAUTION_SEPARATOR
 from harness.records import Case, Run
 from harness.report.columns import COLUMNS, TITLES, notes, selected
+from harness.report.columns.cells import Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +43,7 @@ class Table:
 
 def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     """Build the table of that name from its summary."""
-    rows = [
-        {str(key): value for key, value in row.items()}
-        for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
-    ]
-    rows, all_rows = selected(name, rows), len(rows)
+    rows, all_rows = selected(name, rows_of(frame)), len(frame)
     hidden = all_rows - len(rows)
     left_out = [f"{hidden} more row{'s' if hidden > 1 else ''} in the file"] if hidden else []
     columns, shared = [], []
@@ -69,6 +66,14 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
         doubts=tuple(map(plain, _doubts(rows))),
         caption=plain(caption(run)),
     )
+
+
+def rows_of(frame: "pd.DataFrame") -> list[Row]:
+    """List the rows of a summary; what is missing is None."""
+    return [
+        {str(key): value for key, value in row.items()}
+        for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+    ]
 
 
 def caption(run: Run) -> str:

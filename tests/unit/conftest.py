@@ -18,4 +18,4 @@ def launcher(monkeypatch):
 @pytest.fixture
 def no_charts(monkeypatch):
     """Drawing takes longer than all the rest."""
-    monkeypatch.setattr(files, "_draw", lambda *_: [])
+    monkeypatch.setattr(files, "_figures", lambda *_: [])

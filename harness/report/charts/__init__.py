@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 
 from harness.report.charts import comparisons, gpu, search, training, why
 from harness.report.charts.gpu import timeline
-from harness.report.charts.parts import figure
+from harness.report.charts.parts import CAPTION, caption, figure, title
 from harness.report.charts.training import DIGITS_SHOWN, hardest_digits
 
-__all__ = ["DIGITS_SHOWN", "draw", "hardest_digits", "timeline"]
+__all__ = [
+    "CAPTION", "DIGITS_SHOWN", "caption", "draw", "hardest_digits", "timeline", "title",
+]  # fmt: skip
 
 _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "device_speedup": gpu.device_speedup,

@@ -17,6 +17,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":")
 RATIOS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 HATCHES = ("", "//", "..", "xx", "--", "++")
+CAPTION = "caption"  # the id of that part of a figure
 
 _WORDS: dict[str, Callable[[Any], str]] = {
     "batch_size": "batch {}".format,
@@ -48,15 +49,29 @@ def grid(
         size: Width and height in inches.
         share: Which panels have one horizontal axis.
     """
-    mpl.rcParams.update({"font.size": 10, "svg.fonttype": "none"})
+    mpl.rcParams.update({"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "chart"})
     figure = Figure(figsize=size, dpi=140, layout="constrained")
     panels = figure.subplots(rows, columns, sharex=share, squeeze=False)
     for axes in panels.flat:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
-    figure.text(0.01, -0.01, textwrap.fill(caption, 120), fontsize=7.5, color="#444444", va="top")
+    figure.text(
+        0.01, -0.01, textwrap.fill(caption, 120), fontsize=7.5, color="#444444", va="top",
+        gid=CAPTION,
+    )  # fmt: skip
+    figure.set_label(caption)  # whole, for those who show it beside the figure
     return figure, [list(row) for row in panels]
+
+
+def title(figure: Figure) -> str:
+    """What stands above a figure, in one line."""
+    return (figure.get_suptitle() or figure.axes[0].get_title(loc="left")).replace("\n", ": ")
+
+
+def caption(figure: Figure) -> str:
+    """What stands below a figure, in one line."""
+    return str(figure.get_label())
 
 
 def legend_below(axes: Axes, place: float = -0.13) -> None:

@@ -33,7 +33,8 @@ def _shares(value: float, low: float | None, high: float | None) -> str:
     return _share(value) + ("" if low is None else f" [{low:.4f}, {high:.4f}]")
 
 
-def _points(row: Row) -> str:
+def points_cell(row: Row) -> str:
+    """The difference of accuracies in percentage points, with its interval."""
     if row["difference"] is None:
         return units.MISSING
     ends = "" if row["low"] is None else f" [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
@@ -92,7 +93,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("epochs", lambda row: f"{row['epochs']} / {row['reference_epochs']}", rank=3),
         _SEEDS,
         Column("test accuracy [95 %]", interval("accuracy", _shares), rank=2),
-        Column("points [95 %]", _points),
+        Column("points [95 %]", points_cell),
         Column("only it right", number("only_case_right", units.digits), rank=3),
         Column("only the other", number("only_reference_right", units.digits), rank=3),
         _VERDICT,

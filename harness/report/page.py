@@ -1,0 +1,108 @@
+"""The page of a run: one HTML file that needs nothing else."""
+
+import base64
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import jinja2
+
+from harness import units
+from harness.analyze.stats import MARGIN
+from harness.records import Run
+from harness.report import environment, remarks, svg
+from harness.report.sentence import sentence
+from harness.report.table import Table, caption
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("harness.report"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters["seconds"] = units.seconds
+_TALL = 30  # rows from which a table scrolls in its own box
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure as it was drawn.
+
+    Attributes:
+        name: That of its table, or of its own.
+        title: What it shows, in one line.
+        caption: What a reader needs beside it.
+        svg: A whole SVG file.
+        caption_id: The id of the caption within it.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    caption_id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Section:
+    """A table with its chart."""
+
+    name: str
+    table: Table
+    chart: Chart | None
+
+
+def render(
+    run: Run, tables: Mapping[str, Table], charts: Sequence[Chart], advice: Sequence[str] = ()
+) -> str:
+    """Write the page of a run.
+
+    Nothing is fetched when it is read, and its security policy forbids it; the
+    only script is its own.
+
+    Args:
+        run: Whose page.
+        tables: By name, in the order of the page.
+        charts: Those of tables stand above them, others in a section of their own.
+        advice: What to do now, a line each.
+    """
+    charts = [_inlined(chart, number) for number, chart in enumerate(charts)]
+    drawn = {chart.name: chart for chart in charts}
+    # What was asked is answered first; the seconds behind it come last.
+    names = sorted(tables, key=lambda name: name == "measurements")
+    return _TEMPLATES.get_template("page.html").render(
+        run=run,
+        sentence=sentence(run),
+        caption=caption(run),
+        advice=advice,
+        sections=[_Section(name, tables[name], drawn.get(name)) for name in names],
+        **_without_table([chart for chart in charts if chart.name not in tables]),
+        unlisted=list(remarks.others(run)),
+        failures=list(remarks.failures(run)),
+        cautions=list(remarks.cautions(run)),
+        environment=environment.facts(run),
+        margin=f"{100 * MARGIN:g} %",
+        script_hash=_hash("sort.js"),
+        missing=units.MISSING,
+        tall=_TALL,
+    )
+
+
+def _without_table(charts: Sequence[Chart]) -> dict[str, list[Chart]]:
+    """Charts without a table: readings of a GPU, and the rest."""
+    return {
+        "readings": [chart for chart in charts if chart.name.startswith("gpu_")],
+        "more": [chart for chart in charts if not chart.name.startswith("gpu_")],
+    }
+
+
+def _inlined(chart: Chart, number: int) -> Chart:
+    text = svg.inline(chart.svg, f"c{number}-", chart.title, chart.caption_id)
+    return dataclasses.replace(chart, svg=text)
+
+
+def _hash(script: str) -> str:
+    """What lets a script run under the page's security policy, and no other."""
+    text = _TEMPLATES.get_template(script).render()
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

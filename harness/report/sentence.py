@@ -1,0 +1,123 @@
+"""What a run has shown, in a sentence."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from harness import units
+from harness.analyze import convergence, stats
+from harness.analyze.stats import MARGIN, Verdict
+from harness.records import Estimate, Failure, Measurement, Run
+from harness.report.columns.cells import Row, speedup_cell
+from harness.report.columns.training import points_cell
+from harness.report.names import comparison, differing
+from harness.report.table import rows_of
+
+_VERDICTS: dict[Verdict, str] = {
+    "faster": "faster",
+    "slower": "slower",
+    "same": f"the same within {100 * MARGIN:g} %",
+    "inconclusive": "with no difference shown",
+}
+
+
+def sentence(run: Run) -> str:
+    """Say what the comparisons and the trainings of a run have shown, and how many failed."""
+    failed = sum(isinstance(outcome, Failure) for outcome in run.outcomes)
+    clauses = [*_comparisons(run), *_trainings(run)]
+    if failed:
+        clauses.append(f"{failed} failed")
+    text = "; ".join(clauses) or "nothing was measured"
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _comparisons(run: Run) -> Iterator[str]:
+    measured = [outcome for outcome in run.outcomes if isinstance(outcome, Measurement)]
+    compared = [m for m in measured if m.case != m.reference]
+    many = f"{len(compared)} comparison{'s' if len(compared) > 1 else ''}"
+    if measured and not compared:
+        yield "the reference was measured against itself alone: there is nothing to compare"
+    elif compared and run.protocol.effort == "quick":
+        yield f"{many} at quick effort, which gives no verdicts"
+    elif compared:
+        estimates = [(stats.speedup(m), m) for m in compared]
+        verdicts = Counter(stats.verdict(estimate) for estimate, _ in estimates)
+        if set(verdicts) == {"inconclusive"}:
+            yield f"{many}, no difference shown"
+            return
+        yield f"{many}: " + ", ".join(
+            f"{verdicts[verdict]} {words}"
+            for verdict, words in _VERDICTS.items()
+            if verdicts[verdict]
+        )
+        yield from _largest(estimates, run)
+
+
+def _largest(estimates: list[tuple[Estimate, Measurement]], run: Run) -> Iterator[str]:
+    """The largest speedup that is shown; where none is, the largest slowdown."""
+    for verdict, what, choose in (("faster", "speedup", max), ("slower", "slowdown", min)):
+        shown = [pair for pair in estimates if stats.verdict(pair[0]) == verdict]
+        if shown:
+            estimate, m = choose(shown, key=lambda pair: pair[0].value)
+            ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
+            name = comparison(m.case, m.reference)
+            yield f"the largest {what} shown is {ratio}, {name}{_elsewhere(m, run)}"
+            return
+
+
+def _elsewhere(m: Measurement, run: Run) -> str:
+    """Device and backend, where the run has several and the comparison's name says neither."""
+    told = [
+        getattr(m.case, axis)
+        for axis in ("device", "backend")
+        if axis not in differing(m.case, m.reference)
+        and len({getattr(outcome.case, axis) for outcome in run.outcomes}) > 1
+    ]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _trainings(run: Run) -> Iterator[str]:
+    if not run.trainings:
+        return
+    groups = convergence.groups(run)
+    seeds = max(map(len, groups))
+    yield (
+        f"{len(groups)} model{'s' if len(groups) > 1 else ''} trained in full with "
+        f"{seeds} seed{'s' if seeds > 1 else ''}"
+    )
+    yield from _accuracies(run)
+    yield from _effective(run)
+
+
+def _accuracies(run: Run) -> Iterator[str]:
+    """The largest difference of test accuracy that is shown."""
+    judged = [row for row in rows_of(convergence.accuracies(run)) if row["verdict"] is not None]
+    shown = [row for row in judged if row["verdict"] in ("better", "worse")]
+    if shown:
+        largest = max(shown, key=lambda row: abs(row["difference"]))
+        yield (
+            f"a difference of test accuracy shown in {len(shown)} of {len(judged)}, the largest "
+            f"{points_cell(largest)} points, {_pair(largest)}"
+        )
+    elif judged:
+        yield f"no difference shown in test accuracy ({len(judged)} compared)"
+
+
+def _effective(run: Run) -> Iterator[str]:
+    """The largest speedup to the same accuracy that is shown."""
+    judged = [row for row in rows_of(convergence.effective(run)) if row["verdict"] is not None]
+    faster = [row for row in judged if row["verdict"] == "faster"]
+    goal = f"in the time to test accuracy {run.target_accuracy:g}" if judged else ""
+    if faster:
+        largest = max(faster, key=lambda row: row["speedup"])
+        yield f"the largest speedup shown {goal} is {speedup_cell(largest)}, {_pair(largest)}"
+    elif any(row["verdict"] == "slower" for row in judged):
+        yield f"no speedup shown {goal}"
+    elif judged:
+        yield f"no difference shown {goal}"
+
+
+def _pair(row: Row) -> str:
+    return (
+        f"{row['variant']} at batch {row['batch_size']} against "
+        f"{row['reference']} at batch {row['reference_batch_size']}"
+    )
