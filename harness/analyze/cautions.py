@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analyze import gpus, stats
-from harness.records import Measurement, Protocol, Round
+from harness.records import GpuUsage, Measurement, Protocol, Round
 
 SEPARATOR = " | "  # between the cautions of one cell
 OPTIMIZER_DIFFERS = "the optimizer differs too"
@@ -15,7 +15,7 @@ _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
 _DRIFT = 0.03
-_THROTTLED_SHARE = 0.05
+THROTTLED_SHARE = 0.05  # of readings, from which a lowered clock is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,8 @@ def _disturbed(m: Measurement) -> Iterator[Caution]:
 
 def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     usages = [start.usage.gpu for start in m.starts if start.usage and start.usage.gpu]
-    others = gpus.foreign_processes(usages)
-    if others:
-        yield Caution("other processes were on the GPU", "end them and measure again", f"{others}")
-    shares = {k: v for k, v in gpus.throttled(usages).items() if v > _THROTTLED_SHARE}
+    yield from shared_gpu(usages)
+    shares = {k: v for k, v in gpus.throttled(usages).items() if v > THROTTLED_SHARE}
     if shares:
         yield Caution(
             "the GPU lowered its clocks",
@@ -121,6 +119,13 @@ def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
             "the speedup is of both changes; NVIDIA_TF32_OVERRIDE=0 switches TF32 off",
             " against ".join(math_of),
         )
+
+
+def shared_gpu(usages: Sequence[GpuUsage]) -> Iterator[Caution]:
+    """Say that others were on the GPU while something was timed."""
+    others = gpus.foreign_processes(usages)
+    if others:
+        yield Caution("other processes were on the GPU", "end them and measure again", f"{others}")
 
 
 def _traced(m: Measurement) -> Iterator[Caution]:
