@@ -42,7 +42,7 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
     found = [*_disturbed(measurement), *_gpu(measurement, protocol), *_traced(measurement)]
     found += _learning(measurement)
     found += [*_unequal(measurement), *_repeats(measurement, protocol), *_drifting(measurement)]
-    return [*found, *_noise_floor(measurement, protocol)]
+    return [*found, *noise_floor(measurement, protocol)]
 
 
 def disturbed_cpus(
@@ -72,13 +72,23 @@ def disturbed_cpus(
         )
 
 
-def _disturbed(m: Measurement) -> Iterator[Caution]:
+def disturbances(m: Measurement) -> Iterator[Caution]:
+    """Say what others did on the machine while a comparison was measured."""
+    yield from _others(m)
+    yield from shared_gpu([s.usage.gpu for s in m.starts if s.usage and s.usage.gpu])
+
+
+def _others(m: Measurement) -> Iterator[Caution]:
     yield from disturbed_cpus(
         seconds=sum(r.seconds for r in m.rounds),
         cpus=max(m.case.threads, m.reference.threads),
         steal_seconds=sum(r.steal_seconds or 0.0 for r in m.rounds),
         other_cpu_seconds=sum(r.other_cpu_seconds or 0.0 for r in m.rounds),
     )
+
+
+def _disturbed(m: Measurement) -> Iterator[Caution]:
+    yield from _others(m)
     throttled = sum(r.throttled_seconds or 0.0 for r in m.rounds)
     if throttled > 0:
         yield Caution(
@@ -207,7 +217,8 @@ def _by_block(rounds: Sequence[Round], value: Callable[[Round], float]) -> list[
     return list(blocks.values())
 
 
-def _noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
+def noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
+    """Say that a case differs from itself, if this is such a comparison."""
     if m.case != m.reference or protocol.effort == "quick":
         return
     estimate = stats.speedup(m)

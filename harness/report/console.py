@@ -9,6 +9,7 @@ from harness import units
 from harness.analyze import convergence, stats, summary
 from harness.records import Case, Failure, Measurement, Run
 from harness.report import formats
+from harness.report.advice import lines as recommendations
 from harness.report.columns import VERDICTS
 from harness.report.table import Table
 
@@ -30,6 +31,7 @@ def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> 
         *_cautions(run),
         *convergence.cautions(run),
         *_quick(run),
+        *recommendations(run),
     ]:
         console.print(line, markup=False, highlight=False)
     console.print("Written to:")
