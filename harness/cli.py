@@ -69,6 +69,18 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
     report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
     report.set_defaults(command=_report)
+    advise = commands.add_parser(
+        "advise",
+        help="which batch size, device and threads, and what a training takes",
+    )
+    advise.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
+    advise.add_argument("--variant", help="this one alone")
+    advise.add_argument("--samples", type=int, help="an epoch (default: the training set's)")
+    advise.add_argument("--epochs", type=int, default=1, help="of the training (default: 1)")
+    advise.add_argument("--price-per-hour", type=float, help="of the machine, in any currency")
+    advise.add_argument("--json", action="store_true", help="print one JSON object instead")
+    advise.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
+    advise.set_defaults(command=_advise)
     return parser
 
 
@@ -162,3 +174,20 @@ def _report(arguments: argparse.Namespace) -> int:
     tables, paths = files.write(run, folder)
     console.show(Console(), run, tables, paths)
     return int(any(isinstance(outcome, Failure) for outcome in run.outcomes))
+
+
+def _advise(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from harness.analyze.plan import planned
+    from harness.report import advice, runs
+
+    run = runs.read(runs.locate(arguments.run, arguments.output))
+    answers = planned(
+        run, arguments.variant, arguments.samples, arguments.epochs, arguments.price_per_hour
+    )
+    if arguments.json:
+        print(advice.to_json_text(run, answers))  # noqa: T201
+    else:
+        advice.show(Console(), run, answers)
+    return int(not any(plan for _, plan in answers))

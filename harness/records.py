@@ -287,6 +287,9 @@ class Start:
         product_flops: Best rate of a matrix product through the same framework on the same
             threads and device, after the rounds: floating-point operations a second.
         product_size: Rows and columns of its matrices.
+        copy_bytes_per_second: Best rate of an operation that reads an array and writes another,
+            through the same framework on the same threads and device: bytes read and written.
+        copy_bytes: Bytes of each of the two arrays.
     """
 
     role: Role
@@ -308,6 +311,8 @@ class Start:
     usage: Usage | None = None
     product_flops: float | None = None
     product_size: int | None = None
+    copy_bytes_per_second: float | None = None
+    copy_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,19 @@ def ratio_interval(value: float, low: float | None, high: float | None) -> str:
     return f"{ratio(value)} [{low:.2f}, {high:.2f}]"
 
 
+def duration_interval(value: float, low: float | None, high: float | None) -> str:
+    """Write seconds with their interval, in one unit: `12.3 min [11.9, 12.7]`."""
+    size, unit = (1.0, "s") if value < 120 else (60.0, "min") if value < 7200 else (3600.0, "h")
+    return f"{digits(value / size)} {unit}" + ends(low, high, size)
+
+
+def ends(low: float | None, high: float | None, size: float = 1.0, significant: int = 3) -> str:
+    """Write an interval after its value, in units of that size; nothing where there is none."""
+    if low is None or high is None:
+        return ""
+    return f" [{digits(low / size, significant)}, {digits(high / size, significant)}]"
+
+
 def percent(value: float | None) -> str:
     """Write a percentage that is already in percent."""
     return MISSING if value is None else f"{value:.0f} %"

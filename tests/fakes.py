@@ -238,6 +238,10 @@ class FakeWorker:
     def _product_rate(self, seconds):
         return {"product_flops": 1e11, "product_size": 1024}
 
+    def _copy_rate(self, seconds):
+        rate = self._launcher.copy_bytes_per_second
+        return {"copy_bytes_per_second": rate, "copy_bytes": rate and 128 * 2**20}
+
     def _fit(self, steps):
         samples = steps * self._case.batch_size
         first, later = 0.25 + self._step, 1.1 * self._step
@@ -318,6 +322,7 @@ class FakeLauncher:
         self.layouts = {}
         self.untrainable = {}
         self.takes_images = True
+        self.copy_bytes_per_second = 2e10
         self.sample_seconds = sample_seconds
         self.failures = failures or {}
         self.parameters = parameters or {}

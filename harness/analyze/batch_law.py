@@ -11,7 +11,7 @@ import dataclasses
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,22 +145,30 @@ def _refusal(law: Law, sizes: int) -> str:
     return ""
 
 
+def laws(run: Run) -> Iterator[tuple[Case, Law, dict[int, list[float]]]]:
+    """Fit the law to every variant and device whose batch sizes were compared.
+
+    Yields:
+        The reference, the law, and the logarithms of speedups, one a block, by batch size.
+    """
+    groups: dict[Case, list[Measurement]] = defaultdict(list)
+    for m in summary.compared(run, "batch_size"):
+        groups[dataclasses.replace(m.case, batch_size=m.reference.batch_size)].append(m)
+    for reference, measured in groups.items():
+        points = {m.case.batch_size: stats.block_logs(m) for m in measured}
+        if not set(points) <= {reference.batch_size}:
+            yield reference, fit(points, reference.batch_size), points
+
+
 def batch_size_law(run: Run) -> pd.DataFrame:
     """One row a variant, device and batch size, measured or not, with the law beside it.
 
     A refused law leaves its columns empty and says why in `reason`. `alpha` is the
     overhead in sample times of the reference; see the text of this module.
     """
-    groups: dict[Case, list[Measurement]] = defaultdict(list)
-    for m in summary.compared(run, "batch_size"):
-        groups[dataclasses.replace(m.case, batch_size=m.reference.batch_size)].append(m)
     step = {side.case: stats.step_seconds(side.blocks.values()) for side in summary.sides(run)}
     rows: list[dict[str, Any]] = []
-    for reference, measured in groups.items():
-        points = {m.case.batch_size: stats.block_logs(m) for m in measured}
-        if set(points) <= {reference.batch_size}:
-            continue
-        law = fit(points, reference.batch_size)
+    for reference, law, points in laws(run):
         rows += _rows(reference, law, step[reference], points)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.sort_values(["variant", "device", "batch_size"], kind="stable", ignore_index=True)

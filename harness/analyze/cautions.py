@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analyze import gpus, stats
-from harness.records import Measurement, Protocol, Round
+from harness.records import GpuUsage, Measurement, Protocol, Round
 
 SEPARATOR = " | "  # between the cautions of one cell
 OPTIMIZER_DIFFERS = "the optimizer differs too"
@@ -16,7 +16,7 @@ _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
 _DRIFT = 0.03
-_THROTTLED_SHARE = 0.05
+THROTTLED_SHARE = 0.05  # of readings, from which a lowered clock is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
     found = [*_disturbed(measurement), *_gpu(measurement, protocol), *_traced(measurement)]
     found += _learning(measurement)
     found += [*_unequal(measurement), *_repeats(measurement, protocol), *_drifting(measurement)]
-    return [*found, *_noise_floor(measurement, protocol)]
+    return [*found, *noise_floor(measurement, protocol)]
 
 
 def disturbed_cpus(
@@ -73,13 +73,23 @@ def disturbed_cpus(
         )
 
 
-def _disturbed(m: Measurement) -> Iterator[Caution]:
+def disturbances(m: Measurement) -> Iterator[Caution]:
+    """Say what others did on the machine while a comparison was measured."""
+    yield from _others(m)
+    yield from shared_gpu([s.usage.gpu for s in m.starts if s.usage and s.usage.gpu])
+
+
+def _others(m: Measurement) -> Iterator[Caution]:
     yield from disturbed_cpus(
         seconds=sum(r.seconds for r in m.rounds),
         cpus=max(m.case.threads, m.reference.threads),
         steal_seconds=sum(r.steal_seconds or 0.0 for r in m.rounds),
         other_cpu_seconds=sum(r.other_cpu_seconds or 0.0 for r in m.rounds),
     )
+
+
+def _disturbed(m: Measurement) -> Iterator[Caution]:
+    yield from _others(m)
     throttled = sum(r.throttled_seconds or 0.0 for r in m.rounds)
     if throttled > 0:
         yield Caution(
@@ -98,10 +108,8 @@ def _disturbed(m: Measurement) -> Iterator[Caution]:
 
 def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     usages = [start.usage.gpu for start in m.starts if start.usage and start.usage.gpu]
-    others = gpus.foreign_processes(usages)
-    if others:
-        yield Caution("other processes were on the GPU", "end them and measure again", f"{others}")
-    shares = {k: v for k, v in gpus.throttled(usages).items() if v > _THROTTLED_SHARE}
+    yield from shared_gpu(usages)
+    shares = {k: v for k, v in gpus.throttled(usages).items() if v > THROTTLED_SHARE}
     if shares:
         yield Caution(
             "the GPU lowered its clocks",
@@ -122,6 +130,13 @@ def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
             "the speedup is of both changes; NVIDIA_TF32_OVERRIDE=0 switches TF32 off",
             " against ".join(math_of),
         )
+
+
+def shared_gpu(usages: Sequence[GpuUsage]) -> Iterator[Caution]:
+    """Say that others were on the GPU while something was timed."""
+    others = gpus.foreign_processes(usages)
+    if others:
+        yield Caution("other processes were on the GPU", "end them and measure again", f"{others}")
 
 
 def _traced(m: Measurement) -> Iterator[Caution]:
@@ -211,7 +226,8 @@ def _by_block(rounds: Sequence[Round], value: Callable[[Round], float]) -> list[
     return list(blocks.values())
 
 
-def _noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
+def noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
+    """Say that a case differs from itself, if this is such a comparison."""
     if m.case != m.reference or protocol.effort == "quick":
         return
     estimate = stats.speedup(m)

@@ -89,7 +89,7 @@ class Side:
 def measurements(run: Run) -> pd.DataFrame:
     """One row a case; blocks of every comparison that it took part in are pooled."""
     rows = {side.case.id: _measured_row(side, run) for side in sides(run)}
-    between = _between(run)
+    between = between_rungs(run)
     for side in sides(run):
         rows[side.case.id]["between_rungs"] = side.case in between
     for outcome in run.outcomes:
@@ -123,7 +123,7 @@ def compared(run: Run, axis: str) -> list[Measurement]:
     those of unnamed models between its ends.
     """
     measured = [o for o in run.outcomes if isinstance(o, Measurement)]
-    rungs, between = rung_keys(run), _between(run)
+    rungs, between = rung_keys(run), between_rungs(run)
     differing = [
         m
         for m in measured
@@ -135,7 +135,7 @@ def compared(run: Run, axis: str) -> list[Measurement]:
     return chosen + [m for m in measured if m.case == m.reference and m.case in references]
 
 
-def _between(run: Run) -> set[Case]:
+def between_rungs(run: Run) -> set[Case]:
     """Unnamed models that were measured only to lead from one end of a ladder to the other.
 
     A model is unnamed if it is the baseline with changes: `baseline+adam+wide_kernel`.

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.analyze import stats, summary
 from harness.analyze.summary import Side
-from harness.records import Case, Estimate, Measurement, Run
+from harness.records import Case, Estimate, Measurement, Run, Start
 
 COLUMNS = [
     "case", "variant", "batch_size", "device", "backend", "threads", "reference", "parameters",
@@ -85,12 +85,16 @@ def _peak(case: Case, sides: Iterable[Side]) -> tuple[Estimate | None, int | Non
     Over all workers with the same framework, device, threads and precision:
     it is the machine's, whatever they trained.
     """
-    alike = [side for side in sides if _place(side.case) == _place(case)]
-    starts = [start for side in alike for start in side.starts if start.product_flops]
+    starts = [start for start in alike(case, sides) if start.product_flops]
     if not starts:
         return None, None
     logs = [math.log(start.product_flops or math.nan) for start in starts]
     return stats.log_interval(logs), max(start.product_size or 0 for start in starts)
+
+
+def alike(case: Case, sides: Iterable[Side]) -> list[Start]:
+    """List the workers with the same framework, device, threads and precision as a case's."""
+    return [start for s in sides if _place(s.case) == _place(case) for start in s.starts]
 
 
 def _place(case: Case) -> tuple[str, str, int, str]:

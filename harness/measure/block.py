@@ -78,7 +78,7 @@ def run_block(
                 run_round(seats[role], pair, position, now.of(role).steps)
         for seat in seats.values():
             seat.end_rounds()
-        seats["case"].find_product_rate()
+        seats["case"].find_rates()
         seats["case"].fit(now.case.fit_steps)
         return now
 
@@ -91,7 +91,7 @@ def run_block(
             for number in range(share.rounds):
                 run_round(seat, number, position, share.steps)
             seat.end_rounds()
-            seat.find_product_rate()
+            seat.find_rates()
             seat.fit(share.fit_steps)
             seat.leave()
         return Plan(**shares)

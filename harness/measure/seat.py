@@ -20,7 +20,7 @@ from harness.records import (
     to_json,
 )
 
-_PRODUCT_SECONDS = 0.1
+_RATE_SECONDS = 0.1
 
 
 class AnyWorker(Interface):
@@ -71,7 +71,7 @@ class Seat:
         self.sampler = Sampler(self._worker.pid, gpu if on_gpu else None)
         self._begin = time.perf_counter()
         self._warm: dict[str, Any] = {}
-        self._product: dict[str, Any] = {}
+        self._rates: dict[str, Any] = {}
         self._fit: Fit | None = None
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
@@ -123,9 +123,10 @@ class Seat:
         peak: int | None = self._counters[name]
         return peak
 
-    def find_product_rate(self) -> None:
-        """Have the worker multiply matrices: what its threads and device can do at best."""
-        self._product = self.ask("product_rate", seconds=_PRODUCT_SECONDS)
+    def find_rates(self) -> None:
+        """Have the worker multiply and copy: what its threads and device can do at best."""
+        for command in ("product_rate", "copy_rate"):
+            self._rates |= self.ask(command, seconds=_RATE_SECONDS)
 
     def fit(self, steps: int) -> None:
         """Have the worker time a `Model.fit` of so many steps, after all its rounds."""
@@ -143,7 +144,7 @@ class Seat:
             **self._opened["start"],
             **self._warm,
             **self._counters,
-            **self._product,
+            **self._rates,
         )
 
     def leave(self) -> None:

@@ -2,8 +2,8 @@
 
 A worker trains one case. It answers messages over its channel, one answer
 each, with `progress` in between: `inspect`; or `open`, `warm_up`, `round`, `counters`,
-`product_rate` and, last, for it leaves its input pipeline open, `fit`; or, for a training in full,
-`open_training`, `train` and, once an epoch, `next_epoch`.
+`product_rate`, `copy_rate` and, last, for it leaves its input pipeline open, `fit`; or, for a
+training in full, `open_training`, `train` and, once an epoch, `next_epoch`.
 """
 
 import contextlib
@@ -219,6 +219,15 @@ class _Desk:
             traceback.print_exc()
             return {"product_flops": None, "product_size": None}
         return {"product_flops": flops, "product_size": size}
+
+    def copy_rate(self, seconds: float) -> dict[str, Any]:
+        """Find the best rate of copying an array, on the same threads and device."""
+        try:
+            rate, size = self._trainer.copy_rate(seconds)
+        except Exception:  # as above
+            traceback.print_exc()
+            return {"copy_bytes_per_second": None, "copy_bytes": None}
+        return {"copy_bytes_per_second": rate, "copy_bytes": size}
 
     def fit(self, steps: int) -> dict[str, Any]:
         """Time a real `Model.fit`."""

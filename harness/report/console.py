@@ -4,8 +4,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness import units
 from harness.records import Run
 from harness.report import formats, remarks
+from harness.report.advice import lines as recommendations
 from harness.report.table import Table
 
 
@@ -20,7 +22,7 @@ def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> 
             console.print()
             console.print(formats.to_rich(table, console.width))
     console.print()
-    for line in remarks.lines(run):
+    for line in [*remarks.lines(run), *recommendations(run)]:
         console.print(units.printable(line), markup=False, highlight=False)
     console.print("Written to:")
     for folder in sorted({path.parent for path in paths}):

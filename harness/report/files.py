@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.analyze import batch_law, convergence, devices, hardest, ladder, search, summary, work
+from harness.analyze import (
+    batch_law,
+    bottleneck,
+    convergence,
+    devices,
+    hardest,
+    ladder,
+    search,
+    summary,
+    work,
+)
 from harness.errors import BadRun
 from harness.records import Run
 from harness.report import charts, environment, formats, page, table
@@ -34,6 +44,7 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
         elif name == "device_speedup":
             found["device_crossover"] = devices.crossovers(run)
             found["device_break_even"] = devices.break_evens(run)
+    found["bottleneck"] = bottleneck.bottleneck(run)
     if not run.outcomes:
         del found["measurements"]
     found["convergence"] = convergence.convergence(run)

@@ -8,11 +8,12 @@ from rich.text import Text
 from harness.report.table import Table
 
 
-def to_rich(table: Table, width: int) -> Group:
+def to_rich(table: Table, width: int, elsewhere: str = "the files") -> Group:
     """Write title, table and notes for a terminal of so many columns.
 
     Where there is no room, columns are left out by their rank and a note says
-    so. The caption is left to the caller: all tables of a run share it.
+    so, and where they stand. The caption is left to the caller: all tables of
+    a run share it.
     """
     kept = list(range(len(table.columns)))
     shown = _draw(table, kept)
@@ -22,7 +23,7 @@ def to_rich(table: Table, width: int) -> Group:
     left_out = [heading for i, heading in enumerate(table.columns) if i not in kept]
     notes = list(table.notes)
     if left_out:
-        notes.append(f"in the files, for want of room here: {', '.join(left_out)}")
+        notes.append(f"in {elsewhere}, for want of room here: {', '.join(left_out)}")
     return Group(Text(table.title, style="bold"), shown, *(Text(note, "dim") for note in notes))
 
 

@@ -73,6 +73,17 @@ def test_a_matrix_product_has_a_rate(launcher):
     assert found["product_flops"] > 1e8
 
 
+def test_a_copy_has_a_rate(launcher):
+    """Of arrays that are larger than most caches."""
+    case = Case("improved", "synthetic", 16)
+    worker = launcher.start(case, timeout=300.0)
+    worker.ask("open", case=to_json(case), cpus=usable_cpus())
+    found = worker.ask("copy_rate", seconds=0.05)
+    launcher.end(worker)
+    assert found["copy_bytes"] >= 128 * 2**20
+    assert found["copy_bytes_per_second"] > 1e8
+
+
 SCRIPT = """
     import json, sys
     import keras, tensorflow as tf

@@ -150,7 +150,7 @@ def test_what_lies_between_the_ends_is_in_the_file_and_not_in_the_table(tmp_path
 def test_rungs_are_in_no_other_table(tmp_path):
     """Unless it has other rows against the same reference."""
     runner = climbed(tmp_path)
-    assert set(files.frames(runner.save())) == {"measurements", "ladder"}
+    assert set(files.frames(runner.save())) == {"measurements", "ladder", "bottleneck"}
     assert summary.others(runner.save()) == []
     baseline = Case("baseline", "mnist", 256)
     runner.measure(baseline, baseline)

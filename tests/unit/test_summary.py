@@ -142,7 +142,7 @@ def test_one_block_has_files_too(tmp_path):
     """A time limit may leave no more; there is no interval and no size that would have shown."""
     run = batch_sizes(tmp_path, blocks=1)
     tables, paths = files.write(run, tmp_path)
-    assert len(tables) == 3
+    assert len(tables) == 4
     assert {"measurements.png", "batch_size_speedup.png", "batch_size_law.png"} <= {
         path.name for path in paths
     }

@@ -158,6 +158,10 @@ class KerasTrainer(abc.ABC):
         """See `work.product_rate`; in the precision that the model computes in."""
         return work.product_rate(self.model.compute_dtype, seconds)
 
+    def copy_rate(self, seconds: float) -> tuple[float, int]:
+        """See `work.copy_rate`."""
+        return work.copy_rate(seconds)
+
     @abc.abstractmethod
     def device_name(self) -> str:
         """The device that trains, `cpu` for any CPU."""

@@ -12,6 +12,8 @@ _SHAPE_KEYS = (  # of a layer's configuration: all that tells it from another bu
 )  # fmt: skip
 _LONG_ENOUGH = 0.005
 _LARGEST_PRODUCT = 8192
+_SMALLEST_COPY = 128 * 2**20  # beyond the caches that a worker has to itself
+_LARGEST_COPY = 2**30
 
 
 def macs(model: Any) -> tuple[int | None, str]:
@@ -126,7 +128,7 @@ def product_rate(dtype: str, seconds: float) -> tuple[float, int]:
     def product(matrix: Any) -> float:
         start = time.perf_counter()
         result = keras.ops.matmul(matrix, matrix)
-        float(keras.ops.convert_to_numpy(result[0, 0]))  # waits for the device
+        _wait_for(result[0, 0])
         return time.perf_counter() - start
 
     size = 512
@@ -141,6 +143,49 @@ def product_rate(dtype: str, seconds: float) -> tuple[float, int]:
     while time.perf_counter() < end:
         best = min(best, product(matrix))
     return 2 * size**3 / best, size
+
+
+def copy_rate(seconds: float) -> tuple[float, int]:
+    """The best rate at which an array is read and another written through Keras's backend.
+
+    The operation adds 1 to every number, float32 whatever the precision: a CPU
+    computes in the smaller types too slowly to show what its memory does. The
+    arrays double from 128 MiB until that lasts 5 ms, so that a large device is
+    busy, and up to 1 GiB.
+
+    Args:
+        seconds: How long copies of the last size are repeated.
+
+    Returns:
+        Bytes read and written a second, and the bytes of each array.
+    """
+    import keras
+
+    def copy(array: Any) -> float:
+        start = time.perf_counter()
+        result = keras.ops.add(array, 1)
+        _wait_for(result[0])
+        return time.perf_counter() - start
+
+    size = _SMALLEST_COPY
+    while True:
+        array = keras.ops.full((size // 4,), 0.5, dtype="float32")
+        copy(array)
+        best = copy(array)
+        if best >= _LONG_ENOUGH or size >= _LARGEST_COPY:
+            break
+        size *= 2
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        best = min(best, copy(array))
+    return 2 * size / best, size
+
+
+def _wait_for(number: Any) -> None:
+    """Wait until the device has it; NumPy has no bfloat16."""
+    import keras
+
+    float(keras.ops.convert_to_numpy(keras.ops.cast(number, "float32")))
 
 
 def _itemsize(dtype: Any) -> int:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.charts import comparisons, gpu, search, training, why
+from harness.report.charts import bottleneck, comparisons, gpu, search, training, why
 from harness.report.charts.gpu import timeline
 from harness.report.charts.parts import CAPTION, caption, figure, title
 from harness.report.charts.training import DIGITS_SHOWN, hardest_digits
@@ -33,6 +33,7 @@ _FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure | None]] = {  # of seve
     "model_size_speedup": comparisons.model_size_speedup,
     "ladder": why.ladder,
     "work": why.work,
+    "bottleneck": bottleneck.bottleneck,
     "convergence": training.convergence,
     "batch_size_search": search.batch_size_search,
 }
@@ -43,6 +44,8 @@ def _selected(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     if name == "measurements":
         between = frame["between_rungs"].eq(other=True)
         return frame[(frame["status"] == "measured") & ~between].reset_index(drop=True)
+    if name == "bottleneck":
+        return frame[~frame["between_rungs"].astype(bool)].reset_index(drop=True)
     if name == "model_size_speedup":
         return frame[frame["variant"] != frame["reference"]]
     if name == "device_speedup":

@@ -140,7 +140,7 @@ def measurements(frame: pd.DataFrame, caption: str) -> Figure:
     figure, ((axes,),) = parts.grid(caption, 1, 1, (7.2, 1.3 + 0.36 * max(6, len(frame))))
     axes.set_title("Step time, per sample", loc="left", weight="bold")
     labels = [
-        f"{r.variant}, batch {r.batch_size}\n{r.device.upper()}, {_threads(r.threads)}"
+        f"{r.variant}, batch {r.batch_size}\n{r.device.upper()}, {parts.threads(r.threads)}"
         + parts.also(frame, r, ("backend", "precision", "dataset"))
         for r in parts.rows(frame)
     ]
@@ -167,7 +167,3 @@ def measurements(frame: pd.DataFrame, caption: str) -> Figure:
     axes.set_ylim(len(frame) - 0.4, -0.6)
     axes.set_xlabel("µs per sample, with 95 % interval")
     return figure
-
-
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"

@@ -133,6 +133,11 @@ def also(frame: pd.DataFrame, row: Any, columns: tuple[str, ...]) -> str:
     return "".join(f", {getattr(row, c)}" for c in columns if frame[c].nunique() > 1)
 
 
+def threads(count: int) -> str:
+    """Write how many threads."""
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
     """Yield each row as a named tuple."""
     yield from frame.itertuples(index=False)

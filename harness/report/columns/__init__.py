@@ -2,12 +2,20 @@
 
 from collections.abc import Iterator
 
-from harness.report.columns import comparisons, gpu, measurements, search, training, why
+from harness.report.columns import (
+    bottleneck,
+    comparisons,
+    gpu,
+    measurements,
+    search,
+    training,
+    why,
+)
 from harness.report.columns.cells import VERDICTS, Column, Row
 
 __all__ = ["COLUMNS", "TITLES", "VERDICTS", "notes", "selected"]
 
-_TOPICS = (measurements, search, comparisons, gpu, why, training)
+_TOPICS = (measurements, search, comparisons, gpu, why, bottleneck, training)
 TITLES = {name: title for topic in _TOPICS for name, title in topic.TITLES.items()}
 COLUMNS: dict[str, tuple[Column, ...]] = {
     name: columns for topic in _TOPICS for name, columns in topic.COLUMNS.items()
@@ -23,5 +31,9 @@ def notes(name: str, rows: list[Row]) -> Iterator[str]:
 
 def selected(name: str, rows: list[Row]) -> list[Row]:
     """The rows of a summary that its table shows; the CSV file has all."""
-    chosen = {"convergence": training.selected, "measurements": measurements.selected}
+    chosen = {
+        "bottleneck": bottleneck.selected,
+        "convergence": training.selected,
+        "measurements": measurements.selected,
+    }
     return chosen[name](rows) if name in chosen else rows

@@ -68,6 +68,20 @@ def interval(
     return cell
 
 
+def percents(name: str) -> Callable[[Row], str]:
+    """A cell of a share with its interval, in percent."""
+
+    def cell(row: Row) -> str:
+        value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+        if value is None:
+            return units.MISSING
+        # `round` gives a whole number, which has no minus at 0.
+        ends = "" if low is None else f" [{round(100 * low)}, {round(100 * high)}]"
+        return f"{round(100 * value)} %{ends}"
+
+    return cell
+
+
 VERDICTS = {"inconclusive": "no difference shown"}
 
 

@@ -20,6 +20,7 @@ from harness.report.columns.cells import (
     Row,
     interval,
     number,
+    percents,
     text,
 )
 from harness.report.columns.comparisons import judged_notes
@@ -31,15 +32,6 @@ TITLES = {
 }
 
 _ORDER = Column("order", text("order"), numeric=False, shared=True)
-
-
-def _percents(row: Row, name: str) -> str:
-    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
-    if value is None:
-        return units.MISSING
-    # `round` gives a whole number, which has no minus at 0.
-    ends = "" if low is None else f" [{round(100 * low)}, {round(100 * high)}]"
-    return f"{round(100 * value)} %{ends}"
 
 
 def _milliseconds(value: float, low: float | None, high: float | None) -> str:
@@ -107,7 +99,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ),
         Column("measured [95 %]", interval("speedup", units.ratio_interval), rank=2),
         Column("law [95 %]", interval("fitted", units.ratio_interval)),
-        Column("overhead [95 %]", lambda row: _percents(row, "overhead_share"), rank=1),
+        Column("overhead [95 %]", percents("overhead_share"), rank=1),
         Column("beyond the largest [95 %]", interval("gain", units.ratio_interval)),
         Column("verdict", _gain_verdict, numeric=False),
     ),

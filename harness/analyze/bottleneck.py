@@ -1,0 +1,317 @@
+"""What decides the time of a case: input, overhead, memory, arithmetic, or something else.
+
+Four shares of a step's time, each with its interval; a bound is shown where
+the whole interval lies at or above its threshold. Memory and arithmetic are
+the two roofs of a roofline (Williams, Waterman and Patterson 2009, "Roofline:
+an insightful visual performance model for multicore architectures"): what a
+step at least moves over the rate of a copy, what it at most computes over the
+rate of a matrix product, both rates the machine's own.
+"""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness import units
+from harness.analyze import batch_law, cautions, epochs, gpus, stats, summary, work, workers
+from harness.analyze.summary import Side
+from harness.analyze.workers import Worker
+from harness.records import Case, Estimate, ModelFacts, Run
+
+NOT_SHOWN = "not shown"
+THROTTLED = "throttled"
+DISTURBED = "disturbed"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One thing that may decide the time.
+
+    Attributes:
+        verdict: Its name.
+        share: Its column: a share of the time of a step.
+        threshold: The share from which it is said to decide.
+        evidence: The sentence that holds the share.
+        advice: What to try next.
+    """
+
+    verdict: str
+    share: str
+    threshold: float
+    evidence: str
+    advice: str
+
+
+# The first that is shown, after throttling, is the verdict.
+BOUNDS = (
+    # `fit` prepares batches while steps run: what shows as time is input that they do not hide.
+    # Its callbacks cost some percent even where no step waits; a fifth is beyond those.
+    Bound(
+        "input-bound",
+        "input_share",
+        0.2,
+        "fit adds {} to its steps",
+        "prepare the data once and keep it in memory, or prepare it on more threads",
+    ),
+    # From half on, doing away with the overhead would bring more than anything else can.
+    Bound(
+        "overhead-bound",
+        "overhead_share",
+        0.5,
+        "the overhead is {} of a step",
+        "a larger batch, a compiled step (jit), fewer and larger layers",
+    ),
+    # Before arithmetic, since its count is a low one and that of arithmetic a high one.
+    Bound(
+        "memory-bound",
+        "memory_share",
+        0.5,
+        "what a step at least moves takes {} of it at the rate of a copy",
+        "smaller activations, a lower precision, a compiled step (jit), which keeps less of them",
+    ),
+    # Large convolutions reach 60 to 80 % of a matrix product; from half on little else is left.
+    Bound(
+        "compute-bound",
+        "compute_share",
+        0.5,
+        "the arithmetic takes at most {} of a step at the rate of a matrix product",
+        "less arithmetic (kernels, channels, sizes of images), a lower precision, a faster device",
+    ),
+)
+ORDER = (THROTTLED, *(bound.verdict for bound in BOUNDS), DISTURBED)
+COLUMNS = [
+    "case", "variant", "dataset", "batch_size", "backend", "device", "threads", "precision", "jit",
+    "verdict", "also", "evidence", "advice",
+    *(f"{bound.share}{end}" for bound in BOUNDS for end in ("", "_low", "_high")),
+    "step_bytes", "copy_bytes_per_s", "step_flop", "product_flops", "missing", "between_rungs",
+]  # fmt: skip
+_HIGHER_EFFORT = "a higher effort: three blocks or more, and not quick"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is shown to take time.
+
+    Attributes:
+        verdict: One of `ORDER`.
+        evidence: The numbers that show it.
+        advice: What to try next.
+    """
+
+    verdict: str
+    evidence: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of the time of a step, or why it is not known."""
+
+    estimate: Estimate | None
+    missing: str = ""
+
+
+def bottleneck(run: Run) -> pd.DataFrame:
+    """One row a measured case: what decides its time, the shares behind it, what to try next.
+
+    `verdict` is the first in `ORDER` that is shown, `also` the others. A
+    disturbance comes last: it is a doubt about the numbers, and a verdict only where there is
+    no other. `step_bytes` is a low count and `step_flop` a high one.
+    """
+    sides = summary.sides(run)
+    blocks, overhead = workers.by_block(run), _overheads(run)
+    between = summary.between_rungs(run)
+    unfitted = Share(None, "the law of the batch size needs three sizes of it")
+    rows = []
+    for side in sides:
+        moved, computed = step_bytes(side.facts, side.case.batch_size), _step_flop(side)
+        copies = _rates(side, sides, "copy_bytes_per_second")
+        products = _rates(side, sides, "product_flops")
+        shares = {
+            "input_share": _input(blocks[side.case], side),
+            "overhead_share": overhead.get(side.case, unfitted),
+            "memory_share": _of_rate(side, moved, copies, "copies"),
+            "compute_share": _of_rate(side, computed, products, "products"),
+        }
+        judged = run.protocol.effort != "quick"
+        found = [*_throttled(side), *(_bounds(shares) if judged else ()), *_disturbed(side)]
+        rows.append(
+            {
+                **summary.case_columns(side.case),
+                "verdict": found[0].verdict if found else NOT_SHOWN,
+                "also": ", ".join(dict.fromkeys(f.verdict for f in found[1:])),
+                "evidence": cautions.SEPARATOR.join(f.evidence for f in found),
+                "advice": found[0].advice if found else _would_show(shares, judged),
+                **{k: v for name, share in shares.items() for k, v in _columns(name, share)},
+                "step_bytes": moved,
+                "copy_bytes_per_s": _geometric(copies),
+                "step_flop": computed,
+                "product_flops": _geometric(products),
+                "missing": cautions.SEPARATOR.join(_missing(shares)),
+                "between_rungs": side.case in between,
+            }
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def step_bytes(facts: ModelFacts, batch_size: int) -> float | None:
+    """What a step moves at least, in bytes: a low count, but for what caches keep of it.
+
+    Every layer's output is written once and read once (backward; forward reads
+    it from a cache), parameters and the optimizer's variables likewise. Left
+    out are gradients, and whatever is read twice.
+    """
+    sizes = facts.activation_bytes_per_sample, facts.parameter_bytes, facts.optimizer_bytes
+    if None in sizes:
+        return None
+    activations, parameters, optimizer = sizes
+    return 2.0 * ((activations or 0) * batch_size + (parameters or 0) + (optimizer or 0))
+
+
+def _step_flop(side: Side) -> float | None:
+    """What a step computes at most; see `work`."""
+    macs = side.facts.macs_per_sample
+    return None if macs is None else 2.0 * work.PASSES * macs * side.case.batch_size
+
+
+def _input(blocks: Sequence[Sequence[Worker]], side: Side) -> Share:
+    """What `fit` adds to its steps, block by block: the same workers ran both."""
+    steps = side.facts.train_samples / side.case.batch_size
+    logs = [
+        statistics.fmean(its)
+        for block in blocks
+        if (
+            its := [
+                math.log(
+                    epochs.project(worker.start.fit, side.facts.train_samples)
+                    / (worker.step_seconds * steps)
+                )
+                for worker in block
+                if worker.start.fit
+            ]
+        )
+    ]
+    if not logs:
+        return Share(None, "no fit was timed: it was only a reference")
+    ratio = stats.log_interval(logs)
+    low, high = (None if end is None else end - 1 for end in (ratio.low, ratio.high))
+    return Share(dataclasses.replace(ratio, value=ratio.value - 1, low=low, high=high))
+
+
+def _overheads(run: Run) -> dict[Case, Share]:
+    """The share of the overhead at every measured size, where the law holds."""
+    found = {}
+    for reference, law, points in batch_law.laws(run):
+        for size in {reference.batch_size, *points}:
+            share = Share(None, law.reason) if law.reason else Share(law.overhead_share(size))
+            found[dataclasses.replace(reference, batch_size=size)] = share
+    return found
+
+
+def _rates(side: Side, sides: Sequence[Side], name: str) -> list[float]:
+    """A rate of the machine, one a worker on the same threads and device."""
+    rates = (getattr(start, name) for start in work.alike(side.case, sides))
+    return [rate for rate in rates if rate]
+
+
+def _of_rate(side: Side, amount: float | None, rates: Sequence[float], kind: str) -> Share:
+    """The time that an amount takes at a rate, over the time of a step."""
+    if amount is None:
+        return Share(None, "not counted: a layer is of an unknown kind or shape")
+    if not rates:
+        return Share(None, f"the run has no rate of {kind}")
+    steps = [
+        math.log(amount / statistics.median(r.seconds / r.steps for r in rounds))
+        for rounds in side.blocks.values()
+    ]
+    return Share(
+        stats.exponential(stats.sum_interval([steps, [-math.log(rate) for rate in rates]]))
+    )
+
+
+def _bounds(shares: Mapping[str, Share]) -> Iterator[Finding]:
+    for bound in BOUNDS:
+        estimate = shares[bound.share].estimate
+        if estimate is None or estimate.low is None or estimate.low < bound.threshold:
+            continue
+        yield Finding(bound.verdict, bound.evidence.format(_percents(estimate)), bound.advice)
+
+
+def _throttled(side: Side) -> Iterator[Finding]:
+    """A quota or a lowered clock that took a good part of the time."""
+    rounds = [a_round for block in side.blocks.values() for a_round in block]
+    stopped = sum(r.throttled_seconds or 0.0 for r in rounds) / sum(r.seconds for r in rounds)
+    if stopped > cautions.THROTTLED_SHARE:
+        yield Finding(
+            THROTTLED,
+            f"the cgroup's CPU quota stopped it for {100 * stopped:.0f} % of the time",
+            "raise the quota, or train on fewer threads",
+        )
+    usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
+    for reason, share in gpus.throttled(usages).items():
+        if share > cautions.THROTTLED_SHARE:
+            yield Finding(
+                THROTTLED,
+                f"the GPU lowered its clocks: {reason} in {100 * share:.0f} % of readings",
+                "cool it, or raise its power limit",
+            )
+
+
+def _disturbed(side: Side) -> Iterator[Finding]:
+    rounds = [a_round for block in side.blocks.values() for a_round in block]
+    usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
+    doubts = [
+        *cautions.disturbed_cpus(
+            seconds=sum(r.seconds for r in rounds),
+            cpus=side.case.threads,
+            steal_seconds=sum(r.steal_seconds or 0.0 for r in rounds),
+            other_cpu_seconds=sum(r.other_cpu_seconds or 0.0 for r in rounds),
+        ),
+        *cautions.shared_gpu(usages),
+    ]
+    for caution in doubts:
+        yield Finding(DISTURBED, f"{caution.doubt} ({caution.figure})", caution.advice)
+
+
+def _would_show(shares: Mapping[str, Share], judged: bool) -> str:
+    """What to measure where nothing is shown."""
+    if not judged or any(s.estimate and s.estimate.low is None for s in shares.values()):
+        return _HIGHER_EFFORT
+    wide = [
+        bound.share.removesuffix("_share")
+        for bound in BOUNDS
+        if (estimate := shares[bound.share].estimate) is not None
+        and estimate.low is not None
+        and estimate.high is not None
+        and estimate.low < bound.threshold <= estimate.high
+    ]
+    if wide:
+        return f"more blocks: the interval of {', '.join(wide)} holds the threshold"
+    if any(share.missing for share in shares.values()):
+        return "the shares that are missing"
+    return "a profiler: no share reaches its threshold"
+
+
+def _missing(shares: Mapping[str, Share]) -> Iterator[str]:
+    for name, share in shares.items():
+        if share.missing:
+            yield f"{name.removesuffix('_share')}: {share.missing}"
+
+
+def _columns(name: str, share: Share) -> Iterator[tuple[str, float | None]]:
+    for end in ("value", "low", "high"):
+        value = None if share.estimate is None else getattr(share.estimate, end)
+        yield (name if end == "value" else f"{name}_{end}"), value
+
+
+def _geometric(rates: Sequence[float]) -> float | None:
+    return statistics.geometric_mean(rates) if rates else None
+
+
+def _percents(estimate: Estimate) -> str:
+    low, high = estimate.low or 0.0, estimate.high or 0.0
+    return f"{units.percent(100 * estimate.value)} [{round(100 * low)}, {round(100 * high)}]"

@@ -1,0 +1,45 @@
+"""What each fresh worker of a case gave, block by block: its start beside its own rounds."""
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass
+
+from harness.records import Case, Measurement, Role, Run, Start
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One fresh worker.
+
+    Attributes:
+        start: What it did before its rounds, and what was read of it.
+        step_seconds: Median of its rounds.
+    """
+
+    start: Start
+    step_seconds: float
+
+
+def by_block(run: Run) -> dict[Case, list[list[Worker]]]:
+    """List the workers of each case, those of one block together.
+
+    A block of a case against itself has two, which ran side by side: they are
+    not independent of each other, blocks are.
+    """
+    found: dict[Case, list[list[Worker]]] = defaultdict(list)
+    for m in run.outcomes:
+        if not isinstance(m, Measurement):
+            continue
+        blocks: dict[Case, dict[int, list[Worker]]] = defaultdict(lambda: defaultdict(list))
+        for start in m.starts:
+            case = m.case if start.role == "case" else m.reference
+            seconds = _step_seconds(m, start.block, start.role)
+            blocks[case][start.block].append(Worker(start, seconds))
+        for case, its in blocks.items():
+            found[case].extend(its.values())
+    return found
+
+
+def _step_seconds(m: Measurement, block: int, role: Role) -> float:
+    rounds = [r for r in m.rounds if r.block == block and r.role == role]
+    return statistics.median(r.seconds / r.steps for r in rounds)
