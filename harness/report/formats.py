@@ -8,11 +8,16 @@ from rich.text import Text
 from harness.report.table import Table
 
 
-def to_rich(table: Table, width: int) -> Group:
+def to_rich(table: Table, width: int, elsewhere: str = "in the files") -> Group:
     """Write title, table and notes for a terminal of so many columns.
 
     Where there is no room, columns are left out by their rank and a note says
     so. The caption is left to the caller: all tables of a run share it.
+
+    Args:
+        table: What to write.
+        width: Columns of the terminal.
+        elsewhere: Where columns are that have no room.
     """
     kept = list(range(len(table.columns)))
     shown = _draw(table, kept)
@@ -22,7 +27,7 @@ def to_rich(table: Table, width: int) -> Group:
     left_out = [heading for i, heading in enumerate(table.columns) if i not in kept]
     notes = list(table.notes)
     if left_out:
-        notes.append(f"in the files, for want of room here: {', '.join(left_out)}")
+        notes.append(f"{elsewhere}, for want of room here: {', '.join(left_out)}")
     return Group(Text(table.title, style="bold"), shown, *(Text(note, "dim") for note in notes))
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from harness import units
 from harness.analyze.cautions import SEPARATOR as CAUTION_SEPARATOR
 from harness.records import Case, Run
-from harness.report.columns import COLUMNS, TITLES, notes, selected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +41,8 @@ class Table:
 
 def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     """Build the table of that name from its summary."""
+    from harness.report.columns import COLUMNS, TITLES, notes, selected  # these need pandas
+
     rows = [
         {str(key): value for key, value in row.items()}
         for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")

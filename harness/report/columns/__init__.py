@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from harness.report.columns import comparisons, gpu, measurements, training, why
-from harness.report.columns.cells import VERDICTS, Column, Row
+from harness.report.columns.cells import Column, Row
+from harness.report.words import VERDICTS
 
 __all__ = ["COLUMNS", "TITLES", "VERDICTS", "notes", "selected"]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness import units
+from harness.report.words import VERDICTS
 
 Row = dict[str, Any]
 
@@ -66,9 +67,6 @@ def interval(
         return units.MISSING if found is None else write(found, low, high)
 
     return cell
-
-
-VERDICTS = {"inconclusive": "no difference shown"}
 
 
 def verdict_cell(row: Row) -> str:
