@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError
+from harness.errors import BadComparison, HarnessError
 from harness.settings import AUTO, RUN_OPTIONS, parse
 from harness.units import printable
 
@@ -20,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit code: 0 done, 1 a case failed, 2 wrong usage, 130 interrupted.
+        The exit code: 0 done, 1 a case failed or a threshold was crossed, 2 wrong usage,
+        130 interrupted.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -81,6 +82,17 @@ def _parser() -> argparse.ArgumentParser:
     advise.add_argument("--json", action="store_true", help="print one JSON object instead")
     advise.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
     advise.set_defaults(command=_advise)
+    compare = commands.add_parser("compare", help="compare runs, case by case")
+    compare.add_argument("runs", nargs="+", metavar="run", help="run id, its beginning, or folder")
+    compare.add_argument("--reference", help="the run the others are compared with (the first)")
+    compare.add_argument(
+        "--fail-if-slower",
+        metavar="PERCENT",
+        help="end with 1 when a case is shown to be slower by more, or newly failed",
+    )
+    compare.add_argument("--json", action="store_true", help="print one JSON object, all of it")
+    compare.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
+    compare.set_defaults(command=_compare)
     return parser
 
 
@@ -191,3 +203,28 @@ def _advise(arguments: argparse.Namespace) -> int:
     else:
         advice.show(Console(), run, answers)
     return int(not any(plan for _, plan in answers))
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from harness.analyze import compare, gate
+    from harness.report import comparing, runs
+
+    slower = arguments.fail_if_slower
+    share = None if slower is None else gate.threshold(slower)
+    folders = [runs.locate(name, arguments.output) for name in arguments.runs]
+    if arguments.reference is None:
+        reference, *others = folders
+    else:
+        reference = runs.locate(arguments.reference, arguments.output)
+        others = [folder for folder in folders if folder.resolve() != reference.resolve()]
+    if not others:
+        raise BadComparison("compare takes two runs or more: harness compare RUN RUN")
+    found = compare.compare(runs.read(reference), [runs.read(folder) for folder in others])
+    judged = None if share is None else gate.judge(found, share)
+    if arguments.json:
+        print(comparing.to_text(found, judged))  # noqa: T201
+    else:
+        comparing.show(Console(), found, judged)
+    return int(judged is not None and bool(judged.crossed))

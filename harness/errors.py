@@ -23,3 +23,7 @@ class BadData(HarnessError):  # noqa: N818
 
 class BadRun(HarnessError):  # noqa: N818
     """A run folder that cannot be read or written."""
+
+
+class BadComparison(HarnessError):  # noqa: N818
+    """Runs that cannot be compared as asked."""

@@ -162,7 +162,7 @@ def show(console: Console, run: Run, answers: Sequence[Answer]) -> None:
     table = plan_table(run, answers)
     if table.rows:
         console.print()
-        console.print(formats.to_rich(table, console.width, "--json"))
+        console.print(formats.to_rich(table, console.width, "with --json"))
         console.print(Text(table.caption, "dim"))
 
 

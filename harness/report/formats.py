@@ -8,7 +8,7 @@ from rich.text import Text
 from harness.report.table import Table
 
 
-def to_rich(table: Table, width: int, elsewhere: str = "the files") -> Group:
+def to_rich(table: Table, width: int, elsewhere: str = "in the files") -> Group:
     """Write title, table and notes for a terminal of so many columns.
 
     Where there is no room, columns are left out by their rank and a note says
@@ -23,7 +23,7 @@ def to_rich(table: Table, width: int, elsewhere: str = "the files") -> Group:
     left_out = [heading for i, heading in enumerate(table.columns) if i not in kept]
     notes = list(table.notes)
     if left_out:
-        notes.append(f"in {elsewhere}, for want of room here: {', '.join(left_out)}")
+        notes.append(f"{elsewhere}, for want of room here: {', '.join(left_out)}")
     return Group(Text(table.title, style="bold"), shown, *(Text(note, "dim") for note in notes))
 
 

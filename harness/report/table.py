@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from harness import units
 from harness.analyze.cautions import SEPARATOR as CAUTION_SEPARATOR
 from harness.records import Case, Run
-from harness.report.columns import COLUMNS, TITLES, notes, selected
-from harness.report.columns.cells import Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +41,8 @@ class Table:
 
 def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     """Build the table of that name from its summary."""
+    from harness.report.columns import COLUMNS, TITLES, notes, selected  # these need pandas
+
     rows, all_rows = selected(name, rows_of(frame)), len(frame)
     hidden = all_rows - len(rows)
     left_out = [f"{hidden} more row{'s' if hidden > 1 else ''} in the file"] if hidden else []
@@ -68,7 +68,7 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     )
 
 
-def rows_of(frame: "pd.DataFrame") -> list[Row]:
+def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     """List the rows of a summary; what is missing is None."""
     return [
         {str(key): value for key, value in row.items()}

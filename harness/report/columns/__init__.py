@@ -11,7 +11,8 @@ from harness.report.columns import (
     training,
     why,
 )
-from harness.report.columns.cells import VERDICTS, Column, Row
+from harness.report.columns.cells import Column, Row
+from harness.report.words import VERDICTS
 
 __all__ = ["COLUMNS", "TITLES", "VERDICTS", "notes", "selected"]
 

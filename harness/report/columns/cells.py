@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness import units
+from harness.report.words import VERDICTS
 
 Row = dict[str, Any]
 
@@ -80,9 +81,6 @@ def percents(name: str) -> Callable[[Row], str]:
         return f"{round(100 * value)} %{ends}"
 
     return cell
-
-
-VERDICTS = {"inconclusive": "no difference shown"}
 
 
 def verdict_cell(row: Row) -> str:

@@ -9,7 +9,6 @@ from harness.report.columns.cells import (
     DEVICE,
     SPEEDUP,
     VARIANT,
-    VERDICTS,
     Column,
     Row,
     interval,
@@ -17,6 +16,7 @@ from harness.report.columns.cells import (
     text,
 )
 from harness.report.columns.comparisons import margin_note
+from harness.report.words import VERDICTS
 
 TITLES = {
     "convergence": "Trainings in full",

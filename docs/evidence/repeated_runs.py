@@ -1,0 +1,132 @@
+"""Does a comparison of repeated runs cry wolf? Counts what candidate rules call faster or slower.
+
+Run as `python docs/evidence/repeated_runs.py RUN RUN [RUN …]`, RUN as for `harness report`:
+runs of one machine in which nothing was changed. Every pair of runs with a common case is
+compared, by each rule with plain 95 % intervals and with intervals that hold 95 % together.
+"""
+
+import argparse
+import itertools
+import math
+import statistics
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from harness.analyze import compare, stats
+from harness.analyze.matching import Matching
+from harness.analyze.observed import Observed, block_times
+from harness.errors import BadComparison
+from harness.records import Estimate
+from harness.report import runs
+
+DRIFT, HOUR, BLOCKS = "drift of comparisons added", "drift and the hour added", "blocks alone"
+
+
+def ratios(here, there):
+    """Logarithm and parts of the variance of each ratio, by rule; a list a rule."""
+    found = defaultdict(list)
+    for case in [case for case in here.times if case in there.times]:
+        common = [key for key in here.times[case] if key in there.times[case]]
+        if not common:
+            continue
+        sides = [[o.times[case][key] for key in common] for o in (here, there)]
+        means = [statistics.fmean(map(statistics.fmean, side)) for side in sides]
+        log, n = means[0] - means[1], len(common)
+        blocks = [of_mean(logs, n) for side in sides for logs in side]
+        drift = [(o.comparison_drift[0] / n, o.comparison_drift[1]) for o in (here, there)]
+        hour = [part for o in (here, there) for part in o.time_drift(n)]
+        for rule, parts in {BLOCKS: [], DRIFT: drift, HOUR: hour}.items():
+            found["time", rule].append((log, [*blocks, *parts]))
+    for case, speedups in here.speedups.items():
+        for against, logs in speedups.items():
+            others = there.speedups.get(case, {}).get(against)
+            if others:
+                log = statistics.fmean(others) - statistics.fmean(logs)
+                blocks = [of_mean(values, 1) for values in (logs, others)]
+                hour = [part for o in (here, there) for part in o.speedup_drift()]
+                for rule, parts in {BLOCKS: [], "the hour added": hour}.items():
+                    found["pair", rule].append((log, [*blocks, *parts]))
+    return found
+
+
+def of_mean(logs, comparisons):
+    """Variance of a mean and its degrees of freedom."""
+    return statistics.variance(logs) / len(logs) / comparisons**2, len(logs) - 1
+
+
+def count(found, confidence):
+    """How many ratios are called, and how many intervals leave out 1."""
+    called = left_out = 0
+    for log, parts in found:
+        half = stats.spread(parts, confidence)
+        ends = Estimate(log, log - half, log + half, 0)
+        called += stats.verdict(stats.exponential(ends)) in ("faster", "slower")
+        left_out += abs(log) > half
+    return called, left_out
+
+
+def product_correlation(run):
+    """Of a case's time with the rate of matrix products, over the comparisons it is in."""
+    times, rates = [], []
+    parts = defaultdict(list)
+    for outcome in run.outcomes:
+        flops = [s.product_flops for s in getattr(outcome, "starts", ()) if s.product_flops]
+        for case, logs in block_times(outcome).items() if flops else ():
+            if (case.threads, case.backend) == (outcome.case.threads, outcome.case.backend):
+                rate = math.log(statistics.median(flops))
+                parts[case].append((statistics.fmean(logs), rate))
+    for points in parts.values():
+        centers = [statistics.fmean(axis) for axis in zip(*points, strict=True)]
+        times += [time - centers[0] for time, _ in points if len(points) > 1]
+        rates += [rate - centers[1] for _, rate in points if len(points) > 1]
+    return (statistics.correlation(times, rates), len(times)) if len(times) > 2 else None
+
+
+def main():
+    """Print a block a pair of runs, then the sums."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+")
+    read = [runs.read(runs.locate(n, Path("results"))) for n in parser.parse_args().runs]
+    total = defaultdict(Counter)
+    moved, verdicts = [], Counter()
+    for here, there in itertools.combinations(read, 2):
+        try:
+            (comparison,) = compare.compare(here, [there])
+        except BadComparison as error:
+            print(error)
+            continue
+        found = Matching.of([here, there])
+        counted = ratios(Observed.of(here, found), Observed.of(there, found))
+        logs = [log for log, _ in counted["time", BLOCKS]]
+        print(
+            f"{here.id}, {there.id}: {len(logs)} cases; time ratios from "
+            f"{math.exp(min(logs)):.3f} to {math.exp(max(logs)):.3f}, "
+            f"median {math.exp(statistics.median(logs)):.3f}"
+        )
+        for rule, one in counted.items():
+            plain = count(one, 0.95)
+            together = count(one, 1 - 0.05 / len(one))
+            print(
+                f"  {': '.join(rule):35}  {len(one):3} compared; called {plain[0]}, {together[0]}"
+            )
+            total[rule].update(n=len(one), plain=plain[0], out=plain[1], together=together[0])
+        moved += [log**2 - sum(v for v, _ in parts) for log, parts in counted["pair", BLOCKS]]
+        judged = Counter(row.verdict for row in comparison.cases)
+        verdicts += judged
+        print(f"  harness compare: {dict(judged)}, together {comparison.together.verdict}")
+    print("all pairs: plain 95 % intervals, then those that hold 95 % together")
+    for rule, sums in total.items():
+        print(
+            f"  {': '.join(rule):35}  {sums['n']:3} compared; leave out 1: {sums['out']}; "
+            f"called {sums['plain']}, {sums['together']}"
+        )
+    print(f"  harness compare: {dict(verdicts)}")
+    beyond = math.sqrt(max(0.0, statistics.fmean(moved)))
+    print(f"  ratios of speedups differ beyond their blocks by {100 * beyond:.1f} % (SD)")
+    for run in read:
+        if correlation := product_correlation(run):
+            print(f"{run.id}: time with product rate: r = %.2f, n = %d" % correlation)
+
+
+if __name__ == "__main__":
+    main()

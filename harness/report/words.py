@@ -1,0 +1,3 @@
+"""Words that tables and lines share."""
+
+VERDICTS = {"inconclusive": "no difference shown"}
