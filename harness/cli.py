@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from harness.units import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.report.files import Written
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -23,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 a case failed or a threshold was crossed, 2 wrong usage,
         130 interrupted.
     """
-    arguments = _parser().parse_args(argv)
+    typed = sys.argv[1:] if argv is None else argv
+    arguments = _parser().parse_args(typed)
+    arguments.typed = shlex.join(["harness", *typed])
     try:
         return int(arguments.command(arguments))
     except HarnessError as error:
@@ -65,10 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--resume", nargs="?", const="latest", metavar="RUN", help="go on with an interrupted run"
     )
+    _add_json(run)
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="make every table, chart and page of a run again")
     report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
     report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
+    _add_json(report)
     report.set_defaults(command=_report)
     advise = commands.add_parser(
         "advise",
@@ -79,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     advise.add_argument("--samples", type=int, help="an epoch (default: the training set's)")
     advise.add_argument("--epochs", type=int, default=1, help="of the training (default: 1)")
     advise.add_argument("--price-per-hour", type=float, help="of the machine, in any currency")
-    advise.add_argument("--json", action="store_true", help="print one JSON object instead")
+    _add_json(advise)
     advise.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
     advise.set_defaults(command=_advise)
     compare = commands.add_parser("compare", help="compare runs, case by case")
@@ -90,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PERCENT",
         help="end with 1 when a case is shown to be slower by more, or newly failed",
     )
-    compare.add_argument("--json", action="store_true", help="print one JSON object, all of it")
+    _add_json(compare)
     compare.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
     compare.set_defaults(command=_compare)
     return parser
@@ -152,8 +159,8 @@ def _run(arguments: argparse.Namespace) -> int:
     given = {option.name: getattr(arguments, _key(option.name)) for option in RUN_OPTIONS}
     gpu = open_gpu()
     settings = parse({**given, "variants": ",".join(arguments.models)}, Path.cwd(), gpu)
-    console = _console()
-    workbench = Workbench(settings, gpu, Console(stderr=True, soft_wrap=True), arguments.resume)
+    progress = Console(stderr=True, soft_wrap=True)
+    workbench = Workbench(settings, gpu, progress, arguments.resume, arguments.typed)
     complete = interrupted = False
     try:
         complete = running.run(workbench, settings.variants)
@@ -161,13 +168,23 @@ def _run(arguments: argparse.Namespace) -> int:
         interrupted = True
     finally:
         workbench.close()
-    show = workbench.write()
-    if show is not None:
-        show(console)
+    written = workbench.write()
+    if written is not None:
+        _show(written, as_json=arguments.json)
     if interrupted:
-        console.print("Interrupted: the same command with --resume measures the rest.")
+        progress.print("Interrupted: the same command with --resume measures the rest.")
         return 130
     return 0 if complete else 1
+
+
+def _show(written: "Written", *, as_json: bool) -> None:
+    from harness.report import console
+    from harness.report.documents import document
+
+    if as_json:
+        _print_json(document(written))
+    else:
+        console.show(_console(), written)
 
 
 def _key(option: str) -> str:
@@ -175,39 +192,33 @@ def _key(option: str) -> str:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from harness.records import Failure
-    from harness.report import console, files, runs
+    from harness.report import files, runs
     from harness.report.short_names import shortened
 
     folder = runs.locate(arguments.run, arguments.output)
-    run = shortened(runs.read(folder))
-    tables, paths = files.write(run, folder)
-    console.show(Console(), run, tables, paths)
-    return int(any(isinstance(outcome, Failure) for outcome in run.outcomes))
+    written = files.write(shortened(runs.read(folder)), folder)
+    _show(written, as_json=arguments.json)
+    return int(any(isinstance(outcome, Failure) for outcome in written.run.outcomes))
 
 
 def _advise(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from harness.analyze.plan import planned
     from harness.report import advice, runs
+    from harness.report.short_names import shortened
 
-    run = runs.read(runs.locate(arguments.run, arguments.output))
+    run = shortened(runs.read(runs.locate(arguments.run, arguments.output)))
     answers = planned(
         run, arguments.variant, arguments.samples, arguments.epochs, arguments.price_per_hour
     )
     if arguments.json:
         print(advice.to_json_text(run, answers))  # noqa: T201
     else:
-        advice.show(Console(), run, answers)
+        advice.show(_console(), run, answers)
     return int(not any(plan for _, plan in answers))
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from harness.analyze import compare, gate
     from harness.report import comparing, runs
 
@@ -226,5 +237,5 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(comparing.to_text(found, judged))  # noqa: T201
     else:
-        comparing.show(Console(), found, judged)
+        comparing.show(_console(), found, judged)
     return int(judged is not None and bool(judged.crossed))

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import shlex
 import shutil
 import sys
 from collections import Counter
@@ -94,7 +95,8 @@ def _workbench(config: pytest.Config) -> "Workbench":
         if not settings.batch_sizes:
             raise pytest.UsageError("--train-batch-sizes: a search is for `harness run`; name some")
         console, resume = _console(config), config.getoption("train_resume")
-        config.stash[_WORKBENCH] = Workbench(settings, gpu, console, resume)
+        command = shlex.join(["pytest", *config.invocation_params.args])
+        config.stash[_WORKBENCH] = Workbench(settings, gpu, console, resume, command)
     return config.stash[_WORKBENCH]
 
 
@@ -373,12 +375,22 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     workbench.close()
     try:
-        session.config.stash[_SUMMARY] = workbench.write()
+        session.config.stash[_SUMMARY] = _summary(workbench)
         session.config.stash[_INTERRUPTED] = exitstatus == pytest.ExitCode.INTERRUPTED
     except HarnessError as error:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         message = str(error)
         session.config.stash[_SUMMARY] = lambda console: console.print(message, style="red")
+
+
+def _summary(workbench: "Workbench") -> Any:
+    """Return what shows the run on a console; None when nothing was measured."""
+    written = workbench.write()
+    if written is None:
+        return None
+    from harness.report import console
+
+    return functools.partial(console.show, written=written)
 
 
 def pytest_terminal_summary(config: pytest.Config) -> None:

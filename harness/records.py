@@ -610,7 +610,11 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where a run was measured."""
+    """Where a run was measured.
+
+    Attributes:
+        commit: Of the current folder's repository, and whether files in it were changed since.
+    """
 
     id: str
     cpu: str
@@ -624,6 +628,7 @@ class Machine:
     gpu_reason: str | None = None
     gpu_facts: Gpu | None = None
     libraries: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

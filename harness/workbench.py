@@ -3,7 +3,7 @@
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.measure.launcher import Launcher
+    from harness.report.files import Written
     from harness.report.progress import Progress
 
 _SCHEDULE = Schedule(batch_size=256, epochs=10)  # of a variant that is not bundled
@@ -53,10 +54,16 @@ class Workbench:
         gpu: From `gpu.open_gpu()`.
         progress: Where progress is shown.
         resume: A run to go on with, or None for a new one.
+        command: What was typed, to repeat the run.
     """
 
     def __init__(
-        self, settings: Settings, gpu: AnyGpu, progress: "Console", resume: str | None = None
+        self,
+        settings: Settings,
+        gpu: AnyGpu,
+        progress: "Console",
+        resume: str | None = None,
+        command: str | None = None,
     ) -> None:
         self.settings = settings
         self._gpu = gpu
@@ -64,6 +71,7 @@ class Workbench:
         self.planned = 0
         self._progress = progress
         self._resume = resume
+        self._command = command
         self._dataset: str | None = None
         self._train_samples: int | None = None
         self._launcher: Launcher | None = None
@@ -336,6 +344,7 @@ class Workbench:
             self._gpu,
             self._budget,
             settings.target,
+            self._command,
         )
 
     def _launch(self) -> "Launcher":
@@ -364,11 +373,8 @@ class Workbench:
         if self._runner is not None:
             self._runner.close()
 
-    def write(self) -> Callable[["Console"], None] | None:
-        """Write tables, charts and page.
-
-        Returns:
-            What shows the summary on a console; None when nothing was measured.
+    def write(self) -> "Written | None":
+        """Write tables, charts and page; None when nothing was measured.
 
         Raises:
             BadRun: the folder cannot be written.
@@ -376,15 +382,12 @@ class Workbench:
         if self._runner is None:
             return None
         run = self._runner.run()
-        if not run.outcomes and not run.trainings:
+        if not run.outcomes and not run.trainings and not run.searches:
             return None
-        from harness.report import console as summaries
         from harness.report import files
         from harness.report.short_names import shortened
 
-        run = shortened(self._runner.save())
-        tables, paths = files.write(run, self._runner.folder)
-        return lambda console: summaries.show(console, run, tables, paths)
+        return files.write(shortened(self._runner.save()), self._runner.folder)
 
 
 def _words(found: Inspected) -> str:

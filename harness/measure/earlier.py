@@ -31,6 +31,7 @@ class Earlier:
     protocol: Protocol | None = None
     machine: Machine | None = None
     started_at: str | None = None
+    command: str | None = None
     wall_seconds: float = 0.0
     measurements: dict[str, Measurement] = dataclasses.field(default_factory=dict)
     failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
@@ -62,6 +63,7 @@ class Earlier:
             self.protocol = from_json(Protocol, entry["protocol"])
             self.machine = from_json(Machine, entry["machine"])
             self.started_at = entry["started_at"]
+            self.command = entry.get("command")
         elif entry["kind"] == "block":
             block = _block(entry["block"])
             known = self.blocks[entry["key"]]

@@ -1,9 +1,11 @@
 """Hardware, operating system, libraries, limits."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
 import platform
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,7 @@ _LIBRARIES = (
     "pytest-benchmark",
     "training-harness",
 )
+_GIT_SECONDS = 10.0
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -42,7 +45,32 @@ def describe(gpu: AnyGpu) -> Machine:
         gpu_reason=gpu.reason,
         gpu_facts=gpu.facts,
         libraries=versions(),
+        commit=commit(),
     )
+
+
+def commit() -> str | None:
+    """Name the commit of the current folder's repository; None where there is none.
+
+    Files that were changed since are said, new ones are not.
+    """
+
+    def git(*arguments: str) -> str | None:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            return subprocess.run(
+                ["git", *arguments],  # noqa: S607  (the user's own)
+                capture_output=True,
+                text=True,
+                timeout=_GIT_SECONDS,
+                check=True,
+            ).stdout.strip()
+        return None
+
+    name = git("rev-parse", "--short=10", "HEAD")
+    if not name:
+        return None
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return f"{name} with changes" if changed else name
 
 
 def usable_cpus() -> list[int]:

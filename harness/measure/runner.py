@@ -77,6 +77,7 @@ class Runner:
         gpu: From `gpu.open_gpu()`.
         budget: Drops blocks to stay under a time limit.
         target_accuracy: What trainings in full are timed to.
+        command: What was typed; that of a run that is gone on with stays.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Runner:
         gpu: AnyGpu,
         budget: Budget,
         target_accuracy: float | None = None,
+        command: str | None = None,
     ) -> None:
         self.folder = folder
         self._protocol = protocol
@@ -109,6 +111,7 @@ class Runner:
         self._searches: dict[str, Search] = dict(earlier.searches)
         self._started_at = earlier.started_at or _now()
         self._machine = machine
+        self._command = earlier.command or command
         self._journal = Journal(folder)
         if earlier.protocol is None:
             self._journal.write(
@@ -116,6 +119,7 @@ class Runner:
                 started_at=self._started_at,
                 protocol=to_json(protocol),
                 machine=to_json(machine),
+                command=command,
             )
 
     def run(self) -> Run:
@@ -133,6 +137,7 @@ class Runner:
             ladders=tuple(self._ladders.values()),
             target_accuracy=self._target_accuracy if self._trainings else None,
             searches=tuple(self._searches.values()),
+            command=self._command,
         )
 
     def _wall_seconds(self) -> float:

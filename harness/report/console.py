@@ -1,20 +1,20 @@
-"""The final summary: tables, failures, cautions, paths."""
+"""The final summary: tables, failures, cautions, what it comes to, paths."""
 
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from harness import units
-from harness.records import Run
 from harness.report import formats, remarks
-from harness.report.advice import lines as recommendations
-from harness.report.table import Table
+from harness.report.files import Written
 
 
-def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> None:
-    """Print the final summary: tables, failures, cautions, then the paths written."""
+def show(console: Console, written: Written) -> None:
+    """Print the final summary; what it comes to stands near the end, where a reader looks."""
     console.print()
-    console.rule(f"Training benchmark {run.id}", align="left", style="default")
+    console.rule(f"Training benchmark {written.run.id}", align="left", style="default")
+    tables = list(written.tables.values())
     if tables:
         console.print(tables[0].caption, markup=False, highlight=False)
     for table in tables:
@@ -22,10 +22,14 @@ def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> 
             console.print()
             console.print(formats.to_rich(table, console.width))
     console.print()
-    for line in [*remarks.lines(run), *recommendations(run)]:
+    for line in remarks.lines(written.run):
         console.print(units.printable(line), markup=False, highlight=False)
+    console.print()
+    for line in (written.sentence, *written.advice):
+        console.print(Text(units.printable(line), "bold"))
+    console.print()
     console.print("Written to:")
-    for folder in sorted({path.parent for path in paths}):
+    for folder in sorted({path.parent for path in written.paths}):
         console.print(f"  {_short(folder)}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -20,4 +20,5 @@ def facts(run: Run) -> dict[str, str]:
         refused = known.pop("refused")
         found |= {f"gpu_{name}": str(value) for name, value in known.items() if name != "name"}
         found |= {f"gpu_refused_{what}": why for what, why in refused.items()}
-    return found | {"os": machine.os, "python": machine.python} | machine.libraries
+    found |= {"os": machine.os, "python": machine.python, **machine.libraries}
+    return found | {"commit": machine.commit or "not known"}

@@ -1,8 +1,9 @@
 """Write a run's tables, charts and page into its folder."""
 
 import contextlib
+import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ from harness.analyze import (
 )
 from harness.errors import BadRun
 from harness.records import Run
-from harness.report import charts, environment, formats, page, table
+from harness.report import charts, environment, formats, page, sentence, table
+from harness.report.advice import lines as recommendations
 from harness.report.table import Table
 
 if TYPE_CHECKING:
@@ -53,7 +55,28 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
     return {name: frame for name, frame in found.items() if len(frame)}
 
 
-def write(run: Run, folder: Path, advice: Sequence[str] = ()) -> tuple[list[Table], list[Path]]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Written:
+    """A run as it was written.
+
+    Attributes:
+        run: What was measured.
+        sentence: What it has shown.
+        advice: What to do now, a line each.
+        frames: Its summaries by name.
+        tables: The same as they are shown.
+        paths: The files.
+    """
+
+    run: Run
+    sentence: str
+    advice: tuple[str, ...]
+    frames: dict[str, pd.DataFrame]
+    tables: dict[str, Table]
+    paths: tuple[Path, ...]
+
+
+def write(run: Run, folder: Path) -> Written:
     """Write a run's tables, charts and page into its folder.
 
     `tables/NAME.csv` and `.md`, `charts/NAME.png` and `.svg`, for a case on a
@@ -63,22 +86,19 @@ def write(run: Run, folder: Path, advice: Sequence[str] = ()) -> tuple[list[Tabl
     Args:
         run: What was measured.
         folder: Where to.
-        advice: What to do now, a line each, for the page.
-
-    Returns:
-        The tables, for the console, and the paths written.
 
     Raises:
         BadRun: the folder cannot be written.
     """
     summaries = frames(run)
     tables = {name: table.build(name, frame, run) for name, frame in summaries.items()}
+    said, advice = sentence.sentence(run), tuple(recommendations(run))
     try:
         drawn = [_save(figure, folder, name) for name, figure in _figures(run, summaries)]
         texts = {
             **_texts(summaries, tables),
             "environment.txt": "".join(f"{k}: {v}\n" for k, v in environment.facts(run).items()),
-            "report.html": page.render(run, tables, [chart for chart, _ in drawn], advice),
+            "report.html": page.render(run, tables, [chart for chart, _ in drawn], said, advice),
         }
         paths = [path for _, saved in drawn for path in saved]
         for name, text in texts.items():
@@ -86,7 +106,7 @@ def write(run: Run, folder: Path, advice: Sequence[str] = ()) -> tuple[list[Tabl
             paths[-1].write_text(text, encoding="utf-8")
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
-    return [*tables.values()], paths
+    return Written(run, said, advice, summaries, tables, tuple(paths))
 
 
 def _texts(summaries: Mapping[str, pd.DataFrame], tables: Mapping[str, Table]) -> dict[str, str]:

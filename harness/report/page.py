@@ -11,7 +11,6 @@ from harness import units
 from harness.analyze.stats import MARGIN
 from harness.records import Run
 from harness.report import environment, remarks, svg
-from harness.report.sentence import sentence
 from harness.report.table import Table, caption
 
 _TEMPLATES = jinja2.Environment(
@@ -54,7 +53,11 @@ class _Section:
 
 
 def render(
-    run: Run, tables: Mapping[str, Table], charts: Sequence[Chart], advice: Sequence[str] = ()
+    run: Run,
+    tables: Mapping[str, Table],
+    charts: Sequence[Chart],
+    sentence: str,
+    advice: Sequence[str] = (),
 ) -> str:
     """Write the page of a run.
 
@@ -65,6 +68,7 @@ def render(
         run: Whose page.
         tables: By name, in the order of the page.
         charts: Those of tables stand above them, others in a section of their own.
+        sentence: What the run has shown.
         advice: What to do now, a line each.
     """
     charts = [_inlined(chart, number) for number, chart in enumerate(charts)]
@@ -73,7 +77,7 @@ def render(
     names = sorted(tables, key=lambda name: name == "measurements")
     return _TEMPLATES.get_template("page.html").render(
         run=run,
-        sentence=sentence(run),
+        sentence=sentence,
         caption=caption(run),
         advice=advice,
         sections=[_Section(name, tables[name], drawn.get(name)) for name in names],

@@ -77,7 +77,7 @@ def test_a_gpu_case_from_its_workers_to_its_files(tmp_path, monkeypatch):
     assert row["gpu_readings"] > 40
     assert row["joules_per_sample"] == pytest.approx(row["gpu_power_w"] * row["sample_us"] / 1e6)
     assert "float32 is multiplied differently (TF32 against float32)" in row["cautions"]
-    _, paths = files.write(run, folder)
+    paths = files.write(run, folder).paths
     names = {path.name for path in paths}
     assert {"device_speedup.png", "device_crossover.csv", "device_break_even.png"} <= names
     assert "gpu_improved-synthetic-b64-torch-gpu-t1.png" in names

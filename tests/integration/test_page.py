@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 def written(tmp_path_factory):
     """A page with tables, charts, readings of a GPU, a failure and a hostile name."""
     folder = tmp_path_factory.mktemp("run")
-    files.write(hostile_run(folder), folder, [f"Do not use {HOSTILE}."])
+    files.write(hostile_run(folder), folder)
     return folder / "report.html"
 
 

@@ -51,7 +51,7 @@ def test_a_comparison_is_measured_saved_and_reported(make_runner):
     frame = summary.measurements(run)
     product = frame["samples_per_s"] * frame["step_us"] / 1e6
     assert pytest.approx(list(product)) == [32.0, 32.0]
-    _, paths = files.write(run, runner.folder)
+    paths = files.write(run, runner.folder).paths
     assert {"measurements.png", "model_size_speedup.csv"} <= {path.name for path in paths}
 
 

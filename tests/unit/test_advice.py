@@ -26,7 +26,6 @@ from harness.measure.budget import Budget
 from harness.measure.runner import Runner
 from harness.records import Case, Recipe
 from harness.report import advice as words
-from harness.report import files
 
 MIB = 2**20
 SIZES = (256, 1024, 4096)
@@ -455,9 +454,8 @@ def test_advise_of_a_run_without_a_measured_case_ends_with_1(tmp_path, capsys):
     assert "batch 256 on the cpu: oom: memory ran" in capsys.readouterr().out
 
 
-def test_the_final_summary_ends_with_the_recommendation(results, capsys, monkeypatch):
+def test_the_final_summary_ends_with_the_recommendation(results, capsys, no_charts):
     """Below the cautions, above the paths."""
-    monkeypatch.setattr(files, "_draw", lambda *_: [])
     assert main(["report", "one", "--output", str(results)]) == 0
     shown = capsys.readouterr().out
     assert shown.index("Recommendation for baseline: batch 1024") < shown.index("Written to:")

@@ -172,9 +172,9 @@ def test_a_run_from_before_the_rate_of_copies_is_read(tmp_path):
 def test_table_and_chart_are_written(tmp_path):
     """One row a measured case."""
     run = measured(tmp_path, overhead=0.07)
-    tables, paths = files.write(run, tmp_path)
-    (built,) = (t for t in tables if t.title.startswith("What decides the time"))
+    written = files.write(run, tmp_path)
+    built = written.tables["bottleneck"]
     assert [r[built.columns.index("batch")] for r in built.rows] == ["64", "256", "1024"]
     assert "overhead-bound: try a larger batch" in "\n".join(built.notes)
-    names = {path.name for path in paths}
+    names = {path.name for path in written.paths}
     assert {"bottleneck.csv", "bottleneck.md", "bottleneck.png", "bottleneck.svg"} <= names

@@ -1,5 +1,7 @@
 """The command line: exit codes and one clear line."""
 
+import json
+
 import pytest
 from test_summary import batch_sizes, case
 
@@ -52,3 +54,16 @@ def test_a_run_that_cannot_be_read_is_one_line(tmp_path, capsys, files, message)
     assert shown.out == ""
     assert message in shown.err
     assert shown.err.count("\n") == 1
+
+
+def test_report_prints_json_and_nothing_else(tmp_path, capsys, no_charts):
+    """What the console shows; what is missing is null."""
+    batch_sizes(tmp_path / "runs" / "one")
+    assert main(["report", "one", "--json", "--output", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["run"] == "one"
+    assert found["sentence"].endswith(".")
+    (first, *_) = found["tables"]["batch_size_speedup"]
+    assert first["speedup"] > 0
+    assert first["published"] is None
+    assert any(path.endswith("report.html") for path in found["files"])

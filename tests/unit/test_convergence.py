@@ -198,7 +198,7 @@ def test_what_every_training_gets_wrong_is_counted_and_drawn(tmp_path):
     assert (found.wrong_always, found.wrong_ever, found.trainings) == (1, 3, 6)
     assert found.hardest[0].sample == 8
     assert found.hardest[0].image.tolist() == [[0, 255], [128, 7]]
-    _, paths = files.write(run, tmp_path)
+    paths = files.write(run, tmp_path).paths
     assert {"hardest_digits.png", "convergence.png", "accuracy.png", "effective_speedup.png"} <= {
         path.name for path in paths
     }
@@ -294,7 +294,7 @@ def test_losses_that_have_no_logarithm_are_drawn(tmp_path):
     """Cosine similarity is negative."""
     run = trained(tmp_path)
     odd = with_epochs(run, lambda epoch: dataclasses.replace(epoch, val_loss=-epoch.val_loss))
-    _, paths = files.write(odd, tmp_path)
+    paths = files.write(odd, tmp_path).paths
     assert "convergence.png" in {path.name for path in paths}
 
 

@@ -10,6 +10,7 @@ import pytest
 from fakes import HOSTILE, hostile_run
 
 from harness.report import files, page, table
+from harness.report.sentence import sentence
 
 ADVICE = ("Use the GPU from batch 256 on.", f"But not for {HOSTILE}.")
 
@@ -45,7 +46,9 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("written")
-    files.write(run, folder, ADVICE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "recommendations", lambda _: ADVICE)
+        files.write(run, folder)
     return folder
 
 
@@ -62,7 +65,7 @@ def tags(text):
 def bare(run, advice=()):
     """The page without charts, which are slow to draw."""
     tables = {name: table.build(name, f, run) for name, f in files.frames(run).items()}
-    return page.render(run, tables, [], advice)
+    return page.render(run, tables, [], sentence(run), advice)
 
 
 def test_nothing_is_fetched(tags):
@@ -155,5 +158,5 @@ def test_a_run_of_which_all_failed_has_a_page(run):
 
 def test_the_page_is_among_the_paths_written(run, tmp_path, no_charts):
     """At the top of the folder."""
-    _, paths = files.write(run, tmp_path)
+    paths = files.write(run, tmp_path).paths
     assert tmp_path / "report.html" in paths

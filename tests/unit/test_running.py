@@ -112,7 +112,7 @@ def test_an_interrupted_run_is_gone_on_with(launcher, no_charts, model, capsys):
     assert code == 130
     known = len(run.outcomes)
     assert 0 < known < 3
-    assert "--resume" in capsys.readouterr().out
+    assert "--resume" in capsys.readouterr().err
     code, run = measured("mine.py:build", "--batch-sizes", "32,64,128", "--resume")
     assert code == 0
     assert len(run.outcomes) == 3

@@ -141,10 +141,10 @@ def test_a_case_that_was_only_a_reference_has_an_epoch_of_its_steps(tmp_path):
 def test_one_block_has_files_too(tmp_path):
     """A time limit may leave no more; there is no interval and no size that would have shown."""
     run = batch_sizes(tmp_path, blocks=1)
-    tables, paths = files.write(run, tmp_path)
-    assert len(tables) == 4
+    written = files.write(run, tmp_path)
+    assert len(written.tables) == 4
     assert {"measurements.png", "batch_size_speedup.png", "batch_size_law.png"} <= {
-        path.name for path in paths
+        path.name for path in written.paths
     }
 
 
@@ -177,7 +177,7 @@ def test_a_model_without_a_count_has_a_chart_and_the_reason(tmp_path):
         outcome.facts, macs_per_sample=None, macs_source="not counted: no rule for LSTM"
     )
     outcome = dataclasses.replace(outcome, facts=facts)
-    _, paths = files.write(dataclasses.replace(run, outcomes=(outcome,)), tmp_path)
+    paths = files.write(dataclasses.replace(run, outcomes=(outcome,)), tmp_path).paths
     assert "model_size_speedup.png" in {path.name for path in paths}
     text = (tmp_path / "tables" / "model_size_speedup.md").read_text()
     assert "MACs of improved: not counted: no rule for LSTM" in text

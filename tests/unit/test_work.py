@@ -53,7 +53,7 @@ def test_two_widths_have_no_line(tmp_path):
     """Any two lie on one."""
     run = measured(tmp_path, ["half_width", "improved"])
     assert work.work(run)["fitted_us"].isna().all()
-    _, paths = files.write(run, tmp_path)
+    paths = files.write(run, tmp_path).paths
     assert "work.csv" in {path.name for path in paths}
     assert "work.png" not in {path.name for path in paths}
 
@@ -68,5 +68,5 @@ def test_achieved_operations_are_six_a_multiply_accumulate(tmp_path):
 
 def test_a_chart_of_the_sweep_is_drawn(tmp_path):
     """With its residuals."""
-    _, paths = files.write(measured(tmp_path), tmp_path)
+    paths = files.write(measured(tmp_path), tmp_path).paths
     assert "work.png" in {path.name for path in paths}
