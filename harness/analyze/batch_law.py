@@ -154,14 +154,14 @@ def batch_size_law(run: Run) -> pd.DataFrame:
     groups: dict[Case, list[Measurement]] = defaultdict(list)
     for m in summary.compared(run, "batch_size"):
         groups[dataclasses.replace(m.case, batch_size=m.reference.batch_size)].append(m)
-    step = {side.case: stats.step_seconds(side.blocks.values()) for side in summary.sides(run)}
+    sides = {side.case: side for side in summary.sides(run)}
     rows: list[dict[str, Any]] = []
     for reference, measured in groups.items():
         points = {m.case.batch_size: stats.block_logs(m) for m in measured}
         if set(points) <= {reference.batch_size}:
             continue
         law = fit(points, reference.batch_size)
-        rows += _rows(reference, law, step[reference], points)
+        rows += _rows(reference, law, sides[reference].step, points)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.sort_values(["variant", "device", "batch_size"], kind="stable", ignore_index=True)
 

@@ -1,6 +1,6 @@
 """The final summary: tables, failures, cautions, paths."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -26,15 +26,23 @@ def show(console: Console, run: Run, tables: list[Table], paths: list[Path]) -> 
     console.print()
     for line in [
         *_others(run),
-        *_failures(run),
-        *_cautions(run),
-        *convergence.cautions(run),
+        *_first(_failures(run), "failures"),
+        *_first(_cautions(run), "cautions"),
+        *_first(convergence.cautions(run), "cautions"),
         *_quick(run),
     ]:
         console.print(line, markup=False, highlight=False)
     console.print("Written to:")
     for folder in sorted({path.parent for path in paths}):
         console.print(f"  {_short(folder)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _first(lines: Iterable[str], what: str) -> Iterator[str]:
+    """The first of what the files have, too."""
+    found = list(lines)
+    yield from map(formats.shortened, found[: formats.MOST_ROWS])
+    if len(found) > formats.MOST_ROWS:
+        yield f"{units.count(len(found) - formats.MOST_ROWS)} more {what} in the files"
 
 
 def _short(folder: Path) -> Path:

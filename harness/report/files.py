@@ -64,8 +64,10 @@ def write(run: Run, folder: Path) -> tuple[list[Table], list[Path]]:
                 paths.append(_place(folder / "tables" / f"{name}.{ending}"))
                 paths[-1].write_text(text, encoding="utf-8")
             paths += _draw(name, summaries, built.caption, folder)
-        for case, frame in devices.timelines(run).items():
-            chart = charts.timeline(case, frame, table.caption(run))
+        timelines, cases = devices.timelines(run, charts.MOST_TIMELINES)
+        below = "; ".join((table.caption(run), *charts.timelines_left_out(cases)))
+        for case, frame in timelines.items():
+            chart = charts.timeline(case, frame, below)
             paths += _save(chart, folder, f"gpu_{_plain(case)}")
         hard = hardest.ceiling(run, charts.DIGITS_SHOWN)
         if hard is not None and hard.hardest:
@@ -93,8 +95,13 @@ def _plain(case: str) -> str:
 
 def _save(figure: "Figure", folder: Path, name: str) -> list[Path]:
     paths = [_place(folder / "charts" / f"{name}.{ending}") for ending in ("png", "svg")]
+    engine = figure.get_layout_engine()
+    if engine is not None:  # once for both files: it takes longer than to draw
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+    edges = figure.get_tightbbox().padded(0.1)
     for path in paths:
-        figure.savefig(path, bbox_inches="tight")
+        figure.savefig(path, bbox_inches=edges)
     return paths
 
 

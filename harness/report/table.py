@@ -49,19 +49,21 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     rows, all_rows = selected(name, rows), len(rows)
     hidden = all_rows - len(rows)
     left_out = [f"{hidden} more row{'s' if hidden > 1 else ''} in the file"] if hidden else []
-    columns, shared = [], []
+    columns, cells, shared = [], [], []
     for column in COLUMNS[name]:
-        values = {column.cell(row) for row in rows}
+        texts = [column.cell(row) for row in rows]
+        values = set(texts)
         if values <= {units.MISSING, column.usual}:
             continue
         if column.shared and len(values) == 1 and len(rows) > 1:
             shared.append(f"{column.heading}: {values.pop()}")
         else:
             columns.append(column)
+            cells.append(texts)
     return Table(
         title=TITLES[name] + (f" ({', '.join(shared)})" if shared else ""),
         columns=tuple(column.heading for column in columns),
-        rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
+        rows=tuple(zip(*cells, strict=True)),
         numeric=tuple(column.numeric for column in columns),
         ranks=tuple(column.rank for column in columns),
         notes=(*notes(name, rows), *left_out),
@@ -73,7 +75,8 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
 def caption(run: Run) -> str:
     """Dataset, machine, libraries and protocol: what a number needs beside it."""
     machine, cases = run.machine, _cases(run)
-    datasets = ", ".join(dict.fromkeys(Path(case.dataset).name for case in cases))
+    paths = dict.fromkeys(case.dataset for case in cases)
+    datasets = ", ".join(dict.fromkeys(Path(path).name for path in paths))
     used = {case.backend for case in cases}
     libraries = ", ".join(
         f"{name} {version}"

@@ -11,10 +11,18 @@ from matplotlib.figure import Figure
 
 from harness.report.charts import comparisons, gpu, training, why
 from harness.report.charts.gpu import timeline
+from harness.report.charts.limits import MOST_TIMELINES, readable, timelines_left_out
 from harness.report.charts.parts import figure
 from harness.report.charts.training import DIGITS_SHOWN, hardest_digits
 
-__all__ = ["DIGITS_SHOWN", "draw", "hardest_digits", "timeline"]
+__all__ = [
+    "DIGITS_SHOWN",
+    "MOST_TIMELINES",
+    "draw",
+    "hardest_digits",
+    "timeline",
+    "timelines_left_out",
+]
 
 _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "device_speedup": gpu.device_speedup,
@@ -26,7 +34,7 @@ _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "accuracy": training.accuracy,
     "effective_speedup": training.effective_speedup,
 }
-_FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure | None]] = {  # of several panels
+_FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {  # of several panels
     "measurements": comparisons.measurements,
     "model_size_speedup": comparisons.model_size_speedup,
     "ladder": why.ladder,
@@ -46,21 +54,26 @@ def _selected(name: str, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[(frame["device"] == "gpu") & (frame["reference"] == "cpu")]
     if name == "accuracy":
         return frame[frame["difference"].notna()]
+    if name == "work":
+        return frame[frame["fitted_us"].notna()]
     return frame
 
 
 def draw(name: str, frames: Mapping[str, pd.DataFrame], caption: str) -> Figure | None:
     """Draw the chart of that name from its summary; None when it holds nothing to draw."""
-    rows = _selected(name, frames[name])
+    rows, left_out = readable(name, _selected(name, frames[name]))
     if rows.empty:
         return None
     if "published" in rows and rows["published"].notna().any():
         caption += "; published: another machine"
+    caption = "; ".join((caption, *left_out))
     if name in _FIGURES:
         return _FIGURES[name](rows, caption)
     drawn, (axes,) = figure(caption)
     if name == "batch_size_speedup":
-        comparisons.batch_size_speedup(axes, rows, frames.get("batch_size_law"))
+        law = frames.get("batch_size_law")
+        shown = None if law is None else law[law["variant"].isin(rows["variant"])]
+        comparisons.batch_size_speedup(axes, rows, shown)
     else:
         _CHARTS[name](axes, rows)
     return drawn
