@@ -20,6 +20,18 @@ def test_importing_the_parent_side_imports_nothing_heavy(module):
     assert shown.strip() == "[]"
 
 
+@pytest.mark.parametrize("module", ["harness.run_file", "harness.analyze.stats"])
+def test_reading_a_run_and_its_intervals_needs_little(module):
+    """No pandas, and of SciPy no `scipy.stats`, which takes longer to import than runs to read."""
+    code = (
+        f"import sys, {module}; print([m for m in {[*HEAVY, 'scipy.stats']} if m in sys.modules])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.strip() == "[]"
+
+
 def test_imports_keep_the_contracts():
     """The contracts stand in pyproject.toml; import-linter says which one is broken."""
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]

@@ -145,7 +145,7 @@ def _refusal(law: Law, sizes: int) -> str:
     return ""
 
 
-def laws(run: Run) -> Iterator[tuple[Case, Law, dict[int, list[float]]]]:
+def laws(run: Run) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[float]]]]:
     """Fit the law to every variant and device whose batch sizes were compared.
 
     Yields:
@@ -166,7 +166,7 @@ def batch_size_law(run: Run) -> pd.DataFrame:
     A refused law leaves its columns empty and says why in `reason`. `alpha` is the
     overhead in sample times of the reference; see the text of this module.
     """
-    step = {side.case: stats.step_seconds(side.blocks.values()) for side in summary.sides(run)}
+    step = {side.case: side.step for side in summary.sides(run)}
     rows: list[dict[str, Any]] = []
     for reference, law, points in laws(run):
         rows += _rows(reference, law, step[reference], points)

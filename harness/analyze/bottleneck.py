@@ -11,6 +11,7 @@ rate of a matrix product, both rates the machine's own.
 import dataclasses
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from harness import units
 from harness.analyze import batch_law, cautions, epochs, gpus, stats, summary, work, workers
 from harness.analyze.summary import Side
 from harness.analyze.workers import Worker
-from harness.records import Case, Estimate, ModelFacts, Run
+from harness.records import Case, Estimate, ModelFacts, Run, Start
 
 NOT_SHOWN = "not shown"
 THROTTLED = "throttled"
@@ -123,14 +124,18 @@ def bottleneck(run: Run) -> pd.DataFrame:
     no other. `step_bytes` is a low count and `step_flop` a high one.
     """
     sides = summary.sides(run)
+    places: dict[work.Place, list[Start]] = defaultdict(list)
+    for side in sides:
+        places[work.place(side.case)] += side.starts
     blocks, overhead = workers.by_block(run), _overheads(run)
     between = summary.between_rungs(run)
     unfitted = Share(None, "the law of the batch size needs three sizes of it")
     rows = []
     for side in sides:
         moved, computed = step_bytes(side.facts, side.case.batch_size), _step_flop(side)
-        copies = _rates(side, sides, "copy_bytes_per_second")
-        products = _rates(side, sides, "product_flops")
+        alike = places[work.place(side.case)]
+        copies = _rates(alike, "copy_bytes_per_second")
+        products = _rates(alike, "product_flops")
         shares = {
             "input_share": _input(blocks[side.case], side),
             "overhead_share": overhead.get(side.case, unfitted),
@@ -212,10 +217,9 @@ def _overheads(run: Run) -> dict[Case, Share]:
     return found
 
 
-def _rates(side: Side, sides: Sequence[Side], name: str) -> list[float]:
+def _rates(starts: Sequence[Start], name: str) -> list[float]:
     """A rate of the machine, one a worker on the same threads and device."""
-    rates = (getattr(start, name) for start in work.alike(side.case, sides))
-    return [rate for rate in rates if rate]
+    return [rate for start in starts if (rate := getattr(start, name))]
 
 
 def _of_rate(side: Side, amount: float | None, rates: Sequence[float], kind: str) -> Share:

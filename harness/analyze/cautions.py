@@ -3,10 +3,11 @@
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analyze import gpus, stats
+from harness.analyze.once import once
 from harness.records import GpuUsage, Measurement, Protocol, Round
 
 SEPARATOR = " | "  # between the cautions of one cell
@@ -38,6 +39,7 @@ class Caution:
         return f"{self.doubt}{f' ({self.figure})' if self.figure else ''}; {self.advice}"
 
 
+@once
 def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution]:
     """List the cautions of one comparison."""
     found = [*_disturbed(measurement), *_gpu(measurement, protocol), *_traced(measurement)]
@@ -204,12 +206,15 @@ def _drifting(m: Measurement) -> Iterator[Caution]:
 
 
 def _drift(rounds: Sequence[Round]) -> float | None:
-    blocks = _by_block(rounds, lambda r: math.log(r.seconds / r.steps))
+    blocks: dict[int, list[float]] = defaultdict(list)
+    for a_round in rounds:
+        blocks[a_round.block].append(a_round.seconds / a_round.steps)
     changes = []
-    for logs in blocks:
-        third = len(logs) // 3
+    for steps in blocks.values():
+        third = len(steps) // 3
         if third:
-            changes.append(statistics.fmean(logs[-third:]) - statistics.fmean(logs[:third]))
+            first, last = ([math.log(s) for s in part] for part in (steps[:third], steps[-third:]))
+            changes.append(statistics.fmean(last) - statistics.fmean(first))
     if len(changes) < 3:
         return None
     estimate = stats.log_interval(changes, confidence=0.99)
@@ -217,13 +222,6 @@ def _drift(rounds: Sequence[Round]) -> float | None:
     assert estimate.high is not None  # noqa: S101
     shown = estimate.low > 1 or estimate.high < 1
     return estimate.value - 1 if shown and abs(math.log(estimate.value)) > _DRIFT else None
-
-
-def _by_block(rounds: Sequence[Round], value: Callable[[Round], float]) -> list[list[float]]:
-    blocks: dict[int, list[float]] = defaultdict(list)
-    for a_round in rounds:
-        blocks[a_round.block].append(value(a_round))
-    return list(blocks.values())
 
 
 def noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 import pandas as pd
 
 from harness.analyze import crossover, stats, summary
-from harness.records import Case, Measurement, Run
+from harness.records import Case, Measurement, Run, Start
 
 CROSSOVER = [
     "variant", "backend", "threads", "device", "reference", "batch_size", "low", "high", "sizes",
@@ -73,20 +73,30 @@ def break_evens(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=BREAK_EVEN)
 
 
-def timelines(run: Run) -> dict[str, pd.DataFrame]:
-    """Every reading of the GPU by case: one row a reading, with its worker and its seconds."""
+def timelines(run: Run, most: int) -> tuple[dict[str, pd.DataFrame], int]:
+    """Every reading of the GPU by case: one row a reading, with its worker and its seconds.
+
+    Returns:
+        Those of the first cases, so many at most; and how many cases there are.
+    """
     found: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    for side in summary.sides(run):
+    read = [side for side in summary.sides(run) if any(map(_has_readings, side.starts))]
+    for side in read[:most]:
         for start in side.starts:
-            if start.usage and start.usage.gpu and start.usage.gpu.trace.seconds:
+            if start.usage and start.usage.gpu and _has_readings(start):
                 frames = found[side.case.id]
                 frame = pd.DataFrame(dataclasses.asdict(start.usage.gpu.trace))
                 frames.append(frame.assign(worker=len(frames) + 1))
     joined = {case: pd.concat(frames, ignore_index=True) for case, frames in found.items()}
-    return {
+    charted = {
         case: frame.assign(memory_mib=frame["memory_bytes"].astype(float) / summary.MIB)
         for case, frame in joined.items()
     }
+    return charted, len(read)
+
+
+def _has_readings(start: Start) -> bool:
+    return bool(start.usage and start.usage.gpu and start.usage.gpu.trace.seconds)
 
 
 def _by_device(run: Run) -> list[list[Measurement]]:

@@ -52,7 +52,7 @@ class Ratios:
         logs = self._logs.get((value, self._reference))
         return 0.0 if logs is None else statistics.fmean(logs)
 
-    def _between(self, value: Any, other: Any) -> list[list[float]]:
+    def _between(self, value: Any, other: Any) -> list[Sequence[float]]:
         if (value, other) in self._logs:
             return [self._logs[value, other]]
         if (other, value) in self._logs:

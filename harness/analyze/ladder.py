@@ -40,7 +40,7 @@ def _direct(each: Ladder) -> Rung:
 
 def _rows(each: Ladder, measured: dict[str, Measurement], run: Run) -> list[dict[str, Any]]:
     """Make the rows of one order; the product ends where a rung is missing."""
-    climbed: list[list[float]] = []
+    climbed: list[Sequence[float]] = []
     rows = []
     for number, rung in enumerate(each.rungs, start=1):
         m = measured.get(rung.key)

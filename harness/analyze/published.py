@@ -1,17 +1,20 @@
 """The published figures beside which ours are shown."""
 
 import csv
+import functools
 from collections import defaultdict
 from importlib import resources
 
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
+@functools.cache
 def _rows() -> list[dict[str, str]]:
     text = resources.files("harness").joinpath("data/published.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 
+@functools.cache
 def epoch_seconds() -> dict[tuple[str, str, int], float]:
     """Return published seconds an epoch by (variant, device, batch size)."""
     return {

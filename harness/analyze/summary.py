@@ -1,6 +1,7 @@
 """Run → tidy DataFrames, one a table of the interface."""
 
 import dataclasses
+import functools
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ import pandas as pd
 
 from harness.analyze import cautions, epochs, gpus, published, stats
 from harness.analyze.cautions import Caution
+from harness.analyze.once import once
 from harness.records import (
     Case,
     Estimate,
@@ -74,7 +76,7 @@ AXES = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Side:
     """All that was observed of one case, as case or as reference."""
 
@@ -84,6 +86,11 @@ class Side:
     blocks: dict[tuple[str, int], list[Round]]
     starts: list[Start]
     cautions: list[Caution]
+
+    @functools.cached_property
+    def step(self) -> Estimate:
+        """Seconds a step, over the blocks of every comparison."""
+        return stats.step_seconds(self.blocks.values())
 
 
 def measurements(run: Run) -> pd.DataFrame:
@@ -135,6 +142,7 @@ def compared(run: Run, axis: str) -> list[Measurement]:
     return chosen + [m for m in measured if m.case == m.reference and m.case in references]
 
 
+@once
 def between_rungs(run: Run) -> set[Case]:
     """Unnamed models that were measured only to lead from one end of a ladder to the other.
 
@@ -146,6 +154,7 @@ def between_rungs(run: Run) -> set[Case]:
     return {c for c in on_ladders - others if "+" in c.variant and ":" not in c.variant}
 
 
+@once
 def rung_keys(run: Run) -> set[str]:
     """Keys of the comparisons that make ladders, the direct ones of their ends among them."""
     return {
@@ -245,26 +254,30 @@ def quotient(above: float | None, below: float | None) -> float | None:
 
 def case_columns(case: Case) -> dict[str, Any]:
     """The fields of a case and its id, as columns."""
-    return {"case": case.id, **dataclasses.asdict(case)}
+    return {"case": case.id, **{f.name: getattr(case, f.name) for f in dataclasses.fields(case)}}
 
 
+@once
 def sides(run: Run) -> list[Side]:
     """Collect what was observed of each case over all of its comparisons."""
     found: dict[Case, Side] = {}
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
             continue
-        found_doubts = doubts(outcome, run)
+        key, found_doubts = outcome.key, doubts(outcome, run)
+        blocks: dict[tuple[Role, int], list[Round]] = defaultdict(list)
+        for a_round in outcome.rounds:
+            blocks[a_round.role, a_round.block].append(a_round)
         both: tuple[tuple[Role, Case, ModelFacts, int], ...] = (
             ("case", outcome.case, outcome.facts, outcome.steps),
             ("reference", outcome.reference, outcome.reference_facts, outcome.reference_steps),
         )
         for role, case, facts, steps in both:
             side = found.setdefault(case, Side(case, facts, steps, defaultdict(list), [], []))
-            for a_round in outcome.rounds:
-                if a_round.role == role:
+            for (its, block), rounds in blocks.items():
+                if its == role:
                     # The two sides of a noise-floor block ran side by side: one block.
-                    side.blocks[outcome.key, a_round.block].append(a_round)
+                    side.blocks[key, block] += rounds
             side.starts.extend(start for start in outcome.starts if start.role == role)
             if role == "case":
                 side.cautions.extend(d for d in found_doubts if d not in side.cautions)
@@ -272,7 +285,7 @@ def sides(run: Run) -> list[Side]:
 
 
 def _measured_row(side: Side, run: Run) -> dict[str, Any]:
-    step = stats.step_seconds(side.blocks.values())
+    step = side.step
     rounds = [a_round for block in side.blocks.values() for a_round in block]
     sample = step.value / side.case.batch_size
     return {

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.analyze import stats, summary
 from harness.analyze.summary import Side
-from harness.records import Case, Estimate, Measurement, Run, Start
+from harness.records import Case, Estimate, Measurement, Run
 
 COLUMNS = [
     "case", "variant", "batch_size", "device", "backend", "threads", "reference", "parameters",
@@ -24,6 +24,9 @@ COLUMNS = [
 PASSES = 3  # forward, and backward to weights and to inputs: the usual count of a training step
 _FEWEST_WIDTHS = 3
 
+Place = tuple[str, str, int, str]
+Peak = tuple[Estimate, int]
+
 
 def work(run: Run) -> pd.DataFrame:
     """One row a variant that was compared with another one, and one of the reference itself.
@@ -35,28 +38,30 @@ def work(run: Run) -> pd.DataFrame:
     sample time = fixed + slope · multiply-accumulates.
     """
     known = {side.case: side for side in summary.sides(run)}
+    peaks = _peaks(known.values())
     groups: dict[Case, list[Measurement]] = defaultdict(list)
     for m in summary.compared(run, "variant"):
         if m.case != m.reference:
             groups[m.reference].append(m)
     rows: list[dict[str, Any]] = []
     for reference, measured in groups.items():
-        group = [_row(known[reference], known, None)]
-        group += [_row(known[m.case], known, m) for m in measured]
+        group = [_row(known[reference], known[reference], None, peaks)]
+        group += [_row(known[m.case], known[reference], m, peaks) for m in measured]
         rows += _with_line(group)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     keys = ["batch_size", "device", "backend", "macs_per_sample"]
     return frame.sort_values(keys, kind="stable", ignore_index=True)
 
 
-def _row(side: Side, known: dict[Case, Side], m: Measurement | None) -> dict[str, Any]:
-    reference = side if m is None else known[m.reference]
-    reference_s = stats.step_seconds(reference.blocks.values()).value / reference.case.batch_size
+def _row(
+    side: Side, reference: Side, m: Measurement | None, peaks: Mapping[Place, Peak]
+) -> dict[str, Any]:
+    reference_s = reference.step.value / reference.case.batch_size
     speedup = Estimate(1.0, None, None, 0) if m is None else stats.speedup(m)
     sample_s = reference_s / speedup.value
     macs = side.facts.macs_per_sample
     predicted = summary.quotient(reference.facts.macs_per_sample, macs)
-    peak, size = _peak(side.case, known.values())
+    peak, size = peaks.get(place(side.case), (None, None))
     gflops = None if macs is None else 2e-9 * PASSES * macs / sample_s
     return {
         **summary.case_columns(side.case),
@@ -79,25 +84,28 @@ def _row(side: Side, known: dict[Case, Side], m: Measurement | None) -> dict[str
     }
 
 
-def _peak(case: Case, sides: Iterable[Side]) -> tuple[Estimate | None, int | None]:
-    """The rate of a matrix product and the size of its matrices.
+def _peaks(sides: Iterable[Side]) -> dict[Place, Peak]:
+    """The rate of a matrix product and the size of its matrices, where they are known.
 
     Over all workers with the same framework, device, threads and precision:
     it is the machine's, whatever they trained.
     """
-    starts = [start for start in alike(case, sides) if start.product_flops]
-    if not starts:
-        return None, None
-    logs = [math.log(start.product_flops or math.nan) for start in starts]
-    return stats.log_interval(logs), max(start.product_size or 0 for start in starts)
+    products: dict[Place, list[tuple[float, int]]] = defaultdict(list)
+    for side in sides:
+        products[place(side.case)] += [
+            (math.log(start.product_flops), start.product_size or 0)
+            for start in side.starts
+            if start.product_flops
+        ]
+    return {
+        place: (stats.log_interval([log for log, _ in found]), max(size for _, size in found))
+        for place, found in products.items()
+        if found
+    }
 
 
-def alike(case: Case, sides: Iterable[Side]) -> list[Start]:
-    """List the workers with the same framework, device, threads and precision as a case's."""
-    return [start for s in sides if _place(s.case) == _place(case) for start in s.starts]
-
-
-def _place(case: Case) -> tuple[str, str, int, str]:
+def place(case: Case) -> Place:
+    """What decides the rates of a machine: framework, device, threads and precision."""
     return case.backend, case.device, case.threads, case.precision
 
 

@@ -62,13 +62,17 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
         BadRun: there is no journal.
     """
     try:
-        lines = (folder / NAME).read_bytes().splitlines()
+        with (folder / NAME).open("rb") as lines:
+            for line in lines:
+                entry = _entry(line)
+                if isinstance(entry, dict) and "kind" in entry:
+                    yield entry
     except OSError as error:
         raise BadRun(f"{folder} holds no readable {NAME}") from error
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and "kind" in entry:
-            yield entry
+
+
+def _entry(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

@@ -2,13 +2,12 @@
 
 import dataclasses
 import datetime
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol as Interface
 
-from harness.errors import BadRun
+from harness import run_file
 from harness.measure import journal as journals
 from harness.measure.block import is_interleaved, run_block
 from harness.measure.budget import Budget
@@ -39,8 +38,6 @@ from harness.records import (
     comparison_key,
     to_json,
 )
-
-RUN_FILE = "run.json"
 
 
 class Observer(Interface):
@@ -109,6 +106,7 @@ class Runner:
         self._trainings: dict[str, Training | Failure] = dict(earlier.trainings)
         self._ladders: dict[str, Ladder] = dict(earlier.ladders)
         self._searches: dict[str, Search] = dict(earlier.searches)
+        self._lines: dict[str, tuple[Outcome, str]] = {}
         self._started_at = earlier.started_at or _now()
         self._machine = machine
         self._command = earlier.command or command
@@ -286,13 +284,15 @@ class Runner:
             BadRun: it cannot be written.
         """
         run = self.run()
-        partial = self.folder / f"{RUN_FILE}.part"
-        try:
-            partial.write_text(json.dumps(to_json(run), separators=(",", ":")) + "\n")
-            partial.replace(self.folder / RUN_FILE)
-        except OSError as error:
-            raise BadRun(f"cannot write {self.folder / RUN_FILE}: {error.strerror}") from error
+        run_file.write(self.folder, run, map(self._line, run.outcomes))
         return run
+
+    def _line(self, outcome: Outcome) -> str:
+        """Write an outcome for the file, once: it is saved again with each that follows."""
+        known = self._lines.get(outcome.key)
+        if known is None or known[0] is not outcome:
+            known = self._lines[outcome.key] = (outcome, run_file.line(outcome))
+        return known[1]
 
     def close(self) -> None:
         """Close the journal."""

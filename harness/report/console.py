@@ -1,5 +1,6 @@
 """The final summary: tables, failures, cautions, what it comes to, paths."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +23,13 @@ def show(console: Console, written: Written) -> None:
             console.print()
             console.print(formats.to_rich(table, console.width))
     console.print()
-    for line in remarks.lines(written.run):
+    run = written.run
+    for line in [
+        *remarks.others(run),
+        *_first(remarks.failures(run), "failures"),
+        *_first(remarks.cautions(run), "cautions"),
+        *remarks.quick(run),
+    ]:
         console.print(units.printable(line), markup=False, highlight=False)
     console.print()
     for line in (written.sentence, *written.advice):
@@ -31,6 +38,14 @@ def show(console: Console, written: Written) -> None:
     console.print("Written to:")
     for folder in sorted({path.parent for path in written.paths}):
         console.print(f"  {_short(folder)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _first(lines: Iterable[str], what: str) -> Iterator[str]:
+    """The first of what the files have, too."""
+    found = list(lines)
+    yield from map(formats.shortened, found[: formats.MOST_ROWS])
+    if len(found) > formats.MOST_ROWS:
+        yield f"{units.count(len(found) - formats.MOST_ROWS)} more {what} in the files"
 
 
 def _short(folder: Path) -> Path:

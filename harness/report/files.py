@@ -125,8 +125,10 @@ def _figures(run: Run, summaries: Mapping[str, pd.DataFrame]) -> Iterator[tuple[
         figure = charts.draw(name, summaries, caption)
         if figure is not None:
             yield name, figure
-    for case, frame in devices.timelines(run).items():
-        yield f"gpu_{_plain(case)}", charts.timeline(case, frame, caption)
+    timelines, cases = devices.timelines(run, charts.MOST_TIMELINES)
+    below = "; ".join((caption, *charts.timelines_left_out(cases)))
+    for case, frame in timelines.items():
+        yield f"gpu_{_plain(case)}", charts.timeline(case, frame, below)
     hard = hardest.ceiling(run, charts.DIGITS_SHOWN)
     if hard is not None and hard.hardest:
         yield "hardest_digits", charts.hardest_digits(hard, caption)
@@ -139,8 +141,13 @@ def _plain(case: str) -> str:
 
 def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[Path]]:
     paths = [_place(folder / "charts" / f"{name}.{ending}") for ending in ("png", "svg")]
+    engine = figure.get_layout_engine()
+    if engine is not None:  # once for both files: it takes longer than to draw
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+    edges = figure.get_tightbbox().padded(0.1)
     for path in paths:
-        figure.savefig(path, bbox_inches="tight")
+        figure.savefig(path, bbox_inches=edges)
     text = paths[-1].read_text(encoding="utf-8")
     chart = page.Chart(name, charts.title(figure), charts.caption(figure), text, charts.CAPTION)
     return chart, paths

@@ -1,30 +1,52 @@
 """Write a `Table` for a terminal or as Markdown."""
 
+import dataclasses
+
 import rich.box
 import rich.table
 from rich.console import Console, Group
 from rich.text import Text
 
+from harness import units
 from harness.report.table import Table
+
+MOST_ROWS = 40  # of a table on a terminal
+MOST_NOTES = 12
+_LONGEST = 800
 
 
 def to_rich(table: Table, width: int, elsewhere: str = "in the files") -> Group:
     """Write title, table and notes for a terminal of so many columns.
 
     Where there is no room, columns are left out by their rank and a note says
-    so, and where they stand. The caption is left to the caller: all tables of
-    a run share it.
+    so, and where they stand; so are rows, notes and ends of notes where there are
+    many. The caption is left to the caller: all tables of a run share it.
     """
+    rows, notes = table.rows, [shortened(note) for note in table.notes[:MOST_NOTES]]
+    table = dataclasses.replace(table, rows=rows[:MOST_ROWS])
     kept = list(range(len(table.columns)))
-    shown = _draw(table, kept)
-    while _width(shown) > width and any(table.ranks[i] for i in kept):
+    while _width(table, kept) > width and any(table.ranks[i] for i in kept):
         kept.remove(max(kept, key=lambda i: table.ranks[i]))
-        shown = _draw(table, kept)
+    shown = _draw(table, kept)
     left_out = [heading for i, heading in enumerate(table.columns) if i not in kept]
-    notes = list(table.notes)
+    if len(rows) > MOST_ROWS:
+        notes.insert(
+            0, f"the first {MOST_ROWS} of {units.count(len(rows))} rows; the files have all"
+        )
+    if len(table.notes) > MOST_NOTES:
+        notes.append(f"{units.count(len(table.notes) - MOST_NOTES)} more notes in the files")
     if left_out:
         notes.append(f"{elsewhere}, for want of room here: {', '.join(left_out)}")
     return Group(Text(table.title, style="bold"), shown, *(Text(note, "dim") for note in notes))
+
+
+def shortened(text: str) -> str:
+    """Cut a text that is too long for a terminal, at a space."""
+    return (
+        text
+        if len(text) <= _LONGEST
+        else f"{text[: text.rindex(' ', 0, _LONGEST)]} … (all in the files)"
+    )
 
 
 def _draw(table: Table, kept: list[int]) -> rich.table.Table:
@@ -53,8 +75,10 @@ def _heading(table: Table, column: int) -> str:
     return "\n[".join(heading.split(" [")) if " [" in heading else "\n".join(heading.rsplit(" ", 1))
 
 
-def _width(shown: rich.table.Table) -> int:
-    """Columns of a terminal that it needs if no cell is broken."""
+def _width(table: Table, kept: list[int]) -> int:
+    """Columns of a terminal that it needs if no cell is broken; the longest ones decide."""
+    longest = tuple(max(cells, key=len) for cells in zip(*table.rows, strict=True))
+    shown = _draw(dataclasses.replace(table, rows=(longest,)), kept)
     return Console(width=10_000).measure(shown).maximum
 
 

@@ -9,11 +9,8 @@ from harness.report.columns import VERDICTS
 from harness.report.names import comparison
 
 
-def lines(run: Run) -> Iterator[str]:
-    """Everything there is to say: other comparisons, failures, cautions, effort."""
-    yield from others(run)
-    yield from failures(run)
-    yield from cautions(run)
+def quick(run: Run) -> Iterator[str]:
+    """What quick effort does not show."""
     if run.protocol.effort == "quick" and run.outcomes:
         yield "Quick effort: no verdicts; two blocks show no more than the order of size."
 

@@ -1,10 +1,10 @@
 """Find and read the runs of a results folder."""
 
-import json
 from pathlib import Path
 
-from harness.errors import BadRun, UnknownName
-from harness.records import SCHEMA, Run, from_json
+from harness import run_file
+from harness.errors import UnknownName
+from harness.records import Run
 
 
 def locate(name: str, results: Path) -> Path:
@@ -41,13 +41,4 @@ def read(folder: Path) -> Run:
     Raises:
         BadRun: it is missing, damaged, or of another schema.
     """
-    path = folder / "run.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data.get("schema") != SCHEMA:
-            raise BadRun(f"{path} has schema {data.get('schema')}, this version reads {SCHEMA}")
-        return from_json(Run, data)
-    except OSError as error:
-        raise BadRun(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError) as error:
-        raise BadRun(f"{path} is damaged: {error}") from error
+    return run_file.read(folder)

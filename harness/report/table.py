@@ -46,20 +46,22 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
     rows, all_rows = selected(name, rows_of(frame)), len(frame)
     hidden = all_rows - len(rows)
     left_out = [f"{hidden} more row{'s' if hidden > 1 else ''} in the file"] if hidden else []
-    columns, shared = [], []
+    columns, cells, shared = [], [], []
     for column in COLUMNS[name]:
-        values = {column.cell(row) for row in rows}
+        texts = [column.cell(row) for row in rows]
+        values = set(texts)
         if values <= {units.MISSING, column.usual}:
             continue
         if column.shared and len(values) == 1 and len(rows) > 1:
             shared.append(f"{column.heading}: {values.pop()}")
         else:
             columns.append(column)
+            cells.append(texts)
     plain = units.printable  # names come from users, messages from their models
     return Table(
         title=plain(TITLES[name] + (f" ({', '.join(shared)})" if shared else "")),
         columns=tuple(column.heading for column in columns),
-        rows=tuple(tuple(plain(column.cell(row)) for column in columns) for row in rows),
+        rows=tuple(zip(*(map(plain, texts) for texts in cells), strict=True)),
         numeric=tuple(column.numeric for column in columns),
         ranks=tuple(column.rank for column in columns),
         notes=tuple(map(plain, (*notes(name, rows), *left_out))),
@@ -79,7 +81,8 @@ def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
 def caption(run: Run) -> str:
     """Dataset, machine, libraries and protocol: what a number needs beside it."""
     machine, cases = run.machine, _cases(run)
-    datasets = ", ".join(dict.fromkeys(Path(case.dataset).name for case in cases))
+    paths = dict.fromkeys(case.dataset for case in cases)
+    datasets = ", ".join(dict.fromkeys(Path(path).name for path in paths))
     used = {case.backend for case in cases}
     libraries = ", ".join(
         f"{name} {version}"

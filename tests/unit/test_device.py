@@ -211,9 +211,9 @@ def test_files_of_a_device_run_hold_tables_and_charts(run, tmp_path):
 
 def test_a_recorded_run_is_reported_where_there_is_no_gpu(run, tmp_path):
     """With the same numbers: a report needs neither the GPU nor a framework."""
-    from harness.measure.runner import RUN_FILE
+    from harness.run_file import NAME
 
-    (tmp_path / RUN_FILE).write_text(__import__("json").dumps(to_json(run)))
+    (tmp_path / NAME).write_text(__import__("json").dumps(to_json(run)))
     again = runs.read(tmp_path)
     for name, frame in files.frames(run).items():
         assert frame.equals(files.frames(again)[name]), name

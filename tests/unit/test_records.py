@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import Case, Estimate, Run, from_json, to_json
+from harness.records import (
+    Case,
+    Estimate,
+    Machine,
+    Round,
+    Run,
+    Training,
+    from_json,
+    to_json,
+)
+
+ROUND = Round(0, 0, "case", 0, 2, 0.5, 1.0, 0.5, 0, 0, 0)
 
 CASES = st.builds(
     Case,
@@ -42,3 +53,26 @@ def test_what_is_no_record_is_refused():
     """With its name."""
     with pytest.raises(ValueError, match="not a Run"):
         from_json(Run, {"id": "x"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "what"),
+    [
+        (Case, {"variant": "baseline"}, "not a Case: .*dataset"),
+        (Machine, [], "not a Machine: .*id"),
+        (Machine, None, "not a Machine"),
+        (Round, {**to_json(ROUND), "role": 1}, "not a Round"),
+        (Training, {"recipe": {"epochs": 1}}, "not a Training: .*case"),
+        (Run, {"outcomes": [{"type": "other"}]}, "not a Run: .*other"),
+    ],
+)
+def test_a_wrong_shape_names_what_is_missing(kind, data, what):
+    """And never another error."""
+    with pytest.raises(ValueError, match=what):
+        from_json(kind, data)
+
+
+def test_an_unknown_field_is_ignored_and_a_missing_one_takes_its_default():
+    """A file of another version of the same schema."""
+    data = {"variant": "baseline", "dataset": "mnist", "batch_size": 1, "later": 2}
+    assert Case("baseline", "mnist", 1) == from_json(Case, data)

@@ -6,6 +6,7 @@ import json
 import pytest
 from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
 
+from harness import run_file
 from harness.analyze import stats
 from harness.errors import BadCase, BadRun
 from harness.measure.budget import Budget
@@ -218,3 +219,30 @@ def test_a_case_that_no_worker_could_train_is_refused(changes, message):
     case = Case(**{"variant": "baseline", "dataset": "mnist", "batch_size": 256, **changes})
     with pytest.raises(BadCase, match=message):
         check_case(case, train_samples=60_000, cpus=2, gpu=FakeGpu(name=None))
+
+
+def test_the_run_is_in_its_file_after_each_comparison(tmp_path):
+    """A run that is killed has a report of all that it finished."""
+    runner = make_runner(tmp_path, FakeLauncher())
+    for number, case in enumerate((SMALL, LARGE), start=1):
+        runner.measure(case, SMALL)
+        assert number == len(runs.read(tmp_path).outcomes)
+
+
+def test_a_comparison_is_written_out_once(tmp_path, monkeypatch):
+    """Though the file is saved again after each one that follows."""
+    written, line = [], run_file.line
+    monkeypatch.setattr(run_file, "line", lambda o: written.append(o.key) or line(o))
+    runner = make_runner(tmp_path, FakeLauncher())
+    for case in (SMALL, LARGE):
+        runner.measure(case, SMALL)
+    runner.save()
+    assert len(written) == len(set(written)) == 2
+
+
+def test_a_failure_that_is_mended_is_replaced_in_the_file(tmp_path):
+    """By what was measured."""
+    broken = FakeLauncher(failures={LARGE.id: ("error", "it broke", "")})
+    make_runner(tmp_path, broken).measure(LARGE, SMALL)
+    make_runner(tmp_path, FakeLauncher()).measure(LARGE, SMALL)
+    assert [Measurement] == [type(o) for o in runs.read(tmp_path).outcomes]

@@ -77,3 +77,40 @@ def test_an_effect_of_the_visible_size_is_shown_by_four_of_five_runs():
         found = stats.log_interval([rng.gauss(effect, sigma) for _ in range(6)])
         shown += stats.verdict(found) == "faster"
     assert abs(shown / 2000 - 0.8) < 0.08
+
+
+@pytest.mark.parametrize(("n", "expected"), [(3, 4.302653), (6, 2.570582), (30, 2.045230)])
+def test_quantiles_are_students(n, expected):
+    """As printed in any table of t."""
+    assert stats.t_quantile(0.95, n) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("plus", "minus", "expected"), [(0, 0, 1.0), (5, 0, 2 / 32), (1, 4, 12 / 32), (3, 3, 1.0)]
+)
+def test_the_sign_test_counts_the_tosses_of_a_coin(plus, minus, expected):
+    """Both tails."""
+    assert stats.sign_test(plus, minus) == pytest.approx(expected)
+
+
+def test_lack_of_fit_is_the_f_test():
+    """F = 4 on 1 and 4 degrees of freedom: both groups miss the law by 1."""
+    errors = [[0.5, 1.0, 1.5], [-1.5, -1.0, -0.5]]
+    missed, pure = 6.0, 1.0
+    f = missed / (pure / 4)
+    # F with one degree of freedom above is the square of t with those below.
+    assert stats.lack_of_fit(errors, 1) == pytest.approx(2 * (1 - student_cdf_4(math.sqrt(f))))
+
+
+def student_cdf_4(t):
+    """Student's distribution on four degrees of freedom, in closed form."""
+    x = t / math.sqrt(4 + t * t)
+    return 0.5 + 0.75 * (x - x**3 / 3)
+
+
+@given(LOGS)
+def test_the_interval_is_that_of_the_exact_variance(logs):
+    """Summed so that nothing is lost."""
+    half = stats.t_quantile(0.95, len(logs)) * statistics.stdev(logs) / math.sqrt(len(logs))
+    found = stats.interval(logs)
+    assert found.high - found.low == pytest.approx(2 * half, abs=1e-12)

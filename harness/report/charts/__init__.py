@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 
 from harness.report.charts import bottleneck, comparisons, gpu, search, training, why
 from harness.report.charts.gpu import timeline
+from harness.report.charts.limits import MOST_TIMELINES, readable, timelines_left_out
 from harness.report.charts.parts import CAPTION, caption, figure, title
 from harness.report.charts.training import DIGITS_SHOWN, hardest_digits
 
 __all__ = [
-    "CAPTION", "DIGITS_SHOWN", "caption", "draw", "hardest_digits", "timeline", "title",
+    "CAPTION", "DIGITS_SHOWN", "MOST_TIMELINES", "caption", "draw", "hardest_digits", "timeline",
+    "timelines_left_out", "title",
 ]  # fmt: skip
 
 _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
@@ -28,7 +30,7 @@ _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "accuracy": training.accuracy,
     "effective_speedup": training.effective_speedup,
 }
-_FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure | None]] = {  # of several panels
+_FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {  # of several panels
     "measurements": comparisons.measurements,
     "model_size_speedup": comparisons.model_size_speedup,
     "ladder": why.ladder,
@@ -39,34 +41,37 @@ _FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure | None]] = {  # of seve
 }
 
 
+_SHOWN: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
+    "measurements": lambda f: (f["status"] == "measured") & ~f["between_rungs"].eq(other=True),
+    "batch_size_search": lambda f: f["samples_per_s"].notna() | f["peak_mib"].notna(),
+    "bottleneck": lambda f: ~f["between_rungs"].astype(bool),
+    "model_size_speedup": lambda f: f["variant"] != f["reference"],
+    "device_speedup": lambda f: (f["device"] == "gpu") & (f["reference"] == "cpu"),
+    "accuracy": lambda f: f["difference"].notna(),
+    "work": lambda f: f["fitted_us"].notna(),
+}
+
+
 def _selected(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Leave out the rows that a chart does not show."""
-    if name == "measurements":
-        between = frame["between_rungs"].eq(other=True)
-        return frame[(frame["status"] == "measured") & ~between].reset_index(drop=True)
-    if name == "bottleneck":
-        return frame[~frame["between_rungs"].astype(bool)].reset_index(drop=True)
-    if name == "model_size_speedup":
-        return frame[frame["variant"] != frame["reference"]]
-    if name == "device_speedup":
-        return frame[(frame["device"] == "gpu") & (frame["reference"] == "cpu")]
-    if name == "accuracy":
-        return frame[frame["difference"].notna()]
-    return frame
+    return frame[_SHOWN[name](frame)].reset_index(drop=True) if name in _SHOWN else frame
 
 
 def draw(name: str, frames: Mapping[str, pd.DataFrame], caption: str) -> Figure | None:
     """Draw the chart of that name from its summary; None when it holds nothing to draw."""
-    rows = _selected(name, frames[name])
+    rows, left_out = readable(name, _selected(name, frames[name]))
     if rows.empty:
         return None
     if "published" in rows and rows["published"].notna().any():
         caption += "; published: another machine"
+    caption = "; ".join((caption, *left_out))
     if name in _FIGURES:
         return _FIGURES[name](rows, caption)
     drawn, (axes,) = figure(caption)
     if name == "batch_size_speedup":
-        comparisons.batch_size_speedup(axes, rows, frames.get("batch_size_law"))
+        law = frames.get("batch_size_law")
+        shown = None if law is None else law[law["variant"].isin(rows["variant"])]
+        comparisons.batch_size_speedup(axes, rows, shown)
     else:
         _CHARTS[name](axes, rows)
     return drawn

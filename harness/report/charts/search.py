@@ -9,10 +9,8 @@ from harness import units
 from harness.report.charts import parts
 
 
-def batch_size_search(frame: pd.DataFrame, caption: str) -> Figure | None:
+def batch_size_search(frame: pd.DataFrame, caption: str) -> Figure:
     """Two panels over the batch size; a size that failed is a cross at how far it got."""
-    if frame["samples_per_s"].isna().all():
-        return None
     figure, ((above,), (below,)) = parts.grid(caption, 2, 1, (7.2, 5.4), share="col")
     above.set_title("Batch sizes tried", loc="left", weight="bold")
     groups = parts.lines(frame, ("variant", "device"), ("backend",))

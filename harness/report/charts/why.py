@@ -81,18 +81,13 @@ def _fine_ratios() -> list[float]:
     return [round(step * 10.0**power, 3) for power in range(-2, 3) for step in steps]
 
 
-def work(frame: pd.DataFrame, caption: str) -> Figure | None:
+def work(frame: pd.DataFrame, caption: str) -> Figure:
     """Sample time over work with the line of the width sweep, and what lies off it.
 
-    A column a batch size and device that has a sweep.
+    A column a batch size and device; all rows belong to a sweep.
     """
     key = ["batch_size", "device", "backend", "threads", "reference"]
-    chosen = [
-        (size, device, rows)
-        for (size, device, *_), rows in parts.groups(frame[frame["fitted_us"].notna()], *key)
-    ]
-    if not chosen:
-        return None
+    chosen = [(size, device, rows) for (size, device, *_), rows in parts.groups(frame, *key)]
     width = 7.2 if len(chosen) == 1 else 5.0 * len(chosen)
     figure, panels = parts.grid(caption, 2, len(chosen), (width, 6.2), share="col")
     for column, (size, device, rows) in enumerate(chosen):

@@ -1,7 +1,7 @@
 """Tables that say why: the ladder, the work, the law of the batch size."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from harness import units
 from harness.analyze.ladder import DIRECT, agrees
@@ -106,10 +106,10 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 }  # fmt: skip
 
 
-def _where(row: Row, rows: list[Row]) -> str:
+def _where(rows: list[Row]) -> Callable[[Row], str]:
     """Device and backend of a row, where the table has several."""
-    names = [n for n in ("device", "backend") if len({other[n] for other in rows}) > 1]
-    return "".join(f", {row[name]}" for name in names)
+    names = [n for n in ("device", "backend") if len({row[n] for row in rows}) > 1]
+    return lambda row: "".join(f", {row[name]}" for name in names)
 
 
 def notes(name: str, rows: list[Row]) -> Iterator[str]:
@@ -121,6 +121,7 @@ def notes(name: str, rows: list[Row]) -> Iterator[str]:
 
 def _ladder_notes(rows: list[Row]) -> Iterator[str]:
     yield "so far: product of the rungs; share: a rung's part of the logarithm of that product"
+    where = _where(rows)
     for row in rows:
         if row["rung"] == DIRECT and row["product_over_direct"] is not None:
             low, high = row["product_over_direct_low"], row["product_over_direct_high"]
@@ -128,16 +129,16 @@ def _ladder_notes(rows: list[Row]) -> Iterator[str]:
             words = {True: ": they agree", False: ": they do NOT agree", None: ""}[
                 agrees(low, high)
             ]
-            name = row["order"] + _where(row, rows)
+            name = row["order"] + where(row)
             yield f"{name}: product of the rungs over the direct comparison {ratio}{words}"
     places: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row["rung"] != DIRECT:
-            key = (row["change"], _where(row, rows))
+            key = (row["change"], where(row))
             places.setdefault(key, []).append(units.ratio(row["speedup"]))
     moved = [
-        f"{change}{where} {' or '.join(found)}"
-        for (change, where), found in places.items()
+        f"{change}{place} {' or '.join(found)}"
+        for (change, place), found in places.items()
         if len(found) > 1
     ]
     if moved:
@@ -152,10 +153,10 @@ def _work_notes(rows: list[Row]) -> Iterator[str]:
     )
     peaks = [row for row in rows if row["peak_gflops"] is not None]
     if peaks:
+        where = _where(rows)
         sizes = sorted({f"{row['product_size']:.0f}" for row in peaks})
         known = dict.fromkeys(
-            f"{units.digits(row['peak_gflops'])}{_ends(row, 'peak_gflops')} GFLOP/s"
-            f"{_where(row, rows)}"
+            f"{units.digits(row['peak_gflops'])}{_ends(row, 'peak_gflops')} GFLOP/s{where(row)}"
             for row in peaks
         )
         yield (
@@ -176,13 +177,13 @@ def _work_notes(rows: list[Row]) -> Iterator[str]:
 
 
 def _law_notes(rows: list[Row]) -> Iterator[str]:
-    told = set()
+    told, where = set(), _where(rows)
     for row in rows:
         key = (row["variant"], row["backend"], row["device"], row["threads"])
         if key in told:
             continue
         told.add(key)
-        yield f"{row['variant']}{_where(row, rows)}: {row['reason'] or _law(row)}"
+        yield f"{row['variant']}{where(row)}: {row['reason'] or _law(row)}"
     if any(row["fitted"] is not None and not row["measured"] for row in rows):
         yield (
             "sizes beyond the largest measured are predicted by the law; no gain: within 2 % of "
