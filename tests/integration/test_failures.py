@@ -43,7 +43,7 @@ def measure(make_runner, tmp_path):
         (
             "return model(shape=(32, 32, 3))",
             "error",
-            "shape (32, 32, 3), synthetic has (28, 28, 1)",
+            "(32, 32, 3), synthetic has (28, 28, 1)",
         ),
         ("return model(classes=7)", "error", "has output shape (7), synthetic has 10 classes"),
         ("return model(loss=lambda y, p: p * float('nan'))", "diverged", "loss of the first step"),
