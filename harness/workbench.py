@@ -222,6 +222,7 @@ class Workbench:
         if registry.is_own(case.variant):
             found = self.inspected(case)
             if isinstance(found, WorkerFailed):
+                self._running().refuse(case, case, found)
                 return Search(case, (), None, str(found), ())
             samples = found.train_samples
         return self._running().search(case, samples, self.settings.memory_bytes)

@@ -1,7 +1,6 @@
 """Which batch size, device and threads a run supports for each variant, or why it supports none."""
 
 import dataclasses
-import itertools
 import math
 import statistics
 from collections import defaultdict
@@ -11,7 +10,7 @@ from typing import Any
 
 from harness.analyze import cautions, convergence, stats, summary
 from harness.analyze.knee import Ratios, knee
-from harness.records import Case, Estimate, Failure, Measurement, Run
+from harness.records import Case, Estimate, Failure, Measurement, Outcome, Run
 
 _COMPARE = {
     "batch_size": "measure several: pytest suites/test_batch_size.py",
@@ -25,6 +24,9 @@ EPOCHS_REMARK = (
     "a larger batch may need more epochs to the same accuracy: pytest suites/ -m convergence tells"
 )
 _AXES = ("batch_size", "device", "threads")
+_TOLD = (
+    "dataset", "backend", "optimizer", "loss", "input_shape", "precision", "jit", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,11 @@ def advise(run: Run) -> list[Advice]:
     """
     unnamed = summary.between_rungs(run)
     memory = {row["case"]: row for row in summary.measurements(run).to_dict("records")}
-    groups: dict[Case, list[Case]] = defaultdict(list)
+    groups: dict[Case, dict[Case, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for outcome in run.outcomes:
-        for case in (outcome.case, outcome.reference):
-            if case not in unnamed and case not in groups[_alike(case)]:
-                groups[_alike(case)].append(case)
+        for case in {outcome.case: None, outcome.reference: None}:
+            if case not in unnamed:
+                groups[_alike(case)][case].append(outcome)
     advices = [_Group(run, cases, memory).advice() for cases in groups.values()]
     return [advice for advice in advices if advice.case or advice.failed]
 
@@ -131,24 +133,20 @@ class _Group:
     """The cases of a run that differ in batch size, device and threads alone."""
 
     def __init__(
-        self, run: Run, cases: Sequence[Case], rows: Mapping[str, Mapping[Any, Any]]
+        self,
+        run: Run,
+        cases: Mapping[Case, Sequence[Outcome]],
+        rows: Mapping[str, Mapping[Any, Any]],
     ) -> None:
         self._run = run
         self._rows = rows
-        measured = {
-            side
-            for m in run.outcomes
-            if isinstance(m, Measurement)
-            for side in (m.case, m.reference)
-        }
-        self._measurements = [
-            m
-            for m in run.outcomes
-            if isinstance(m, Measurement) and m.case in cases and m.reference in cases
+        self._cases = [
+            case for case, its in cases.items() if any(isinstance(o, Measurement) for o in its)
         ]
-        self._cases = [case for case in cases if case in measured]
-        self._variant = cases[0].variant
-        self._failures = [o for o in run.outcomes if isinstance(o, Failure) and o.case in cases]
+        own = [o for case, its in cases.items() for o in its if o.case == case]
+        self._measurements = [o for o in own if isinstance(o, Measurement) and o.reference in cases]
+        self._variant = next(iter(cases)).variant
+        self._failures = [o for o in own if isinstance(o, Failure)]
 
     def advice(self) -> Advice:
         failed = tuple(
@@ -327,10 +325,12 @@ def _epochs_needed(run: Run, alike: Case) -> Iterator[tuple[int, str]]:
 def differing(advices: Sequence[Advice]) -> list[str]:
     """Name the fields that tell advices of one variant apart; jit goes with the backend."""
     cases = [advice.case for advice in advices if advice.case is not None]
-    pairs = [(a, b) for a, b in itertools.combinations(cases, 2) if a.variant == b.variant]
+    variants: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        variants[case.variant].append(case)
     names = [
         name
-        for name in ("dataset", "backend", "optimizer", "precision", "jit", "seed")
-        if any(getattr(a, name) != getattr(b, name) for a, b in pairs)
+        for name in _TOLD
+        if any(len({getattr(case, name) for case in its}) > 1 for its in variants.values())
     ]
     return [name for name in names if name != "jit" or names == ["jit"]]

@@ -127,15 +127,17 @@ def bottleneck(run: Run) -> pd.DataFrame:
     places: dict[work.Place, list[Start]] = defaultdict(list)
     for side in sides:
         places[work.place(side.case)] += side.starts
+    rates = {
+        place: (_rate(starts, "copy_bytes_per_second"), _rate(starts, "product_flops"))
+        for place, starts in places.items()
+    }
     blocks, overhead = workers.by_block(run), _overheads(run)
     between = summary.between_rungs(run)
     unfitted = Share(None, "the law of the batch size needs three sizes of it")
     rows = []
     for side in sides:
         moved, computed = step_bytes(side.facts, side.case.batch_size), _step_flop(side)
-        alike = places[work.place(side.case)]
-        copies = _rates(alike, "copy_bytes_per_second")
-        products = _rates(alike, "product_flops")
+        copies, products = rates[work.place(side.case)]
         shares = {
             "input_share": _input(blocks[side.case], side),
             "overhead_share": overhead.get(side.case, unfitted),
@@ -153,9 +155,9 @@ def bottleneck(run: Run) -> pd.DataFrame:
                 "advice": found[0].advice if found else _would_show(shares, judged),
                 **{k: v for name, share in shares.items() for k, v in _columns(name, share)},
                 "step_bytes": moved,
-                "copy_bytes_per_s": _geometric(copies),
+                "copy_bytes_per_s": copies and math.exp(copies.value),
                 "step_flop": computed,
-                "product_flops": _geometric(products),
+                "product_flops": products and math.exp(products.value),
                 "missing": cautions.SEPARATOR.join(_missing(shares)),
                 "between_rungs": side.case in between,
             }
@@ -217,24 +219,24 @@ def _overheads(run: Run) -> dict[Case, Share]:
     return found
 
 
-def _rates(starts: Sequence[Start], name: str) -> list[float]:
-    """A rate of the machine, one a worker on the same threads and device."""
-    return [rate for start in starts if (rate := getattr(start, name))]
+def _rate(starts: Sequence[Start], name: str) -> stats.Mean | None:
+    """Logarithm of a rate of the machine, over workers on the same threads and device."""
+    logs = [math.log(rate) for start in starts if (rate := getattr(start, name))]
+    return stats.mean(logs) if logs else None
 
 
-def _of_rate(side: Side, amount: float | None, rates: Sequence[float], kind: str) -> Share:
+def _of_rate(side: Side, amount: float | None, rate: stats.Mean | None, kind: str) -> Share:
     """The time that an amount takes at a rate, over the time of a step."""
     if amount is None:
         return Share(None, "not counted: a layer is of an unknown kind or shape")
-    if not rates:
+    if rate is None:
         return Share(None, f"the run has no rate of {kind}")
     steps = [
         math.log(amount / statistics.median(r.seconds / r.steps for r in rounds))
         for rounds in side.blocks.values()
     ]
-    return Share(
-        stats.exponential(stats.sum_interval([steps, [-math.log(rate) for rate in rates]]))
-    )
+    slowness = dataclasses.replace(rate, value=-rate.value)
+    return Share(stats.exponential(stats.sum_of_means([stats.mean(steps), slowness])))
 
 
 def _bounds(shares: Mapping[str, Share]) -> Iterator[Finding]:
@@ -310,10 +312,6 @@ def _columns(name: str, share: Share) -> Iterator[tuple[str, float | None]]:
     for end in ("value", "low", "high"):
         value = None if share.estimate is None else getattr(share.estimate, end)
         yield (name if end == "value" else f"{name}_{end}"), value
-
-
-def _geometric(rates: Sequence[float]) -> float | None:
-    return statistics.geometric_mean(rates) if rates else None
 
 
 def _percents(estimate: Estimate) -> str:

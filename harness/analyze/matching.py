@@ -29,8 +29,8 @@ class Matching:
             longs: dict[str, set[str]] = defaultdict(set)
             for case in cases(run):
                 for name in (case.variant, case.dataset):
-                    longs[_short(name)].add(name)
-            ambiguous |= {short for short, names in longs.items() if len(names) > 1}
+                    longs[short(name)].add(name)
+            ambiguous |= {bare for bare, names in longs.items() if len(names) > 1}
         return cls(frozenset(ambiguous))
 
     def match(self, case: Case, run: Run) -> Case:
@@ -43,8 +43,8 @@ class Matching:
         )
 
     def _name(self, name: str) -> str:
-        short = _short(name)
-        return name if short in self.ambiguous else short
+        bare = short(name)
+        return name if bare in self.ambiguous else bare
 
 
 def cases(run: Run) -> Iterator[Case]:
@@ -79,6 +79,8 @@ _WORDS = {
     "device": "{}",
     "threads": "on {} threads",
     "optimizer": "{}",
+    "loss": "{}",
+    "input_shape": "{}",
     "precision": "{}",
     "jit": "jit",
     "seed": "seed {}",
@@ -86,13 +88,15 @@ _WORDS = {
 _DEFAULTS = {
     "threads": ALL_THREADS,
     "optimizer": None,
+    "loss": None,
+    "input_shape": None,
     "precision": "float32",
     "jit": False,
     "seed": 0,
 }
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """A model's file with its function, or a dataset's file, without its folder."""
     source, colon, function = name.rpartition(":")
     if source.endswith(".py"):

@@ -5,6 +5,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from scipy import special
@@ -44,13 +45,48 @@ def sum_interval(groups: Sequence[Sequence[float]], confidence: float = 0.95) ->
     Raises:
         ValueError: there is no group, or one is empty.
     """
-    if not groups or not all(groups):
+    return sum_of_means([mean(group) for group in groups], confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of a group of independent values.
+
+    Attributes:
+        value: Itself.
+        variance: Of the mean; 0 for a single value, of which there is no interval.
+        n: How many values there are.
+    """
+
+    value: float
+    variance: float
+    n: int
+
+
+def mean(group: Sequence[float]) -> Mean:
+    """The mean of a group, for `sum_of_means`.
+
+    Raises:
+        ValueError: it is empty.
+    """
+    if not group:
         raise ValueError("nothing to estimate from")
-    total, fewest = sum(statistics.fmean(group) for group in groups), min(map(len, groups))
+    n = len(group)
+    return Mean(statistics.fmean(group), _variance(group) / n if n > 1 else 0.0, n)
+
+
+def sum_of_means(means: Sequence[Mean], confidence: float = 0.95) -> Estimate:
+    """See `sum_interval`; for a group that is in many sums.
+
+    Raises:
+        ValueError: there is no group.
+    """
+    if not means:
+        raise ValueError("nothing to estimate from")
+    total, fewest = sum(one.value for one in means), min(one.n for one in means)
     if fewest < _FEWEST:
         return Estimate(total, None, None, fewest, confidence)
-    parts = [(_variance(group) / len(group), len(group) - 1) for group in groups]
-    half = spread(parts, confidence)
+    half = spread([(one.variance, one.n - 1) for one in means], confidence)
     return Estimate(total, total - half, total + half, fewest, confidence)
 
 

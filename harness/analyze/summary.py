@@ -238,9 +238,10 @@ def _speedup_row(axis: str, m: Measurement, run: Run) -> dict[str, Any]:
 
 
 def as_published(case: Case, run: Run) -> bool:
-    """Whether it is what the report trained: MNIST with TensorFlow, on all CPUs or the GPU."""
+    """Whether it is what the report trained: MNIST, its own optimizer, all CPUs or the GPU."""
     everything = case.device == "gpu" or case.threads == run.machine.usable_cpus
-    return everything and case.dataset == "mnist" and case.backend == "tensorflow"
+    own = case.optimizer is None and case.loss is None
+    return everything and own and case.dataset == "mnist" and case.backend == "tensorflow"
 
 
 def _key(case: Case) -> tuple[str, str, int]:

@@ -30,16 +30,14 @@ def by_block(run: Run) -> dict[Case, list[list[Worker]]]:
     for m in run.outcomes:
         if not isinstance(m, Measurement):
             continue
+        seconds: dict[tuple[int, Role], list[float]] = defaultdict(list)
+        for r in m.rounds:
+            seconds[r.block, r.role].append(r.seconds / r.steps)
         blocks: dict[Case, dict[int, list[Worker]]] = defaultdict(lambda: defaultdict(list))
         for start in m.starts:
             case = m.case if start.role == "case" else m.reference
-            seconds = _step_seconds(m, start.block, start.role)
-            blocks[case][start.block].append(Worker(start, seconds))
+            step = statistics.median(seconds[start.block, start.role])
+            blocks[case][start.block].append(Worker(start, step))
         for case, its in blocks.items():
             found[case].extend(its.values())
     return found
-
-
-def _step_seconds(m: Measurement, block: int, role: Role) -> float:
-    rounds = [r for r in m.rounds if r.block == block and r.role == role]
-    return statistics.median(r.seconds / r.steps for r in rounds)

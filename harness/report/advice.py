@@ -40,7 +40,8 @@ def lines(run: Run) -> list[str]:
     told = [advice for advice in advices if advice.asked or advice.failed]
     if told and run.protocol.effort == "quick":
         return [_QUICK]
-    return [line(advice, differing(advices)) for advice in told] + _remarks(told)
+    several = differing(advices)
+    return [line(advice, several) for advice in told] + _remarks(told)
 
 
 def line(advice: Advice, several: Sequence[str] = ()) -> str:

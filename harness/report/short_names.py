@@ -3,16 +3,16 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.analyze import matching
 from harness.records import Case, Run
 
 R = TypeVar("R")
 
 
 def shortened(run: Run) -> Run:
-    """The same run with `my_model.py:build` for `/home/me/work/my_model.py:build`.
+    """The same run with `my_model.py:build` for `work/models/my_model.py:build`.
 
     `run.json` and the journal keep the whole names.
     """
@@ -57,6 +57,6 @@ def _pairs(run: Run) -> list[Any]:
 
 
 def _short(names: Iterable[str]) -> dict[str, str]:
-    last = {name: Path(name).name for name in names}
+    last = {name: matching.short(name) for name in names}
     many = Counter(last.values())
     return {name: name if many[short] > 1 else short for name, short in last.items()}

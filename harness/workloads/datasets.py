@@ -8,6 +8,7 @@ import functools
 import os
 import urllib.request
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,21 @@ def leaves(arrays: Arrays) -> list[Array]:
     if isinstance(arrays, dict):
         return list(arrays.values())
     return list(arrays) if isinstance(arrays, tuple) else [arrays]
+
+
+def mapped(arrays: Arrays, change: Callable[[Array], Any]) -> Any:
+    """The same structure with every array changed."""
+    if isinstance(arrays, dict):
+        return {name: change(array) for name, array in arrays.items()}
+    if isinstance(arrays, tuple):
+        return tuple(change(array) for array in arrays)
+    return change(arrays)
+
+
+def none_of(arrays: Arrays) -> Arrays:
+    """The same structure without a sample."""
+    empty: Arrays = mapped(arrays, lambda array: array[:0])
+    return empty
 
 
 def resolve(name: str) -> str:
@@ -208,9 +224,7 @@ def from_function(name: str) -> Dataset:
     if any(len(part) not in (0, 2) for part in parts):
         raise BadData(f"{name} returned neither (x, y) nor ((x, y), (x_test, y_test))")
     x, y = (_arrays(part) for part in parts[0])
-    x_test, y_test = (
-        (_arrays(part) for part in parts[1]) if parts[1] else (_none_of(x), _none_of(y))
-    )
+    x_test, y_test = (_arrays(part) for part in parts[1]) if parts[1] else (none_of(x), none_of(y))
     return _checked(Dataset(x, y, x_test, y_test), name)
 
 
@@ -227,12 +241,6 @@ def _plain(array: Array) -> Array:
     if array.dtype == np.uint8 and array.ndim > 2:
         return array.astype(np.float32) / np.float32(255)
     return array.astype(np.float32) if array.dtype == np.float64 else array
-
-
-def _none_of(arrays: Arrays) -> Arrays:
-    if isinstance(arrays, dict):
-        return {name: array[:0] for name, array in arrays.items()}
-    return tuple(array[:0] for array in arrays) if isinstance(arrays, tuple) else arrays[:0]
 
 
 def _checked(data: Dataset, name: str) -> Dataset:
@@ -269,7 +277,7 @@ def _from_npz(path: Path) -> Dataset:
             f"{path} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}"
         )
     x, y = found["x_train"], found["y_train"]
-    x_test, y_test = found.get("x_test", _none_of(x)), found.get("y_test", _none_of(y))
+    x_test, y_test = found.get("x_test", none_of(x)), found.get("y_test", none_of(y))
     return _checked(Dataset(x, y, x_test, y_test), str(path))
 
 

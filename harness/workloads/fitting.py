@@ -5,14 +5,14 @@ model stands in `harness.measure.backends.signature`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from harness.errors import BadData
-from harness.workloads.datasets import Array, Arrays, Dataset, leaves
+from harness.workloads.datasets import Array, Arrays, Dataset, leaves, none_of
 
 FITTED_SAMPLES = 60_000  # as many as the bundled datasets have
 _FITTED_BYTES = 256 * 2**20
@@ -127,14 +127,9 @@ def make(signature: Signature, batch_size: int, seed: int = 0) -> Dataset:
     rng = np.random.default_rng(seed)
     x = [_values(rng, samples, i) for i in signature.inputs]
     y = [_targets(rng, samples, o) for o in signature.outputs]
-    none = [array[:0] for array in x], [array[:0] for array in y]
-    return Dataset(
-        _structured(x, [i.name for i in signature.inputs], signature.takes),
-        _structured(y, [o.name for o in signature.outputs], signature.gives),
-        _structured(none[0], [i.name for i in signature.inputs], signature.takes),
-        _structured(none[1], [o.name for o in signature.outputs], signature.gives),
-        train_samples=FITTED_SAMPLES,
-    )
+    x_train = _structured(x, [i.name for i in signature.inputs], signature.takes)
+    y_train = _structured(y, [o.name for o in signature.outputs], signature.gives)
+    return Dataset(x_train, y_train, none_of(x_train), none_of(y_train), FITTED_SAMPLES)
 
 
 def _closed(shape: Shape) -> tuple[int, ...]:
@@ -292,12 +287,3 @@ def _in_order(given: Arrays, names: Sequence[str], what: str, dataset: str) -> l
             f"the model has {len(names)} {what}s ({', '.join(names)}), {dataset} has {len(arrays)}"
         )
     return arrays
-
-
-def mapped(arrays: Arrays, change: Callable[[Array], Any]) -> Any:
-    """The same structure with every array changed."""
-    if isinstance(arrays, dict):
-        return {name: change(array) for name, array in arrays.items()}
-    if isinstance(arrays, tuple):
-        return tuple(change(array) for array in arrays)
-    return change(arrays)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness.cli import main
+from harness.records import Failure
 from harness.report import runs
 
 MODEL = "import keras\ndef build():\n    return keras.Sequential()\n"
@@ -61,6 +62,20 @@ def test_without_batch_sizes_they_are_searched_for(launcher, no_charts, model, c
     assert {o.case.batch_size for o in run.outcomes} == {8, 16, 32}
     assert {o.reference.batch_size for o in run.outcomes} == {8}
     assert "Batch sizes tried" in capsys.readouterr().out
+
+
+def test_a_model_that_cannot_train_is_a_failure_of_a_searched_run_too(
+    launcher, no_charts, model, capsys
+):
+    """The next one is searched and measured."""
+    launcher.untrainable["mine.py:build"] = ("error", "it raised RuntimeError", "")
+    code, run = measured("mine.py:build", "baseline")
+    assert code == 1
+    assert [(o.case.variant, o.kind) for o in run.outcomes if isinstance(o, Failure)] == [
+        ("mine.py:build", "error")
+    ]
+    assert {o.case.variant for o in run.outcomes} == {"mine.py:build", "baseline"}
+    assert "Failed: mine.py:build" in capsys.readouterr().out
 
 
 def test_a_model_of_mnist_s_shape_gets_the_bundled_images(launcher, no_charts, model):

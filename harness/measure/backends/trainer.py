@@ -9,8 +9,7 @@ from typing import Any
 
 from harness.measure.backends import work
 from harness.records import Case, Fit
-from harness.workloads.datasets import Array, Dataset, leaves
-from harness.workloads.fitting import mapped
+from harness.workloads.datasets import Array, Dataset, leaves, mapped
 
 _MEMORY_BATCHES = 8
 _OPEN_FITS: list["_EpochTimed"] = []

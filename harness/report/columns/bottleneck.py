@@ -70,27 +70,33 @@ def _tries(rows: list[Row]) -> Iterator[str]:
 
 def _events(rows: list[Row]) -> Iterator[str]:
     """The numbers behind what has no column."""
+    several = _several(rows)
     for row in rows:
         found = {row["verdict"], *row["also"].split(", ")}
         if found & {THROTTLED, DISTURBED}:
-            yield f"{_name(row, rows)}: {row['evidence'].replace(SEPARATOR, '; ')}"
+            yield f"{_name(row, several)}: {row['evidence'].replace(SEPARATOR, '; ')}"
 
 
 def _grouped(rows: list[Row], column: str) -> Iterator[str]:
     """A line a reason; a few cases are named, many show as gaps in their column."""
     found: dict[str, list[str]] = {}
+    several = _several(rows)
     for row in rows:
         for reason in filter(None, row[column].split(SEPARATOR)):
-            found.setdefault(reason, []).append(_name(row, rows))
+            found.setdefault(reason, []).append(_name(row, several))
     for reason, names in found.items():
         few = len(names) <= _FEW and len(names) < len(rows)
         where = f" [{', '.join(names)}]" if few else ""
         yield f"{column}: {reason}{where}"
 
 
-def _name(row: Row, rows: list[Row]) -> str:
-    """Name a case by what tells it from the others."""
+def _several(rows: list[Row]) -> list[str]:
+    """The columns that tell cases apart."""
     parts = ["variant", "batch_size", "backend", "device", "threads"]
-    several = [part for part in parts if len({str(other[part]) for other in rows}) > 1]
-    words = {"threads": "t{}", "batch_size": "{}"}
-    return " ".join(words.get(part, "{}").format(row[part]) for part in several or parts[:2])
+    return [part for part in parts if len({row[part] for row in rows}) > 1] or parts[:2]
+
+
+def _name(row: Row, several: list[str]) -> str:
+    """Name a case by what tells it from the others."""
+    words = {"threads": "t{}"}
+    return " ".join(words.get(part, "{}").format(row[part]) for part in several)
