@@ -93,6 +93,7 @@ class Side:
         return stats.step_seconds(self.blocks.values())
 
 
+@once
 def measurements(run: Run) -> pd.DataFrame:
     """One row a case; blocks of every comparison that it took part in are pooled."""
     rows = {side.case.id: _measured_row(side, run) for side in sides(run)}
