@@ -131,9 +131,9 @@ def _probe(
 
 
 def _for_memory(error: WorkerFailed, seat: Seat, limit: int | None) -> WorkerFailed:
-    """A library that cannot go on without memory may die in many ways instead of saying so."""
+    """A library without memory may die in many ways, or wait for ever, and not say so."""
     reached = seat.sampler.usage().peak_rss_bytes
-    died = error.kind == "killed" or "the worker exited with" in str(error)
+    died = error.kind in ("killed", "timeout") or "the worker exited with" in str(error)
     if not died or limit is None or reached is None or reached < limit / 2:
         return error
     return WorkerFailed("oom", f"memory ran out ({error})", error.log_tail)

@@ -207,9 +207,9 @@ def test_a_model_of_several_inputs_is_measured(make_runner):
 def test_a_search_ends_at_the_memory_it_may_take(make_runner):
     """Without harm to anything else: allocations fail."""
     case = Case("keras.applications:MobileNetV3Small", "fitted", 8, threads=2,
-                input_shape=(64, 64, 3))  # fmt: skip
-    found = make_runner().search(case, 60_000, 1000 * 2**20)
+                input_shape=(160, 160, 3))  # fmt: skip
+    found = make_runner().search(case, 60_000, 1600 * 2**20)
     failed = [probe for probe in found.probes if probe.status != "fits"]
     assert [probe.status for probe in failed] == ["oom"] * len(failed), found
     assert failed
-    assert all(probe.peak_bytes < 1200 * 2**20 for probe in failed)
+    assert all(probe.peak_bytes < 1800 * 2**20 for probe in failed)
