@@ -13,8 +13,8 @@ from harness.analyze.knee import Ratios, knee
 from harness.records import Case, Estimate, Failure, Measurement, Outcome, Run
 
 _COMPARE = {
-    "batch_size": "measure several: pytest suites/test_batch_size.py",
-    "device": "compare them: pytest suites/test_device.py",
+    "batch_size": "measure several batch sizes",
+    "device": "measure both devices",
     "threads": "measure several: pytest suites/test_threads.py",
 }
 MORE_SIZES = _COMPARE["batch_size"]
@@ -258,16 +258,16 @@ class _Group:
         """What gives narrower intervals."""
         if self._run.protocol.effort == "thorough":
             return "measure again in a quieter hour"
-        return "measure with --train-effort thorough"
+        return "measure at thorough effort"
 
     def _refusal(self, compared: Sequence[Measurement]) -> tuple[str, str]:
         """Say why comparisons decide nothing, and what to do about it; empty where they may."""
         if self._run.protocol.effort == "quick":
-            return "quick effort has no intervals", "measure with --train-effort default"
+            return "quick effort has no intervals", "measure at default effort"
         if any(stats.speedup(m).low is None for m in compared):
             return (
                 "no interval: a comparison has fewer than three blocks",
-                "measure with --train-effort default and more --train-max-minutes",
+                "measure at default effort, and allow it more minutes",
             )
         sides = {case for m in compared for case in (m.case, m.reference)}
         itself = [m for m in self._measurements if m.case == m.reference and m.case in sides]

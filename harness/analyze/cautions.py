@@ -70,7 +70,7 @@ def disturbed_cpus(
     if others > _OTHERS_CPUS:
         yield Caution(
             "other processes kept CPUs busy meanwhile",
-            "stop them and measure again",
+            "stop other programs and measure again",
             f"{others:.2f} CPUs",
         )
 
@@ -164,7 +164,7 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
     if m.case.dataset != m.reference.dataset:
         yield Caution(
             "the datasets differ",
-            "the speedup is of both changes together; --train-dataset gives both the same",
+            "the speedup is of both changes together; name one dataset for both",
             f"{m.case.dataset} against {m.reference.dataset}",
         )
     if m.facts.optimizer != m.reference_facts.optimizer:

@@ -139,7 +139,7 @@ def planned(
     """
     advices = advise(run)
     if not advices:
-        raise BadRun(f"{run.id} has no comparison to advise from: pytest suites/ measures some")
+        raise BadRun(f"{run.id} has no comparison to advise from: harness run measures some")
     known = dict.fromkeys(advice.variant for advice in advices)
     if variant is not None and variant not in known:
         raise UnknownName(f"{run.id} has no variant {variant!r}; it has {', '.join(known)}")

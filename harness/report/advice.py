@@ -26,7 +26,7 @@ from harness.report.table import Table, caption
 
 SCHEMA = 1
 Answer = tuple[Advice, Plan | None]
-_QUICK = "No recommendation: quick effort has no intervals; measure with --train-effort default"
+_QUICK = "No recommendation: quick effort has no intervals; measure at default effort"
 _USUAL = ("tensorflow", "float32", None)  # not worth a word in a name
 _NOUNS = {"batch_size": "size", "device": "device", "threads": "number"}
 

@@ -151,7 +151,7 @@ def test_the_interval_decides_and_not_the_value(tmp_path, spread, value):
         assert found.case.batch_size == 4096, "what a plan is made for"
         (text, _) = words.lines(run)
         assert text.startswith("No recommendation for baseline: no batch size: not shown whether")
-        assert "measure with --train-effort thorough" in text
+        assert "measure at thorough effort" in text
 
 
 def test_thorough_effort_has_no_higher_one(tmp_path):
@@ -178,8 +178,8 @@ def test_a_knee_names_all_ratios_to_the_best(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "reason", "todo"),
     [
-        ({"effort": "quick"}, "quick effort has no intervals", "--train-effort default"),
-        ({"blocks": 2}, "fewer than three blocks", "--train-effort default"),
+        ({"effort": "quick"}, "quick effort has no intervals", "at default effort"),
+        ({"blocks": 2}, "fewer than three blocks", "at default effort"),
     ],
 )
 def test_no_size_is_recommended_without_intervals(tmp_path, changes, reason, todo):
@@ -200,7 +200,7 @@ def test_no_size_is_recommended_from_a_disturbed_comparison(tmp_path):
     found = choice(dataclasses.replace(run, outcomes=(*outcomes, run.outcomes[2])))
     assert found.value is None
     assert found.reason.startswith("disturbed: other processes kept CPUs busy meanwhile (")
-    assert found.todo == "stop them and measure again"
+    assert found.todo == "stop other programs and measure again"
 
 
 def test_a_variant_whose_cases_all_failed_has_the_reasons_and_no_plan(tmp_path):
@@ -292,7 +292,7 @@ def test_a_difference_of_devices_that_is_not_shown_is_no_choice(tmp_path):
     """And says what would show it."""
     found = choice(on_both(tmp_path, 0.95e-3, spread=0.1), "device")
     assert (found.value, found.reason) == (None, "no difference shown")
-    assert found.todo == "measure with --train-effort thorough"
+    assert found.todo == "measure at thorough effort"
 
 
 def test_sizes_that_were_not_compared_with_each_other_are_no_choice(tmp_path):

@@ -112,7 +112,7 @@ def test_a_disturbance_is_a_verdict_where_nothing_else_is_shown(tmp_path):
     found = row(with_rounds(measured(tmp_path, sizes=(64,)), other_cpu_seconds=1.0))
     assert found["verdict"] == "disturbed"
     assert "other processes kept CPUs busy" in found["evidence"]
-    assert found["advice"] == "stop them and measure again"
+    assert found["advice"] == "stop other programs and measure again"
 
 
 def test_a_gpu_whose_clocks_are_lowered_is_throttled(tmp_path):
@@ -175,6 +175,6 @@ def test_table_and_chart_are_written(tmp_path):
     written = files.write(run, tmp_path)
     built = written.tables["bottleneck"]
     assert [r[built.columns.index("batch")] for r in built.rows] == ["64", "256", "1024"]
-    assert "overhead-bound: try a larger batch" in "\n".join(built.notes)
+    assert "overhead-bound: try: a larger batch" in "\n".join(built.notes)
     names = {path.name for path in written.paths}
     assert {"bottleneck.csv", "bottleneck.md", "bottleneck.png", "bottleneck.svg"} <= names

@@ -63,7 +63,7 @@ def _tries(rows: list[Row]) -> Iterator[str]:
     """What to try, a line a verdict; for one that is not shown, what would show it."""
     for verdict in (*ORDER, NOT_SHOWN):
         advices = dict.fromkeys(row["advice"] for row in rows if row["verdict"] == verdict)
-        yield from (f"{verdict}: try {advice}" for advice in advices if verdict != NOT_SHOWN)
+        yield from (f"{verdict}: try: {advice}" for advice in advices if verdict != NOT_SHOWN)
         if verdict == NOT_SHOWN:
             yield from (f"{verdict}: what would show it: {advice}" for advice in advices)
 

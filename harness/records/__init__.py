@@ -1,0 +1,63 @@
+"""Every value that crosses a process or reaches the disk.
+
+SI units, the unit in the name. Observations only: what can be derived from
+them is derived in `harness.analyze`. A missing value is None.
+"""
+
+from harness.records.cases import DEVICES, PROTOCOL_VERSION, Case, Protocol, comparison_key
+from harness.records.codec import from_json, to_columns, to_json
+from harness.records.comparisons import Failure, FailureKind, Ladder, Measurement, Outcome, Rung
+from harness.records.findings import Estimate, Finding
+from harness.records.observations import (
+    Fit,
+    GpuReading,
+    GpuTrace,
+    GpuUsage,
+    ModelFacts,
+    Role,
+    Round,
+    Start,
+    Usage,
+)
+from harness.records.runs import READABLE_SCHEMAS, SCHEMA, Gpu, Machine, Run
+from harness.records.searches import Probe, Search
+from harness.records.trainings import Epoch, Mistake, Recipe, Training
+
+__all__ = [
+    "DEVICES",
+    "PROTOCOL_VERSION",
+    "READABLE_SCHEMAS",
+    "SCHEMA",
+    "Case",
+    "Epoch",
+    "Estimate",
+    "Failure",
+    "FailureKind",
+    "Finding",
+    "Fit",
+    "Gpu",
+    "GpuReading",
+    "GpuTrace",
+    "GpuUsage",
+    "Ladder",
+    "Machine",
+    "Measurement",
+    "Mistake",
+    "ModelFacts",
+    "Outcome",
+    "Probe",
+    "Protocol",
+    "Recipe",
+    "Role",
+    "Round",
+    "Run",
+    "Rung",
+    "Search",
+    "Start",
+    "Training",
+    "Usage",
+    "comparison_key",
+    "from_json",
+    "to_columns",
+    "to_json",
+]

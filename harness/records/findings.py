@@ -1,0 +1,33 @@
+"""What analysis and doctor say."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its confidence interval; low and high are None when n < 3."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `doctor` has found out about this machine.
+
+    Attributes:
+        subject: What it is about: `CPU`, `GPU` and so on.
+        state: `ok`; `note`, something to know; `missing`, not installed; `problem`, something
+            that spoils a measurement.
+        text: What was found.
+        advice: What to do about it; empty when there is nothing to do.
+    """
+
+    subject: str
+    state: Literal["ok", "note", "missing", "problem"]
+    text: str
+    advice: str = ""
