@@ -29,6 +29,7 @@ from harness.records import (
 
 NAME = "run.json"
 _BEGIN = '{"type":'
+_NEW_OBJECTS = 50_000  # before the garbage collector runs; usually 700
 
 
 def line(outcome: Outcome) -> str:
@@ -79,13 +80,17 @@ def read(folder: Path) -> Run:
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector, now and later, from many records: they make no cycles."""
+    """Keep the garbage collector, now and later, from many records: they make no cycles.
+
+    Neither do the rows and tables that are made of them: it looks for some only now and then.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(_NEW_OBJECTS)
         if enabled:
             gc.enable()
 

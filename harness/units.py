@@ -82,6 +82,8 @@ def printable(text: str) -> str:
     characters, line ends and marks that turn the direction of text are those
     of Unicode's categories Cc, Cf, Zl and Zp.
     """
+    if text.isprintable():  # nearly all are, and this asks Unicode once
+        return text
     return "".join(
         ascii(c)[1:-1] if unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cs"} else c
         for c in text

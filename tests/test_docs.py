@@ -72,8 +72,28 @@ def test_the_tables_and_ratios_of_the_readme_are_those_of_its_examples():
     shown = [text for text in tables if text in readme]
     titles = re.findall(r"^\*\*.*\*\*\n\n\|", readme, re.MULTILINE)
     assert len(shown) == len(titles) >= 3
-    known = set(re.findall(r"\d+\.\d\d×", "\n".join(tables)))
+    printed = "\n".join(output for _, output in consoles())  # tested below
+    known = set(re.findall(r"\d+\.\d\d×", "\n".join([*tables, printed])))
     assert set(re.findall(r"\d+\.\d\d×", readme)) <= known
+
+
+def consoles():
+    """Each command that the README shows with what it prints."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(
+        r"^```console\n\$ python -m harness (.*?)\n(.*?)^```", readme, re.DOTALL | re.MULTILINE
+    )
+
+
+def test_the_consoles_of_the_readme_are_what_their_commands_print(capsys, monkeypatch):
+    """At 100 columns, from the examples."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(ROOT)
+    assert len(consoles()) >= 2
+    for command, output in consoles():
+        main(shlex.split(command))
+        printed = capsys.readouterr().out
+        assert [line.rstrip() for line in printed.splitlines()] == output.splitlines(), command
 
 
 def test_every_tox_environment_that_is_named_exists():

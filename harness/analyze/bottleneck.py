@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness import units
-from harness.analyze import batch_law, cautions, epochs, gpus, stats, summary, work, workers
+from harness.analyze import batch_law, cautions, epochs, gpus, rounds, stats, summary, work, workers
 from harness.analyze.summary import Side
 from harness.analyze.workers import Worker
 from harness.records import Case, Estimate, ModelFacts, Run, Start
@@ -231,10 +231,7 @@ def _of_rate(side: Side, amount: float | None, rate: stats.Mean | None, kind: st
         return Share(None, "not counted: a layer is of an unknown kind or shape")
     if rate is None:
         return Share(None, f"the run has no rate of {kind}")
-    steps = [
-        math.log(amount / statistics.median(r.seconds / r.steps for r in rounds))
-        for rounds in side.blocks.values()
-    ]
+    steps = [math.log(amount / seconds) for seconds in side.block_steps]
     slowness = dataclasses.replace(rate, value=-rate.value)
     return Share(stats.exponential(stats.sum_of_means([stats.mean(steps), slowness])))
 
@@ -249,8 +246,7 @@ def _bounds(shares: Mapping[str, Share]) -> Iterator[Finding]:
 
 def _throttled(side: Side) -> Iterator[Finding]:
     """A quota or a lowered clock that took a good part of the time."""
-    rounds = [a_round for block in side.blocks.values() for a_round in block]
-    stopped = sum(r.throttled_seconds or 0.0 for r in rounds) / sum(r.seconds for r in rounds)
+    stopped = rounds.total(side.rounds, "throttled_seconds") / rounds.total(side.rounds, "seconds")
     if stopped > cautions.THROTTLED_SHARE:
         yield Finding(
             THROTTLED,
@@ -268,14 +264,13 @@ def _throttled(side: Side) -> Iterator[Finding]:
 
 
 def _disturbed(side: Side) -> Iterator[Finding]:
-    rounds = [a_round for block in side.blocks.values() for a_round in block]
     usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
     doubts = [
         *cautions.disturbed_cpus(
-            seconds=sum(r.seconds for r in rounds),
+            seconds=rounds.total(side.rounds, "seconds"),
             cpus=side.case.threads,
-            steal_seconds=sum(r.steal_seconds or 0.0 for r in rounds),
-            other_cpu_seconds=sum(r.other_cpu_seconds or 0.0 for r in rounds),
+            steal_seconds=rounds.total(side.rounds, "steal_seconds"),
+            other_cpu_seconds=rounds.total(side.rounds, "other_cpu_seconds"),
         ),
         *cautions.shared_gpu(usages),
     ]

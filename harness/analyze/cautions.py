@@ -2,11 +2,10 @@
 
 import math
 import statistics
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analyze import gpus, stats
+from harness.analyze import gpus, rounds, stats
 from harness.analyze.once import once
 from harness.records import GpuUsage, Measurement, Protocol, Round
 
@@ -83,16 +82,16 @@ def disturbances(m: Measurement) -> Iterator[Caution]:
 
 def _others(m: Measurement) -> Iterator[Caution]:
     yield from disturbed_cpus(
-        seconds=sum(r.seconds for r in m.rounds),
+        seconds=rounds.total(m.rounds, "seconds"),
         cpus=max(m.case.threads, m.reference.threads),
-        steal_seconds=sum(r.steal_seconds or 0.0 for r in m.rounds),
-        other_cpu_seconds=sum(r.other_cpu_seconds or 0.0 for r in m.rounds),
+        steal_seconds=rounds.total(m.rounds, "steal_seconds"),
+        other_cpu_seconds=rounds.total(m.rounds, "other_cpu_seconds"),
     )
 
 
 def _disturbed(m: Measurement) -> Iterator[Caution]:
     yield from _others(m)
-    throttled = sum(r.throttled_seconds or 0.0 for r in m.rounds)
+    throttled = rounds.total(m.rounds, "throttled_seconds")
     if throttled > 0:
         yield Caution(
             "the cgroup's CPU quota stopped the training", "raise the quota", f"{throttled:.1f} s"
@@ -154,8 +153,8 @@ def _learning(m: Measurement) -> Iterator[Caution]:
         return
     if m.case.dataset == RANDOM_DATA:  # there is nothing to learn
         return
-    last = {r.block: r.loss for r in m.rounds if r.role == "case"}
-    if last and statistics.median(last.values()) >= m.facts.initial_loss:
+    last = [its[-1].loss for (role, _), its in rounds.by_worker(m).items() if role == "case"]
+    if last and statistics.median(last) >= m.facts.initial_loss:
         yield Caution("the loss did not fall", "check optimizer and learning rate")
 
 
@@ -183,7 +182,7 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
 
 
 def _repeats(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
-    blocks = len({r.block for r in m.rounds})
+    blocks = len(rounds.blocks(m))
     if blocks < protocol.blocks:
         yield Caution(
             "not all blocks fitted into the time limit",
@@ -195,7 +194,7 @@ def _repeats(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
 def _drifting(m: Measurement) -> Iterator[Caution]:
     """Compare the first and the last third of the rounds of each block, over blocks."""
     for role in ("reference", "case"):
-        change = _drift([r for r in m.rounds if r.role == role])
+        change = _drift(its for (whose, _), its in rounds.by_worker(m).items() if whose == role)
         if change is not None:
             case = m.case if role == "case" else m.reference
             yield Caution(
@@ -205,16 +204,16 @@ def _drifting(m: Measurement) -> Iterator[Caution]:
             )
 
 
-def _drift(rounds: Sequence[Round]) -> float | None:
-    blocks: dict[int, list[float]] = defaultdict(list)
-    for a_round in rounds:
-        blocks[a_round.block].append(a_round.seconds / a_round.steps)
+def _drift(workers: Iterable[Sequence[Round]]) -> float | None:
     changes = []
-    for steps in blocks.values():
-        third = len(steps) // 3
+    for its in workers:
+        third = len(its) // 3
         if third:
-            first, last = ([math.log(s) for s in part] for part in (steps[:third], steps[-third:]))
-            changes.append(statistics.fmean(last) - statistics.fmean(first))
+            first, last = (
+                statistics.fmean(map(math.log, rounds.step_seconds(part)))
+                for part in (its[:third], its[-third:])
+            )
+            changes.append(last - first)
     if len(changes) < 3:
         return None
     estimate = stats.log_interval(changes, confidence=0.99)

@@ -20,7 +20,7 @@ Judge = Literal["time", "pair"]
 CONFIDENCE = 0.95
 FEW_BLOCKS = "fewer than three blocks"
 NO_DRIFT = "no case recurs in a run, so that how far its machine drifts is not known"
-APART = "not against the same reference in both runs"
+APART = "beside other cases than in the reference run"
 _FEWEST_BLOCKS = 3
 _FEWEST_CASES = 3
 
@@ -158,8 +158,7 @@ class _Pair:
         self._differences = differing.between(reference.run, other.run, found)
         self._by_pairs = not any(difference.moves_all for difference in self._differences)
         self.times = {case: self._time(case) for case in reference.times if case in other.times}
-        logs = [ratio.log for ratio in self.times.values() if ratio.blocks]
-        self._shared = statistics.median(logs) if logs else 0.0
+        self._shared = statistics.median(ratio.log for ratio in self.times.values())
         self._pairs = {case: pair for case in self.times if (pair := self._pair(case))}
         self._together = self._all()
         self._together_cases = sum(ratio.parts is not None for ratio in self.times.values())
@@ -169,27 +168,25 @@ class _Pair:
         self.intervals = sum(ratio.parts is not None for ratio in ratios)
 
     def _time(self, case: Case) -> _Ratio:
-        """Where both runs have the same comparisons, in these alone.
+        """Where both runs have the same comparisons, in these alone; else in all of each run.
 
-        What a case takes depends somewhat on whom it takes turns with.
+        What a case takes depends somewhat on whom it takes turns with; that is a part of the
+        drift between comparisons.
         """
-        here, there = self._reference.times[case], self._other.times[case]
+        here, there = (observed.times[case] for observed in self._sides)
         common = [key for key in here if key in there]
-        if not common:
-            means = [
-                statistics.fmean(statistics.fmean(logs) for logs in parts.values())
-                for parts in (here, there)
-            ]
-            return _Ratio(means[0] - means[1], None, 0)
-        log = statistics.fmean(
-            statistics.fmean(here[key]) - statistics.fmean(there[key]) for key in common
+        sides = [[parts[key] for key in common or parts] for parts in (here, there)]
+        means = [statistics.fmean(statistics.fmean(logs) for logs in groups) for groups in sides]
+        log = means[0] - means[1]
+        blocks = min(len(logs) for groups in sides for logs in groups)
+        drift = _both(
+            observed.time_drift(len(groups))
+            for observed, groups in zip(self._sides, sides, strict=True)
         )
-        groups = [parts[key] for key in common for parts in (here, there)]
-        blocks = min(map(len, groups))
-        drift = _both(observed.time_drift(len(common)) for observed in self._sides)
         if drift is None or blocks < _FEWEST_BLOCKS:
             return _Ratio(log, None, blocks)
-        return _Ratio(log, (*_of_means(groups, len(common)), *drift), blocks)
+        own = [part for groups in sides for part in _of_means(groups, len(groups))]
+        return _Ratio(log, (*own, *drift), blocks)
 
     def _pair(self, case: Case) -> tuple[Case, _Ratio] | None:
         """Against the reference, of those in both runs, whose own time moved least."""
@@ -284,16 +281,18 @@ class _Pair:
             if stats.verdict(pair) not in shown or self._moved(against) <= self._moved(case):
                 return "pair", ""
             return "time" if time.low is not None else None, "its reference moved further than it"
-        return ("time", "") if time.low is not None else (None, self._why_not(self.times[case]))
+        if time.low is None:
+            return None, FEW_BLOCKS if self.times[case].blocks < _FEWEST_BLOCKS else NO_DRIFT
+        return "time", "" if self._met(case) else APART
 
     def _moved(self, case: Case) -> float:
         """How far from what all cases share, rounded so that equal is equal."""
         return round(abs(self.times[case].log - self._shared), 12)
 
-    def _why_not(self, ratio: _Ratio) -> str:
-        if ratio.blocks == 0:
-            return APART
-        return FEW_BLOCKS if ratio.blocks < _FEWEST_BLOCKS else NO_DRIFT
+    def _met(self, case: Case) -> bool:
+        """Whether both runs have a comparison of it in common."""
+        here, there = (observed.times[case] for observed in self._sides)
+        return not here.keys().isdisjoint(there)
 
     @property
     def _sides(self) -> tuple[Observed, Observed]:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.analyze import stats
+from harness.analyze import rounds, stats
 from harness.records import Estimate, Measurement, Role
 
 
@@ -104,5 +104,4 @@ def break_even_samples(measurement: Measurement) -> Crossover:
 
 def _sample_seconds(m: Measurement, block: int, role: Role) -> float:
     size = m.case.batch_size if role == "case" else m.reference.batch_size
-    rounds = [r for r in m.rounds if r.block == block and r.role == role]
-    return statistics.median(r.seconds / r.steps for r in rounds) / size
+    return statistics.median(rounds.step_seconds(rounds.by_worker(m)[role, block])) / size

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pandas as pd
 
-from harness.analyze import crossover, stats, summary
+from harness.analyze import crossover, rounds, stats, summary
 from harness.records import Case, Measurement, Run, Start
 
 CROSSOVER = [
@@ -66,7 +66,7 @@ def break_evens(run: Run) -> pd.DataFrame:
                 "low": low,
                 "high": high,
                 "pays_after_epochs": summary.quotient(found.value, m.facts.train_samples),
-                "blocks": len({r.block for r in m.rounds}),
+                "blocks": len(rounds.blocks(m)),
                 "reason": found.reason,
             }
         )

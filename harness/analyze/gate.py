@@ -5,7 +5,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-from harness.analyze.compare import APART, FEW_BLOCKS, NO_DRIFT, Comparison
+from harness.analyze.compare import FEW_BLOCKS, NO_DRIFT, Comparison
 from harness.errors import BadComparison
 from harness.records import Estimate
 
@@ -111,7 +111,6 @@ def _ratios(comparison: Comparison) -> Iterator[tuple[str, str, Estimate]]:
 _ADVICE = {
     FEW_BLOCKS: "measure both runs at default effort",
     NO_DRIFT: "measure each case against a reference, in both runs",
-    APART: "measure each case against the same reference in both runs",
 }
 
 

@@ -82,9 +82,8 @@ class Knee:
 def knee(ratios: Ratios) -> Knee:
     """Find the smallest value that is shown to be within 5 % of every other one.
 
-    The lower ends of its ratios count, not their values. The best itself is
-    an answer only where every smaller value is shown to be slower: with the
-    whole interval.
+    The lower ends of its ratios count, not their values: those of the best as well, which
+    may be the best by chance. Smaller values that may do, too, are undecided.
     """
     best = ratios.best()
     over_best = {value: ratios.over(value, best) for value in ratios.values if value != best}
@@ -99,6 +98,4 @@ def knee(ratios: Ratios) -> Knee:
         for other, ratio in over_best.items()
         if (value is None or other < value) and (ratio.high is None or ratio.high >= WITHIN)
     )
-    if value == best and undecided:
-        value = None
     return Knee(value, best, over_best, undecided)

@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from harness.analyze import stats
+from harness.analyze import rounds, stats
 from harness.analyze.matching import Matching
 from harness.records import Case, Failure, Measurement, Run
 
@@ -88,9 +88,9 @@ def block_times(measurement: Measurement) -> dict[Case, list[float]]:
     """
     sides = {"case": measurement.case, "reference": measurement.reference}
     seconds: dict[Case, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for a_round in measurement.rounds:
-        case = sides[a_round.role]
-        seconds[case][a_round.block].append(a_round.seconds / a_round.steps / case.batch_size)
+    for (role, block), its in rounds.by_worker(measurement).items():
+        case = sides[role]
+        seconds[case][block] += [step / case.batch_size for step in rounds.step_seconds(its)]
     return {
         case: [math.log(statistics.median(block)) for block in blocks.values()]
         for case, blocks in seconds.items()

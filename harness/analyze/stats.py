@@ -3,15 +3,15 @@
 import functools
 import math
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from scipy import special
 
+from harness.analyze import rounds
 from harness.analyze.once import once
-from harness.records import Estimate, Measurement, Round
+from harness.records import Case, Estimate, Measurement, Round
 
 Verdict = Literal["faster", "slower", "same", "inconclusive"]
 MARGIN = 0.02
@@ -118,18 +118,21 @@ def block_logs(measurement: Measurement) -> tuple[float, ...]:
     ln(reference / case); where one worker ran after the other, rounds have no
     partner, and it is the logarithm of the ratio of their medians.
     """
-    sizes = {
-        "case": measurement.case.batch_size,
-        "reference": measurement.reference.batch_size,
-    }
-    blocks: dict[int, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for a_round in measurement.rounds:
-        per_sample = a_round.seconds / a_round.steps / sizes[a_round.role]
-        blocks[a_round.block][a_round.role][a_round.pair] = per_sample
+    workers = rounds.by_worker(measurement)
     value = _paired_log if measurement.interleaved else _log_of_medians
     return tuple(
-        value(sides["reference"], sides["case"]) for sides in blocks.values() if len(sides) == 2
+        value(
+            _by_pair(workers["reference", block], measurement.reference),
+            _by_pair(workers["case", block], measurement.case),
+        )
+        for block in rounds.blocks(measurement)
+        if ("reference", block) in workers and ("case", block) in workers
     )
+
+
+def _by_pair(its: Iterable[Round], case: Case) -> dict[int, float]:
+    """Seconds a sample by the number of the pair."""
+    return {r.pair: r.seconds / r.steps / case.batch_size for r in its}
 
 
 def speedup(measurement: Measurement) -> Estimate:
@@ -248,13 +251,6 @@ def t_quantile(confidence: float, n: int) -> float:
 @functools.lru_cache
 def _t_quantile(probability: float, freedom: float) -> float:
     return float(special.stdtrit(freedom, probability))
-
-
-def step_seconds(blocks: Iterable[Sequence[Round]]) -> Estimate:
-    """Seconds a step: median over a block's rounds, then an interval over blocks."""
-    return log_interval(
-        [math.log(statistics.median(r.seconds / r.steps for r in rounds)) for rounds in blocks]
-    )
 
 
 def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import cautions, epochs, gpus, published, stats
+from harness.analyze import cautions, epochs, gpus, published, rounds, stats
 from harness.analyze.cautions import Caution
 from harness.analyze.once import once
+from harness.analyze.rounds import total
 from harness.records import (
     Case,
     Estimate,
@@ -90,7 +92,17 @@ class Side:
     @functools.cached_property
     def step(self) -> Estimate:
         """Seconds a step, over the blocks of every comparison."""
-        return stats.step_seconds(self.blocks.values())
+        return stats.log_interval([math.log(seconds) for seconds in self.block_steps])
+
+    @functools.cached_property
+    def block_steps(self) -> list[float]:
+        """Median seconds a step of each block."""
+        return [statistics.median(rounds.step_seconds(block)) for block in self.blocks.values()]
+
+    @functools.cached_property
+    def rounds(self) -> list[Round]:
+        """Those of all blocks."""
+        return [a_round for block in self.blocks.values() for a_round in block]
 
 
 @once
@@ -183,10 +195,11 @@ def others(run: Run) -> list[Measurement]:
 
 def differs_only_in(axis: str, case: Case, reference: Case) -> bool:
     """Whether two cases differ, and in that axis alone."""
-    changed = {axis: getattr(reference, axis)}
-    if axis == "backend":  # whether the step is compiled goes with it, and is a column
-        changed["jit"] = reference.jit
-    return case != reference and dataclasses.replace(case, **changed) == reference
+    # Whether the step is compiled goes with the backend, and is a column.
+    changed = {a: getattr(reference, a) for a in (axis, *(["jit"] if axis == "backend" else []))}
+    if all(getattr(case, name) == value for name, value in changed.items()):
+        return False
+    return dataclasses.replace(case, **changed) == reference
 
 
 def doubts(m: Measurement, run: Run) -> list[Caution]:
@@ -261,34 +274,41 @@ def case_columns(case: Case) -> dict[str, Any]:
 
 @once
 def sides(run: Run) -> list[Side]:
-    """Collect what was observed of each case over all of its comparisons."""
+    """Collect what was observed of each case over all of its comparisons.
+
+    In the order in which they were measured, but for the batch sizes of one case.
+    """
     found: dict[Case, Side] = {}
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
             continue
         key, found_doubts = outcome.key, doubts(outcome, run)
-        blocks: dict[tuple[Role, int], list[Round]] = defaultdict(list)
-        for a_round in outcome.rounds:
-            blocks[a_round.role, a_round.block].append(a_round)
         both: tuple[tuple[Role, Case, ModelFacts, int], ...] = (
             ("case", outcome.case, outcome.facts, outcome.steps),
             ("reference", outcome.reference, outcome.reference_facts, outcome.reference_steps),
         )
         for role, case, facts, steps in both:
             side = found.setdefault(case, Side(case, facts, steps, defaultdict(list), [], []))
-            for (its, block), rounds in blocks.items():
-                if its == role:
+            for (whose, block), its in rounds.by_worker(outcome).items():
+                if whose == role:
                     # The two sides of a noise-floor block ran side by side: one block.
-                    side.blocks[key, block] += rounds
+                    side.blocks[key, block] += its
             side.starts.extend(start for start in outcome.starts if start.role == role)
             if role == "case":
                 side.cautions.extend(d for d in found_doubts if d not in side.cautions)
-    return list(found.values())
+    first: dict[Case, int] = {}
+    for case in found:
+        first.setdefault(dataclasses.replace(case, batch_size=0), len(first))
+
+    def place(side: Side) -> tuple[int, int]:
+        case = side.case
+        return first[dataclasses.replace(case, batch_size=0)], case.batch_size
+
+    return sorted(found.values(), key=place)
 
 
 def _measured_row(side: Side, run: Run) -> dict[str, Any]:
     step = side.step
-    rounds = [a_round for block in side.blocks.values() for a_round in block]
     sample = step.value / side.case.batch_size
     return {
         **case_columns(side.case),
@@ -299,7 +319,7 @@ def _measured_row(side: Side, run: Run) -> dict[str, Any]:
         "macs_per_sample": side.facts.macs_per_sample,
         "macs_source": side.facts.macs_source,
         "steps_per_round": side.steps,
-        "rounds": len(rounds),
+        "rounds": len(side.rounds),
         "blocks": step.n,
         **_microseconds(step),
         "sample_us": sample * 1e6,
@@ -313,7 +333,7 @@ def _measured_row(side: Side, run: Run) -> dict[str, Any]:
         "import_rss_mib": _largest_mib(start.import_rss_bytes for start in side.starts),
         "build_rss_mib": _largest_mib(start.build_rss_bytes for start in side.starts),
         "peak_rss_mib": _largest_mib(start.peak_rss_bytes for start in side.starts),
-        "cpu_percent": 100 * sum(r.cpu_seconds for r in rounds) / sum(r.seconds for r in rounds),
+        "cpu_percent": 100 * total(side.rounds, "cpu_seconds") / total(side.rounds, "seconds"),
         **(_gpu(side, sample) if side.case.device == "gpu" else {}),
         "loss": statistics.median(block[-1].loss for block in side.blocks.values()),
         "cautions": _joined(side.cautions),

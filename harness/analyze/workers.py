@@ -4,7 +4,8 @@ import statistics
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.records import Case, Measurement, Role, Run, Start
+from harness.analyze import rounds
+from harness.records import Case, Measurement, Run, Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,11 @@ def by_block(run: Run) -> dict[Case, list[list[Worker]]]:
     for m in run.outcomes:
         if not isinstance(m, Measurement):
             continue
-        seconds: dict[tuple[int, Role], list[float]] = defaultdict(list)
-        for r in m.rounds:
-            seconds[r.block, r.role].append(r.seconds / r.steps)
+        its_rounds = rounds.by_worker(m)
         blocks: dict[Case, dict[int, list[Worker]]] = defaultdict(lambda: defaultdict(list))
         for start in m.starts:
             case = m.case if start.role == "case" else m.reference
-            step = statistics.median(seconds[start.block, start.role])
+            step = statistics.median(rounds.step_seconds(its_rounds[start.role, start.block]))
             blocks[case][start.block].append(Worker(start, step))
         for case, its in blocks.items():
             found[case].extend(its.values())

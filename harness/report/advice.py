@@ -105,6 +105,8 @@ def _evidence(choice: Choice) -> str:
     if choice.next_smaller is None:
         return "the best throughput, and the smallest measured"
     largest = ", larger ones were not measured" if choice.value == max(choice.measured) else ""
+    if choice.next_smaller in choice.undecided:  # they are named with their shares
+        return f"the best throughput{largest}"
     smaller = f"{choice.next_smaller.value} reaches {_share(choice.next_smaller.throughput)} of it"
     return f"the best throughput{largest}; {smaller}"
 

@@ -15,6 +15,7 @@ from harness.report.table import Table
 from harness.report.words import VERDICTS
 
 SCHEMA = 1
+_ALWAYS_SHOWN = 3  # of the runs that are compared
 _MOST_ROWS = 40
 _MOST_NAMES = 12
 _MARGIN = f"{100 * MARGIN:g} %"
@@ -105,7 +106,8 @@ def _of_one() -> list[_Column]:
 def _of_each(comparisons: Sequence[Comparison]) -> list[_Column]:
     columns: list[_Column] = [("case", False, 0, lambda row: row.name)]
     for number, comparison in enumerate(comparisons):
-        columns.append((comparison.run, False, number, _cell_of(comparison)))
+        rank = max(0, number + 1 - _ALWAYS_SHOWN)  # narrow ones break their cells
+        columns.append((comparison.run, False, rank, _cell_of(comparison)))
     return columns
 
 
@@ -117,7 +119,7 @@ def _cell_of(comparison: Comparison) -> Callable[[CaseRatio], str]:
         if here is None:
             return units.MISSING
         by = " (pair)" if here.judged_by == "pair" else ""
-        return f"{_ratio(here.judged)} {_verdict(here)}{by}"
+        return f"{_ratio(here.judged)}\n{_verdict(here)}{by}"
 
     return cell
 
@@ -142,7 +144,9 @@ def _notes(comparisons: Sequence[Comparison], rows: int) -> Iterator[str]:
         if row.reason:
             reasons.setdefault(row.reason, []).append(row.name)
     for reason, names in reasons.items():
-        yield f"not judged, or not by its pair: {reason} ({_few(list(dict.fromkeys(names)))})"
+        which = list(dict.fromkeys(names))
+        where = f" ({_few(which)})" if len(which) < len(found) else ""
+        yield f"not judged, or not by its pair: {reason}{where}"
     if rows > _MOST_ROWS:
         yield f"{rows - _MOST_ROWS} more cases, none slower than these: --json has all"
 

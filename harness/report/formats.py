@@ -10,7 +10,7 @@ from rich.text import Text
 from harness import units
 from harness.report.table import Table
 
-MOST_ROWS = 40  # of a table on a terminal
+MOST_ROWS = 30  # of a table on a terminal
 MOST_NOTES = 12
 _LONGEST = 800
 
@@ -60,7 +60,8 @@ def _draw(table: Table, kept: list[int]) -> rich.table.Table:
         shown.add_column(
             Text(_heading(table, i)),
             justify="right" if table.numeric[i] else "left",
-            no_wrap=True,
+            no_wrap=table.numeric[i],  # where there is no room names break, numbers never
+            overflow="fold",
         )
     for row in table.rows:
         shown.add_row(*(Text(row[i]) for i in kept))  # a cell is no markup

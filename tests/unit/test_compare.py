@@ -225,11 +225,18 @@ def test_cases_of_one_run_alone_are_listed():
     assert found.only_in_run == ("model5 256",)
 
 
-def test_a_case_against_other_references_is_not_judged():
-    """What a case takes depends somewhat on whom it takes turns with."""
+def test_a_case_beside_other_cases_is_judged_by_its_time_and_that_is_said():
+    """A search for batch sizes may choose another reference in each run."""
     other = [(MODELS[0], MODELS[0]), (MODELS[1], MODELS[1]), (MODELS[2], MODELS[1])]
-    found = one(run("a"), run("b", comparisons=other))
-    assert verdicts(found) == {"baseline": "same", "model1": None, "model2": None}
+    found = one(
+        run("a", slower(noise=noisy(1))), run("b", slower(noise=noisy(2)), comparisons=other)
+    )
+    rows = {row.case.variant: row for row in found.cases}
+    assert rows["baseline"].reason == ""
+    for name in ("model1", "model2"):
+        assert (rows[name].judged_by, rows[name].reason) == ("time", compare.APART)
+        assert rows[name].pair is None
+        assert rows[name].time.low < 1 < rows[name].time.high
 
 
 def test_another_protocol_version_is_refused():
@@ -322,8 +329,12 @@ def test_a_round_is_judged_by_the_median_of_its_block():
     assert found == {case(): [pytest.approx(math.log(2e-3))] * 3}
 
 
-def test_in_a_simulation_intervals_hold_the_truth_and_no_wolf_is_cried():
-    """Comparisons drift and so does the hour; one case is 40 % slower, which is found."""
+@pytest.mark.parametrize("comparisons", [STAR, [(model, MODELS[5]) for model in MODELS]])
+def test_in_a_simulation_intervals_hold_the_truth_and_no_wolf_is_cried(comparisons):
+    """Comparisons drift and so does the hour; one case is 40 % slower, which is found.
+
+    With the same reference in both runs, or another.
+    """
     rng = random.Random(12)
     held = cried = found = 0
     tries = 300
@@ -337,7 +348,7 @@ def test_in_a_simulation_intervals_hold_the_truth_and_no_wolf_is_cried():
             )
             for side, variants in enumerate(((), ("model1",)))
         ]
-        comparison = one(run("a", sides[0]), run("b", sides[1]))
+        comparison = one(run("a", sides[0]), run("b", sides[1], comparisons))
         rows = {row.case.variant: row for row in comparison.cases}
         held += all(row.time.low <= truth[name] <= row.time.high for name, row in rows.items())
         found += rows.pop("model1").verdict == "slower"
@@ -429,7 +440,7 @@ def test_several_runs_have_a_column_each_against_the_reference(tmp_path, capsys)
     by_default = capsys.readouterr().out
     (row,) = [line for line in by_default.splitlines() if line.startswith(" model1")]
     assert row.split()[2:5] == ["0.91×", "[0.91,", "0.91]"]
-    assert "1.00× [1.00, 1.00] same" in row
+    assert row.split()[5:8] == ["1.00×", "[1.00,", "1.00]"]
     assert command(tmp_path, "a", "b", "c", "--reference", "b") == 0
     assert "Reference: b" in capsys.readouterr().out
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -51,6 +52,7 @@ def grid(
     """
     mpl.rcParams.update({"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "chart"})
     figure = Figure(figsize=size, dpi=140, layout="constrained")
+    FigureCanvasAgg(figure)  # one renderer for layout and edges: it remembers the size of texts
     panels = figure.subplots(rows, columns, sharex=share, squeeze=False)
     for axes in panels.flat:
         axes.spines[["top", "right"]].set_visible(False)
