@@ -210,7 +210,7 @@ def _drift(workers: Iterable[Sequence[Round]]) -> float | None:
         third = len(its) // 3
         if third:
             first, last = (
-                statistics.fmean(map(math.log, rounds.step_seconds(part)))
+                statistics.fmean([math.log(step) for step in rounds.step_seconds(part)])
                 for part in (its[:third], its[-third:])
             )
             changes.append(last - first)

@@ -129,7 +129,7 @@ def _notes(comparisons: Sequence[Comparison], rows: int) -> Iterator[str]:
     if any(row.judged_by for row in found):
         each = 100 * comparisons[0].confidence
         yield (
-            f"interval: all of them together hold 95 %, each by itself {each:.7g} %; what an hour "
+            f"interval: all of them together hold 95 %, each by itself {each:.4g} %; what an hour "
             "of the machine does to a time is part of it"
         )
         yield f"verdict: faster or slower where the whole interval lies {_MARGIN} or more from 1"
