@@ -23,6 +23,9 @@ _NOT_COMPARED = "they were not compared with each other"
 EPOCHS_REMARK = (
     "a larger batch may need more epochs to the same accuracy: pytest suites/ -m convergence tells"
 )
+RANDOM_REMARK = (
+    "a larger batch may need more epochs to the same accuracy, which random data cannot tell"
+)
 _AXES = ("batch_size", "device", "threads")
 _TOLD = (
     "dataset", "backend", "optimizer", "loss", "input_shape", "precision", "jit", "seed",
@@ -300,7 +303,7 @@ def _epochs_remark(run: Run, cases: Sequence[Case]) -> str:
         return ""
     needed = dict(_epochs_needed(run, _alike(cases[0])))
     if len(needed) < 2:
-        return EPOCHS_REMARK
+        return RANDOM_REMARK if cases[0].dataset == cautions.RANDOM_DATA else EPOCHS_REMARK
     parts = [f"batch {size} {words}" for size, words in sorted(needed.items())]
     return f"epochs to test accuracy {run.target_accuracy:g}: {', '.join(parts)}"
 

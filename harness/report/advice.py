@@ -12,6 +12,7 @@ from harness.analyze import plan as plans
 from harness.analyze.advice import (
     EPOCHS_REMARK,
     MORE_SIZES,
+    RANDOM_REMARK,
     Advice,
     Choice,
     Rival,
@@ -67,7 +68,7 @@ def _name(name: str, case: Case | None, several: Sequence[str]) -> str:
 def _remarks(advices: Sequence[Advice]) -> list[str]:
     found = {a.remark: a.variant for a in advices if a.remark}
     return [
-        f"Remark: {remark}" if remark == EPOCHS_REMARK else f"Remark on {variant}: {remark}"
+        f"Remark{'' if remark in (EPOCHS_REMARK, RANDOM_REMARK) else f' on {variant}'}: {remark}"
         for remark, variant in found.items()
     ]
 
@@ -85,7 +86,7 @@ def _said(choice: Choice, advice: Advice) -> str:
         return f"no {what}{where}: {_refused(choice)}; {choice.todo}"
     text = f"{_value(choice.axis, choice.value)}{where}: {_evidence(choice)}"
     if choice.undecided:
-        text += f"; not shown whether {_rivals(choice.undecided)} is enough"
+        text += f"; not shown whether {_rivals(choice.undecided)} is within 5 %, too"
     return text
 
 
@@ -105,8 +106,8 @@ def _evidence(choice: Choice) -> str:
     if choice.next_smaller is None:
         return "the best throughput, and the smallest measured"
     largest = ", larger ones were not measured" if choice.value == max(choice.measured) else ""
-    if choice.next_smaller in choice.undecided:  # they are named with their shares
-        return f"the best throughput{largest}"
+    if choice.next_smaller in choice.undecided:  # it may be the best by chance
+        return f"shown to be within 5 % of every other{largest}"
     smaller = f"{choice.next_smaller.value} reaches {_share(choice.next_smaller.throughput)} of it"
     return f"the best throughput{largest}; {smaller}"
 

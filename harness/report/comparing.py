@@ -137,7 +137,7 @@ def _notes(comparisons: Sequence[Comparison], rows: int) -> Iterator[str]:
         yield (
             "pair: the case's speedup against its own reference in one run over that in the "
             "other; the hour of the machine moves it less, and where nothing else differs it "
-            "decides what time does not show"
+            "decides what time does not show: ratio and verdict are of it then"
         )
     reasons: dict[str, list[str]] = {}
     for row in found:
@@ -193,7 +193,8 @@ def _gate(gate: Gate) -> Iterator[str]:
     if gate.unjudged:
         yield f"  {gate.unjudged} could not be judged"
     if gate.sees_from is not None:
-        yield f"  half of them would show it from {100 * gate.sees_from:.0f} % on"
+        slower = f"{100 * gate.sees_from:.0f} %"
+        yield f"  sensitivity: half of them would be found from {slower} slower on"
 
 
 def _ratio(estimate: Estimate) -> str:

@@ -36,7 +36,7 @@ def to_rich(table: Table, width: int, elsewhere: str = "in the files") -> Group:
     if len(table.notes) > MOST_NOTES:
         notes.append(f"{units.count(len(table.notes) - MOST_NOTES)} more notes in the files")
     if left_out:
-        notes.append(f"{elsewhere}, for want of room here: {', '.join(left_out)}")
+        notes.append(f"for want of room only {elsewhere}: {', '.join(left_out)}")
     return Group(Text(table.title, style="bold"), shown, *(Text(note, "dim") for note in notes))
 
 

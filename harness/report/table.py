@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import units
+from harness.analyze.cautions import RANDOM_DATA
 from harness.analyze.cautions import SEPARATOR as CAUTION_SEPARATOR
 from harness.records import Case, Run
 
@@ -82,7 +83,9 @@ def caption(run: Run) -> str:
     """Dataset, machine, libraries and protocol: what a number needs beside it."""
     machine, cases = run.machine, _cases(run)
     paths = dict.fromkeys(case.dataset for case in cases)
-    datasets = ", ".join(dict.fromkeys(Path(path).name for path in paths))
+    datasets = ", ".join(
+        dict.fromkeys("random data" if path == RANDOM_DATA else Path(path).name for path in paths)
+    )
     used = {case.backend for case in cases}
     libraries = ", ".join(
         f"{name} {version}"

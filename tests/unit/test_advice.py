@@ -166,7 +166,7 @@ def test_a_smaller_size_that_may_do_is_named(tmp_path):
     found = choice(run)
     assert found.value == 1024
     assert [rival.value for rival in found.undecided] == [256]
-    assert "not shown whether 256 (95 % [94, 96]) is enough" in words.lines(run)[0]
+    assert "not shown whether 256 (95 % [94, 96]) is within 5 %, too" in words.lines(run)[0]
 
 
 def test_the_best_is_recommended_where_it_is_shown_to_be_enough(tmp_path):
@@ -176,7 +176,10 @@ def test_the_best_is_recommended_where_it_is_shown_to_be_enough(tmp_path):
     assert (found.value, found.best) == (4096, 4096)
     assert [rival.value for rival in found.undecided] == [1024]
     line = words.lines(run)[0]
-    assert "batch 4096: the best throughput, larger ones were not measured; not shown" in line
+    assert (
+        "batch 4096: shown to be within 5 % of every other, larger ones were not measured; not"
+        in line
+    )
     assert line.count("96 %") == 1
 
 

@@ -68,9 +68,15 @@ def test_a_chart_of_lines_keeps_whole_lines(frames):
 
 def test_what_a_chart_leaves_out_stands_below_it(frames):
     """In its caption."""
-    for name in ("measurements", "model_size_speedup", "batch_size_speedup", "batch_size_law"):
+    for name in ("measurements", "model_size_speedup", "batch_size_speedup"):
         drawn = charts.draw(name, frames, CAPTION)
         assert any("left out: " in text.get_text().replace("\n", " ") for text in drawn.texts)
+
+
+def test_a_law_that_holds_nowhere_has_no_chart(frames):
+    """The table says why."""
+    assert frames["batch_size_law"]["reason"].all()
+    assert charts.draw("batch_size_law", frames, CAPTION) is None
 
 
 def test_a_chart_that_can_be_read_leaves_nothing_out(frames):

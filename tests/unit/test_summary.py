@@ -143,9 +143,9 @@ def test_one_block_has_files_too(tmp_path):
     run = batch_sizes(tmp_path, blocks=1)
     written = files.write(run, tmp_path)
     assert len(written.tables) == 4
-    assert {"measurements.png", "batch_size_speedup.png", "batch_size_law.png"} <= {
-        path.name for path in written.paths
-    }
+    names = {path.name for path in written.paths}
+    assert {"measurements.png", "batch_size_speedup.png"} <= names
+    assert "batch_size_law.png" not in names, "it is not fitted to one block"
 
 
 def test_a_failed_case_leaves_counts_whole(tmp_path):

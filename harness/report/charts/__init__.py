@@ -45,6 +45,7 @@ _SHOWN: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
     "measurements": lambda f: (f["status"] == "measured") & ~f["between_rungs"].eq(other=True),
     "batch_size_search": lambda f: f["samples_per_s"].notna() | f["peak_mib"].notna(),
     "bottleneck": lambda f: ~f["between_rungs"].astype(bool),
+    "batch_size_law": lambda f: pd.Series(f["overhead_share"].notna().any(), index=f.index),
     "model_size_speedup": lambda f: f["variant"] != f["reference"],
     "device_speedup": lambda f: (f["device"] == "gpu") & (f["reference"] == "cpu"),
     "accuracy": lambda f: f["difference"].notna(),

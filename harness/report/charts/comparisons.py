@@ -21,6 +21,12 @@ def batch_size_speedup(axes: Axes, frame: pd.DataFrame, law: pd.DataFrame | None
         places = rows["batch_size"] * 1.03**index  # so that intervals do not cover each other
         parts.line(axes, index, places, rows, label)
         parts.published(axes, places, rows, f"{label}, published")
+        floor = rows["noise_floor"].astype(bool)
+        axes.plot(
+            places[floor], rows["speedup"][floor], parts.MARKERS[index % len(parts.MARKERS)],
+            color=parts.COLORS[index % len(parts.COLORS)], markerfacecolor="white", zorder=4,
+            label="" if index else "against itself: the noise floor",
+        )  # fmt: skip
         first = rows.iloc[0]
         for its in ahead:
             if all(its[column].iloc[0] == first[column] for column in _LINE):

@@ -176,9 +176,7 @@ def batch_size_law(axes: Axes, frame: pd.DataFrame) -> None:
 def law_curve(axes: Axes, rows: pd.DataFrame, index: int, label: str) -> None:
     """Draw the law of one variant with its interval, and what an endless batch would reach."""
     color = parts.COLORS[index % len(parts.COLORS)]
-    if rows["reason"].iloc[0]:
-        reason = rows["reason"].iloc[0].partition(":")[0]  # the table has all of it
-        axes.plot([], [], " ", label=f"{label}: {reason}")
+    if rows["reason"].iloc[0]:  # the table says why there is none
         return
     reference = float(rows["reference"].iloc[0])
     grid = np.geomspace(rows["batch_size"].min(), rows["batch_size"].max(), 60)

@@ -122,7 +122,7 @@ def judged_notes(rows: list[Row], *names: str) -> Iterator[str]:
             + ", ".join(unseen)
         )
     if any(row["noise_floor"] for row in rows):
-        yield "noise floor: the reference against itself; what lies within means nothing"
+        yield "noise floor: the reference against itself; its interval should hold 1"
     if any(row.get("published") for row in rows):
         yield "published: from the report that the variants come from, on its own machine"
 
