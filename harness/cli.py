@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import collector
 from harness.errors import BadComparison, HarnessError
 from harness.settings import AUTO, RUN_OPTIONS, parse
 from harness.units import printable
@@ -192,9 +193,10 @@ def _key(option: str) -> str:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from harness.records import Failure
-    from harness.report import files, runs
-    from harness.report.short_names import shortened
+    with collector.kept_out():
+        from harness.records import Failure
+        from harness.report import files, runs
+        from harness.report.short_names import shortened
 
     folder = runs.locate(arguments.run, arguments.output)
     written = files.write(shortened(runs.read(folder)), folder)
@@ -203,9 +205,10 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _advise(arguments: argparse.Namespace) -> int:
-    from harness.analyze.plan import planned
-    from harness.report import advice, runs
-    from harness.report.short_names import shortened
+    with collector.kept_out():
+        from harness.analyze.plan import planned
+        from harness.report import advice, runs
+        from harness.report.short_names import shortened
 
     run = shortened(runs.read(runs.locate(arguments.run, arguments.output)))
     answers = planned(
@@ -219,8 +222,9 @@ def _advise(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from harness.analyze import compare, gate
-    from harness.report import comparing, runs
+    with collector.kept_out():
+        from harness.analyze import compare, gate
+        from harness.report import comparing, runs
 
     slower = arguments.fail_if_slower
     share = None if slower is None else gate.threshold(slower)

@@ -5,14 +5,13 @@ thousands is never held as dicts. Nothing else differs from `to_json` of the run
 without lines and columns is read as well.
 """
 
-import contextlib
 import dataclasses
-import gc
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from harness import collector
 from harness.errors import BadRun
 from harness.records import (
     READABLE_SCHEMAS,
@@ -29,7 +28,6 @@ from harness.records import (
 
 NAME = "run.json"
 _BEGIN = '{"type":'
-_NEW_OBJECTS = 50_000  # before the garbage collector runs; usually 700
 
 
 def line(outcome: Outcome) -> str:
@@ -74,25 +72,8 @@ def read(folder: Path) -> Run:
     Raises:
         BadRun: it is missing, damaged, or of another schema.
     """
-    with _no_collection():
+    with collector.kept_out():
         return _read(folder / NAME)
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector, now and later, from many records: they make no cycles.
-
-    Neither do the rows and tables that are made of them: it looks for some only now and then.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.set_threshold(_NEW_OBJECTS)
-        if enabled:
-            gc.enable()
 
 
 def _read(path: Path) -> Run:

@@ -62,7 +62,8 @@ class Law:
         """A monotone function of the overhead, with its interval."""
         ends = [self.alpha.low, self.alpha.high]
         low, high = sorted(function(e) for e in ends if e is not None) or (None, None)
-        return dataclasses.replace(self.alpha, value=function(self.alpha.value), low=low, high=high)
+        value = function(self.alpha.value)
+        return Estimate(value, low, high, self.alpha.n, self.alpha.confidence)
 
     def speedup(self, size: float) -> Estimate:
         """Speedup at a batch size against the reference."""

@@ -246,7 +246,7 @@ def _bounds(shares: Mapping[str, Share]) -> Iterator[Finding]:
 
 def _throttled(side: Side) -> Iterator[Finding]:
     """A quota or a lowered clock that took a good part of the time."""
-    stopped = rounds.total(side.rounds, "throttled_seconds") / rounds.total(side.rounds, "seconds")
+    stopped = rounds.total(side.rounds, "throttled_seconds") / side.seconds
     if stopped > cautions.THROTTLED_SHARE:
         yield Finding(
             THROTTLED,
@@ -267,7 +267,7 @@ def _disturbed(side: Side) -> Iterator[Finding]:
     usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
     doubts = [
         *cautions.disturbed_cpus(
-            seconds=rounds.total(side.rounds, "seconds"),
+            seconds=side.seconds,
             cpus=side.case.threads,
             steal_seconds=rounds.total(side.rounds, "steal_seconds"),
             other_cpu_seconds=rounds.total(side.rounds, "other_cpu_seconds"),

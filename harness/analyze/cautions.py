@@ -80,13 +80,15 @@ def disturbances(m: Measurement) -> Iterator[Caution]:
     yield from shared_gpu([s.usage.gpu for s in m.starts if s.usage and s.usage.gpu])
 
 
-def _others(m: Measurement) -> Iterator[Caution]:
-    yield from disturbed_cpus(
+@once
+def _others(m: Measurement) -> tuple[Caution, ...]:
+    found = disturbed_cpus(
         seconds=rounds.total(m.rounds, "seconds"),
         cpus=max(m.case.threads, m.reference.threads),
         steal_seconds=rounds.total(m.rounds, "steal_seconds"),
         other_cpu_seconds=rounds.total(m.rounds, "other_cpu_seconds"),
     )
+    return tuple(found)
 
 
 def _disturbed(m: Measurement) -> Iterator[Caution]:
@@ -210,10 +212,9 @@ def _drift(workers: Iterable[Sequence[Round]]) -> float | None:
         third = len(its) // 3
         if third:
             first, last = (
-                statistics.fmean([math.log(step) for step in rounds.step_seconds(part)])
-                for part in (its[:third], its[-third:])
+                math.prod(rounds.step_seconds(part)) for part in (its[:third], its[-third:])
             )
-            changes.append(last - first)
+            changes.append(math.log(last / first) / third)  # of their geometric means
     if len(changes) < 3:
         return None
     estimate = stats.log_interval(changes, confidence=0.99)

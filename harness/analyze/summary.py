@@ -100,6 +100,11 @@ class Side:
         return [statistics.median(rounds.step_seconds(block)) for block in self.blocks.values()]
 
     @functools.cached_property
+    def seconds(self) -> float:
+        """What all of its rounds took together."""
+        return total(self.rounds, "seconds")
+
+    @functools.cached_property
     def rounds(self) -> list[Round]:
         """Those of all blocks."""
         return [a_round for block in self.blocks.values() for a_round in block]
@@ -333,7 +338,7 @@ def _measured_row(side: Side, run: Run) -> dict[str, Any]:
         "import_rss_mib": _largest_mib(start.import_rss_bytes for start in side.starts),
         "build_rss_mib": _largest_mib(start.build_rss_bytes for start in side.starts),
         "peak_rss_mib": _largest_mib(start.peak_rss_bytes for start in side.starts),
-        "cpu_percent": 100 * total(side.rounds, "cpu_seconds") / total(side.rounds, "seconds"),
+        "cpu_percent": 100 * total(side.rounds, "cpu_seconds") / side.seconds,
         **(_gpu(side, sample) if side.case.device == "gpu" else {}),
         "loss": statistics.median(block[-1].loss for block in side.blocks.values()),
         "cautions": _joined(side.cautions),
