@@ -158,7 +158,8 @@ class _Pair:
         self._differences = differing.between(reference.run, other.run, found)
         self._by_pairs = not any(difference.moves_all for difference in self._differences)
         self.times = {case: self._time(case) for case in reference.times if case in other.times}
-        self._shared = statistics.median(ratio.log for ratio in self.times.values())
+        logs = [ratio.log for ratio in self.times.values()]
+        self._shared = statistics.median(logs) if logs else 0.0
         self._pairs = {case: pair for case in self.times if (pair := self._pair(case))}
         self._together = self._all()
         self._together_cases = sum(ratio.parts is not None for ratio in self.times.values())

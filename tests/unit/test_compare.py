@@ -273,17 +273,24 @@ def test_one_comparison_has_no_verdict_by_time_but_one_by_its_pair():
     assert [one.name for one in gate.judge([found], 0.05).crossed] == ["model1 256"]
 
 
+def failing(a_run, *numbers):
+    outcomes = [
+        Failure(o.case, o.reference, "oom", "memory ran out") if i in numbers else o
+        for i, o in enumerate(a_run.outcomes)
+    ]
+    return dataclasses.replace(a_run, outcomes=tuple(outcomes))
+
+
+def test_runs_in_which_nothing_was_measured_have_failures_alone():
+    """There is nothing to judge, and no traceback."""
+    found = one(failing(run("a"), *range(len(STAR))), failing(run("b"), *range(len(STAR))))
+    assert found.cases == ()
+    assert len(found.failed_in_both) == len(STAR)
+
+
 def test_a_comparison_that_newly_failed_is_over_any_threshold():
     """One that no longer fails, or fails in both, is named."""
     fine, broken = run("a"), run("b")
-
-    def failing(a_run, *numbers):
-        outcomes = [
-            Failure(o.case, o.reference, "oom", "memory ran out") if i in numbers else o
-            for i, o in enumerate(a_run.outcomes)
-        ]
-        return dataclasses.replace(a_run, outcomes=tuple(outcomes))
-
     found = one(failing(fine, 1, 2), failing(broken, 2, 3))
     assert found.newly_failed == ("model3 256 against baseline 256",)
     assert found.no_longer_failed == ("model1 256 against baseline 256",)

@@ -16,17 +16,20 @@ def batch_size_speedup(axes: Axes, frame: pd.DataFrame, law: pd.DataFrame | None
     references = ", ".join(sorted(set(frame["reference"])))
     axes.set_title(f"Speedup by batch size, against {references}", loc="left", weight="bold")
     lines = parts.lines(frame, ("variant", "device"), ("backend",))
+    floors = 0
     ahead = [] if law is None else [rows for _, rows in parts.groups(law, *_LINE)]
     for index, (label, rows) in enumerate(lines):
         places = rows["batch_size"] * 1.03**index  # so that intervals do not cover each other
         parts.line(axes, index, places, rows, label)
         parts.published(axes, places, rows, f"{label}, published")
         floor = rows["noise_floor"].astype(bool)
-        axes.plot(
-            places[floor], rows["speedup"][floor], parts.MARKERS[index % len(parts.MARKERS)],
-            color=parts.COLORS[index % len(parts.COLORS)], markerfacecolor="white", zorder=4,
-            label="" if index else "against itself: the noise floor",
-        )  # fmt: skip
+        if floor.any():
+            axes.plot(
+                places[floor], rows["speedup"][floor], parts.MARKERS[index % len(parts.MARKERS)],
+                color=parts.COLORS[index % len(parts.COLORS)], markerfacecolor="white", zorder=4,
+                label="" if floors else "against itself: the noise floor",
+            )  # fmt: skip
+            floors += 1
         first = rows.iloc[0]
         for its in ahead:
             if all(its[column].iloc[0] == first[column] for column in _LINE):
