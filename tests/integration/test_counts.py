@@ -25,7 +25,10 @@ BY_HAND = {
 
 
 def facts_of(launcher, variant):
-    case = Case(variant, "synthetic", 16)
+    return facts_of_case(launcher, Case(variant, "synthetic", 16))
+
+
+def facts_of_case(launcher, case):
     worker = launcher.start(case, timeout=300.0)
     try:
         return worker.ask("open", case=to_json(case), cpus=usable_cpus())["facts"]
@@ -42,6 +45,20 @@ def test_published_totals_are_met_by_hand():
 def test_multiply_accumulates_are_those_by_hand(launcher, variant):
     """Exactly."""
     assert facts_of(launcher, variant)["macs_per_sample"] == BY_HAND[variant]
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("MobileNetV3Small", 56),  # Howard et al. 2019, "Searching for MobileNetV3", table 3
+        ("EfficientNetB0", 390),  # Tan and Le 2019, "EfficientNet", table 2
+    ],
+)
+def test_multiply_accumulates_are_those_of_the_papers(launcher, name, millions):
+    """At 224×224×3."""
+    case = Case(f"keras.applications:{name}", "fitted", 2, input_shape=(224, 224, 3))
+    counted = facts_of_case(launcher, case)["macs_per_sample"]
+    assert counted == pytest.approx(millions * 1e6, rel=0.02)
 
 
 def test_memory_is_counted(launcher):

@@ -38,7 +38,9 @@ def macs(model: Any) -> tuple[int | None, str]:
     free = (
         keras.layers.Embedding,
         keras.layers.BatchNormalization,
+        keras.layers.GroupNormalization,
         keras.layers.LayerNormalization,
+        keras.layers.Normalization,
     )
     total = 0
     for layer in _leaves(model, keras.Model):

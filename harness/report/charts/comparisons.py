@@ -40,11 +40,12 @@ def batch_size_speedup(axes: Axes, frame: pd.DataFrame, law: pd.DataFrame | None
 
 
 _LINE = ("variant", "device", "backend")
+_LONGEST_QUOTIENT = 40  # characters
 
 
 def model_size_speedup(frame: pd.DataFrame, caption: str) -> Figure:
     """Bars of the measured speedup beside the ratios of work and parameters."""
-    figure, ((axes,),) = parts.grid(caption, 1, 1, (7.2, 1.6 + 0.62 * len(frame)))
+    figure, ((axes,),) = parts.grid(caption, 1, 1, (7.2, 2.0 + 0.62 * len(frame)))
     axes.set_title("Speedup by model, beside what shrank", loc="left", weight="bold")
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.grid(axis="y", visible=False)
@@ -84,7 +85,8 @@ def model_size_speedup(frame: pd.DataFrame, caption: str) -> Figure:
     axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
     axes.minorticks_off()
     labels = [
-        f"{r.variant} / {r.reference}\nbatch {r.batch_size}"
+        _over(r.variant, r.reference)
+        + f"\nbatch {r.batch_size}"
         + parts.also(frame, r, ("device", "backend"))
         for r in parts.rows(rows)
     ]
@@ -92,8 +94,14 @@ def model_size_speedup(frame: pd.DataFrame, caption: str) -> Figure:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xlabel("reference / case (log scale), speedup with 95 % interval")
-    parts.legend_below(axes, -0.9 / (1.6 + 0.62 * len(frame)))
+    parts.legend_below(axes, -0.9 / (2.0 + 0.62 * len(frame)))
     return figure
+
+
+def _over(name: str, other: str) -> str:
+    """Name a quotient, on two lines where one would leave no room for the chart."""
+    break_or_space = "\n" if len(name) + len(other) > _LONGEST_QUOTIENT else " "
+    return f"{name} /{break_or_space}{other}"
 
 
 def backend_speedup(axes: Axes, frame: pd.DataFrame) -> None:
