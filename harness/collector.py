@@ -4,7 +4,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-_NEW_OBJECTS = 50_000  # before it looks for garbage among them; usually 700
+_NEW_OBJECTS = 50_000  # before it looks for garbage among them; by default some hundreds
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ import pandas as pd
 from harness.analyze import cautions, epochs, gpus, published, rounds, stats
 from harness.analyze.cautions import Caution
 from harness.analyze.once import once
-from harness.analyze.rounds import total
 from harness.records import (
     Case,
     Estimate,
@@ -102,7 +101,7 @@ class Side:
     @functools.cached_property
     def seconds(self) -> float:
         """What all of its rounds took together."""
-        return total(self.rounds, "seconds")
+        return rounds.total(self.rounds, "seconds")
 
     @functools.cached_property
     def rounds(self) -> list[Round]:
@@ -338,7 +337,7 @@ def _measured_row(side: Side, run: Run) -> dict[str, Any]:
         "import_rss_mib": _largest_mib(start.import_rss_bytes for start in side.starts),
         "build_rss_mib": _largest_mib(start.build_rss_bytes for start in side.starts),
         "peak_rss_mib": _largest_mib(start.peak_rss_bytes for start in side.starts),
-        "cpu_percent": 100 * total(side.rounds, "cpu_seconds") / side.seconds,
+        "cpu_percent": 100 * rounds.total(side.rounds, "cpu_seconds") / side.seconds,
         **(_gpu(side, sample) if side.case.device == "gpu" else {}),
         "loss": statistics.median(block[-1].loss for block in side.blocks.values()),
         "cautions": _joined(side.cautions),

@@ -145,7 +145,7 @@ def _notes(comparisons: Sequence[Comparison], rows: int) -> Iterator[str]:
             reasons.setdefault(row.reason, []).append(row.name)
     for reason, names in reasons.items():
         which = list(dict.fromkeys(names))
-        where = f" ({_few(which)})" if len(which) < len(found) else ""
+        where = f" ({_few(which)})" if len(which) < len({row.name for row in found}) else ""
         yield f"not judged, or not by its pair: {reason}{where}"
     if rows > _MOST_ROWS:
         yield f"{rows - _MOST_ROWS} more cases, none slower than these: --json has all"

@@ -147,7 +147,7 @@ def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[P
         figure.set_layout_engine(None)
     edges = figure.get_tightbbox().padded(0.1)
     for path in paths:
-        # zlib's level 3 takes two thirds of the time of its usual 6, and here no more room.
+        # zlib's level 3 takes some 70 % of the time of its usual 6, and here no more room.
         options: dict[str, Any] = {}
         if path.suffix == ".png":
             options["pil_kwargs"] = {"compress_level": 3}

@@ -22,6 +22,7 @@ from harness.records import (
     from_json,
     to_json,
 )
+from harness.report import comparing
 
 FACTS = ModelFacts(1000, 5000, "layers", "Adam", 60_000, "cpu", "fake 1.0", 2.3, True)
 ALL_SAME = 1e-3
@@ -237,6 +238,19 @@ def test_a_case_beside_other_cases_is_judged_by_its_time_and_that_is_said():
         assert (rows[name].judged_by, rows[name].reason) == ("time", compare.APART)
         assert rows[name].pair is None
         assert rows[name].time.low < 1 < rows[name].time.high
+
+
+def test_cases_are_named_beside_a_reason_that_not_all_share():
+    """Over all runs that are compared."""
+    apart = [(model, MODELS[5]) for model in MODELS]
+    others = [run(name, slower(noise=noisy(seed)), apart) for seed, name in enumerate("bc")]
+    first = run("a", slower(noise=noisy(9)))
+    notes = comparing.table(compare.compare(first, others)).notes
+    assert f"not judged, or not by its pair: {compare.APART}" in notes
+    notes = comparing.table(
+        compare.compare(first, [run("b", comparisons=[*STAR[:3], apart[4]])])
+    ).notes
+    assert f"not judged, or not by its pair: {compare.APART} (model4 256)" in notes
 
 
 def test_another_protocol_version_is_refused():
