@@ -250,7 +250,7 @@ def test_cases_are_named_beside_a_reason_that_not_all_share():
     notes = comparing.table(
         compare.compare(first, [run("b", comparisons=[*STAR[:3], apart[4]])])
     ).notes
-    assert f"not judged, or not by its pair: {compare.APART} (model4 256)" in notes
+    assert f"not judged, or not by its pair: {compare.APART} (model5 256; model4 256)" in notes
 
 
 def test_another_protocol_version_is_refused():
