@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import collector
+from harness import collector, settings
 from harness.errors import BadComparison, HarnessError
+from harness.records import to_json
 from harness.settings import AUTO, RUN_OPTIONS, parse
 from harness.units import printable
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.report.files import Written
+    from harness.validate.checks import Check
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,7 +103,33 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(compare)
     compare.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
     compare.set_defaults(command=_compare)
+    validate = commands.add_parser("validate", help="try the method on known truths, on this CPU")
+    _add_validation(validate)
+    validate.add_argument(
+        "--only",
+        metavar="PART,PART",
+        help="noise, slowdowns, disturbed, readings, keras, arithmetic",
+    )
+    validate.set_defaults(command=_validate)
+    noise = commands.add_parser(
+        "noise", help="this machine's noise floor: a case against itself, and what watching costs"
+    )
+    _add_validation(noise)
+    noise.set_defaults(command=_validate, only="noise")
     return parser
+
+
+def _add_validation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--effort",
+        default="quick",
+        help="quick (some minutes) or thorough (some hours) (default: quick)",
+    )
+    parser.add_argument(
+        "--resume", nargs="?", const="latest", metavar="ID", help="go on with an earlier one"
+    )
+    _add_json(parser)
+    parser.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +152,6 @@ def _list(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from harness.measure import doctor
     from harness.measure.gpu import open_gpu
-    from harness.records import to_json
     from harness.report.findings import Findings
 
     shown, found = Findings(_console()), []
@@ -159,12 +186,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
     given = {option.name: getattr(arguments, _key(option.name)) for option in RUN_OPTIONS}
     gpu = open_gpu()
-    settings = parse({**given, "variants": ",".join(arguments.models)}, Path.cwd(), gpu)
+    chosen = parse({**given, "variants": ",".join(arguments.models)}, Path.cwd(), gpu)
     progress = Console(stderr=True, soft_wrap=True)
-    workbench = Workbench(settings, gpu, progress, arguments.resume, arguments.typed)
+    workbench = Workbench(chosen, gpu, progress, arguments.resume, arguments.typed)
     complete = interrupted = False
     try:
-        complete = running.run(workbench, settings.variants)
+        complete = running.run(workbench, chosen.variants)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -243,3 +270,41 @@ def _compare(arguments: argparse.Namespace) -> int:
     else:
         comparing.show(_console(), found, judged)
     return int(judged is not None and bool(judged.crossed))
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from harness.measure.gpu import open_gpu
+    from harness.measure.runner import new_run_folder
+    from harness.report.progress import Progress
+    from harness.report.runs import locate
+    from harness.validate import shown
+    from harness.validate.run import PARTS, Validation
+    from harness.validate.trials import EFFORTS
+
+    effort = EFFORTS[settings.one_of("--effort", arguments.effort, EFFORTS)]
+    parts = settings.some_of("--only", arguments.only, PARTS)
+    if arguments.resume:
+        folder = locate(arguments.resume, arguments.output, "validation")
+    else:
+        folder = new_run_folder(arguments.output, "validation")
+    progress = Console(stderr=True, soft_wrap=True)
+    validation = Validation(folder, effort, open_gpu(), Progress(progress))
+    console = _console()
+
+    def show(part: str, checks: "Sequence[Check]") -> None:
+        if not arguments.json:
+            shown.show(console, part, checks, validation.machine)
+
+    try:
+        validation.run(parts, show)
+    except KeyboardInterrupt:
+        progress.print("Interrupted: the same command with --resume goes on.")
+        return 130
+    if arguments.json:
+        _print_json(to_json(validation.found))
+    else:
+        shown.conclude(console, validation.found, validation.machine)
+        console.print(f"Written to {folder}")
+    return int(any(c.verdict == "falls short" for cs in validation.found.values() for c in cs))

@@ -163,7 +163,7 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
         raise BadCase(f"{prefix}target: {text['target']!r} is not a share, above 0 and up to 1")
     if text["ladder"]:
         ladder.steps(text["ladder"])
-    effort = _one_of(f"{prefix}effort", text["effort"] or "", protocols.EFFORTS)
+    effort = one_of(f"{prefix}effort", text["effort"] or "", protocols.EFFORTS)
     minutes = optional("max-minutes", float)
     memory = optional("memory-limit", float)
     sizes = [] if text["batch-sizes"] == AUTO else _split(text["batch-sizes"])
@@ -209,12 +209,26 @@ def _number(name: str, text: str, kind: Callable[[str], N]) -> N:
     return value
 
 
-def _one_of(name: str, text: str, known: Mapping[str, object]) -> str:
+def one_of(name: str, text: str, known: Mapping[str, object]) -> str:
+    """Return the text if it is known.
+
+    Raises:
+        BadCase: it is not; the text says what is near.
+    """
     if text in known:
         return text
     near = difflib.get_close_matches(text, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
     raise BadCase(f"{name}: no {text!r}; {hint}")
+
+
+def some_of(name: str, text: str | None, known: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the known names of a list that is parted by commas; all where there is none.
+
+    Raises:
+        BadCase: one is not known.
+    """
+    return tuple(one_of(name, part, known) for part in _split(text)) or tuple(known)
 
 
 def _devices(text: str, gpu: AnyGpu, name: str) -> tuple[str, ...]:

@@ -243,6 +243,25 @@ def sign_test(plus: int, minus: int) -> float:
     return min(1.0, 2 * float(special.bdtr(min(plus, minus), plus + minus, 0.5)))
 
 
+def share_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of a probability from so many hits of n: Clopper and Pearson's (1934), exact.
+
+    Raises:
+        ValueError: there was no try, or there are more hits than tries.
+    """
+    if not 0 <= hits <= n or n == 0:
+        raise ValueError(f"{hits} hits of {n}")
+    tail = (1 - confidence) / 2
+    low = float(special.betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
+    high = float(special.betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+    return low, high
+
+
+def at_most(hits: int, n: int, probability: float) -> float:
+    """Probability of so few hits of n, or fewer, if each has that probability."""
+    return float(special.bdtr(hits, n, probability))
+
+
 def t_quantile(confidence: float, n: int) -> float:
     """Half-width of the interval of a mean of n values, in standard errors."""
     return _t_quantile((1 + confidence) / 2, n - 1)

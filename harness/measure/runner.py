@@ -299,8 +299,12 @@ class Runner:
         self._journal.close()
 
 
-def new_run_folder(results: Path) -> Path:
+def new_run_folder(results: Path, kind: str = "runs") -> Path:
     """Make the folder of a new run; its name is its start, so that runs sort by time.
+
+    Args:
+        results: The folder of results.
+        kind: The folder in it that holds such runs.
 
     Raises:
         BadRun: it cannot be made.
@@ -308,7 +312,7 @@ def new_run_folder(results: Path) -> Path:
     name = f"{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
     number = 1
     while True:
-        folder = results / "runs" / (name if number == 1 else f"{name}-{number}")
+        folder = results / kind / (name if number == 1 else f"{name}-{number}")
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

@@ -7,17 +7,22 @@ from harness.errors import UnknownName
 from harness.records import Run
 
 
-def locate(name: str, results: Path) -> Path:
+def locate(name: str, results: Path, kind: str = "runs") -> Path:
     """Resolve a run id, a unique beginning of one, a folder, or `latest`.
 
     A run that stands among the examples has its id, too.
+
+    Args:
+        name: What a user typed.
+        results: The folder of results.
+        kind: The folder in it that holds such runs.
 
     Raises:
         UnknownName: none or several runs match.
     """
     if name != "latest" and Path(name).is_dir():
         return Path(name)
-    folder = results / "runs"
+    folder = results / kind
     found = sorted(path for path in folder.glob("*") if path.is_dir())
     if name == "latest":
         if not found:

@@ -1,9 +1,12 @@
-"""Plain Keras, as a user would time it by hand; `against_keras.py` talks to it.
+"""Plain Keras, as a user would time it by hand: the script that `against` talks to.
 
-Reads one request a line: `steps N` times N steps, `epoch N` times an epoch of
-`Model.fit` over N samples. Answers each with the seconds, on a line of its
-own. A step is a call of the compiled train function with TensorFlow, with
-JAX and Torch `Model.train_on_batch`, since there a user has nothing closer.
+Run as `python -m harness.validate.bare VARIANT DATASET BATCH_SIZE`. It imports nothing of the
+harness but the model and the data, so that both sides train the same.
+
+Reads one request a line: `steps N` times N steps, `epoch N` times an epoch of `Model.fit` over N
+samples. Answers each with the seconds, on a line of its own. A step is a call of the compiled
+train function with TensorFlow, with JAX and Torch `Model.train_on_batch`, since there a user has
+nothing closer.
 """
 
 import itertools
@@ -19,29 +22,29 @@ from harness.workloads import datasets, variants
 BATCHES = 8
 
 
-class EpochTime(keras.callbacks.Callback):
+class EpochTime(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """The time from an epoch's begin to its end, as the progress bar has it."""
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Start the clock."""
         self.begin = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Stop the clock."""
         self.seconds = time.perf_counter() - self.begin
 
 
 def main(variant: str, dataset: str, batch_size: int) -> None:
     """Build, take the first step, then answer requests."""
-    raw = datasets.load(dataset)
+    raw: Any = datasets.load(dataset)
     model = getattr(variants, variant)()
     x, labels = raw.x_train.reshape(-1, 28, 28, 1), raw.y_train
-    data = datasets.Dataset(x, keras.utils.to_categorical(labels, 10), x[:0], labels[:0])
+    data: Any = datasets.Dataset(x, keras.utils.to_categorical(labels, 10), x[:0], labels[:0])
     # One epoch with a ragged last batch traces both shapes.
     ragged = batch_size + len(data.x_train) % batch_size
     fit(model, data, batch_size, ragged)
     step = steps_of(model, data, batch_size)
-    print("ready", flush=True)
+    print("ready", flush=True)  # noqa: T201  (its channel)
     for line in sys.stdin:
         what, number = line.split()
         if what == "epoch":
@@ -52,10 +55,10 @@ def main(variant: str, dataset: str, batch_size: int) -> None:
                 loss = step()
             float(loss)
             seconds = time.perf_counter() - begin
-        print(seconds, flush=True)
+        print(seconds, flush=True)  # noqa: T201
 
 
-def steps_of(model: keras.Model, data: datasets.Dataset, batch_size: int) -> Callable[[], Any]:
+def steps_of(model: Any, data: Any, batch_size: int) -> Callable[[], Any]:
     """Return a function that takes one step and gives the loss."""
     count = BATCHES * batch_size
     x, y = data.x_train[:count], data.y_train[:count]
@@ -72,7 +75,7 @@ def steps_of(model: keras.Model, data: datasets.Dataset, batch_size: int) -> Cal
     return lambda: model.train_on_batch(*next(parts))[0]
 
 
-def fit(model: keras.Model, data: datasets.Dataset, batch_size: int, samples: int) -> float:
+def fit(model: Any, data: Any, batch_size: int, samples: int) -> float:
     """Train one epoch and return its seconds."""
     clock = EpochTime()
     model.fit(
@@ -82,7 +85,7 @@ def fit(model: keras.Model, data: datasets.Dataset, batch_size: int, samples: in
         verbose=0,
         callbacks=[clock],
     )
-    return clock.seconds
+    return float(clock.seconds)
 
 
 if __name__ == "__main__":

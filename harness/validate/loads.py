@@ -1,0 +1,93 @@
+"""Models with a known load, for TensorFlow: so many bytes, so many busy threads.
+
+A worker builds them by name, like any model of a user's.
+"""
+
+import hashlib
+import threading
+import time
+from typing import Any
+
+BALLAST_BYTES = 512 * 2**20
+THREADS = {1: "one_thread", 2: "two_threads", 4: "four_threads"}
+_SPIN_SECONDS = 0.25
+_BUFFER = bytes(2**18)
+_HELD: list[Any] = []
+
+
+def plain() -> Any:
+    """A model of a few weights."""
+    return _compiled(*_layers())
+
+
+def ballast() -> Any:
+    """The same, in a process that holds so much memory more."""
+    import numpy as np
+
+    _HELD.append(np.ones(BALLAST_BYTES, np.uint8))  # written to, so that its pages are there
+    return plain()
+
+
+def one_thread() -> Any:
+    """Each step keeps one thread busy, and its loss is the CPU time that this took."""
+    return _busy(1)
+
+
+def two_threads() -> Any:
+    """The same with two."""
+    return _busy(2)
+
+
+def four_threads() -> Any:
+    """The same with four."""
+    return _busy(4)
+
+
+def _layers() -> tuple[Any, Any]:
+    from keras import Input, layers
+
+    inputs = Input((4,))
+    return inputs, layers.Dense(2)(inputs)
+
+
+def _compiled(inputs: Any, outputs: Any, kind: Any = None) -> Any:
+    import keras
+
+    model = (kind or keras.Model)(inputs, outputs)
+    model.compile("sgd", "mse")
+    return model
+
+
+def _busy(threads: int) -> Any:
+    import keras
+    import tensorflow as tf
+
+    class Busy(keras.Model):  # type: ignore[misc]  # Keras has no types
+        def train_step(self, data: Any) -> Any:  # noqa: ARG002  (it does not learn)
+            used = tf.numpy_function(lambda: _spin(threads), [], tf.float64)
+            self._loss_tracker.update_state(tf.reshape(used, ()))
+            return {"loss": self._loss_tracker.result()}
+
+    return _compiled(*_layers(), Busy)
+
+
+def _spin(threads: int) -> float:
+    """Keep so many threads busy for a while and return the CPU seconds that they used.
+
+    hashlib lets go of the interpreter's lock while it hashes.
+    """
+    used = []
+    deadline = time.perf_counter() + _SPIN_SECONDS
+
+    def hash_on() -> None:
+        begin = time.thread_time()
+        while time.perf_counter() < deadline:
+            hashlib.sha256(_BUFFER).digest()
+        used.append(time.thread_time() - begin)
+
+    workers = [threading.Thread(target=hash_on) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(used)
