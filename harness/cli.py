@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import collector, settings
 from harness.errors import BadComparison, HarnessError
+from harness.interrupts import as_interrupts
 from harness.records import to_json
 from harness.settings import AUTO, RUN_OPTIONS, parse
 from harness.units import printable
@@ -33,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(typed)
     arguments.typed = shlex.join(["harness", *typed])
     try:
-        return int(arguments.command(arguments))
+        with as_interrupts():
+            return int(arguments.command(arguments))
     except HarnessError as error:
         print(f"harness: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
@@ -226,8 +228,9 @@ def _report(arguments: argparse.Namespace) -> int:
         from harness.report.short_names import shortened
 
     folder = runs.locate(arguments.run, arguments.output)
-    written = files.write(shortened(runs.read(folder)), folder)
-    _show(written, as_json=arguments.json)
+    with runs.sensible(folder):
+        written = files.write(shortened(runs.read(folder)), folder)
+        _show(written, as_json=arguments.json)
     return int(any(isinstance(outcome, Failure) for outcome in written.run.outcomes))
 
 
@@ -237,14 +240,16 @@ def _advise(arguments: argparse.Namespace) -> int:
         from harness.report import advice, runs
         from harness.report.short_names import shortened
 
-    run = shortened(runs.read(runs.locate(arguments.run, arguments.output)))
-    answers = planned(
-        run, arguments.variant, arguments.samples, arguments.epochs, arguments.price_per_hour
-    )
-    if arguments.json:
-        print(advice.to_json_text(run, answers))  # noqa: T201
-    else:
-        advice.show(_console(), run, answers)
+    folder = runs.locate(arguments.run, arguments.output)
+    with runs.sensible(folder):
+        run = shortened(runs.read(folder))
+        answers = planned(
+            run, arguments.variant, arguments.samples, arguments.epochs, arguments.price_per_hour
+        )
+        if arguments.json:
+            print(advice.to_json_text(run, answers))  # noqa: T201
+        else:
+            advice.show(_console(), run, answers)
     return int(not any(plan for _, plan in answers))
 
 
@@ -263,12 +268,13 @@ def _compare(arguments: argparse.Namespace) -> int:
         others = [folder for folder in folders if folder.resolve() != reference.resolve()]
     if not others:
         raise BadComparison("compare takes two runs or more: harness compare RUN RUN")
-    found = compare.compare(runs.read(reference), [runs.read(folder) for folder in others])
-    judged = None if share is None else gate.judge(found, share)
-    if arguments.json:
-        print(comparing.to_text(found, judged))  # noqa: T201
-    else:
-        comparing.show(_console(), found, judged)
+    with runs.sensible(reference, *others):
+        found = compare.compare(runs.read(reference), [runs.read(folder) for folder in others])
+        judged = None if share is None else gate.judge(found, share)
+        if arguments.json:
+            print(comparing.to_text(found, judged))  # noqa: T201
+        else:
+            comparing.show(_console(), found, judged)
     return int(judged is not None and bool(judged.crossed))
 
 

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
 
+from harness import interrupts
 from harness.errors import HarnessError
 from harness.fixtures import Climb, Converge, Train, rungs
 from harness.measure import backends
@@ -271,6 +272,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     training = [item for item in session.items if _trains(item)]
     if training and not session.config.getoption("collectonly"):
+        session.config.add_cleanup(interrupts.install())
         workbench = _workbench(session.config)
         left_out = Counter(filter(None, (_left_out(item, workbench) for item in training)))
         training = [item for item in training if not any(item.iter_markers("skip"))]

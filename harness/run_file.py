@@ -21,6 +21,7 @@ from harness.records import (
     Round,
     Run,
     Start,
+    Surroundings,
     from_json,
     to_columns,
     to_json,
@@ -34,9 +35,13 @@ def line(outcome: Outcome) -> str:
     """Write an outcome as its line of the file, without its end."""
     if isinstance(outcome, Failure):
         return _compact(to_json(outcome))
-    plain = to_json(dataclasses.replace(outcome, rounds=(), starts=()))
-    rounds, starts = to_columns(Round, outcome.rounds), to_columns(Start, outcome.starts)
-    return _compact({**plain, "rounds": rounds, "starts": starts})
+    columns = {
+        "rounds": to_columns(Round, outcome.rounds),
+        "starts": to_columns(Start, outcome.starts),
+        "surroundings": to_columns(Surroundings, outcome.surroundings),
+    }
+    plain = to_json(dataclasses.replace(outcome, rounds=(), starts=(), surroundings=()))
+    return _compact({**plain, **columns})
 
 
 def write(folder: Path, run: Run, lines: Iterable[str] | None = None) -> None:
@@ -91,7 +96,7 @@ def _read(path: Path) -> Run:
         return dataclasses.replace(run, outcomes=(*map(_outcome, outcomes), *run.outcomes))
     except OSError as error:
         raise BadRun(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise BadRun(f"{path} is damaged: {error}") from error
 
 

@@ -1,10 +1,8 @@
 """One run, from checked settings to tables: what pytest and the command line share."""
 
 import dataclasses
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import units
@@ -75,7 +73,6 @@ class Workbench:
         self._dataset: str | None = None
         self._train_samples: int | None = None
         self._launcher: Launcher | None = None
-        self._logs: tempfile.TemporaryDirectory[str] | None = None
         self._runner: Runner | None = None
         self._shown: Progress | None = None
         self._budget = Budget(settings.max_seconds, 0, time.monotonic)
@@ -336,7 +333,7 @@ class Workbench:
             folder = locate(self._resume, settings.output)
         else:
             folder = new_run_folder(settings.output)
-        return Runner(
+        runner = Runner(
             folder,
             protocol or settings.protocol,
             describe(self._gpu),
@@ -347,14 +344,16 @@ class Workbench:
             settings.target,
             self._command,
         )
+        if runner.damaged:
+            self._observer().damaged(folder, runner.damaged)
+        return runner
 
     def _launch(self) -> "Launcher":
         """Return the launcher; the first call begins to import the framework."""
         if self._launcher is None:
             from harness.measure.launcher import Launcher
 
-            self._logs = tempfile.TemporaryDirectory(prefix="harness-")
-            self._launcher = Launcher(Path(self._logs.name), cuda_device=self._gpu.cuda_device)
+            self._launcher = Launcher(cuda_device=self._gpu.cuda_device)
             self._launcher.prepare(self.settings.backend, self.settings.devices[0])
         return self._launcher
 
@@ -369,8 +368,6 @@ class Workbench:
         """End every worker and keep what was measured."""
         if self._launcher is not None:
             self._launcher.close()
-        if self._logs is not None:
-            self._logs.cleanup()
         if self._runner is not None:
             self._runner.close()
 

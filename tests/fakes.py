@@ -15,6 +15,7 @@ from harness.measure import backends
 from harness.measure.budget import Budget
 from harness.measure.launcher import WorkerFailed
 from harness.measure.runner import Runner
+from harness.measure.surroundings import Moment
 from harness.records import (
     Case,
     GpuReading,
@@ -37,6 +38,9 @@ MACHINE = Machine(
     gpu_reason="no GPU: fake",
     libraries={"tensorflow": "2.21.0", "keras": "3.15.1"},
 )
+
+
+QUIET = Moment(cpus="0,1", other_runs=0, slept_seconds=0.0, wall_offset_seconds=0.0)
 
 
 def protocol(**changes):
@@ -421,7 +425,9 @@ def runner_of(folder, launcher, comparisons=0, machine=MACHINE, target=None, **c
     budget = Budget(None, comparisons, FakeClock())
     gpu = FakeGpu(name=None)
     chosen = protocol(**{"blocks": 3, **changes})
-    return Runner(folder, chosen, machine, launcher, Silent(), gpu, budget, target)
+    return Runner(
+        folder, chosen, machine, launcher, Silent(), gpu, budget, target, look=lambda: QUIET
+    )
 
 
 HOSTILE = """<script>alert(1)</script>&"'"""

@@ -5,8 +5,6 @@ What `harness validate --only keras` does, with a choice of model, backend and b
 """
 
 import argparse
-import tempfile
-from pathlib import Path
 
 from harness.measure import backends
 from harness.measure.launcher import Launcher
@@ -35,7 +33,7 @@ def main() -> None:
         jit=backends.jit_by_default(arguments.backend),
     )
     samples = 0 if arguments.no_whole else datasets.train_size(dataset)
-    with tempfile.TemporaryDirectory() as logs, Launcher(Path(logs)) as launcher:
+    with Launcher() as launcher:
         found = against.blocks(launcher, case, arguments.blocks, samples)
     print(f"{case.id}, {len(found)} blocks of fresh processes:")
     for check in against.judged(found):

@@ -5,10 +5,8 @@ turns, in alternating order. Run as `python docs/evidence/start_up.py`.
 """
 
 import argparse
-import tempfile
 import time
 from math import log
-from pathlib import Path
 
 from harness import units
 from harness.analyze import stats
@@ -36,14 +34,12 @@ def main() -> None:
     threads = len(usable_cpus())
     case = Case("baseline", datasets.resolve("auto"), 256, threads=threads)
     times: dict[str, list[float]] = {"fork": [], "spawn": []}
-    with tempfile.TemporaryDirectory() as logs:
-        folder = Path(logs)
-        with Launcher(folder, "fork") as fork, Launcher(folder, "spawn") as spawn:
-            launchers = {"fork": fork, "spawn": spawn}
-            ready_seconds(fork, case)  # the server's own import
-            for pair in range(pairs):
-                for name in ("fork", "spawn") if pair % 2 else ("spawn", "fork"):
-                    times[name].append(ready_seconds(launchers[name], case))
+    with Launcher("fork") as fork, Launcher("spawn") as spawn:
+        launchers = {"fork": fork, "spawn": spawn}
+        ready_seconds(fork, case)  # the server's own import
+        for pair in range(pairs):
+            for name in ("fork", "spawn") if pair % 2 else ("spawn", "fork"):
+                times[name].append(ready_seconds(launchers[name], case))
     for name, values in times.items():
         print(f"{name}: {', '.join(units.seconds(value) for value in values)}")
     ratios = zip(times["spawn"], times["fork"], strict=True)

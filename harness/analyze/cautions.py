@@ -5,9 +5,10 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from harness import units
 from harness.analyze import gpus, rounds, stats
 from harness.analyze.once import once
-from harness.records import GpuUsage, Measurement, Protocol, Round
+from harness.records import GpuUsage, Measurement, Protocol, Round, Surroundings
 
 SEPARATOR = " | "  # between the cautions of one cell
 OPTIMIZER_DIFFERS = "the optimizer differs too"
@@ -16,6 +17,9 @@ _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
 _DRIFT = 0.03
+_SLEPT_SECONDS = 0.5
+_STEPPED_SECONDS = 1.0  # of a comparison; NTP slews by some ms a minute
+_MOST_CHANGES = 4  # that are told
 THROTTLED_SHARE = 0.05  # of readings, from which a lowered clock is told
 
 
@@ -41,7 +45,8 @@ class Caution:
 @once
 def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution]:
     """List the cautions of one comparison."""
-    found = [*_disturbed(measurement), *_gpu(measurement, protocol), *_traced(measurement)]
+    found = [*_disturbed(measurement), *_changed(measurement.surroundings)]
+    found += [*_gpu(measurement, protocol), *_traced(measurement)]
     found += _learning(measurement)
     found += [*_unequal(measurement), *_repeats(measurement, protocol), *_drifting(measurement)]
     return [*found, *noise_floor(measurement, protocol)]
@@ -106,6 +111,34 @@ def _disturbed(m: Measurement) -> Iterator[Caution]:
             "reading counters took time from the training",
             "compare only with runs watched alike",
             f"{100 * watching / watched:.1f} % of a CPU",
+        )
+
+
+def _changed(blocks: Sequence[Surroundings]) -> Iterator[Caution]:
+    """Say what changed on the machine while a comparison was measured."""
+    others = max((block.other_runs for block in blocks), default=0)
+    if others:
+        yield Caution(
+            "another run of this harness was on the machine meanwhile",
+            "let one end before the next begins",
+            f"{others}",
+        )
+    slept = sum(block.suspended_seconds or 0.0 for block in blocks)
+    if slept > _SLEPT_SECONDS:
+        yield Caution("the machine was suspended meanwhile", "measure again", units.seconds(slept))
+    stepped = sum(abs(block.clock_step_seconds or 0.0) for block in blocks)
+    if stepped > _STEPPED_SECONDS:
+        yield Caution(
+            "the wall clock was set meanwhile",
+            "times are of another clock and hold; if a virtual machine was paused, measure again",
+            units.seconds(stepped),
+        )
+    allowed = list(dict.fromkeys(c for b in blocks for c in (b.cpus_before, b.cpus_after)))
+    if len(allowed) > 1:
+        yield Caution(
+            "the CPUs that may be used changed meanwhile",
+            "leave affinity, quota and CPUs as they are, and measure again",
+            "CPUs " + ", then ".join(allowed[:_MOST_CHANGES]),
         )
 
 

@@ -1,6 +1,7 @@
 """The test samples that no training gets right: how far accuracy can be told apart at all."""
 
 import base64
+import math
 import statistics
 import zlib
 from collections import Counter, defaultdict
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.records import Mistake, Run
+
+_LARGEST_IMAGE = 2**24  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +83,35 @@ def ceiling(run: Run, shown: int) -> Ceiling | None:
         test_samples=trainings[0].test_samples,
         wrong_always=sum(len(mistakes) == len(trainings) for mistakes in found.values()),
         wrong_ever=len(found),
-        hardest=tuple(_hard(found[sample], shape) for sample in hardest if found[sample][0].pixels),
+        hardest=tuple(filter(None, (_hard(found[sample], shape) for sample in hardest))),
     )
 
 
-def _hard(mistakes: list[Mistake], shape: tuple[int, ...]) -> Hard:
+def _hard(mistakes: list[Mistake], shape: tuple[int, ...]) -> Hard | None:
     first = mistakes[0]
-    pixels = zlib.decompress(base64.b64decode(first.pixels or ""))
+    image = _image(first.pixels or "", shape)
+    if image is None:
+        return None
     return Hard(
         sample=first.sample,
         label=first.label,
         predicted=Counter(m.predicted for m in mistakes).most_common(1)[0][0],
         trainings=len(mistakes),
         confidence=statistics.fmean(m.confidence for m in mistakes),
-        image=np.frombuffer(pixels, np.uint8).reshape(shape),
+        image=image,
     )
+
+
+def _image(pixels: str, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Unpack an image, and no more than belongs to it: a run may come from elsewhere.
+
+    None where there is none, or none of that shape.
+    """
+    size = math.prod(shape)
+    if not 0 < size <= _LARGEST_IMAGE:
+        return None
+    try:
+        data = zlib.decompressobj().decompress(base64.b64decode(pixels), size + 1)
+    except (zlib.error, ValueError):
+        return None
+    return np.frombuffer(data, np.uint8).reshape(shape) if len(data) == size else None

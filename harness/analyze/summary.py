@@ -83,7 +83,7 @@ class Side:
 
     case: Case
     facts: ModelFacts
-    steps: int
+    steps: list[int]  # of a round, a comparison
     blocks: dict[tuple[str, int], list[Round]]
     starts: list[Start]
     cautions: list[Caution]
@@ -292,7 +292,8 @@ def sides(run: Run) -> list[Side]:
             ("reference", outcome.reference, outcome.reference_facts, outcome.reference_steps),
         )
         for role, case, facts, steps in both:
-            side = found.setdefault(case, Side(case, facts, steps, defaultdict(list), [], []))
+            side = found.setdefault(case, Side(case, facts, [], defaultdict(list), [], []))
+            side.steps.append(steps)
             for (whose, block), its in rounds.by_worker(outcome).items():
                 if whose == role:
                     # The two sides of a noise-floor block ran side by side: one block.
@@ -322,7 +323,7 @@ def _measured_row(side: Side, run: Run) -> dict[str, Any]:
         "parameters": side.facts.parameters,
         "macs_per_sample": side.facts.macs_per_sample,
         "macs_source": side.facts.macs_source,
-        "steps_per_round": side.steps,
+        "steps_per_round": min(side.steps),  # whatever the order of comparisons
         "rounds": len(side.rounds),
         "blocks": step.n,
         **_microseconds(step),

@@ -15,7 +15,8 @@ from harness.measure.machine import oom_kills
 from harness.measure.memory import explained
 from harness.measure.plan import ROLES, Plan, Share, plan_alone, plan_turns
 from harness.measure.seat import AnyLauncher, Seat
-from harness.records import Case, ModelFacts, Protocol, Role, Round, Start
+from harness.measure.surroundings import Moment, between
+from harness.records import Case, ModelFacts, Protocol, Role, Round, Start, Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Block:
     rounds: tuple[Round, ...]
     starts: tuple[Start, ...]
     facts: dict[Role, ModelFacts]
+    surroundings: Surroundings | None = None  # in journals from before it was recorded
 
 
 def is_interleaved(sides: Mapping[Role, Case]) -> bool:
@@ -46,6 +48,7 @@ def run_block(
     plan: Plan | None,
     on_round: Callable[[Round], None],
     cpus: list[int],
+    look: Callable[[], Moment],
 ) -> Block:
     """Measure one block; the first of a comparison also makes its plan.
 
@@ -55,7 +58,7 @@ def run_block(
     order = ROLES if index % 2 == 0 else ROLES[::-1]
     seats: dict[Role, Seat] = {}
     rounds: list[Round] = []
-    oom_before = oom_kills()
+    oom_before, before = oom_kills(), look()
 
     def sit_down(role: Role) -> Seat:
         seats[role] = Seat(role, sides[role], launcher, gpu, protocol)
@@ -104,7 +107,8 @@ def run_block(
         for seat in seats.values():
             seat.leave()
     starts = tuple(seats[role].start(index) for role in order)
-    return Block(plan, tuple(rounds), starts, {role: seats[role].facts for role in ROLES})
+    facts = {role: seats[role].facts for role in ROLES}
+    return Block(plan, tuple(rounds), starts, facts, between(index, before, look()))
 
 
 def _explained(

@@ -8,6 +8,12 @@ import json
 import socket
 from typing import Any
 
+_LONGEST = 2**28  # bytes of a message; a training's mistakes take a thousandth
+
+
+class Garbled(Exception):  # noqa: N818  (a state of the channel, not a mistake)
+    """What came is no message: somebody else has written to the descriptor."""
+
 
 class ChannelClosed(Exception):  # noqa: N818  (a state of the channel, not a mistake)
     """The other side has gone."""
@@ -40,8 +46,11 @@ class Channel:
         Raises:
             TimeoutError: nothing came for that long.
             ChannelClosed: the other side has gone.
+            Garbled: what came is no message.
         """
         while b"\n" not in self._buffer:
+            if len(self._buffer) > _LONGEST:
+                raise Garbled
             try:
                 self._socket.settimeout(timeout)
                 data = self._socket.recv(65536)
@@ -54,7 +63,12 @@ class Channel:
             self._buffer += data
         line, _, rest = bytes(self._buffer).partition(b"\n")
         self._buffer = bytearray(rest)
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise Garbled from error
+        if not isinstance(message, dict):
+            raise Garbled
         return message
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from harness.records import (
     Round,
     Search,
     Start,
+    Surroundings,
     Training,
     from_json,
 )
@@ -26,7 +27,11 @@ from harness.records import (
 
 @dataclasses.dataclass
 class Earlier:
-    """What a journal holds of an interrupted run; its failures are tried again."""
+    """What a journal holds of an interrupted run; its failures are tried again.
+
+    Attributes:
+        damaged: Numbers of the lines that are left out; what they held is measured again.
+    """
 
     protocol: Protocol | None = None
     machine: Machine | None = None
@@ -39,6 +44,7 @@ class Earlier:
     ladders: dict[str, Ladder] = dataclasses.field(default_factory=dict)
     searches: dict[str, Search] = dataclasses.field(default_factory=dict)
     blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
+    damaged: list[int] = dataclasses.field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> "Earlier":
@@ -47,19 +53,29 @@ class Earlier:
         Raises:
             BadRun: it is damaged or of another version.
         """
-        earlier = cls()
+        earlier, anything = cls(), False
+        path = folder / journals.NAME
         try:
-            for entry in journals.read(folder):
+            for entry in journals.read(folder, earlier.damaged.append):
                 earlier._take(entry)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+                anything = True
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise BadRun(
-                f"{folder / journals.NAME} is damaged or of another version ({error!r}); "
-                "start a new run"
+                f"{path} is damaged or of another version ({error!r}); start a new run"
             ) from error
+        if anything and earlier.protocol is None:
+            raise BadRun(
+                f"{path} does not say any more how it was measured (its first line is damaged); "
+                "start a new run"
+            )
         return earlier
 
     def _take(self, entry: dict[str, Any]) -> None:
         if entry["kind"] == "run":
+            schema = entry.get("schema", 1)
+            if schema not in journals.READABLE_SCHEMAS:
+                readable = " and ".join(map(str, journals.READABLE_SCHEMAS))
+                raise ValueError(f"it has schema {schema}, this version reads {readable}")
             self.protocol = from_json(Protocol, entry["protocol"])
             self.machine = from_json(Machine, entry["machine"])
             self.started_at = entry["started_at"]
@@ -128,9 +144,11 @@ def check_resume(folder: Path, protocol: Protocol, machine: Machine) -> None:
 
 
 def _block(data: dict[str, Any]) -> Block:
+    around = data.get("surroundings")
     return Block(
         plan=from_json(Plan, data["plan"]),
         rounds=tuple(from_json(Round, item) for item in data["rounds"]),
         starts=tuple(from_json(Start, item) for item in data["starts"]),
         facts={role: from_json(ModelFacts, data["facts"][role]) for role in ROLES},
+        surroundings=from_json(Surroundings, around) if around else None,
     )

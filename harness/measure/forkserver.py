@@ -19,11 +19,12 @@ import select
 import signal
 import socket
 import sys
+import traceback
 
-from harness.measure import worker
+from harness.measure import family, worker
 from harness.measure.backends import find as find_backend
-from harness.measure.channel import Channel
-from harness.measure.lifeline import die_with_parent
+from harness.measure.channel import Channel, ChannelClosed
+from harness.measure.lifeline import die_with_parent, exit_with_parent
 from harness.workloads import datasets
 
 
@@ -39,24 +40,46 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
 
     find_backend(backend).preload()
+    family.adopt_orphans()
     channel = Channel(control)
-    channel.send(event="preloaded")
+    code = 1
+    try:  # from now on there may be workers, and what they have started: they end before this does
+        exit_with_parent(parent)
+        channel.send(event="preloaded")
+        _serve(control, channel, wake_read)
+        code = 0
+    except ChannelClosed:
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        family.end_strays(os.getpid(), [])
+        os._exit(code)  # at once: the framework's own exit handlers take their time
+
+
+def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
+    """Fork a worker a request; return once the parent has gone."""
+    server = os.getpid()
     while True:
         ready, _, _ = select.select([control.fileno(), wake_read], [], [])
         if wake_read in ready:
             os.read(wake_read, 4096)
             _report_ended(channel)
         if control.fileno() in ready:
-            request, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
+            try:
+                request, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
+            except OSError:  # reset: the parent was ended with something unread
+                return
             if not request:
                 return
             _load(json.loads(request)["dataset"])
             pid = os.fork()
             if pid == 0:
-                control.close()
+                control.close()  # else the socket would stay open when the parent has gone
                 signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                _become_worker(*descriptors)
+                _become_worker(server, *descriptors)
             for number in descriptors:
                 os.close(number)
             channel.send(event="forked", pid=pid)
@@ -79,10 +102,11 @@ def _report_ended(channel: Channel) -> None:
             channel.send(event="ended", pid=pid, code=os.waitstatus_to_exitcode(status))
 
 
-def _become_worker(channel_fd: int, log_fd: int) -> None:
+def _become_worker(server: int, channel_fd: int, log_fd: int) -> None:
     code = 1
     try:
-        die_with_parent(os.getppid())
+        die_with_parent(server)
+        family.adopt_orphans()
         os.setsid()  # a group of its own, so that its own children can be ended with it
         os.dup2(log_fd, 1)
         os.dup2(log_fd, 2)

@@ -1,25 +1,50 @@
-"""The append-only file of a run: JSON lines, synced, forgiving of a torn last line."""
+"""The append-only file of a run: JSON lines, each with its checksum, synced before the next.
 
+It forgives what a crash or a bad disk leaves: a line that is cut or changed is left out, and
+told. One process at a time writes it.
+"""
+
+import contextlib
+import errno
+import fcntl
 import json
 import os
-from collections.abc import Iterator
+import re
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.errors import BadRun
 
 NAME = "journal.jsonl"
+SCHEMA = 2
+READABLE_SCHEMAS = (1, SCHEMA)  # 1 has no checksums
+_SEAL = re.compile(rb', "crc32": (\d{1,10})\}\s*\Z')
 
 
 class Journal:
-    """Appends entries and syncs each to the disk before it returns."""
+    """Appends entries and syncs each to the disk before it returns.
+
+    Args:
+        folder: Of the run; it is made where there is none.
+
+    Raises:
+        BadRun: the folder cannot be written, or another process is writing this journal.
+    """
 
     def __init__(self, folder: Path) -> None:
+        path = folder / NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / NAME).open("ab")
-            if _is_torn(folder / NAME):
+            self._file = path.open("ab")
+            _lock(self._file.fileno())
+            if _is_torn(path):
                 self._file.write(b"\n")
+        except BlockingIOError as error:
+            raise BadRun(
+                f"another process is measuring into {folder}; wait for its end or start a new run"
+            ) from error
         except OSError as error:
             raise unwritable(folder, error.strerror) from error
 
@@ -27,18 +52,48 @@ class Journal:
         """Append one entry and sync it.
 
         Raises:
-            BadRun: the disk is full or the folder has gone.
+            BadRun: the disk is full or the file has gone.
         """
+        text = json.dumps({"kind": kind, **entry})
         try:
-            self._file.write(json.dumps({"kind": kind, **entry}).encode() + b"\n")
+            self._file.write(_sealed(text))
             self._file.flush()
             os.fsync(self._file.fileno())
+            gone = os.fstat(self._file.fileno()).st_nlink == 0
         except OSError as error:
-            raise BadRun(f"cannot write {self._file.name}: {error.strerror}") from error
+            raise BadRun(
+                f"cannot write {self._file.name}: {error.strerror}; what was measured before is "
+                "in it: make room and go on with --resume"
+            ) from error
+        if gone:  # what is written to it now ends with this process
+            raise BadRun(
+                f"cannot write {self._file.name}: it has been removed, and what was measured "
+                "with it"
+            )
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; what could not be written has been told before."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock of the file; the kernel lets go of it when this process ends.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:  # a file system without locks
+        if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+            raise
+
+
+def _sealed(text: str) -> bytes:
+    return f'{text[:-1]}, "crc32": {zlib.crc32(text.encode())}}}\n'.encode()
 
 
 def unwritable(folder: Path, why: str | None) -> BadRun:
@@ -55,24 +110,38 @@ def _is_torn(path: Path) -> bool:
         return file.read(1) != b"\n"
 
 
-def read(folder: Path) -> Iterator[dict[str, Any]]:
+def read(folder: Path, on_damage: Callable[[int], None] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the whole entries of a journal; what is torn or damaged is left out.
+
+    Args:
+        folder: Of the run.
+        on_damage: Told the number of each line that is left out, from 1.
 
     Raises:
         BadRun: there is no journal.
     """
+    checked = False
     try:
         with (folder / NAME).open("rb") as lines:
-            for line in lines:
-                entry = _entry(line)
-                if isinstance(entry, dict) and "kind" in entry:
+            for number, line in enumerate(lines, 1):
+                seal = _SEAL.search(line)
+                checked = checked or seal is not None
+                entry = _opened(line, seal) if seal or not checked else None
+                if isinstance(entry, dict) and isinstance(entry.get("kind"), str):
                     yield entry
+                elif line.strip() and on_damage is not None:
+                    on_damage(number)
     except OSError as error:
         raise BadRun(f"{folder} holds no readable {NAME}") from error
 
 
-def _entry(line: bytes) -> Any:
+def _opened(line: bytes, seal: "re.Match[bytes] | None") -> Any:
+    """Return what a line holds; None if it is not what was written."""
+    if seal:
+        line = line[: seal.start()] + b"}"
+        if zlib.crc32(line) != int(seal[1]):
+            return None
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

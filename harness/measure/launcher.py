@@ -1,6 +1,7 @@
 """Start workers, talk to them, end them; owns every child process."""
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -8,19 +9,22 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
-import psutil
-
-from harness.measure import backends
-from harness.measure.channel import Channel, ChannelClosed
+from harness.measure import backends, family
+from harness.measure.channel import Channel, ChannelClosed, Garbled
 from harness.records import Case, FailureKind
 
 Method = Literal["fork", "spawn"]
 _LOG_TAIL = 4096
+_LOG_MOST = 2**24  # bytes of a log; of more only the end is kept
+_MODULES = "Extension modules: "  # how faulthandler's list of all of them begins
+_GRACE_SECONDS = 1.0
+_SERVER_GRACE_SECONDS = 5.0
+_SLICE_SECONDS = 1.0  # of waiting, between two looks at the log's size
 _PRELOAD_TIMEOUT = 300.0
 
 
@@ -49,6 +53,7 @@ class Worker:
         self._log = log
         self._wait_code = wait_code
         self._timeout = timeout
+        self._idle = True
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Send a command and wait for its answer.
@@ -56,15 +61,26 @@ class Worker:
         Raises:
             WorkerFailed: it reported a failure, died, or was silent too long.
         """
+        self._idle = False
         try:
             self._channel.send(command=command, **arguments)
             while True:
-                message = self._channel.receive(self._timeout)
+                message = self._receive()
                 event = message.pop("event")
                 if event == "answer":
+                    self._idle = True
                     return message
                 if event == "failed":
                     raise WorkerFailed(message["kind"], message["message"], self.log_tail())
+        except (Garbled, KeyError):
+            log_tail = self.log_tail()
+            self.end()
+            raise WorkerFailed(
+                "error",
+                f"something else wrote to the worker's channel during {command!r}; does the model "
+                "write to file descriptors that it has not opened?",
+                log_tail,
+            ) from None
         except TimeoutError:
             log_tail = self.log_tail()
             self.end()
@@ -77,33 +93,63 @@ class Worker:
             code = self._wait_code(5.0)
             raise _died(code, command, self.log_tail()) from None
 
+    def _receive(self) -> dict[str, Any]:
+        """Wait for the next message, and keep the log short meanwhile.
+
+        Raises:
+            TimeoutError: nothing came for as long as is allowed.
+        """
+        deadline = time.monotonic() + self._timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return self._channel.receive(min(_SLICE_SECONDS, max(left, 1e-3)))
+            except TimeoutError:
+                if left <= _SLICE_SECONDS:
+                    raise
+            finally:
+                _shorten(self._log)
+
     def log_tail(self) -> str:
         """Return the last lines that the worker printed."""
         return _tail(self._log)
 
     def end(self) -> None:
         """End the worker and every process that it started."""
+        below = family.descendants(self.pid)
         self._channel.close()
-        family = []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family = psutil.Process(self.pid).children(recursive=True)
+        if self._idle:  # then it ends by itself, at once
+            self._wait_code(_GRACE_SECONDS)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        family.end(below)
         self._wait_code(10.0)
         with contextlib.suppress(OSError):
             self._log.close()
 
 
 def _tail(log: IO[bytes]) -> str:
-    """Read the end of a log at its own offset: the child writes at the shared one."""
+    """Read the end of a log, but for a list that says nothing and would fill it."""
     with contextlib.suppress(ValueError, OSError):
-        size = os.fstat(log.fileno()).st_size
-        text = os.pread(log.fileno(), _LOG_TAIL, max(0, size - _LOG_TAIL))
-        return text.decode(errors="replace").strip()
+        lines = _end_of(log, 16 * _LOG_TAIL).decode(errors="replace").splitlines()
+        told = (line for line in lines if not line.startswith(_MODULES))
+        return "\n".join(told).strip()[-_LOG_TAIL:]
     return ""
+
+
+def _end_of(log: IO[bytes], most: int) -> bytes:
+    """Read at an offset of its own: the child writes at the end."""
+    size = os.fstat(log.fileno()).st_size
+    return os.pread(log.fileno(), most, max(0, size - most))
+
+
+def _shorten(log: IO[bytes]) -> None:
+    """Drop all but the end of a log that has grown too long: a model may print without end."""
+    with contextlib.suppress(ValueError, OSError):
+        if os.fstat(log.fileno()).st_size > _LOG_MOST:
+            end = _end_of(log, _LOG_TAIL)
+            os.ftruncate(log.fileno(), 0)
+            os.write(log.fileno(), end)
 
 
 def _died(code: int | None, command: str, log_tail: str) -> WorkerFailed:
@@ -119,16 +165,12 @@ class Launcher:
     """Starts workers; a context manager that leaves no process behind.
 
     Args:
-        log_folder: Where workers' output goes.
         method: `fork` from a server that has imported the framework, or
             `spawn` a new interpreter each time, the default where there is no fork.
         cuda_device: What `CUDA_VISIBLE_DEVICES` says to a worker on the GPU.
     """
 
-    def __init__(
-        self, log_folder: Path, method: Method | None = None, cuda_device: str | None = None
-    ) -> None:
-        self._log_folder = log_folder
+    def __init__(self, method: Method | None = None, cuda_device: str | None = None) -> None:
         self._cuda_device = cuda_device
         self._method = method or ("fork" if hasattr(os, "fork") else "spawn")
         self._servers: dict[tuple[str, str], _Server] = {}
@@ -206,9 +248,12 @@ class Launcher:
         return worker
 
     def end(self, worker: Worker) -> None:
-        """End a worker."""
+        """End a worker and every process that it started, daemons among them."""
         worker.end()
         self._workers.remove(worker)
+        alive = [worker.pid for worker in self._workers]
+        for server in self._servers.values():
+            family.end_strays(server.pid, alive)
 
     def close(self) -> None:
         """End every worker and server."""
@@ -219,7 +264,11 @@ class Launcher:
         self._servers.clear()
 
     def _log_file(self) -> IO[bytes]:
-        return tempfile.TemporaryFile(dir=self._log_folder)
+        """A file without a name; children append to it, so that it can be shortened meanwhile."""
+        log = tempfile.TemporaryFile()  # noqa: SIM115  (its worker closes it)
+        flags = fcntl.fcntl(log.fileno(), fcntl.F_GETFL)
+        fcntl.fcntl(log.fileno(), fcntl.F_SETFL, flags | os.O_APPEND)
+        return log
 
 
 class _Server:
@@ -250,6 +299,11 @@ class _Server:
         self._channel = Channel(ours)
         self._codes: dict[int, int] = {}
         self._preloaded = False
+
+    @property
+    def pid(self) -> int:
+        """Of the server's process."""
+        return self._process.pid
 
     def fork(
         self,
@@ -282,7 +336,7 @@ class _Server:
             raise WorkerFailed(
                 "timeout", f"{slow} took too long; allow a longer timeout", _tail(self._log)
             ) from error
-        except (ChannelClosed, OSError) as error:
+        except (ChannelClosed, Garbled, OSError) as error:
             raise WorkerFailed("error", f"{broken} failed", _tail(self._log)) from error
 
     def _wait_forked(self, timeout: float) -> int:
@@ -293,16 +347,22 @@ class _Server:
             self._codes[message["pid"]] = message["code"]
 
     def _code(self, pid: int, wait: float) -> int | None:
-        with contextlib.suppress(TimeoutError, ChannelClosed):
+        with contextlib.suppress(TimeoutError, ChannelClosed, Garbled):
             while pid not in self._codes:
                 message = self._channel.receive(wait)
                 self._codes[message["pid"]] = message["code"]
         return self._codes.get(pid)
 
     def close(self) -> None:
+        """End the server; it ends what is left below it first, if it gets so far."""
         self._channel.close()
+        if self._preloaded:  # else it has started nothing, and may not listen yet
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_SERVER_GRACE_SECONDS)
+        below = family.descendants(self._process.pid)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+        family.end(below)
         self._process.wait()
         self._log.close()
 

@@ -25,6 +25,7 @@ _LIBRARIES = (
     "training-harness",
 )
 _GIT_SECONDS = 10.0
+_CHILDREN = ("harness.measure.forkserver", "harness.measure.worker")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -108,6 +109,12 @@ def memory_available() -> int:
     return min(available, max(0, limit - used))
 
 
+def memory_in_all() -> int:
+    """Bytes of the machine, or of the cgroup where that is less."""
+    total = psutil.virtual_memory().total
+    return min(total, memory_limit() or total)
+
+
 def governor() -> str | None:
     """Name what sets the CPU's frequency; None where the machine does not say."""
     path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -128,6 +135,19 @@ def busy_processes(seconds: float, sleep: Callable[[float], None]) -> list[tuple
         if pid in before and pid != os.getpid()
     ]
     return sorted(busy, key=lambda one: -one[1])
+
+
+def other_runs() -> int:
+    """Count the runs of this harness on this machine, but for this process's own.
+
+    Each has a server or workers whose last argument is the process that measures.
+    """
+    found = set()
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(module in words for module in _CHILDREN) and words[-1] != str(os.getpid()):
+            found.add(words[-1])
+    return len(found)
 
 
 def _cpu_seconds() -> dict[int, tuple[str, float]]:

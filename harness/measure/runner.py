@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol as Interface
 
@@ -19,6 +19,7 @@ from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import usable_cpus
 from harness.measure.search import search
 from harness.measure.seat import AnyLauncher
+from harness.measure.surroundings import Moment, look
 from harness.records import (
     Case,
     Epoch,
@@ -75,6 +76,7 @@ class Runner:
         budget: Drops blocks to stay under a time limit.
         target_accuracy: What trainings in full are timed to.
         command: What was typed; that of a run that is gone on with stays.
+        look: Says how the machine is at a moment; called around each block.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Runner:
         budget: Budget,
         target_accuracy: float | None = None,
         command: str | None = None,
+        look: Callable[[], Moment] = look,
     ) -> None:
+        self._look = look
         self.folder = folder
         self._protocol = protocol
         self._launcher = launcher
@@ -114,6 +118,7 @@ class Runner:
         if earlier.protocol is None:
             self._journal.write(
                 "run",
+                schema=journals.SCHEMA,
                 started_at=self._started_at,
                 protocol=to_json(protocol),
                 machine=to_json(machine),
@@ -137,6 +142,11 @@ class Runner:
             searches=tuple(self._searches.values()),
             command=self._command,
         )
+
+    @property
+    def damaged(self) -> list[int]:
+        """Numbers of the journal's lines that are left out of a run that is gone on with."""
+        return self._earlier.damaged
 
     def _wall_seconds(self) -> float:
         return self._earlier.wall_seconds + time.perf_counter() - self._begin
@@ -212,6 +222,7 @@ class Runner:
                     plan,
                     on_round,
                     self._cpus,
+                    self._look,
                 )
                 self._journal.write("block", key=key, block=to_json(block))
                 blocks.append(block)
@@ -233,6 +244,7 @@ class Runner:
             starts=tuple(start for block in blocks for start in block.starts),
             wall_seconds=time.perf_counter() - begin,
             interleaved=is_interleaved(sides),
+            surroundings=tuple(b.surroundings for b in blocks if b.surroundings is not None),
         )
 
     def train(self, recipes: Sequence[Recipe]) -> list[Training | Failure]:

@@ -18,12 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness import units
 from harness.errors import HarnessError
 from harness.measure import timing
 from harness.measure.backends import convergence, models, unseen
 from harness.measure.backends import find as find_backend
 from harness.measure.backends.signature import signature
 from harness.measure.channel import Channel, ChannelClosed
+from harness.measure.machine import memory_available
 from harness.records import Case, Epoch, from_json, to_json
 from harness.workloads import datasets, fitting
 
@@ -64,8 +66,11 @@ def serve(channel: Channel) -> int:
         return 0
     except (Exception, SystemExit) as error:  # whatever a user's model does is a result
         traceback.print_exc()
+        kind, text = _kind(error), _one_line(error)
+        if kind == "oom":
+            text += desk.memory_words()
         with contextlib.suppress(ChannelClosed):
-            channel.send(event="failed", kind=_kind(error), message=_one_line(error))
+            channel.send(event="failed", kind=kind, message=text)
         return 1
 
 
@@ -79,9 +84,21 @@ class _Desk:
         self._data_seconds = self._build_seconds = 0.0
         self._import_rss = 0
         self._traces_before = 0
+        self._on_gpu = False
+        self._most_bytes: int | None = None
+
+    def memory_words(self) -> str:
+        """What was in use and what there was; of a GPU the framework's own words tell."""
+        if self._on_gpu:
+            return ""
+        used = units.mebibytes(_status_bytes("VmRSS"))
+        if self._most_bytes is not None:
+            return f" ({used} were in use, {units.mebibytes(self._most_bytes)} were allowed)"
+        return f" ({used} were in use, {units.mebibytes(memory_available())} free)"
 
     def _prepare(self, case: Case, cpus: list[int]) -> Any:
         """Load, build, and return the trainer."""
+        self._on_gpu = case.device == "gpu"
         _limit_threads(case, cpus)
         backend = find_backend(case.backend)
         self._phase("import", backend.preload)
@@ -103,6 +120,7 @@ class _Desk:
     ) -> dict[str, Any]:
         """Load, build, run the first step; with so much memory at most."""
         if memory_bytes is not None:
+            self._most_bytes = memory_bytes
             _limit_memory(memory_bytes)
         trainer = self._prepare(from_json(Case, case), cpus)
         model = trainer.model
@@ -304,12 +322,7 @@ def _limit_memory(most: int) -> None:
 
     See setrlimit(2): RLIMIT_DATA covers private writable mappings.
     """
-    sizes = {
-        line.split(":")[0]: int(line.split()[1]) * 1024
-        for line in Path("/proc/self/status").read_text().splitlines()
-        if line.startswith(("VmData:", "VmRSS:"))
-    }
-    reserved = max(0, sizes["VmData"] - sizes["VmRSS"])
+    reserved = max(0, _status_bytes("VmData") - _status_bytes("VmRSS"))
     resource.setrlimit(resource.RLIMIT_DATA, (most + reserved, resource.RLIM_INFINITY))
 
 
@@ -359,10 +372,15 @@ def _build(case: Case, data: datasets.Dataset | None) -> Any:
 
 def _high_water_bytes() -> int:
     """VmHWM; `ru_maxrss` would start at the size of the process that forked this one."""
+    return _status_bytes("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _status_bytes(name: str) -> int:
+    """One of the sizes in /proc/self/status (proc(5)); 0 where it is not told."""
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return 0
 
 
 def _reset_high_water() -> None:

@@ -17,6 +17,7 @@ from harness.records.observations import (
     Role,
     Round,
     Start,
+    Surroundings,
     Usage,
 )
 from harness.records.runs import READABLE_SCHEMAS, SCHEMA, Gpu, Machine, Run
@@ -54,6 +55,7 @@ __all__ = [
     "Rung",
     "Search",
     "Start",
+    "Surroundings",
     "Training",
     "Usage",
     "comparison_key",

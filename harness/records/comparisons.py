@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.records.cases import Case, comparison_key
-from harness.records.observations import ModelFacts, Round, Start
+from harness.records.observations import ModelFacts, Round, Start, Surroundings
 
 FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"]
 
@@ -19,6 +19,7 @@ class Measurement:
         pairs: Rounds of the case a block.
         interleaved: Whether the two workers of a block took turns round by round, or, where a
             GPU is used, one worker after the other.
+        surroundings: What changed around each block; empty in runs from before it was recorded.
     """
 
     case: Case
@@ -32,6 +33,7 @@ class Measurement:
     starts: tuple[Start, ...]
     wall_seconds: float
     interleaved: bool = True
+    surroundings: tuple[Surroundings, ...] = ()
 
     @property
     def key(self) -> str:

@@ -206,6 +206,27 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What changed around one block, from its begin to its end.
+
+    Attributes:
+        block: Index of the block.
+        cpus_before: Numbers of the CPUs that could be used, and the cgroup's quota, at its begin.
+        cpus_after: The same at its end.
+        other_runs: Other runs of this harness on the machine.
+        suspended_seconds: How long the machine slept; None where no clock tells.
+        clock_step_seconds: How far the wall clock moved against the time since boot; likewise.
+    """
+
+    block: int
+    cpus_before: str
+    cpus_after: str
+    other_runs: int
+    suspended_seconds: float | None
+    clock_step_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What a worker knows of the model it trains.
 

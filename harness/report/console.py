@@ -14,10 +14,14 @@ from harness.report.files import Written
 def show(console: Console, written: Written) -> None:
     """Print the final summary; what it comes to stands near the end, where a reader looks."""
     console.print()
-    console.rule(f"Training benchmark {written.run.id}", align="left", style="default")
+    console.rule(
+        Text(formats.shortened(f"Training benchmark {units.printable(written.run.id)}")),
+        align="left",
+        style="default",
+    )
     tables = list(written.tables.values())
     if tables:
-        console.print(tables[0].caption, markup=False, highlight=False)
+        console.print(formats.shortened(tables[0].caption), markup=False, highlight=False)
     for table in tables:
         if table.rows:
             console.print()
@@ -30,10 +34,10 @@ def show(console: Console, written: Written) -> None:
         *_first(remarks.cautions(run), "cautions"),
         *remarks.quick(run),
     ]:
-        console.print(units.printable(line), markup=False, highlight=False)
+        console.print(formats.shortened(units.printable(line)), markup=False, highlight=False)
     console.print()
     for line in (written.sentence, *written.advice):
-        console.print(Text(units.printable(line), "bold"))
+        console.print(Text(formats.shortened(units.printable(line)), "bold"))
     console.print()
     console.print("Written to:")
     for folder in sorted({path.parent for path in written.paths}):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,9 @@ from harness.report.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_SUBFOLDERS = ("tables", "charts")
+_LONGEST_NAME = 120
 
 
 def frames(run: Run) -> dict[str, pd.DataFrame]:
@@ -103,7 +107,8 @@ def write(run: Run, folder: Path) -> Written:
         paths = [path for _, saved in drawn for path in saved]
         for name, text in texts.items():
             paths.append(_place(folder / name))
-            paths[-1].write_text(text, encoding="utf-8")
+            # A name from elsewhere may hold half a character, which UTF-8 has no bytes for.
+            paths[-1].write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
     return Written(run, said, advice, summaries, tables, tuple(paths))
@@ -135,8 +140,11 @@ def _figures(run: Run, summaries: Mapping[str, pd.DataFrame]) -> Iterator[tuple[
 
 
 def _plain(case: str) -> str:
-    """Turn a case's id, which may hold a path, into a file name."""
-    return re.sub(r"[^\w.-]+", "_", case).strip("_.")
+    """Turn a case's id, which may hold a path or be very long, into a file name."""
+    name = re.sub(r"[^\w.-]+", "_", case, flags=re.ASCII).strip("_.")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME]}_{hashlib.sha256(case.encode(errors='replace')).hexdigest()[:8]}"
 
 
 def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[Path]]:
@@ -158,6 +166,9 @@ def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[P
 
 
 def _place(path: Path) -> Path:
+    """Make room for a file; a link in a run from elsewhere may lead out of its folder."""
+    if path.parent.name in _SUBFOLDERS and path.parent.is_symlink():
+        path.parent.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()

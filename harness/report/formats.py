@@ -13,6 +13,7 @@ from harness.report.table import Table
 MOST_ROWS = 30  # of a table on a terminal
 MOST_NOTES = 12
 _LONGEST = 800
+_LONGEST_CELL = 200
 
 
 def to_rich(table: Table, width: int, elsewhere: str = "in the files") -> Group:
@@ -37,16 +38,19 @@ def to_rich(table: Table, width: int, elsewhere: str = "in the files") -> Group:
         notes.append(f"{units.count(len(table.notes) - MOST_NOTES)} more notes in the files")
     if left_out:
         notes.append(f"for want of room only {elsewhere}: {', '.join(left_out)}")
-    return Group(Text(table.title, style="bold"), shown, *(Text(note, "dim") for note in notes))
+    return Group(
+        Text(shortened(table.title), style="bold"), shown, *(Text(note, "dim") for note in notes)
+    )
 
 
 def shortened(text: str) -> str:
     """Cut a text that is too long for a terminal, at a space."""
-    return (
-        text
-        if len(text) <= _LONGEST
-        else f"{text[: text.rindex(' ', 0, _LONGEST)]} … (all in the files)"
-    )
+    return text if len(text) <= _LONGEST else f"{_cut(text)} … (all in the files)"
+
+
+def _cut(text: str) -> str:
+    space = text.rfind(" ", _LONGEST // 2, _LONGEST)
+    return text[: _LONGEST if space < 0 else space]
 
 
 def _draw(table: Table, kept: list[int]) -> rich.table.Table:
@@ -64,8 +68,13 @@ def _draw(table: Table, kept: list[int]) -> rich.table.Table:
             overflow="fold",
         )
     for row in table.rows:
-        shown.add_row(*(Text(row[i]) for i in kept))  # a cell is no markup
+        shown.add_row(*(Text(_short(row[i])) for i in kept))  # a cell is no markup
     return shown
+
+
+def _short(cell: str) -> str:
+    """Cut a name that would fill a screen."""
+    return cell if len(cell) <= _LONGEST_CELL else f"{cell[:_LONGEST_CELL]}…"
 
 
 def _heading(table: Table, column: int) -> str:
@@ -78,7 +87,7 @@ def _heading(table: Table, column: int) -> str:
 
 def _width(table: Table, kept: list[int]) -> int:
     """Columns of a terminal that it needs if no cell is broken; the longest ones decide."""
-    longest = tuple(max(cells, key=len) for cells in zip(*table.rows, strict=True))
+    longest = tuple(_short(max(cells, key=len)) for cells in zip(*table.rows, strict=True))
     shown = _draw(dataclasses.replace(table, rows=(longest,)), kept)
     return Console(width=10_000).measure(shown).maximum
 
@@ -93,5 +102,5 @@ def to_markdown(table: Table) -> str:
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
     lines = [table.columns, rule, *(map(_cell, row) for row in table.rows)]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    below = "  \n".join((*table.notes, *table.doubts, table.caption))
-    return f"**{table.title}**\n\n{body}\n\n{below}\n"
+    below = "  \n".join(map(_cell, (*table.notes, *table.doubts, table.caption)))
+    return f"**{_cell(table.title)}**\n\n{body}\n\n{below}\n"

@@ -1,7 +1,8 @@
 """Progress while measuring: one live line on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -9,6 +10,7 @@ from harness import units
 from harness.records import Case, Epoch, Failure, Outcome, Probe, Recipe, Round
 
 _LINE_SECONDS = 1.0
+_MOST_LINES = 5
 
 
 class Progress:
@@ -100,6 +102,15 @@ class Progress:
     def inspected(self, case: Case, found: str) -> None:
         """Say what a trial of a model has shown."""
         self._print(f"{case.variant}: {found}")
+
+    def damaged(self, folder: Path, lines: Sequence[int]) -> None:
+        """Say which lines of a journal are left out."""
+        first = ", ".join(map(str, lines[:_MOST_LINES]))
+        more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
+        self._print(
+            f"the journal of {folder.name} is damaged in line {first}{more}: what stood there is "
+            "left out and measured again"
+        )
 
     def expect(self, comparisons: int) -> None:
         """Set how many comparisons are to come."""

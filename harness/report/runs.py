@@ -1,10 +1,15 @@
 """Find and read the runs of a results folder."""
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness import run_file
-from harness.errors import UnknownName
+from harness.errors import BadRun, UnknownName
 from harness.records import Run
+
+_NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def locate(name: str, results: Path, kind: str = "runs") -> Path:
@@ -47,3 +52,23 @@ def read(folder: Path) -> Run:
         BadRun: it is missing, damaged, or of another schema.
     """
     return run_file.read(folder)
+
+
+@contextlib.contextmanager
+def sensible(*folders: Path) -> Iterator[None]:
+    """Take what goes wrong while runs are summarized for a fault of theirs.
+
+    They may come from elsewhere, and hold numbers that no measurement gives. Python's
+    development mode (`python -X dev -m harness`) shows where it went wrong.
+
+    Raises:
+        BadRun: something did.
+    """
+    try:
+        yield
+    except _NONSENSE as error:
+        if sys.flags.dev_mode:
+            raise
+        names = " or ".join(str(folder / run_file.NAME) for folder in folders)
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BadRun(f"{names} holds what no measurement gives ({why})") from error

@@ -11,7 +11,7 @@ from harness.validate.checks import Check, half_width, ratio, share
 from harness.validate.known import is_disturbed
 from harness.validate.trials import Trial
 
-ITSELF = "a case against itself"
+ITSELF, PROTOCOL = "a case against itself", "the protocol"
 COVERS = 0.93  # of intervals that should hold the truth in 95 %
 Measured = Sequence[tuple[Trial, Measurement]]
 
@@ -24,23 +24,32 @@ def contains(estimate: Estimate, truth: float) -> bool:
 
 def noise(measured: Measured) -> Iterator[Check]:
     """Judge comparisons of a case with itself: by the protocol and, beside it, the common way."""
-    ours = [stats.speedup(m) for _, m in measured]
-    yield _hold_one(f"{ITSELF}, the protocol", "interval holds 1 in ≥ 93 %", ours, COVERS)
-    called = sum(stats.verdict(e) in {"faster", "slower"} for e in ours)
-    yield share(
-        f"{ITSELF}, the protocol", "not called faster or slower in ≥ 95 %",
-        len(ours) - called, len(ours), 0.95,
-    )  # fmt: skip
-    yield _hold_one(
-        "the same rounds, taken as independent",
-        "",
-        [_independent(m, range(10**6), range(10**6)) for _, m in measured],
-    )
-    yield _hold_one(
-        "one process after the other, rounds as independent",
-        "",
-        [e for _, m in measured for e in _one_after_the_other(m)],
-    )
+    ways = by_way(measured)
+    for way, known in ways.items():
+        estimates = [estimate for estimate, _ in known]
+        if way == PROTOCOL:
+            claim = "interval holds 1 in ≥ 93 %"
+            yield _hold_one(f"{ITSELF}, {way}", claim, estimates, COVERS)
+            called = sum(stats.verdict(e) in {"faster", "slower"} for e in estimates)
+            yield share(
+                f"{ITSELF}, {way}", "not called faster or slower in ≥ 95 %",
+                len(estimates) - called, len(estimates), 0.95,
+            )  # fmt: skip
+        else:
+            yield _hold_one(way, "", estimates)
+
+
+def by_way(measured: Measured) -> dict[str, list[tuple[Estimate, float]]]:
+    """Estimates and their truths, by the way that the same rounds are judged."""
+    return {
+        PROTOCOL: [(stats.speedup(m), t.truth) for t, m in measured],
+        "the same rounds, each taken as independent": [
+            (_independent(m), t.truth) for t, m in measured
+        ],
+        "one process after the other, rounds as independent": [
+            (e, 1.0) for _, m in measured for e in _one_after_the_other(m)
+        ],
+    }
 
 
 def _hold_one(
@@ -56,15 +65,10 @@ def _hold_one(
     )
 
 
-def _independent(m: Measurement, here: Iterable[int], there: Iterable[int]) -> Estimate:
-    """Compare rounds of the reference with others as if each were an independent sample (Welch).
-
-    Args:
-        m: A comparison.
-        here: Blocks of the reference's rounds.
-        there: Blocks of the rounds that they are compared with: the case's.
-    """
-    return _welch(_logs(m, "reference", here), _logs(m, "case", there))
+def _independent(m: Measurement) -> Estimate:
+    """Compare the rounds of both sides as if each were an independent sample (Welch)."""
+    blocks = rounds.blocks(m)
+    return _welch(_logs(m, "reference", blocks), _logs(m, "case", blocks))
 
 
 def _one_after_the_other(m: Measurement) -> Iterator[Estimate]:

@@ -1,7 +1,6 @@
 """A validation from start to end: its parts in order, what they measured kept in a folder."""
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from harness.measure.machine import describe, usable_cpus
 from harness.measure.runner import Observer, Runner
 from harness.measure.seat import AnyLauncher
 from harness.records import Case, Failure, Measurement, Protocol, Run, from_json, to_json
-from harness.validate import against, arithmetic, judged, readings, trials
+from harness.validate import against, arithmetic, judged, readings, shown, trials
 from harness.validate.checks import Check
 from harness.validate.known import DisturbedLauncher, SlowedLauncher
 from harness.validate.trials import Effort, Trial
@@ -61,20 +60,17 @@ class Validation:
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise BadRun(f"{path} is damaged: {error}") from error
 
-    def run(self, parts: Sequence[str], shown: Callable[[str, Sequence[Check]], None]) -> None:
+    def run(self, parts: Sequence[str], on_part: Callable[[str, Sequence[Check]], None]) -> None:
         """Try parts of the method.
 
         Args:
             parts: Names among `PARTS`.
-            shown: Called with a part and its checks once it is done.
+            on_part: Called with a part and its checks once it is done.
 
         Raises:
             HarnessError: the folder cannot be used.
         """
-        with (
-            tempfile.TemporaryDirectory(prefix="harness-") as logs,
-            Launcher(Path(logs)) as launcher,
-        ):
+        with Launcher() as launcher:
             for part in (name for name in PARTS if name in parts):
                 try:
                     checks = list(PARTS[part](self, launcher))
@@ -82,7 +78,7 @@ class Validation:
                     checks = [_failed(part, f"{error.kind}: {error}")]
                 self.found[part] = checks
                 self._save()
-                shown(part, checks)
+                on_part(part, checks)
 
     def _save(self) -> None:
         parts = {name: to_json(self.found[name]) for name in PARTS if name in self.found}
@@ -119,6 +115,8 @@ class Validation:
                     measured.append((trial, outcome))
         finally:
             runner.close()
+        if measured:
+            shown.draw(self.folder, part, measured, self.machine)
         return measured, failed
 
     def blocks_done(self, part: str) -> dict[str, int]:

@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from harness.errors import BadRun
 from harness.records import Machine
 from harness.report import formats
 from harness.report.table import Table
 from harness.validate.checks import Check
+from harness.validate.judged import PROTOCOL, Measured, by_way
 
 _TITLES = {
     "noise": "A case against itself",
@@ -55,6 +58,25 @@ def sentence(found: Mapping[str, Sequence[Check]]) -> str:
     if counts["not shown"]:
         words.append(f"{counts['not shown']} not shown either way: a higher effort shows more")
     return "; ".join(words) + "."
+
+
+def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
+    """Draw the intervals of a part beside their truths.
+
+    Raises:
+        BadRun: the folder cannot be written.
+    """
+    from harness.report.charts.validation import intervals
+
+    ways = by_way(measured)
+    if any(trial.slowdown for trial, _ in measured):
+        ways = {PROTOCOL: ways[PROTOCOL]}  # the others compare what is slowed with what is not
+    figure = intervals(_TITLES[name], ways, caption(machine))
+    try:
+        for ending in ("png", "svg"):
+            figure.savefig(folder / f"{name}.{ending}", bbox_inches="tight")
+    except OSError as error:
+        raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def show(console: Console, part: str, checks: Sequence[Check], machine: Machine) -> None:

@@ -4,10 +4,10 @@ Targets are as they were stored: class numbers stay class numbers until they
 are fitted to a model. Nothing here imports a framework.
 """
 
+import contextlib
 import functools
 import os
 import urllib.request
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import units
 from harness.errors import BadData, UnknownName
 from harness.workloads import sources
 
@@ -282,13 +283,42 @@ def _from_npz(path: Path) -> Dataset:
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
+    """Read all arrays; nothing is executed, and nothing unpacked that would not fit.
+
+    Raises:
+        BadData: the file is damaged, holds something else, or is too large.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+            unpacked = sum(member.file_size for member in archive.zip.infolist())
+            free = _free_bytes()
+            if (
+                free is not None and unpacked > free // 2
+            ):  # bytes of images become four times as many
+                raise BadData(
+                    f"{path} unpacks to {units.mebibytes(unpacked)}, "
+                    f"and {units.mebibytes(free)} of memory are free"
+                )
+            arrays = {key: archive[key] for key in archive.files}
+    except BadData:
+        raise
+    except Exception as error:  # a file from elsewhere makes zipfile and NumPy raise many things
         if "allow_pickle" in str(error):
             raise BadData(f"{path} holds pickled objects; save plain arrays instead") from error
-        raise BadData(f"{path} is not a readable .npz file ({error})") from error
+        why = " ".join(str(error).split())
+        raise BadData(f"{path} is not a readable .npz file ({why})") from error
+    if other := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise BadData(f"{path} holds {', '.join(other)}, which is no array")
+    return arrays
+
+
+def _free_bytes() -> int | None:
+    """Memory that is free or could be made so; None where the kernel does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return None
 
 
 def _download_mnist() -> Path:

@@ -13,8 +13,8 @@ from harness.measure.runner import Runner
 
 
 @pytest.fixture(scope="session")
-def launcher(tmp_path_factory):
-    with Launcher(tmp_path_factory.mktemp("logs")) as launcher:
+def launcher():
+    with Launcher() as launcher:
         yield launcher
 
 

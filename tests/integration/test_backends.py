@@ -92,15 +92,13 @@ def test_a_worker_needs_no_tensorflow(backend, tmp_path):
     """Not even where it is installed: here importing it fails."""
     (tmp_path / "tensorflow.py").write_text("raise ImportError('not to be had')")
     code = f"""
-import sys
-from pathlib import Path
 from harness.measure.launcher import Launcher
 from harness.measure.machine import usable_cpus
 from harness.records import Case, to_json
 case = Case(
     "improved", "synthetic", 16, backend="{backend}", jit={backends.jit_by_default(backend)}
 )
-with Launcher(Path(sys.argv[1])) as launcher:
+with Launcher() as launcher:
     worker = launcher.start(case, timeout=300.0)
     worker.ask("open", case=to_json(case), cpus=usable_cpus())
     worker.ask("round", steps=1)
@@ -108,7 +106,7 @@ with Launcher(Path(sys.argv[1])) as launcher:
 """
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": path},

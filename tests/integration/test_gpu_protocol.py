@@ -52,7 +52,7 @@ def test_a_gpu_case_from_its_workers_to_its_files(tmp_path, monkeypatch):
     case = Case("improved", "synthetic", 64, backend="torch", device="gpu", threads=1)
     reference = Case("improved", "synthetic", 64, backend="torch", device="cpu", threads=1)
     folder = tmp_path / "run"
-    with Launcher(tmp_path, cuda_device=gpu.cuda_device) as launcher:
+    with Launcher(cuda_device=gpu.cuda_device) as launcher:
         budget = Budget(None, 1, time.monotonic)
         runner = Runner(folder, protocol, MACHINE, launcher, Silent(), gpu, budget)
         outcome = runner.measure(case, reference)

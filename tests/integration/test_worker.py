@@ -119,10 +119,10 @@ def test_a_subclassed_model_is_trained_without_a_count(make_runner, tmp_path):
     assert outcome.facts.parameters == 7850
 
 
-def test_a_spawned_worker_answers_as_a_forked_one(tmp_path):
+def test_a_spawned_worker_answers_as_a_forked_one():
     """Where fork is not to be had."""
     case = Case("improved", "synthetic", 16)
-    with Launcher(tmp_path, "spawn") as spawn:
+    with Launcher("spawn") as spawn:
         worker = spawn.start(case, timeout=300.0)
         opened = worker.ask("open", case=to_json(case), cpus=usable_cpus())
         assert opened["facts"]["parameters"] == 72_970

@@ -18,7 +18,7 @@ from fakes import (
 from harness.analyze import cautions
 from harness.measure.budget import Budget
 from harness.measure.runner import Runner
-from harness.records import Case, GpuReading, Usage
+from harness.records import Case, GpuReading, Surroundings, Usage
 
 CASE = Case("improved", "mnist", 256, threads=2)
 REFERENCE = Case("baseline", "mnist", 256, threads=2)
@@ -44,7 +44,7 @@ def quiet(measurement):
         for r in measurement.rounds
     )
     starts = tuple(dataclasses.replace(s, usage=None) for s in measurement.starts)
-    return dataclasses.replace(measurement, rounds=rounds, starts=starts)
+    return dataclasses.replace(measurement, rounds=rounds, starts=starts, surroundings=())
 
 
 def test_a_clean_measurement_has_none(measurement):
@@ -167,3 +167,39 @@ def test_a_step_compiled_on_one_side_is_named(measurement):
     facts = dataclasses.replace(measurement.facts, jit=True)
     found = cautions.of_measurement(dataclasses.replace(quiet(measurement), facts=facts), PROTOCOL)
     assert [c.doubt for c in found] == ["jit is on for one side only"]
+
+
+CALM = Surroundings(0, "0,1", "0,1", 0, 0.0, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt", "figure"),
+    [
+        ({"other_runs": 2}, "another run of this harness was on the machine meanwhile", "2"),
+        ({"suspended_seconds": 61.0}, "the machine was suspended meanwhile", "1 min 01 s"),
+        ({"clock_step_seconds": -3600.0}, "the wall clock was set meanwhile", "60 min 00 s"),
+        (
+            {"cpus_after": "0"},
+            "the CPUs that may be used changed meanwhile",
+            "CPUs 0,1, then 0",
+        ),
+        (
+            {"cpus_before": "0,1, quota 1.5", "cpus_after": "0,1, quota 1.5"},
+            "the CPUs that may be used changed meanwhile",
+            "CPUs 0,1, then 0,1, quota 1.5",
+        ),
+    ],
+)
+def test_what_changes_around_a_block_is_told(measurement, changes, doubt, figure):
+    """Of the second block alone."""
+    changed = dataclasses.replace(CALM, block=1, **changes)
+    around = dataclasses.replace(quiet(measurement), surroundings=(CALM, changed))
+    (caution,) = cautions.of_measurement(around, PROTOCOL)
+    assert (doubt, figure) == (caution.doubt, caution.figure)
+
+
+def test_surroundings_that_stay_or_are_not_known_are_not_told(measurement):
+    """Nor is a clock that is slewed."""
+    unknown = dataclasses.replace(CALM, suspended_seconds=None, clock_step_seconds=None)
+    around = dataclasses.replace(quiet(measurement), surroundings=(CALM, CALM, unknown))
+    assert cautions.of_measurement(around, PROTOCOL) == []

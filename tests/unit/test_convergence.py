@@ -68,9 +68,13 @@ def test_a_training_that_fails_leaves_the_others_alone(tmp_path):
     """It is a failure of the run, and tried again when the run is resumed."""
     workers = launcher()
     workers.failures = {IMPROVED.id: ("oom", "memory ran out", "")}
-    ends = runner_of(tmp_path, workers).train(recipes())
+    first = runner_of(tmp_path, workers)
+    ends = first.train(recipes())
+    first.close()
     assert [type(end) for end in ends] == [Training, Failure]
-    run = runner_of(tmp_path, launcher()).save()
+    second = runner_of(tmp_path, launcher())
+    run = second.save()
+    second.close()
     assert [t.recipe.case.variant for t in run.trainings] == ["baseline"]
     again = launcher()
     runner_of(tmp_path, again).train(recipes())

@@ -1,9 +1,13 @@
 """Datasets: shapes, held-out parts, and files that cannot be used."""
 
+import os
 import sys
+import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness.errors import BadData, UnknownName
 from harness.workloads import datasets
@@ -160,6 +164,97 @@ def test_a_truncated_npz_is_explained(tmp_path):
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(BadData, match="not a readable"):
         datasets.resolve(str(path))
+
+
+def with_member(path, name, data, **changes):
+    """Add a member to an archive; `changes` are of what its header says."""
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+        for field, value in changes.items():
+            setattr(archive.getinfo(name), field, value)
+    return path
+
+
+def npy(header):
+    """An array file with that header and nothing behind it."""
+    text = header.encode().ljust(118) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    """By what it says of itself; what it does not say is not unpacked."""
+    monkeypatch.setattr(datasets, "_free_bytes", lambda: 2**20)
+    path = save(tmp_path / "mine.npz", x_train=images(2), y_train=np.zeros(2, int))
+    with_member(path, "bomb.npy", bytes(2**20))
+    assert path.stat().st_size < 2**14
+    with pytest.raises(BadData, match="unpacks to 1 MiB, and 1 MiB of memory are free"):
+        datasets.resolve(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("huge.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2**60,)}")),
+        ("huge.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1 << 50,), }")),
+        ("huge.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1125899906842624,)}")),
+        ("negative.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-4,)}")),
+        ("code.npy", npy("__import__('os').system('touch executed')")),
+        ("long.npy", b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little") + b"{" * 1000),
+        ("deep.npy", npy("(" * 100)),
+        ("empty.npy", b""),
+        ("object.npy", npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}")),
+        ("readme.txt", b"no array"),
+    ],
+)
+def test_a_hostile_member_is_refused_and_executes_nothing(tmp_path, monkeypatch, name, data):
+    """Headers that claim too much, that are code, that never end; what is no array."""
+    monkeypatch.chdir(tmp_path)
+    path = save(tmp_path / "mine.npz", x_train=images(2), y_train=np.zeros(2, int))
+    with pytest.raises(BadData) as caught:
+        datasets.resolve(str(with_member(path, name, data)))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "executed").exists()
+
+
+class Bomb:
+    """Pickled, it runs a command when it is read."""
+
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+def test_a_pickle_is_not_executed(tmp_path, monkeypatch):
+    """It is refused unread."""
+    monkeypatch.chdir(tmp_path)
+    path = save(tmp_path / "mine.npz", x_train=np.array([Bomb()], object), y_train=np.zeros(1))
+    with pytest.raises(BadData, match="pickled objects"):
+        datasets.resolve(str(path))
+    assert not (tmp_path / "executed").exists()
+
+
+def test_an_array_that_is_no_archive_is_refused(tmp_path):
+    """An `.npy` under another name."""
+    with (tmp_path / "mine.npz").open("wb") as file:
+        np.save(file, images(2))
+    with pytest.raises(BadData, match="not a readable"):
+        datasets.resolve(str(tmp_path / "mine.npz"))
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_change_of_an_archive_is_read_or_refused_in_one_line(tmp_path, data):
+    """Bytes changed, cut out or put in, anywhere."""
+    path = save(tmp_path / "mine.npz", x_train=images(2), y_train=np.zeros(2, int))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content)))
+        length = data.draw(st.integers(0, 3))
+        content[at : at + length] = data.draw(st.binary(max_size=8))
+    path.write_bytes(content)
+    try:
+        datasets.resolve(str(path))
+    except BadData as error:
+        assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("name", ["cifar", "no/such.npz"])

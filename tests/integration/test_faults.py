@@ -1,0 +1,241 @@
+"""What a worker may do wrong at every stage: a row with its reason, and the next case is measured.
+
+Each model tells from the stack of the worker's main thread at which stage it is, and goes wrong
+at the one that it was given.
+"""
+
+import contextlib
+import dataclasses
+import resource
+import signal
+import time
+
+import psutil
+import pytest
+
+from harness.measure.launcher import _LOG_MOST
+from harness.records import Case, Failure, Measurement
+
+pytestmark = pytest.mark.slow
+
+STAGES = ("import", "build", "warm_up", "round", "fit")
+FATES = {
+    "SIGKILL": ("os.kill(os.getpid(), signal.SIGKILL)", "killed", "ended by SIGKILL during"),
+    "SIGSEGV": ("os.kill(os.getpid(), signal.SIGSEGV)", "killed", "ended by SIGSEGV during"),
+    "os._exit": ("os._exit(3)", "error", "the worker exited with 3 during"),
+}
+MODEL = """
+import os, signal, subprocess, sys, threading, time
+import keras
+import tensorflow as tf
+from keras import layers
+
+STAGE = {stage!r}
+
+def fate():
+    {fate}
+
+def stage():
+    frame, names = sys._current_frames()[threading.main_thread().ident], set()
+    while frame:
+        names.add(frame.f_code.co_name)
+        frame = frame.f_back
+    return names
+
+def strike():
+    if STAGE in stage():
+        print("last words of", STAGE, flush=True)
+        fate()
+    return 0.0
+
+class Model(keras.Model):
+    def train_step(self, data):
+        tf.numpy_function(strike, [], tf.float64)
+        return super().train_step(data)
+
+def build():
+    if STAGE == "build":
+        print("last words of build", flush=True)
+        fate()
+    inputs = keras.Input((28, 28, 1))
+    outputs = layers.Dense(10, activation="softmax")(layers.Flatten()(inputs))
+    model = Model(inputs, outputs)
+    model.compile("sgd", "categorical_crossentropy")
+    return model
+
+if STAGE == "import":
+    print("last words of import", flush=True)
+    fate()
+"""
+HEALTHY = Case("improved", "synthetic", 16)
+
+
+@pytest.fixture
+def strike(tmp_path):
+    """Write a model that meets its fate at a stage; return its case."""
+
+    def write(stage, fate):
+        file = tmp_path / "mine.py"
+        file.write_text(MODEL.format(stage=stage, fate=fate))
+        return Case(f"{file}:build", "synthetic", 32)
+
+    return write
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("fate", FATES)
+def test_a_worker_that_ends_at_any_stage_is_a_row_and_the_next_case_starts(
+    make_runner, strike, stage, fate
+):
+    """With the signal or the exit code, and the last that it printed."""
+    code, kind, message = FATES[fate]
+    runner = make_runner()
+    case = strike(stage, code)
+    failure = runner.measure(case, case)
+    assert isinstance(failure, Failure)
+    assert (kind, True) == (failure.kind, message in failure.message), failure.message
+    assert f"last words of {stage}" in failure.log_tail
+    assert isinstance(runner.measure(HEALTHY, HEALTHY), Measurement)
+    assert [failure, runner.run().outcomes[1]] == list(runner.run().outcomes)
+
+
+@pytest.mark.parametrize(
+    ("stage", "fate"), zip(STAGES, ["while True: pass", "time.sleep(600)"] * 3, strict=False)
+)
+def test_a_worker_that_is_silent_is_ended_at_any_stage(make_runner, strike, stage, fate):
+    """Whether it computes meanwhile or not."""
+    case = strike(stage, fate)
+    failure = make_runner(timeout_seconds=3.0).measure(case, case)
+    assert isinstance(failure, Failure)
+    assert (failure.kind, True) == ("timeout", "silent for 3 s" in failure.message)
+    assert f"last words of {stage}" in failure.log_tail
+
+
+def test_a_flood_of_output_is_cut_and_its_end_kept(make_runner, strike, launcher, monkeypatch):
+    """The log takes no more room than a few times its limit, and the flood is no failure."""
+    monkeypatch.setattr("harness.measure.launcher._LOG_MOST", 2**16)
+    monkeypatch.setattr("harness.measure.launcher._SLICE_SECONDS", 0.05)
+    flood = "for i in range(200_000): print('x' * 80, flush=i % 100 == 0)\n    print('the end')"
+    runner = make_runner()
+    assert isinstance(runner.measure(*[strike("build", flood)] * 2), Measurement)
+    failing = strike("build", flood + "\n    raise RuntimeError('now')")
+    failing = dataclasses.replace(failing, batch_size=64)
+    failure = runner.measure(failing, failing)
+    assert "now" in failure.message
+    assert "the end" in failure.log_tail
+    assert len(failure.log_tail) <= 4096
+
+
+def test_a_log_has_a_limit():
+    """Some MiB."""
+    assert _LOG_MOST < 2**26
+
+
+def test_garbage_on_its_streams_harms_nothing(make_runner, strike):
+    """Bytes that are no text, on stdout and stderr."""
+    garbage = "os.write(1, bytes(range(256)) * 9); os.write(2, bytes(range(256)) * 9)"
+    assert isinstance(make_runner().measure(*[strike("build", garbage)] * 2), Measurement)
+
+
+def test_garbage_on_every_descriptor_is_a_row(make_runner, strike):
+    """A model that writes to descriptors which are not its own spoils its case alone."""
+    garbage = """
+    import contextlib
+    for number in range(3, 64):
+        with contextlib.suppress(OSError):
+            os.write(number, b"]garbage\\n")
+    """
+    runner = make_runner(timeout_seconds=20.0)
+    failure = runner.measure(*[strike("build", garbage)] * 2)
+    assert isinstance(failure, Failure)
+    assert "channel" in failure.message
+    assert isinstance(runner.measure(HEALTHY, HEALTHY), Measurement)
+
+
+CHILDREN = """
+    marker = {marker!r}
+    # One child; one that has left group, session and parent behind; one without exec.
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", marker])
+    if os.fork() == 0:
+        os.setsid()
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", marker])
+        os._exit(0)
+    if os.fork() == 0:
+        time.sleep(600)
+        os._exit(0)
+    print("children started", flush=True)
+    {end}
+"""
+
+
+def alive(marker):
+    """Processes that have the marker among their arguments."""
+    running = psutil.process_iter(["cmdline"])
+    return [process for process in running if marker in (process.info["cmdline"] or [])]
+
+
+@pytest.mark.parametrize(
+    "end", ["pass", "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(600)"],
+    ids=["goes on", "is killed", "hangs"],
+)  # fmt: skip
+def test_the_whole_process_tree_of_a_worker_is_ended(make_runner, launcher, strike, tmp_path, end):
+    """Children, daemons that have left their session, forks without exec; however it ends."""
+    marker = f"marker-of-{tmp_path.name}"
+    case = strike("build", CHILDREN.format(marker=marker, end=end))
+    make_runner(timeout_seconds=5.0).measure(case, case)
+    deadline = time.monotonic() + 10
+    while alive(marker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive(marker) == []
+    (server,) = launcher._servers.values()
+    below = [p for p in psutil.Process(server.pid).children() if p.status() != "zombie"]
+    assert below == []
+
+
+def test_a_loss_that_becomes_nan_is_diverged(make_runner, tmp_path):
+    """Not a number is no time of a training; the message says when."""
+    file = tmp_path / "mine.py"
+    text = MODEL.format(stage="round", fate="pass").replace(
+        "return super().train_step(data)",
+        "found = super().train_step(data)\n"
+        "        bad = tf.numpy_function(lambda: float('nan') if STAGE in stage() else 0.0, [], "
+        "tf.float64)\n"
+        "        return {'loss': found['loss'] + tf.cast(tf.reshape(bad, ()), tf.float32)}",
+    )
+    file.write_text(text)
+    case = Case(f"{file}:build", "synthetic", 32)
+    failure = make_runner().measure(case, case)
+    assert isinstance(failure, Failure)
+    assert (failure.kind, True) == ("diverged", "the loss became nan" in failure.message)
+
+
+def test_an_allocation_that_cannot_be_had_is_oom_with_what_was_in_use(make_runner, strike):
+    """NumPy's own error, with what was in use and what was free."""
+    case = strike("build", "import numpy; numpy.ones((2**44,))")
+    failure = make_runner().measure(case, case)
+    assert (failure.kind, True) == ("oom", "were in use" in failure.message), failure.message
+    assert "free" in failure.message
+
+
+def test_an_absurd_batch_is_oom(make_runner, tmp_path):
+    """In TensorFlow's own words, under a limit of the address space."""
+    file = tmp_path / "mine.py"
+    limit = """import resource
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**31, used + 2**31))"""
+    text = MODEL.format(stage="build", fate=limit)
+    text = text.replace("layers.Flatten()(inputs)", "layers.Dense(2**14)(layers.Flatten()(inputs))")
+    file.write_text(text)
+    case = Case(f"{file}:build", "synthetic", 60_000)
+    failure = make_runner().measure(case, case)
+    assert isinstance(failure, Failure)
+    assert (failure.kind, True) == ("oom", "in use" in failure.message), failure.message
+
+
+def test_the_parents_own_limits_are_untouched(make_runner):
+    """What a model limits, it limits in its worker."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with contextlib.suppress(Exception):
+        make_runner().measure(HEALTHY, HEALTHY)
+    assert before == resource.getrlimit(resource.RLIMIT_AS)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
