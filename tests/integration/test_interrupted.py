@@ -97,7 +97,7 @@ def test_a_run_that_is_ended_at_random_moments_loses_nothing(tmp_path):
             text=True,
         ) as run:
             family = []
-            deadline = time.monotonic() + rng.uniform(0.5, 14.0)
+            deadline = time.monotonic() + rng.uniform(0.5, 10.0)
             while time.monotonic() < deadline and run.poll() is None:
                 time.sleep(0.05)
                 family = psutil.Process(run.pid).children(recursive=True) or family
