@@ -118,10 +118,10 @@ class Worker:
         """End the worker and every process that it started."""
         below = family.descendants(self.pid)
         self._channel.close()
-        if self._idle:  # then it ends by itself, at once
-            self._wait_code(_GRACE_SECONDS)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        # An idle one ends by itself, at once; then its number may soon be another's.
+        if not self._idle or self._wait_code(_GRACE_SECONDS) is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
         family.end(below)
         self._wait_code(10.0)
         with contextlib.suppress(OSError):
