@@ -24,6 +24,8 @@ from harness.records import (
     from_json,
 )
 
+_IN_OTHERS = ("round", "epoch")  # a block or a training holds them, or they are measured again
+
 
 @dataclasses.dataclass
 class Earlier:
@@ -56,7 +58,7 @@ class Earlier:
         earlier, anything = cls(), False
         path = folder / journals.NAME
         try:
-            for entry in journals.read(folder, earlier.damaged.append):
+            for entry in journals.read(folder, earlier.damaged.append, _IN_OTHERS):
                 earlier._take(entry)
                 anything = True
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -100,6 +102,7 @@ class Earlier:
             if entry["outcome"]["type"] == "measurement":
                 measurement = from_json(Measurement, entry["outcome"])
                 self.measurements[measurement.key] = measurement
+                self.blocks.pop(measurement.key, None)  # it holds them
             else:
                 failure = from_json(Failure, entry["outcome"])
                 self.failures[failure.key] = failure

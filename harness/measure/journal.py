@@ -11,7 +11,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from harness.errors import BadRun
 NAME = "journal.jsonl"
 SCHEMA = 2
 READABLE_SCHEMAS = (1, SCHEMA)  # 1 has no checksums
+_KIND = re.compile(rb'\{"kind": "(\w+)"')
 _SEAL = re.compile(rb', "crc32": (\d{1,10})\}\s*\Z')
 
 
@@ -110,12 +111,18 @@ def _is_torn(path: Path) -> bool:
         return file.read(1) != b"\n"
 
 
-def read(folder: Path, on_damage: Callable[[int], None] | None = None) -> Iterator[dict[str, Any]]:
+def read(
+    folder: Path,
+    on_damage: Callable[[int], None] | None = None,
+    passed_over: Collection[str] = (),
+) -> Iterator[dict[str, Any]]:
     """Yield the whole entries of a journal; what is torn or damaged is left out.
 
     Args:
         folder: Of the run.
         on_damage: Told the number of each line that is left out, from 1.
+        passed_over: Kinds of entries that are checked and not yielded: a long run has a million
+            rounds, and its blocks hold them again.
 
     Raises:
         BadRun: there is no journal.
@@ -126,7 +133,11 @@ def read(folder: Path, on_damage: Callable[[int], None] | None = None) -> Iterat
             for number, line in enumerate(lines, 1):
                 seal = _SEAL.search(line)
                 checked = checked or seal is not None
-                entry = _opened(line, seal) if seal or not checked else None
+                text = _whole(line, seal) if seal or not checked else b""
+                begin = _KIND.match(text) if seal else None
+                if begin and begin[1].decode() in passed_over:
+                    continue
+                entry = _parsed(text)
                 if isinstance(entry, dict) and isinstance(entry.get("kind"), str):
                     yield entry
                 elif line.strip() and on_damage is not None:
@@ -135,13 +146,16 @@ def read(folder: Path, on_damage: Callable[[int], None] | None = None) -> Iterat
         raise BadRun(f"{folder} holds no readable {NAME}") from error
 
 
-def _opened(line: bytes, seal: "re.Match[bytes] | None") -> Any:
-    """Return what a line holds; None if it is not what was written."""
-    if seal:
-        line = line[: seal.start()] + b"}"
-        if zlib.crc32(line) != int(seal[1]):
-            return None
+def _whole(line: bytes, seal: "re.Match[bytes] | None") -> bytes:
+    """Return what was written before the seal; nothing if it is not what was sealed."""
+    if seal is None:
+        return line
+    text = line[: seal.start()] + b"}"
+    return text if zlib.crc32(text) == int(seal[1]) else b""
+
+
+def _parsed(text: bytes) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None

@@ -100,7 +100,8 @@ def test_a_worker_that_ends_at_any_stage_is_a_row_and_the_next_case_starts(
 
 
 @pytest.mark.parametrize(
-    ("stage", "fate"), zip(STAGES, ["while True: pass", "time.sleep(600)"] * 3, strict=False)
+    ("stage", "fate"),
+    list(zip(STAGES, ["while True: pass", "time.sleep(600)"] * 3, strict=False)),
 )
 def test_a_worker_that_is_silent_is_ended_at_any_stage(make_runner, strike, stage, fate):
     """Whether it computes meanwhile or not."""
