@@ -7,7 +7,6 @@ ended before the other begins.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness import units
 from harness.measure import timing
 from harness.measure.gpu import AnyGpu
 from harness.measure.launcher import WorkerFailed
@@ -119,10 +118,9 @@ def _explained(
 ) -> WorkerFailed:
     """Say which side failed, and tell the kernel's end for memory from somebody else's."""
     role, seat = next(((r, s) for r, s in seats.items() if s.failed), (None, None))
-    known = explained(error, oom_before)
+    last_rss = None if seat is None else seat.sampler.last_rss_bytes
+    known = explained(error, oom_before, last_rss)
     kind, message = known.kind, str(known)
-    if error.kind == "killed" and seat is not None:
-        message += f"; its last reading was {units.mebibytes(seat.sampler.last_rss_bytes)}"
     if role == "reference" and sides["case"] != sides["reference"]:
         message = f"the reference {sides['reference'].id} failed: {message}"
     return WorkerFailed(kind, message, error.log_tail)

@@ -65,7 +65,7 @@ def train_together(
                         on_epoch(trainee.recipe, trainee.epoch())
                         ended: Training | Failure | None = trainee.training
                     except WorkerFailed as error:
-                        known = explained(error, kills)
+                        known = explained(error, kills, None)
                         case, reference = trainee.recipe.case, trainee.recipe.reference
                         ended = Failure(case, reference, known.kind, str(known), known.log_tail)
                     if ended is not None:

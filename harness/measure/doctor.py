@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from harness import units
 from harness.errors import HarnessError
-from harness.measure import backends, machine, probe
+from harness.measure import backends, cgroup, machine, probe
 from harness.measure.gpu import THERMAL, AnyGpu
 from harness.measure.sampler import read_machine
 from harness.records import Finding, GpuReading
@@ -22,9 +22,9 @@ _LITTLE_MEMORY = 3 * 2**30  # two workers of a small model, and the framework
 def examine(gpu: AnyGpu) -> Iterator[Finding]:
     """Yield findings in the order of a report; it takes seconds to ask the frameworks."""
     usable = len(machine.usable_cpus())
-    yield from cpu(machine.cpu_name(), os.cpu_count() or 1, usable, machine.cpu_quota())
+    yield from cpu(machine.cpu_name(), os.cpu_count() or 1, usable, cgroup.cpu_quota())
     yield from frequency(machine.governor())
-    yield from memory(machine.memory_available(), machine.memory_limit())
+    yield from memory(machine.memory_available(), cgroup.memory_limit())
     yield from data()
     yield from disturbances(time.sleep)
     yield from graphics(gpu)

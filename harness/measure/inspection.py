@@ -7,6 +7,7 @@ from typing import Any
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import oom_kills
 from harness.measure.memory import explained
+from harness.measure.sampler import Sampler
 from harness.measure.seat import AnyLauncher
 from harness.records import Case, to_json
 
@@ -50,10 +51,12 @@ def inspect(
     small = dataclasses.replace(case, batch_size=min(case.batch_size, _LARGEST_BATCH))
     before = oom_kills()
     worker: Any = launcher.start(small, timeout)
+    sampler = Sampler(worker.pid, None)
     try:
         answer = worker.ask("inspect", case=to_json(small), cpus=cpus, images=images)
     except WorkerFailed as error:
-        raise explained(error, before) from error
+        raise explained(error, before, sampler.last_rss_bytes) from error
     finally:
+        sampler.stop()
         launcher.end(worker)
     return Inspected(**{**answer, "losses": tuple(answer["losses"])})

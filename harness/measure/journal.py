@@ -57,7 +57,7 @@ class Journal:
         """
         text = json.dumps({"kind": kind, **entry})
         try:
-            self._file.write(_sealed(text))
+            self._file.write(sealed(text))
             self._file.flush()
             os.fsync(self._file.fileno())
             gone = os.fstat(self._file.fileno()).st_nlink == 0
@@ -93,7 +93,8 @@ def _lock(descriptor: int) -> None:
             raise
 
 
-def _sealed(text: str) -> bytes:
+def sealed(text: str) -> bytes:
+    """Write an entry's JSON as a line with its checksum."""
     return f'{text[:-1]}, "crc32": {zlib.crc32(text.encode())}}}\n'.encode()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from harness.measure.cgroup import cpu_quota, memory_limit, memory_used
 from harness.measure.gpu import AnyGpu
 from harness.records import Machine
 
@@ -26,7 +27,6 @@ _LIBRARIES = (
 )
 _GIT_SECONDS = 10.0
 _CHILDREN = ("harness.measure.forkserver", "harness.measure.worker")
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def describe(gpu: AnyGpu) -> Machine:
@@ -100,13 +100,7 @@ def memory_available() -> int:
     """Bytes that new processes may use: of the machine, cut to the cgroup's limit."""
     available = psutil.virtual_memory().available
     limit = memory_limit()
-    if limit is None:
-        return available
-    try:
-        used = int((_CGROUP / "memory.current").read_text())
-    except (OSError, ValueError):
-        return min(available, limit)
-    return min(available, max(0, limit - used))
+    return available if limit is None else min(available, max(0, limit - (memory_used() or 0)))
 
 
 def memory_in_all() -> int:
@@ -158,24 +152,6 @@ def _cpu_seconds() -> dict[int, tuple[str, float]]:
             name = f"{process.info['name']} ({process.pid})"
             found[process.pid] = (name, times.user + times.system)
     return found
-
-
-def cpu_quota() -> float | None:
-    """CPUs' worth of time that the cgroup allows; None for no limit."""
-    try:
-        limit, period = (_CGROUP / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return None
-    return None if limit == "max" else int(limit) / int(period)
-
-
-def memory_limit() -> int | None:
-    """Bytes that the cgroup allows; None for no limit."""
-    try:
-        text = (_CGROUP / "memory.max").read_text().strip()
-    except OSError:
-        return None
-    return None if text == "max" else int(text)
 
 
 def cpu_name() -> str:

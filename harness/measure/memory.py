@@ -3,20 +3,30 @@
 from harness import units
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import memory_in_all, oom_kills
+from harness.records import FailureKind
 
 
-def explained(error: WorkerFailed, kills_before: int | None) -> WorkerFailed:
-    """Return the failure as `oom` if the kernel has ended a process for memory meanwhile.
+def explained(
+    error: WorkerFailed, kills_before: int | None, last_rss_bytes: int | None
+) -> WorkerFailed:
+    """Say how large a worker was that was killed, and whether it was for that.
 
     Args:
-        error: How a worker failed.
+        error: How a worker failed; it is `oom` if the kernel has ended a process for memory
+            meanwhile.
         kills_before: `oom_kills()` before it was started.
+        last_rss_bytes: Its latest reading of resident memory, if there is any.
     """
-    kills = oom_kills()
-    if error.kind != "killed" or kills_before is None or kills is None or kills <= kills_before:
+    if error.kind != "killed":
         return error
-    message = (
-        "the kernel ended the worker because memory ran out: there are "
-        f"{units.mebibytes(memory_in_all())} in all"
-    )
-    return WorkerFailed("oom", message, error.log_tail)
+    kind: FailureKind = "killed"
+    kills, message = oom_kills(), str(error)
+    if kills_before is not None and kills is not None and kills > kills_before:
+        kind = "oom"
+        message = (
+            "the kernel ended the worker because memory ran out: "
+            f"{units.mebibytes(memory_in_all())} in all"
+        )
+    if last_rss_bytes is not None:
+        message += f"; its last reading was {units.mebibytes(last_rss_bytes)}"
+    return WorkerFailed(kind, message, error.log_tail)

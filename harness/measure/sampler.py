@@ -12,14 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
+from harness.measure.cgroup import throttled_seconds
 from harness.measure.gpu import AnyGpu
 from harness.records import GpuReading, GpuTrace, GpuUsage, Usage
 
-_CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
 INTERVAL_SECONDS = 0.25
 GPU_INTERVAL_SECONDS = 0.1
 _PROCESSES_EVERY = 10  # readings; listing processes is the dearest call
@@ -45,7 +44,7 @@ def read_machine() -> MachineCounters:
     times = psutil.cpu_times()
     busy = times.user + times.nice + times.system
     busy += getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
-    return MachineCounters(busy, getattr(times, "steal", None), _throttled_seconds())
+    return MachineCounters(busy, getattr(times, "steal", None), throttled_seconds())
 
 
 def disturbance(
@@ -62,15 +61,6 @@ def disturbance(
 
 def _difference(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
-
-
-def _throttled_seconds() -> float | None:
-    try:
-        lines = _CPU_STAT.read_text().splitlines()
-    except OSError:
-        return None
-    values = dict(line.split() for line in lines)
-    return int(values["throttled_usec"]) / 1e6 if "throttled_usec" in values else None
 
 
 class Sampler:

@@ -122,7 +122,8 @@ def _probe(
         seat.end_rounds()
     except WorkerFailed as error:
         seat.sampler.stop()
-        failed = _for_memory(explained(error, kills), seat, limit)
+        known = explained(error, kills, seat.sampler.last_rss_bytes)
+        failed = _for_memory(known, seat, limit)
         reached = seat.sampler.usage().peak_rss_bytes if case.device == "cpu" else None
         return Probe(case.batch_size, failed.kind, None, reached, str(failed))
     finally:

@@ -3,7 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from harness.measure.machine import cpu_quota, other_runs, usable_cpus
+from harness.measure.cgroup import cpu_quota
+from harness.measure.machine import other_runs, usable_cpus
 from harness.records import Surroundings
 
 

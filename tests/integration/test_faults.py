@@ -6,13 +6,18 @@ at the one that it was given.
 
 import contextlib
 import dataclasses
+import json
+import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 
 import psutil
 import pytest
 
+from harness.measure import cgroup
 from harness.measure.launcher import _LOG_MOST
 from harness.records import Case, Failure, Measurement
 
@@ -244,3 +249,52 @@ def test_the_parents_own_limits_are_untouched(make_runner):
         make_runner().measure(HEALTHY, HEALTHY)
     assert before == resource.getrlimit(resource.RLIMIT_AS)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def new_group():
+    """Make a group of 800 MiB below this process's own; None where that is not allowed."""
+    name = f"harness-test-{os.getpid()}"
+    for controller, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
+        folder = next(cgroup._folders(controller)) / name
+        with contextlib.suppress(OSError):
+            folder.mkdir()
+            try:
+                (folder / limit).write_text(str(800 * 2**20))
+            except OSError:
+                folder.rmdir()
+            else:
+                return folder
+    return None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a control group")
+def test_a_worker_that_the_kernel_ends_for_memory_is_oom(tmp_path):
+    """In a control group that holds the whole run; the run itself goes on."""
+    group = new_group()
+    if group is None:
+        pytest.skip("no control group can be made here")
+    file = tmp_path / "mine.py"
+    grow = "import numpy; held = [numpy.ones(2**26, numpy.uint8) for _ in range(64)]"
+    file.write_text(MODEL.format(stage="build", fate=grow))
+    try:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "harness", "run", str(file) + ":build"),
+                *("--batch-sizes", "8", "--effort", "quick", "--json"),
+            ],
+            cwd=tmp_path,
+            preexec_fn=lambda: (group / "cgroup.procs").write_text(str(os.getpid())),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+                break
+    assert done.returncode == 1, done.stderr
+    (row,) = json.loads(done.stdout)["tables"]["measurements"]
+    assert row["status"] == "oom"
+    assert "memory ran out: 800 MiB in all; its last reading was" in row["reason"]

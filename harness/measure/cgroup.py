@@ -1,0 +1,91 @@
+"""What the kernel's control groups allow this process, and how they slow it down (Linux).
+
+Both versions are read, in the group of this process and in those above it, of which the strictest
+counts: see cgroups(7).
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+_ROOT = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
+_NO_LIMIT = 2**60  # version 1 writes a number of that size where there is no limit
+
+
+def memory_limit() -> int | None:
+    """Bytes that may be used; None for no limit."""
+    texts = [*_texts("", "memory.max"), *_texts("memory", "memory.limit_in_bytes")]
+    limits = [int(text) for _, text in texts if text.isdigit()]
+    return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
+
+
+def memory_used() -> int | None:
+    """Bytes that are used in the group that has the limit; None where that is not told."""
+    limit = memory_limit()
+    for controller, limit_name, used_name in (
+        ("", "memory.max", "memory.current"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        for folder, text in _texts(controller, limit_name):
+            if text == str(limit):
+                with contextlib.suppress(OSError, ValueError):
+                    return int((folder / used_name).read_text())
+    return None
+
+
+def cpu_quota() -> float | None:
+    """CPUs' worth of time that are allowed; None for no limit."""
+    quotas = []
+    for _, text in _texts("", "cpu.max"):
+        limit, _, period = text.partition(" ")
+        if limit.isdigit() and period.isdigit():
+            quotas.append(int(limit) / int(period))
+    for folder, text in _texts("cpu", "cpu.cfs_quota_us"):
+        with contextlib.suppress(OSError, ValueError):
+            if int(text) > 0:
+                quotas.append(int(text) / int((folder / "cpu.cfs_period_us").read_text()))
+    return min(quotas, default=None)
+
+
+def throttled_seconds() -> float | None:
+    """How long the quota has stopped the processes of this group; None where that is not told."""
+    for controller, name, unit in (("", "throttled_usec", 1e6), ("cpu", "throttled_time", 1e9)):
+        for _, text in _texts(controller, "cpu.stat"):
+            for line in text.splitlines():
+                key, _, value = line.partition(" ")
+                if key == name and value.isdigit():
+                    return int(value) / unit
+    return None
+
+
+def _texts(controller: str, name: str) -> Iterator[tuple[Path, str]]:
+    """What a file says in this process's group and in those above it, the nearest first.
+
+    Args:
+        controller: Of version 1; empty for version 2.
+        name: Of the file.
+    """
+    for folder in _folders(controller):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            yield folder, (folder / name).read_text().strip()
+
+
+def _folders(controller: str) -> Iterator[Path]:
+    root = _ROOT / controller
+    path = _path(controller)
+    # In a container the path may be the host's, which is not seen here: then the root is its own.
+    while path not in {"", "/"} and (root / path.lstrip("/")).is_dir():
+        yield root / path.lstrip("/")
+        path = path.rpartition("/")[0]
+    yield root
+
+
+def _path(controller: str) -> str:
+    """The group of this process in a hierarchy, as `/proc/self/cgroup` has it."""
+    with contextlib.suppress(OSError):
+        for line in _OWN.read_text().splitlines():
+            _, controllers, path = (*line.split(":", 2), "", "")[:3]
+            if path and controller in controllers.split(","):
+                return path
+    return ""
