@@ -296,7 +296,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     else:
         folder = new_run_folder(arguments.output, "validation")
     progress = Console(stderr=True, soft_wrap=True)
-    validation = Validation(folder, effort, open_gpu(), Progress(progress))
+    observer = Progress(progress, effort.comparisons(parts))
+    validation = Validation(folder, effort, open_gpu(), observer)
     console = _console()
 
     def show(part: str, checks: "Sequence[Check]") -> None:

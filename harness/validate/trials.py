@@ -1,7 +1,7 @@
 """What is compared to try the method: pairs of cases whose true ratio is known."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from harness.measure import protocols
@@ -68,6 +68,15 @@ class Effort:
     readings: int
     blocks: int
     simulated: int
+
+    def comparisons(self, parts: Collection[str]) -> int:
+        """How many comparisons these parts measure."""
+        counts = {
+            "noise": self.noise,
+            "slowdowns": sum(self.slowdowns.values()),
+            "disturbed": sum(self.disturbed.values()),
+        }
+        return sum(count for part, count in counts.items() if part in parts)
 
 
 EFFORTS = {

@@ -225,3 +225,10 @@ def test_wrong_usage_is_one_line(tmp_path, capsys, arguments, message):
 def test_a_trial_knows_its_truth():
     """One of two equal cases that takes a quarter longer is 0.8 times as fast."""
     assert Trial(SHORT, SHORT, 0.25).truth == 0.8
+
+
+def test_progress_counts_the_comparisons_of_the_parts_that_are_tried():
+    """Readings and Keras are none."""
+    thorough = trials.EFFORTS["thorough"]
+    assert thorough.comparisons(["noise", "readings"]) == 60
+    assert thorough.comparisons(run.PARTS) == 60 + 55 + 15
