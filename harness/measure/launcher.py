@@ -1,27 +1,23 @@
 """Start workers, talk to them, end them; owns every child process."""
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
 from harness.measure import backends, family
+from harness.measure import log as logs
 from harness.measure.channel import Channel, ChannelClosed, Garbled
 from harness.records import Case, FailureKind
 
 Method = Literal["fork", "spawn"]
-_LOG_TAIL = 4096
-_LOG_MOST = 2**24  # bytes of a log; of more only the end is kept
-_MODULES = "Extension modules: "  # how faulthandler's list of all of them begins
 _GRACE_SECONDS = 1.0
 _SERVER_GRACE_SECONDS = 5.0
 _SLICE_SECONDS = 1.0  # of waiting, between two looks at the log's size
@@ -108,11 +104,11 @@ class Worker:
                 if left <= _SLICE_SECONDS:
                     raise
             finally:
-                _shorten(self._log)
+                logs.shorten(self._log)
 
     def log_tail(self) -> str:
         """Return the last lines that the worker printed."""
-        return _tail(self._log)
+        return logs.tail(self._log)
 
     def end(self) -> None:
         """End the worker and every process that it started."""
@@ -126,30 +122,6 @@ class Worker:
         self._wait_code(10.0)
         with contextlib.suppress(OSError):
             self._log.close()
-
-
-def _tail(log: IO[bytes]) -> str:
-    """Read the end of a log, but for a list that says nothing and would fill it."""
-    with contextlib.suppress(ValueError, OSError):
-        lines = _end_of(log, 16 * _LOG_TAIL).decode(errors="replace").splitlines()
-        told = (line for line in lines if not line.startswith(_MODULES))
-        return "\n".join(told).strip()[-_LOG_TAIL:]
-    return ""
-
-
-def _end_of(log: IO[bytes], most: int) -> bytes:
-    """Read at an offset of its own: the child writes at the end."""
-    size = os.fstat(log.fileno()).st_size
-    return os.pread(log.fileno(), most, max(0, size - most))
-
-
-def _shorten(log: IO[bytes]) -> None:
-    """Drop all but the end of a log that has grown too long: a model may print without end."""
-    with contextlib.suppress(ValueError, OSError):
-        if os.fstat(log.fileno()).st_size > _LOG_MOST:
-            end = _end_of(log, _LOG_TAIL)
-            os.ftruncate(log.fileno(), 0)
-            os.write(log.fileno(), end)
 
 
 def _died(code: int | None, command: str, log_tail: str) -> WorkerFailed:
@@ -206,7 +178,7 @@ class Launcher:
             return
         key = (backend, device)
         if key not in self._servers:
-            self._servers[key] = _Server(backend, self._environment(*key), self._log_file())
+            self._servers[key] = _Server(backend, self._environment(*key), logs.create())
         if wait:
             with self._forgotten_on_failure(key):
                 self._servers[key].wait_preloaded()
@@ -236,7 +208,7 @@ class Launcher:
         """
         self.prepare(case.backend, case.device)
         ours, theirs = socket.socketpair()
-        log = self._log_file()
+        log = logs.create()
         key = (case.backend, case.device)
         with theirs:
             if self._method == "fork":
@@ -262,13 +234,6 @@ class Launcher:
         for server in self._servers.values():
             server.close()
         self._servers.clear()
-
-    def _log_file(self) -> IO[bytes]:
-        """A file without a name; children append to it, so that it can be shortened meanwhile."""
-        log = tempfile.TemporaryFile()  # noqa: SIM115  (its worker closes it)
-        flags = fcntl.fcntl(log.fileno(), fcntl.F_GETFL)
-        fcntl.fcntl(log.fileno(), fcntl.F_SETFL, flags | os.O_APPEND)
-        return log
 
 
 class _Server:
@@ -334,10 +299,10 @@ class _Server:
             yield
         except TimeoutError as error:
             raise WorkerFailed(
-                "timeout", f"{slow} took too long; allow a longer timeout", _tail(self._log)
+                "timeout", f"{slow} took too long; allow a longer timeout", logs.tail(self._log)
             ) from error
         except (ChannelClosed, Garbled, OSError) as error:
-            raise WorkerFailed("error", f"{broken} failed", _tail(self._log)) from error
+            raise WorkerFailed("error", f"{broken} failed", logs.tail(self._log)) from error
 
     def _wait_forked(self, timeout: float) -> int:
         while True:
