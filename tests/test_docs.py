@@ -136,6 +136,19 @@ def test_every_script_that_is_named_exists():
     assert all((ROOT / script).is_file() for script in scripts)
 
 
+def test_every_test_that_is_named_exists():
+    """By its file, and by its function."""
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    tests = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    files = set(re.findall(r"`((?:unit|integration)/test_\w+\.py)", text))
+    assert files
+    assert {ROOT / "tests" / file for file in files} <= set(tests)
+    functions = set(re.findall(r"::(test_\w+)`", text))
+    assert functions
+    written = "\n".join(tests.values())
+    assert {name for name in functions if f"def {name}(" not in written} == set()
+
+
 @pytest.mark.parametrize("command", named("python -m harness"))
 def test_every_subcommand_that_is_named_exists(command, capsys):
     """Its own help opens."""

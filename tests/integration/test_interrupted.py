@@ -223,6 +223,34 @@ def test_an_output_folder_that_is_removed_meanwhile_is_one_line(tmp_path):
     assert "it has been removed" in errors.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda run: run.rename(run.with_name("moved")), id="moved"),
+        pytest.param(
+            lambda run: run.chmod(0o555),
+            id="read-only",
+            marks=pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere"),
+        ),
+    ],
+)
+def test_a_run_whose_folder_can_be_written_no_more_keeps_its_journal(tmp_path, spoil):
+    """One line at the end of the comparison, whose outcome is in the journal that is still open."""
+    with subprocess.Popen(
+        RUN, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        results, deadline = tmp_path / "results" / "runs", time.monotonic() + 60
+        while not list(results.glob("*/journal.jsonl")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        spoil(next(results.iterdir()))
+        _, errors = run.communicate(timeout=120)
+    assert run.returncode == 2
+    assert "Traceback" not in errors
+    assert "cannot write" in errors.splitlines()[-1]
+    (folder,) = results.iterdir()
+    assert len(entries(folder, "outcome")) == 1
+
+
 def test_two_runs_at_once_are_told_in_both(tmp_path):
     """Each has a folder of its own and the caution."""
     runs = [
