@@ -20,6 +20,9 @@ def seconds(value: float | None) -> str:
     """Write a duration: `seconds(0.000412) == "412 µs"`."""
     if value is None:
         return MISSING
+    if value >= 7200:
+        hours, minutes = divmod(round(value / 60), 60)
+        return f"{hours} h {minutes:02d} min"
     if value >= 60:
         minutes, rest = divmod(round(value), 60)
         return f"{minutes} min {rest:02d} s"
