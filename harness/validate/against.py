@@ -14,7 +14,7 @@ from math import log
 from harness.analyze import stats
 from harness.analyze.epochs import project
 from harness.measure import backends
-from harness.measure.launcher import Launcher
+from harness.measure.launcher import Launcher, WorkerFailed
 from harness.records import Case, Fit, from_json
 from harness.validate.checks import Check, ratio
 from harness.validate.readings import opened
@@ -58,7 +58,7 @@ class _Bare:
         assert self._process.stdout is not None  # noqa: S101
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("plain Keras ended; try: python -m harness.validate.bare")
+            raise WorkerFailed("error", "plain Keras ended; try: python -m harness.validate.bare")
         return line
 
     def end(self) -> None:
@@ -127,8 +127,7 @@ def blocks(launcher: Launcher, case: Case, count: int, samples: int = 0) -> list
         samples: Of a whole epoch, to time one a block; 0 for none.
 
     Raises:
-        WorkerFailed: a worker of the harness failed.
-        RuntimeError: the other side did.
+        WorkerFailed: one of the sides failed.
     """
     return [_block(index, launcher, case, samples) for index in range(count)]
 

@@ -83,10 +83,12 @@ class Validation:
     def _save(self) -> None:
         parts = {name: to_json(self.found[name]) for name in PARTS if name in self.found}
         data = {"id": self.folder.name, "machine": to_json(self.machine), "parts": parts}
+        path, partial = self.folder / NAME, self.folder / f"{NAME}.part"
         try:
-            (self.folder / NAME).write_text(json.dumps(data, indent=1), encoding="utf-8")
+            partial.write_text(json.dumps(data, indent=1), encoding="utf-8")
+            partial.replace(path)
         except OSError as error:
-            raise BadRun(f"cannot write {self.folder / NAME}: {error.strerror}") from error
+            raise BadRun(f"cannot write {path}: {error.strerror}") from error
 
     def case(self, variant: str, batch_size: int) -> Case:
         """A bundled model on all threads."""
