@@ -42,15 +42,19 @@ def end_strays(pid: int, kept: Iterable[int]) -> None:
     """
     going_on = set(kept)
     for _ in range(_ROUNDS):
-        with contextlib.suppress(psutil.Error):
-            strays = [
-                child
-                for child in psutil.Process(pid).children()
-                if child.pid not in going_on and child.status() != psutil.STATUS_ZOMBIE
-            ]
-            if not strays:
-                return
-            end([p for stray in strays for p in (stray, *descendants(stray.pid))])
-            psutil.wait_procs(strays, timeout=0.5)
-            continue
-        return
+        strays = [child for child in _living_children(pid) if child.pid not in going_on]
+        if not strays:
+            return
+        end([p for stray in strays for p in (stray, *descendants(stray.pid))])
+        psutil.wait_procs(strays, timeout=0.5)
+
+
+def _living_children(pid: int) -> list[psutil.Process]:
+    """List the children of a process that have not ended; none where it has gone itself."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended just now
+                if child.status() != psutil.STATUS_ZOMBIE:
+                    found.append(child)
+    return found

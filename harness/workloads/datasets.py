@@ -292,9 +292,8 @@ def _read_npz(path: Path) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as archive:
             unpacked = sum(member.file_size for member in archive.zip.infolist())
             free = _free_bytes()
-            if (
-                free is not None and unpacked > free // 2
-            ):  # bytes of images become four times as many
+            # Bytes of images become four times as many, and both are held for a moment.
+            if free is not None and unpacked > free // 5:
                 raise BadData(
                     f"{path} unpacks to {units.mebibytes(unpacked)}, "
                     f"and {units.mebibytes(free)} of memory are free"

@@ -208,15 +208,20 @@ def test_a_full_disk_is_one_line_and_what_was_written_can_be_gone_on_with(tmp_pa
     assert len(entries(folder, "outcome")) == 2
 
 
+def begun(tmp_path):
+    """Wait until a run has its journal; return its folder."""
+    results, deadline = tmp_path / "results" / "runs", time.monotonic() + 60
+    while not list(results.glob("*/journal.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return next(results.iterdir())
+
+
 def test_an_output_folder_that_is_removed_meanwhile_is_one_line(tmp_path):
     """Not a run that measures on into nothing."""
     with subprocess.Popen(
         RUN, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
-        folder, deadline = tmp_path / "results" / "runs", time.monotonic() + 60
-        while not list(folder.glob("*/journal.jsonl")) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        shutil.rmtree(folder)
+        shutil.rmtree(begun(tmp_path).parent)
         _, errors = run.communicate(timeout=120)
     assert run.returncode == 2
     assert "Traceback" not in errors
@@ -239,15 +244,12 @@ def test_a_run_whose_folder_can_be_written_no_more_keeps_its_journal(tmp_path, s
     with subprocess.Popen(
         RUN, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
-        results, deadline = tmp_path / "results" / "runs", time.monotonic() + 60
-        while not list(results.glob("*/journal.jsonl")) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        spoil(next(results.iterdir()))
+        spoil(begun(tmp_path))
         _, errors = run.communicate(timeout=120)
     assert run.returncode == 2
     assert "Traceback" not in errors
     assert "cannot write" in errors.splitlines()[-1]
-    (folder,) = results.iterdir()
+    (folder,) = (tmp_path / "results" / "runs").iterdir()
     assert len(entries(folder, "outcome")) == 1
 
 
