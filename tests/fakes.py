@@ -420,14 +420,14 @@ def with_gpu_usage(measurement, usage):
     return dataclasses.replace(measurement, starts=starts)
 
 
-def runner_of(folder, launcher, comparisons=0, machine=MACHINE, target=None, **changes):
+def runner_of(
+    folder, launcher, comparisons=0, machine=MACHINE, target=None, look=lambda: QUIET, **changes
+):
     """A runner over fake workers, without a GPU; `changes` are of its protocol."""
     budget = Budget(None, comparisons, FakeClock())
     gpu = FakeGpu(name=None)
     chosen = protocol(**{"blocks": 3, **changes})
-    return Runner(
-        folder, chosen, machine, launcher, Silent(), gpu, budget, target, look=lambda: QUIET
-    )
+    return Runner(folder, chosen, machine, launcher, Silent(), gpu, budget, target, look=look)
 
 
 HOSTILE = """<script>alert(1)</script>&"'"""

@@ -45,7 +45,7 @@ class Caution:
 @once
 def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution]:
     """List the cautions of one comparison."""
-    found = [*_disturbed(measurement), *_changed(measurement.surroundings)]
+    found = [*_disturbed(measurement), *changed(measurement.surroundings)]
     found += [*_gpu(measurement, protocol), *_traced(measurement)]
     found += _learning(measurement)
     found += [*_unequal(measurement), *_repeats(measurement, protocol), *_drifting(measurement)]
@@ -114,8 +114,8 @@ def _disturbed(m: Measurement) -> Iterator[Caution]:
         )
 
 
-def _changed(blocks: Sequence[Surroundings]) -> Iterator[Caution]:
-    """Say what changed on the machine while a comparison was measured."""
+def changed(blocks: Sequence[Surroundings]) -> Iterator[Caution]:
+    """Say what changed on the machine while something was measured."""
     others = max((block.other_runs for block in blocks), default=0)
     if others:
         yield Caution(

@@ -12,11 +12,13 @@ from harness.measure.machine import oom_kills
 from harness.measure.memory import explained
 from harness.measure.sampler import disturbance, read_machine
 from harness.measure.seat import AnyLauncher, AnyWorker
+from harness.measure.surroundings import Moment, between
 from harness.records import (
     Epoch,
     Failure,
     Mistake,
     Recipe,
+    Surroundings,
     Training,
     from_json,
     to_json,
@@ -35,6 +37,7 @@ def train_together(
     cpus: list[int],
     on_epoch: OnEpoch,
     on_end: OnEnd,
+    look: Callable[[], Moment],
     *,
     complete: bool = True,
 ) -> None:
@@ -50,6 +53,7 @@ def train_together(
         cpus: Those that workers may use.
         on_epoch: Given each epoch as it ends.
         on_end: Given the outcome of each recipe.
+        look: Says how the machine is at a moment; called around each epoch.
         complete: Whether these are all recipes of the seed, and none was trained before.
     """
     size = _MOST_AT_ONCE if all(recipe.case.device == "cpu" for recipe in recipes) else 1
@@ -57,7 +61,7 @@ def train_together(
     in_turns = complete and len(groups) == 1 and size > 1
     for group in groups:
         kills = oom_kills()
-        trainees = [_Trainee(recipe, launcher, timeout, cpus, in_turns) for recipe in group]
+        trainees = [_Trainee(recipe, launcher, timeout, cpus, in_turns, look) for recipe in group]
         try:
             while trainees:
                 for trainee in list(trainees):
@@ -91,6 +95,7 @@ class _Trainee:
         timeout: float,
         cpus: list[int],
         interleaved: bool,
+        look: Callable[[], Moment],
     ) -> None:
         self.recipe = recipe
         self.training: Training | None = None
@@ -98,9 +103,11 @@ class _Trainee:
         self._timeout = timeout
         self._cpus = cpus
         self._interleaved = interleaved
+        self._look = look
         self._worker: AnyWorker | None = None
         self._facts: dict[str, object] = {}
         self._epochs: list[Epoch] = []
+        self._surroundings: list[Surroundings] = []
 
     def epoch(self) -> Epoch:
         """Train one epoch more.
@@ -114,7 +121,7 @@ class _Trainee:
             self._worker = self._launcher.start(case, self._timeout)
             opened = self._worker.ask("open_training", case=to_json(case), cpus=self._cpus)
             self._facts = opened["facts"]
-        before = read_machine()
+        moment, before = self._look(), read_machine()
         if self._epochs:
             answer = self._worker.ask("next_epoch")
         else:
@@ -127,6 +134,7 @@ class _Trainee:
             other_cpu_seconds=disturbed["other_cpu_seconds"],
         )
         self._epochs.append(epoch)
+        self._surroundings.append(between(epoch.epoch, moment, self._look()))
         if "mistakes" in answer:
             found = answer["mistakes"]
             shape = answer["image_shape"]
@@ -136,6 +144,7 @@ class _Trainee:
                 mistakes=None if found is None else tuple(from_json(Mistake, m) for m in found),
                 image_shape=None if shape is None else tuple(shape),
                 interleaved=self._interleaved,
+                surroundings=tuple(self._surroundings),
                 **self._facts,  # type: ignore[arg-type]  # as the worker tells them
             )
         return epoch

@@ -50,6 +50,7 @@ class Worker:
         self._wait_code = wait_code
         self._timeout = timeout
         self._idle = True
+        self._ended = False
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Send a command and wait for its answer.
@@ -111,7 +112,10 @@ class Worker:
         return logs.tail(self._log)
 
     def end(self) -> None:
-        """End the worker and every process that it started."""
+        """End the worker and every process that it started; a second call does nothing."""
+        if self._ended:  # its number may be another's by now
+            return
+        self._ended = True
         below = family.descendants(self.pid)
         self._channel.close()
         # An idle one ends by itself, at once; then its number may soon be another's.

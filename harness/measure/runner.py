@@ -278,6 +278,7 @@ class Runner:
             self._cpus,
             on_epoch,
             on_end,
+            self._look,
             complete=len(missing) == len(recipes),
         )
         self._seed_seconds[seedless] = time.perf_counter() - begin

@@ -207,10 +207,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What changed around one block, from its begin to its end.
+    """What changed around one block, or one epoch of a training in full, from begin to end.
 
     Attributes:
-        block: Index of the block.
+        block: Index of the block; number of the epoch.
         cpus_before: Numbers of the CPUs that could be used, and the cgroup's quota, at its begin.
         cpus_after: The same at its end.
         other_runs: Other runs of this harness on the machine.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from harness.records.cases import Case
+from harness.records.observations import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Training:
             or there is no test set.
         image_shape: Height and width of the pixels of mistakes.
         interleaved: Whether it took turns, epoch by epoch, with the others of its seed.
+        surroundings: What changed around each epoch; empty in runs from before it was recorded.
     """
 
     recipe: Recipe
@@ -92,6 +94,7 @@ class Training:
     mistakes: tuple[Mistake, ...] | None
     image_shape: tuple[int, ...] | None = None
     interleaved: bool = True
+    surroundings: tuple[Surroundings, ...] = ()
 
     @property
     def key(self) -> str:

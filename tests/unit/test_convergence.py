@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from fakes import FakeLauncher, runner_of
+from fakes import QUIET, FakeLauncher, runner_of
 
 from harness.analyze import convergence, hardest
 from harness.records import Case, Failure, Recipe, Training
@@ -53,6 +53,16 @@ def test_workers_take_turns_epoch_by_epoch(tmp_path):
     assert workers.running == 0
     assert [len(end.epochs) for end in ends] == [3, 2]
     assert all(end.interleaved for end in ends)
+
+
+def test_a_machine_that_sleeps_through_an_epoch_is_told(tmp_path):
+    """Of whoever trained then: the second turn is the improved model's first epoch."""
+    moments = [QUIET] * 3 + [dataclasses.replace(QUIET, slept_seconds=90.0)] * 7
+    runner = runner_of(tmp_path, launcher(), look=iter(moments).__next__)
+    runner.train(recipes())
+    (told,) = convergence.cautions(runner.save())
+    assert told.startswith("Caution: the machine was suspended meanwhile (1 min 30 s)")
+    assert told.endswith("[improved 1024]")
 
 
 def test_on_a_gpu_one_ends_before_the_other_begins(tmp_path):
