@@ -172,13 +172,16 @@ def order(measured: Measured) -> Iterator[Check]:
             log if index % 2 == 0 else -log  # the reference starts first in even blocks
             for index, log in zip(rounds.blocks(m), stats.block_logs(m), strict=True)
         ]
-    claim = "no difference beyond 1 %"
-    for subject, values in (
-        ("first over second round of a pair", firsts),
-        ("worker that started first over the other", starters),
+    within = "within 1 %"
+    # Either side starts first in every second block: of three blocks, the fewest with an
+    # interval, the mean keeps a third.
+    cancelled = "within 3 %: 3 blocks keep a third, 2 nothing"
+    for subject, claim, margin, values in (
+        ("first over second round of a pair", within, 0.01, firsts),
+        ("worker that started first over the other", cancelled, 0.03, starters),
     ):
         if values:
-            yield ratio(subject, claim, stats.log_interval(values), 0.01)
+            yield ratio(subject, claim, stats.log_interval(values), margin)
 
 
 def watching(measured: Measured) -> Iterator[Check]:

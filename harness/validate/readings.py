@@ -101,7 +101,7 @@ def watching(launcher: Launcher, case: Case, steps: int, blocks: int) -> Check:
         logs.append(statistics.median(pairs))
     return ratio(
         "a round that is watched over one that is not",
-        "no difference beyond 1 %",
+        "within 1 %",
         stats.log_interval(logs),
         _WITHIN_WATCHING,
     )

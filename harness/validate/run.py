@@ -50,15 +50,18 @@ class Validation:
         """Read what an earlier start has found."""
         self.machine = describe(self.gpu)
         self.threads = len(usable_cpus())
-        self.dataset = datasets.resolve("auto")
         self.found: dict[str, list[Check]] = {}
+        dataset = "auto"
         path = self.folder / NAME
         if path.exists():
             try:
-                data = json.loads(path.read_text(encoding="utf-8"))["parts"]
-                self.found = {k: [from_json(Check, c) for c in v] for k, v in data.items()}
+                data = json.loads(path.read_text(encoding="utf-8"))
+                parts = data["parts"].items()
+                self.found = {part: [from_json(Check, c) for c in checks] for part, checks in parts}
+                dataset = str(data.get("dataset", dataset))
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise BadRun(f"{path} is damaged: {error}") from error
+        self.dataset = datasets.resolve(dataset)
 
     def run(self, parts: Sequence[str], on_part: Callable[[str, Sequence[Check]], None]) -> None:
         """Try parts of the method.
@@ -70,6 +73,7 @@ class Validation:
         Raises:
             HarnessError: the folder cannot be used.
         """
+        self._save()
         with Launcher() as launcher:
             for part in (name for name in PARTS if name in parts):
                 try:
@@ -82,7 +86,12 @@ class Validation:
 
     def _save(self) -> None:
         parts = {name: to_json(self.found[name]) for name in PARTS if name in self.found}
-        data = {"id": self.folder.name, "machine": to_json(self.machine), "parts": parts}
+        data = {
+            "id": self.folder.name,
+            "dataset": self.dataset,
+            "machine": to_json(self.machine),
+            "parts": parts,
+        }
         path, partial = self.folder / NAME, self.folder / f"{NAME}.part"
         try:
             partial.write_text(json.dumps(data, indent=1), encoding="utf-8")

@@ -197,6 +197,16 @@ def test_a_validation_is_gone_on_with(tmp_path, capsys, fake_workers):
     assert list(json.loads((folder / run.NAME).read_text())["parts"]) == ["noise", "arithmetic"]
 
 
+def test_a_validation_goes_on_with_its_own_data(tmp_path, monkeypatch, capsys, fake_workers):
+    """Though another dataset would be chosen by now: else all would be measured again."""
+    main(["validate", "--only", "noise", "--json", "--output", str(tmp_path)])
+    chosen = {"auto": "digits", "synthetic": "synthetic"}
+    monkeypatch.setattr(run.datasets, "resolve", chosen.__getitem__)
+    rounds = fake_workers.rounds
+    main(["validate", "--only", "noise", "--resume", "--json", "--output", str(tmp_path)])
+    assert rounds == fake_workers.rounds
+
+
 def test_what_fails_is_a_check_that_falls_short(tmp_path, capsys, fake_workers):
     """With its reason; the exit code is 1."""
     for trial in trials.equal(Case(trials.MODEL, "synthetic", trials.BATCH), 2):

@@ -1,0 +1,96 @@
+"""Which of two like workers is slower, the one that starts first, and does how they start matter?
+
+Blocks of two workers of one case that take turns, started in several ways. Run as
+`python docs/evidence/start_order.py`.
+"""
+
+import argparse
+import statistics
+import time
+from math import log
+
+from harness.analyze import stats
+from harness.measure import protocols, timing
+from harness.measure.gpu import open_gpu
+from harness.measure.launcher import Launcher
+from harness.measure.machine import usable_cpus
+from harness.measure.seat import Seat
+from harness.records import Case, Round
+from harness.workloads import datasets
+
+WAYS = {
+    "usual": "the first opens and warms up, then the second",
+    "third": "the same beside a third worker that was opened before and waits",
+    "pause": "the same after a pause of 2 s",
+    "crossed": "both open, then the second warms up before the first",
+    "opened": "both open, then the first warms up before the second",
+    "spawned": "as usual, from new interpreters instead of the fork server",
+}
+PAIRS, STEPS = 8, 2
+
+
+def block(way: str, launcher: Launcher, case: Case, number: int) -> tuple[float, float]:
+    """Start two workers, let them take turns; ln of first over second: seconds, CPU seconds."""
+    protocol = protocols.EFFORTS["default"]
+    seats: list[Seat] = []
+
+    def sit_down() -> Seat:
+        seats.append(Seat("case", case, launcher, open_gpu(), protocol))
+        seats[-1].open(usable_cpus())
+        return seats[-1]
+
+    try:
+        if way == "third":
+            sit_down().warm_up()
+        if way == "pause":
+            time.sleep(2)
+        first = sit_down()
+        if way not in {"crossed", "opened"}:
+            first.warm_up()
+        second = sit_down()
+        if way == "opened":
+            first.warm_up()
+        second.warm_up()
+        if way == "crossed":
+            first.warm_up()
+        pairs = []
+        for pair, order in timing.schedule(PAIRS, number):
+            took: dict[str, Round] = {}
+            for position, role in enumerate(order):
+                seat = first if role == "case" else second
+                took[role] = seat.round(number, pair, position, STEPS)
+            pairs.append((took["case"], took["reference"]))
+        return (
+            statistics.median(log(one.seconds / other.seconds) for one, other in pairs),
+            statistics.median(log(one.cpu_seconds / other.cpu_seconds) for one, other in pairs),
+        )
+    finally:
+        for seat in seats:
+            seat.leave()
+
+
+def main() -> None:
+    """Measure blocks, the ways in turns, and print a line a way."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    forked = [way for way in WAYS if way != "spawned"]
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=forked)
+    parser.add_argument("--blocks", type=int, default=24)
+    arguments = parser.parse_args()
+    ways = arguments.ways
+    case = Case("baseline", datasets.resolve("auto"), 256, threads=len(usable_cpus()))
+    logs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    with Launcher("fork") as fork, Launcher("spawn") as spawn:
+        for number in range(arguments.blocks):
+            for way in ways if number % 2 == 0 else ways[::-1]:
+                launcher = spawn if way == "spawned" else fork
+                logs[way].append(block(way, launcher, case, number))
+    for way, found in logs.items():
+        print(f"{way}: {WAYS[way]}")
+        for name, values in zip(("seconds", "CPU seconds"), zip(*found, strict=True), strict=True):
+            ratio = stats.log_interval(values)
+            interval = f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+            print(f"    {name} of the first over the second: {interval}, n = {ratio.n}")
+
+
+if __name__ == "__main__":
+    main()
