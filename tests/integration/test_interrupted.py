@@ -19,6 +19,17 @@ from harness.measure import journal
 
 pytestmark = pytest.mark.slow
 
+
+@pytest.fixture(autouse=True)
+def signals_as_in_a_terminal():
+    """In the background of a shell, or under nohup, tests and what they start would ignore some."""
+    ends = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, end) for number, end in ends.items()}
+    yield
+    for number, end in before.items():
+        signal.signal(number, end)
+
+
 SUITE = """
 import pytest
 
@@ -82,8 +93,10 @@ def test_a_run_that_is_ended_at_random_moments_loses_nothing(tmp_path):
     """
     rng = random.Random(6)
     results = tmp_path / "results" / "runs"
-    interrupted = 0
+    interrupted = started = 0
     while interrupted < TRIES:
+        started += 1
+        assert started <= 3 * TRIES, "runs end too soon to be interrupted, or not when told to"
         number = list(ENDS)[interrupted % len(ENDS)]
         folders = sorted(results.iterdir()) if results.exists() else []
         before = (folders[-1] / "journal.jsonl").read_bytes() if folders else b""
