@@ -5,10 +5,11 @@ backend and data: rounds of steps, epochs of `fit` over a part of the data, and,
 projected epoch against a whole one.
 """
 
+import contextlib
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import log
 
 from harness.analyze import stats
@@ -22,6 +23,7 @@ from harness.validate.readings import opened
 _ROUND_SECONDS = 0.4
 _PART_STEPS = 24
 _PROJECTED_STEPS = 10
+_ROUNDS, _FITS = 16, 3  # pairs a block
 _STEP, _PART, _WHOLE = "step time", "`fit` over a part", "projected epoch over a whole one"
 _MARGINS = {_STEP: 0.02, _PART: 0.03, _WHOLE: 0.03}
 
@@ -75,46 +77,49 @@ def _fit(launcher: Launcher, case: Case, steps: int) -> Fit:
 
 def _block(index: int, launcher: Launcher, case: Case, samples: int) -> dict[str, float]:
     """Return ln(harness / bare) of the block, medians over pairs."""
-    bare = _Bare(case)
-
-    def pair(turn: int, mine: Callable[[], float], theirs: Callable[[], float]) -> float:
-        if turn % 2 == 0:
-            first = mine()
-            return log(first / theirs())
-        other = theirs()
-        return log(mine() / other)
-
-    try:
-        with opened(launcher, case) as worker:
-            once = bare.ask("steps", 1)
-            steps = max(1, round(_ROUND_SECONDS / once))
-            values = {
-                _STEP: statistics.median(
-                    pair(
-                        turn,
-                        lambda: float(worker.ask("round", steps=steps)["seconds"]),
-                        lambda: bare.ask("steps", steps),
-                    )
-                    for turn in range(16)
-                )
-            }
-        values[_PART] = statistics.median(
-            pair(
-                turn,
-                lambda: _fit(launcher, case, _PART_STEPS).seconds,
-                lambda: bare.ask("epoch", _PART_STEPS * case.batch_size),
+    with contextlib.ExitStack() as rounds, contextlib.ExitStack() as fits:
+        # Either side starts first in every second block: which one does changes its times.
+        if index % 2:
+            worker = rounds.enter_context(opened(launcher, case))
+        bare = _Bare(case)
+        fits.callback(bare.end)
+        if index % 2 == 0:
+            worker = rounds.enter_context(opened(launcher, case))
+        steps = max(1, round(_ROUND_SECONDS / bare.ask("steps", 1)))
+        values = {
+            _STEP: _paired(
+                range(_ROUNDS),
+                lambda: float(worker.ask("round", steps=steps)["seconds"]),
+                lambda: bare.ask("steps", steps),
             )
-            for turn in range(3)
+        }
+        rounds.close()
+        values[_PART] = _paired(
+            range(_FITS),
+            lambda: _fit(launcher, case, _PART_STEPS).seconds,
+            lambda: bare.ask("epoch", _PART_STEPS * case.batch_size),
         )
         if samples:
-            values[_WHOLE] = pair(
-                index,
+            values[_WHOLE] = _paired(
+                [index],
                 lambda: project(_fit(launcher, case, _PROJECTED_STEPS), samples),
                 lambda: bare.ask("epoch", samples),
             )
-    finally:
-        bare.end()
     return values
+
+
+def _paired(
+    turns: Iterable[int], mine: Callable[[], float], theirs: Callable[[], float]
+) -> float:
+    """Median of ln(mine / theirs) over pairs; in odd turns theirs comes first."""
+    logs = []
+    for turn in turns:
+        if turn % 2:
+            other, own = theirs(), mine()
+        else:
+            own, other = mine(), theirs()
+        logs.append(log(own / other))
+    return statistics.median(logs)
 
 
 def blocks(launcher: Launcher, case: Case, count: int, samples: int = 0) -> list[dict[str, float]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import statistics
+import time
 from collections.abc import Iterator
 from math import log
 from typing import Any
@@ -19,6 +20,7 @@ _STEPS = 3
 _TIMEOUT = 300.0
 _WITHIN_MEMORY, _WITHIN_CPU, _WITHIN_WATCHING = 0.02, 0.05, 0.01
 _WATCHED_PAIRS = 12
+_BEGUN_SECONDS = 0.1  # a sampler starts with its worker, not with a round
 
 
 @contextlib.contextmanager
@@ -116,10 +118,10 @@ def _watched_over_not(worker: Any, steps: int, *, watched_first: bool) -> float:
 
 
 def _round(worker: Any, steps: int, *, watched: bool) -> float:
-    if not watched:
-        return float(worker.ask("round", steps=steps)["seconds"])
-    sampler = Sampler(worker.pid, None)
+    sampler = Sampler(worker.pid, None) if watched else None
+    time.sleep(_BEGUN_SECONDS)
     try:
         return float(worker.ask("round", steps=steps)["seconds"])
     finally:
-        sampler.stop()
+        if sampler is not None:
+            sampler.stop()

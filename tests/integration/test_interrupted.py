@@ -17,18 +17,7 @@ from harness import run_file
 from harness.analyze.cautions import of_measurement
 from harness.measure import journal
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def signals_as_in_a_terminal():
-    """In the background of a shell, or under nohup, tests and what they start would ignore some."""
-    ends = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
-    before = {number: signal.signal(number, end) for number, end in ends.items()}
-    yield
-    for number, end in before.items():
-        signal.signal(number, end)
-
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signals_as_in_a_terminal")]
 
 SUITE = """
 import pytest
@@ -206,9 +195,12 @@ def limited(bytes_of_a_file):
 
 def test_a_full_disk_is_one_line_and_what_was_written_can_be_gone_on_with(tmp_path):
     """The journal's last line is torn; it is told when the run is gone on with."""
+    # Where these tests are watched by coverage, what it could not write would be told, too.
+    alone = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     done = subprocess.run(
-        RUN, cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=limited(6000)
-    )
+        RUN, cwd=tmp_path, capture_output=True, text=True, check=False, env=alone,
+        preexec_fn=limited(6000),
+    )  # fmt: skip
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "cannot write" in done.stderr.splitlines()[-1]

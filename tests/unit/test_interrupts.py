@@ -8,6 +8,8 @@ import pytest
 
 from harness import interrupts
 
+pytestmark = pytest.mark.usefixtures("signals_as_in_a_terminal")
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_an_interrupt_and_is_put_back(number):

@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
-from fakes import FakeGpu, FakeLauncher, Silent, protocol
+from fakes import FakeGpu, FakeLauncher, Silent, protocol, runner_of
 
+from harness.analyze.search import batch_size_search
 from harness.measure.search import search
 from harness.records import Case
+from harness.report import charts, table
 
 CASE = Case("mine.py:build", "fitted", 8, threads=2)
 MIB = 2**20
@@ -97,3 +99,38 @@ def test_another_failure_is_not_taken_for_memory():
     found = searched(None, launcher=broken)
     assert [(p.status, p.message) for p in found.probes] == [("error", "ValueError: no")]
     assert found.chosen == ()
+
+
+def run_of_searches(folder):
+    """Two searches: one ends at the memory, the other fails at once."""
+    launcher = FakeLauncher(lambda case: 1 / case.batch_size)
+    other = dataclasses.replace(CASE, variant="other.py:build")
+    launcher.failures[other.id] = ("error", "ValueError: no", "")
+    runner = runner_of(folder, launcher)
+    for case in (CASE, other):
+        runner.search(case, 60_000, 40 * MIB)
+    return runner.save()
+
+
+def test_a_search_is_a_table_with_what_ended_it(tmp_path):
+    """And with the reason of each size that failed."""
+    run = run_of_searches(tmp_path)
+    shown = table.build("batch_size_search", batch_size_search(run), run)
+    found = shown.columns.index("found")
+    assert [row[found] for row in shown.rows] == ["fits", "fits", "fits", "oom", "error"]
+    notes = "\n".join(shown.notes)
+    assert "ended since batch 64 failed (oom); the largest tried that fits" in notes
+    assert "batch 64: oom" in notes
+    assert "batch 8: error: ValueError: no" in notes
+
+
+def test_a_search_is_drawn_with_what_it_reached(tmp_path):
+    """Throughput above; below memory, a cross where it ran out, and what there was."""
+    run = run_of_searches(tmp_path)
+    figure = charts.draw("batch_size_search", {"batch_size_search": batch_size_search(run)}, "")
+    above, below = figure.axes
+    (throughput,) = above.lines
+    assert list(throughput.get_xdata())[:3] == [8, 16, 32]
+    assert list(throughput.get_ydata())[:3] == pytest.approx([64, 256, 1024])
+    assert "oom" in {text.get_text().strip() for text in below.texts}
+    assert any(text.get_text().startswith("memory: 40 MiB") for text in below.texts)

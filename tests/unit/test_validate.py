@@ -117,6 +117,27 @@ def test_a_competitor_is_busy_in_every_third_block_and_ends(tmp_path):
     assert competitor is None or competitor.poll() is not None
 
 
+def test_the_caution_of_a_competitor_is_judged_block_by_block(tmp_path):
+    """One that is told in each third block, and one that is told everywhere."""
+
+    def with_others(m, busy):
+        rounds = tuple(
+            dataclasses.replace(r, other_cpu_seconds=r.seconds if busy(r.block) else 0.0)
+            for r in m.rounds
+        )
+        return dataclasses.replace(m, rounds=rounds)
+
+    found = measured(tmp_path, trials.equal(SHORT, 2), blocks=6)
+    as_it_is = [(t, with_others(m, is_disturbed)) for t, m in found]
+    told = {check.subject: check for check in judged.disturbed(as_it_is)}
+    assert [c.verdict for c in told.values()] == ["holds"] * len(told)
+    assert (told["a disturbed block"].n, told["a quiet block beside it"].n) == (4, 8)
+    everywhere = [(t, with_others(m, lambda _: True)) for t, m in found]
+    told = {check.subject: check for check in judged.disturbed(everywhere)}
+    assert told["a disturbed block"].verdict == "holds"
+    assert told["a quiet block beside it"].verdict == "falls short"
+
+
 @pytest.mark.parametrize(
     ("hits", "n", "verdict"),
     [(60, 60, "holds"), (56, 60, "holds"), (53, 60, "not shown"), (40, 60, "falls short"),
@@ -216,6 +237,27 @@ def test_what_fails_is_a_check_that_falls_short(tmp_path, capsys, fake_workers):
     found = json.loads(capsys.readouterr().out)["noise"][0]
     assert (found["claim"], found["verdict"]) == ("every comparison is measured", "falls short")
     assert found["found"].endswith("memory ran out")
+
+
+def test_a_part_whose_worker_fails_is_told_and_the_next_is_tried(tmp_path, capsys, fake_workers):
+    """Here the first known load cannot be built."""
+    case = Case("harness.validate.loads:ballast", "fitted", 8)
+    fake_workers.failures[case.id] = ("error", "no room for ballast", "")
+    assert main(["validate", "--only", "readings,arithmetic", "--output", str(tmp_path)]) == 1
+    shown = capsys.readouterr().out
+    assert "no room for ballast" in " ".join(shown.split())
+    assert "Arithmetic" in shown
+
+
+def test_a_damaged_validation_is_refused_in_one_line(tmp_path, capsys, fake_workers):
+    """It is not written over."""
+    main(["validate", "--only", "arithmetic", "--output", str(tmp_path)])
+    (folder,) = (tmp_path / "validation").iterdir()
+    (folder / run.NAME).write_text('{"parts": [')
+    capsys.readouterr()
+    assert main(["validate", "--resume", "--output", str(tmp_path)]) == 2
+    assert "is damaged" in capsys.readouterr().err
+    assert (folder / run.NAME).read_text() == '{"parts": ['
 
 
 @pytest.mark.parametrize(

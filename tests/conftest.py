@@ -1,0 +1,19 @@
+"""What tests of every kind need."""
+
+import signal
+
+import pytest
+
+
+@pytest.fixture
+def signals_as_in_a_terminal():
+    """In the background of a shell, or under nohup, tests and what they start would ignore some."""
+    ends = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, end) for number, end in ends.items()}
+    yield
+    for number, end in before.items():
+        signal.signal(number, end)
