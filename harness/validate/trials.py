@@ -92,7 +92,7 @@ EFFORTS = {
     "thorough": Effort(
         protocol=protocols.EFFORTS["default"],
         noise=60,
-        slowdowns={0.02: 10, 0.05: 20, 0.10: 20, 0.25: 5},
+        slowdowns={0.02: 8, 0.05: 15, 0.10: 15, 0.25: 4},
         disturbed={0.0: 10, 0.10: 5},
         readings=5,
         blocks=12,
