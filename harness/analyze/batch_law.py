@@ -156,7 +156,7 @@ def laws(run: Run) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[float]]]]:
     for m in summary.compared(run, "batch_size"):
         groups[dataclasses.replace(m.case, batch_size=m.reference.batch_size)].append(m)
     for reference, measured in groups.items():
-        points = {m.case.batch_size: stats.block_logs(m) for m in measured}
+        points = {m.case.batch_size: stats.speedup_logs(m) for m in measured}
         if not set(points) <= {reference.batch_size}:
             yield reference, fit(points, reference.batch_size), points
 

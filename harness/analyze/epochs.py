@@ -53,10 +53,12 @@ def speedup(measurement: Measurement) -> Estimate | None:
     for start in measurement.starts:
         if start.fit is not None:
             times[start.block][start.role] = project(start.fit, sizes[start.role])
-    both = [side for side in times.values() if len(side) == 2]
-    if not both:
-        return None
-    return stats.log_interval([math.log(side["reference"] / side["case"]) for side in both])
+    logs = {
+        block: math.log(side["reference"] / side["case"])
+        for block, side in times.items()
+        if len(side) == 2
+    }
+    return stats.log_interval(stats.without_place([*logs.values()], [*logs])) if logs else None
 
 
 def project(fit: Fit, train_samples: int) -> float:

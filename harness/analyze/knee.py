@@ -28,7 +28,7 @@ class Ratios:
             m for m in measurements if summary.differs_only_in(axis, m.case, m.reference)
         ]
         self._logs = {
-            (getattr(m.case, axis), getattr(m.reference, axis)): stats.block_logs(m)
+            (getattr(m.case, axis), getattr(m.reference, axis)): stats.speedup_logs(m)
             for m in self.compared
         }
         references = [reference for _, reference in self._logs]

@@ -46,7 +46,7 @@ def _rows(each: Ladder, measured: dict[str, Measurement], run: Run) -> list[dict
         m = measured.get(rung.key)
         if m is None:
             break
-        climbed.append(stats.block_logs(m))
+        climbed.append(stats.speedup_logs(m))
         so_far = stats.exponential(stats.sum_interval(climbed))
         rows.append({**_row(each, str(number), rung.change, m, run), **_cumulative(so_far)})
     if climbed and agrees(rows[-1]["cumulative_low"], rows[-1]["cumulative_high"]) is False:
@@ -58,7 +58,7 @@ def _rows(each: Ladder, measured: dict[str, Measurement], run: Run) -> list[dict
     if m is not None:
         row = _row(each, DIRECT, f"all {len(each.rungs)} at once", m, run)
         if 1 < len(climbed) == len(each.rungs):
-            row |= _agreement(climbed, stats.block_logs(m))
+            row |= _agreement(climbed, stats.speedup_logs(m))
         rows.append(row)
     return rows
 

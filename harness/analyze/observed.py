@@ -55,7 +55,7 @@ class Observed:
             for side, logs in block_times(outcome).items():
                 times[found.match(side, run)][case, reference] = logs
             if case != reference:
-                speedups[case][reference] = list(stats.block_logs(outcome))
+                speedups[case][reference] = list(stats.speedup_logs(outcome))
         for training in run.trainings:
             recipe = training.recipe
             measured.add((found.match(recipe.case, run), found.match(recipe.reference, run)))

@@ -22,6 +22,16 @@ def blocks(measurement: Measurement) -> list[int]:
     return list(dict.fromkeys(block for _, block in by_worker(measurement)))
 
 
+def compared_blocks(measurement: Measurement) -> list[int]:
+    """Those in which both sides have a round."""
+    workers = by_worker(measurement)
+    return [
+        block
+        for block in blocks(measurement)
+        if ("reference", block) in workers and ("case", block) in workers
+    ]
+
+
 def step_seconds(its: Iterable[Round]) -> list[float]:
     """Seconds a step of each round."""
     return [a_round.seconds / a_round.steps for a_round in its]

@@ -230,7 +230,7 @@ def speedup_columns(m: Measurement, run: Run) -> dict[str, Any]:
         "speedup": estimate.value,
         "low": estimate.low,
         "high": estimate.high,
-        "blocks": estimate.n,
+        "blocks": len(stats.block_logs(m)),
         "verdict": stats.verdict(estimate) if judged else None,
         "smallest_visible": stats.smallest_visible(estimate) if judged else None,
         "published": published.speedup(_key(m.case), _key(m.reference)) if comparable else None,

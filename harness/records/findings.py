@@ -6,7 +6,12 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its confidence interval; low and high are None when n < 3."""
+    """A value with its confidence interval; low and high are None when n < 3.
+
+    Attributes:
+        n: How many independent values it is of: its interval has n-1 degrees of freedom. Of a
+            speedup one fewer than blocks, see `analyze.stats.without_place`.
+    """
 
     value: float
     low: float | None

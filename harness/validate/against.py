@@ -108,9 +108,7 @@ def _block(index: int, launcher: Launcher, case: Case, samples: int) -> dict[str
     return values
 
 
-def _paired(
-    turns: Iterable[int], mine: Callable[[], float], theirs: Callable[[], float]
-) -> float:
+def _paired(turns: Iterable[int], mine: Callable[[], float], theirs: Callable[[], float]) -> float:
     """Median of ln(mine / theirs) over pairs; in odd turns theirs comes first."""
     logs = []
     for turn in turns:
@@ -140,7 +138,8 @@ def blocks(launcher: Launcher, case: Case, count: int, samples: int = 0) -> list
 def judged(found: list[dict[str, float]]) -> Iterator[Check]:
     """Judge the ratios of all blocks."""
     for name in found[0]:
-        estimate = stats.log_interval([values[name] for values in found])
+        logs = stats.without_place([values[name] for values in found], range(len(found)))
+        estimate = stats.log_interval(logs)
         margin = _MARGINS[name]
         yield ratio(
             f"{name}, harness over plain Keras", f"within {100 * margin:.0f} %", estimate, margin

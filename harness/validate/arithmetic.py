@@ -12,6 +12,7 @@ from harness.validate.judged import contains
 
 _BLOCKS = 6
 _SPREAD = 0.02
+_PLACE = 0.013  # what it does to start first, as measured; any would do
 
 
 def simulated(tries: int) -> Iterator[Check]:
@@ -28,9 +29,12 @@ def simulated(tries: int) -> Iterator[Check]:
         held = 0
         for _ in range(tries):
             logs = [
-                rng.gauss(truth, _SPREAD * (5 if rng.random() < odd else 1)) for _ in range(_BLOCKS)
+                rng.gauss(truth, _SPREAD * (5 if rng.random() < odd else 1))
+                + (-_PLACE if block % 2 else _PLACE)
+                for block in range(_BLOCKS)
             ]
-            held += contains(stats.log_interval(logs), 1.1)
+            free = stats.without_place(logs, range(_BLOCKS))
+            held += contains(stats.log_interval(free), 1.1)
         claim = "interval holds the true ratio in ≥ 94 %" if least else ""
         yield share(subject, claim, held, tries, least)
 

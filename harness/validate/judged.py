@@ -170,7 +170,7 @@ def order(measured: Measured) -> Iterator[Check]:
                 firsts.append(statistics.fmean(logs[:even]))
         starters += [
             log if index % 2 == 0 else -log  # the reference starts first in even blocks
-            for index, log in zip(rounds.blocks(m), stats.block_logs(m), strict=True)
+            for index, log in zip(rounds.compared_blocks(m), stats.block_logs(m), strict=True)
         ]
     within = "within 1 %"
     # Either side starts first in every second block: of three blocks, the fewest with an

@@ -12,7 +12,7 @@ from fakes import FakeLauncher, runner_of
 from harness.analyze import stats
 from harness.cli import main
 from harness.records import Case, Estimate
-from harness.validate import against, arithmetic, checks, judged, run, trials
+from harness.validate import against, arithmetic, checks, judged, readings, run, trials
 from harness.validate.known import DisturbedLauncher, SlowedLauncher, is_disturbed
 from harness.validate.trials import Trial
 
@@ -241,7 +241,7 @@ def test_what_fails_is_a_check_that_falls_short(tmp_path, capsys, fake_workers):
 
 def test_a_part_whose_worker_fails_is_told_and_the_next_is_tried(tmp_path, capsys, fake_workers):
     """Here the first known load cannot be built."""
-    case = Case("harness.validate.loads:ballast", "fitted", 8)
+    case = readings._known("ballast")
     fake_workers.failures[case.id] = ("error", "no room for ballast", "")
     assert main(["validate", "--only", "readings,arithmetic", "--output", str(tmp_path)]) == 1
     shown = capsys.readouterr().out
@@ -283,4 +283,4 @@ def test_progress_counts_the_comparisons_of_the_parts_that_are_tried():
     """Readings and Keras are none."""
     thorough = trials.EFFORTS["thorough"]
     assert thorough.comparisons(["noise", "readings"]) == 60
-    assert thorough.comparisons(run.PARTS) == 60 + 55 + 15
+    assert thorough.comparisons(run.PARTS) == 60 + 42 + 15
