@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=forked)
     parser.add_argument("--blocks", type=int, default=24)
     arguments = parser.parse_args()
-    ways = arguments.ways
+    ways: list[str] = arguments.ways
     case = Case("baseline", datasets.resolve("auto"), 256, threads=len(usable_cpus()))
     logs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     with Launcher("fork") as fork, Launcher("spawn") as spawn:

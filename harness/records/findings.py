@@ -10,7 +10,7 @@ class Estimate:
 
     Attributes:
         n: How many independent values it is of: its interval has n-1 degrees of freedom. Of a
-            speedup one fewer than blocks, see `analyze.stats.without_place`.
+            speedup one fewer than blocks, see `analyze.place.without_place`.
     """
 
     value: float

@@ -15,6 +15,7 @@ from math import log
 
 from harness.analyze import stats
 from harness.analyze.epochs import project
+from harness.analyze.place import without_place
 from harness.measure import backends
 from harness.measure.launcher import Launcher, WorkerFailed
 from harness.records import Case, Fit, from_json
@@ -139,7 +140,7 @@ def blocks(launcher: Launcher, case: Case, count: int, samples: int = 0) -> list
 def judged(found: list[dict[str, float]]) -> Iterator[Check]:
     """Judge the ratios of all blocks."""
     for name in found[0]:
-        logs = stats.without_place([values[name] for values in found], range(len(found)))
+        logs = without_place([values[name] for values in found], range(len(found)))
         margin = _MARGINS[name]
         check = ratio(
             f"{name}, harness over plain Keras",

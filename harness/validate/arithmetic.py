@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 
 from harness.analyze import stats, summary
+from harness.analyze.place import without_place
 from harness.records import Measurement, Run
 from harness.validate.checks import Check, Verdict, share
 from harness.validate.judged import contains
@@ -33,7 +34,7 @@ def simulated(tries: int) -> Iterator[Check]:
                 + (-_PLACE if block % 2 else _PLACE)
                 for block in range(_BLOCKS)
             ]
-            free = stats.without_place(logs, range(_BLOCKS))
+            free = without_place(logs, range(_BLOCKS))
             held += contains(stats.log_interval(free), 1.1)
         claim = "interval holds the true ratio in ≥ 94 %" if least else ""
         yield share(subject, claim, held, tries, least)
