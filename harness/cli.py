@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from harness import collector, settings
 from harness.errors import BadComparison, HarnessError
 from harness.interrupts import as_interrupts
 from harness.records import to_json
-from harness.settings import AUTO, RUN_OPTIONS, parse
+from harness.settings import AUTO, RUN_OPTIONS, TUNE_OPTIONS, parse
 from harness.units import printable
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.report.files import Written
     from harness.validate.checks import Check
+    from harness.workbench import Workbench
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +78,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_json(run)
     run.set_defaults(command=_run)
+    tune = commands.add_parser("tune", help="find the settings that make a model train faster")
+    tune.add_argument("model", metavar="MODEL", help="as for run")
+    tune.add_argument("--batch-size", metavar="N", default="256", help="in samples (default: 256)")
+    for option in TUNE_OPTIONS:
+        text = option.text + (f" (default: {option.default})" if option.default else "")
+        tune.add_argument(
+            f"--{option.name}", metavar=option.metavar, default=option.default, help=text
+        )
+    tune.add_argument(
+        "--resume", nargs="?", const="latest", metavar="RUN", help="go on with an interrupted run"
+    )
+    _add_json(tune)
+    tune.set_defaults(command=_tune)
     report = commands.add_parser("report", help="make every table, chart and page of a run again")
     report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
     report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
@@ -180,20 +194,39 @@ def _print_json(data: Any) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from harness import running
+
+    given = {option.name: getattr(arguments, _key(option.name)) for option in RUN_OPTIONS}
+    given["variants"] = ",".join(arguments.models)
+    return _measure(arguments, given, lambda bench: running.run(bench, bench.settings.variants))
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from harness import running
+
+    given = {option.name: getattr(arguments, _key(option.name)) for option in TUNE_OPTIONS}
+    given |= {"variants": arguments.model, "batch-sizes": arguments.batch_size}
+    return _measure(arguments, given, lambda bench: running.tune(bench, arguments.model))
+
+
+def _measure(
+    arguments: argparse.Namespace,
+    given: "Mapping[str, str | None]",
+    measure: "Callable[[Workbench], bool]",
+) -> int:
+    """Measure and show, also what an interrupted run has."""
     from rich.console import Console
 
-    from harness import running
     from harness.measure.gpu import open_gpu
     from harness.workbench import Workbench
 
-    given = {option.name: getattr(arguments, _key(option.name)) for option in RUN_OPTIONS}
     gpu = open_gpu()
-    chosen = parse({**given, "variants": ",".join(arguments.models)}, Path.cwd(), gpu)
+    chosen = parse(given, Path.cwd(), gpu)
     progress = Console(stderr=True, soft_wrap=True)
     workbench = Workbench(chosen, gpu, progress, arguments.resume, arguments.typed)
     complete = interrupted = False
     try:
-        complete = running.run(workbench, chosen.variants)
+        complete = measure(workbench)
     except KeyboardInterrupt:
         interrupted = True
     finally:

@@ -1,17 +1,18 @@
-"""What the plugin's fixtures give a test: `train`, `climb`, `converge`."""
+"""What the plugin's fixtures give a test: `train`, `climb`, `tune`, `converge`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.errors import HarnessError
-from harness.records import Case, Failure, Measurement, Training, to_json
+from harness.records import Case, Failure, Measurement, Outcome, Training, to_json
 from harness.workloads import ladder as ladders
 from harness.workloads.ladder import Step
 
 if TYPE_CHECKING:
+    from harness.tuning import Tuner
     from harness.workbench import Workbench
 
 
@@ -35,9 +36,7 @@ class Train:
         self, variant: str, *, reference: dict[str, Any] | None = None, **fields: Any
     ) -> Measurement:
         """Measure once; see the fixture's own text."""
-        if self._used:  # pytest-benchmark keeps one result a test
-            pytest.fail("a test trains once; parametrize it, or write another", pytrace=False)
-        self._used = True
+        self.use()
         make = self.workbench.case
         try:
             case = make(variant=variant, **fields)
@@ -46,6 +45,16 @@ class Train:
             outcome = self.workbench.measure(case, other, smoke=self.smoke)
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
+        return self.replay(outcome)
+
+    def use(self) -> None:
+        """Refuse a second training in one test: pytest-benchmark keeps one result."""
+        if self._used:
+            pytest.fail("a test trains once; parametrize it, or write another", pytrace=False)
+        self._used = True
+
+    def replay(self, outcome: Outcome) -> Measurement:
+        """Give what was measured to pytest-benchmark; a failure fails the test."""
         if isinstance(outcome, Failure):
             _fail([outcome])
         assert isinstance(outcome, Measurement)  # noqa: S101  (a failure has failed the test)
@@ -144,6 +153,47 @@ class Climb:
 
 def _fields(step: Step) -> dict[str, Any]:
     return {"variant": step.variant, "batch_size": step.batch_size}
+
+
+class Tune:
+    """What the `tune` fixture gives a test."""
+
+    def __init__(self, train: Train) -> None:
+        self._train = train
+
+    def alone(self, lever: str, variant: str, **fields: Any) -> Measurement:
+        """Measure a lever against the plain case; a test of one that cannot be is not begun.
+
+        Args:
+            lever: `name=setting`, several joined by `+`.
+            variant: What is trained.
+            fields: Of the plain case, for example `batch_size`.
+        """
+        outcome = self._tried(variant, fields, lambda tuner: tuner.alone(lever))
+        if isinstance(outcome, str):
+            pytest.skip(f"{lever}: {outcome}")
+        return self._train.replay(outcome)
+
+    def stack(self, variant: str, **fields: Any) -> Measurement:
+        """Find the best stack of the levers tried alone, and measure it against the plain case."""
+        outcome = self._tried(variant, fields, lambda tuner: tuner.stack())
+        if outcome is None:
+            pytest.skip("no lever is shown to be faster: there is nothing to stack")
+        return self._train.replay(outcome)
+
+    def _tried(
+        self, variant: str, fields: Mapping[str, Any], search: "Callable[[Tuner], Any]"
+    ) -> Any:
+        from harness.tuning import Tuner
+
+        self._train.use()
+        workbench = self._train.workbench
+        try:
+            plain = workbench.case(variant=variant, **fields)
+            _skip_where_unavailable(workbench, [plain])
+            return search(Tuner(workbench, plain, smoke=self._train.smoke))
+        except HarnessError as error:
+            pytest.fail(str(error), pytrace=False)
 
 
 class Converge:

@@ -14,19 +14,19 @@ import pytest
 
 from harness import interrupts
 from harness.errors import HarnessError
-from harness.fixtures import Climb, Converge, Train, rungs
+from harness.fixtures import Climb, Converge, Train, Tune, rungs
 from harness.measure import backends
 from harness.measure.gpu import AnyGpu, open_gpu
 from harness.records import DEVICES
 from harness.settings import SUITE_OPTIONS, Settings, parse
-from harness.workloads import variants
+from harness.workloads import levers, variants
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.workbench import Workbench
 
-_MATRIX = ("variants", "batch_sizes", "devices", "threads", "backends")
+_MATRIX = ("variants", "batch_sizes", "devices", "threads", "backends", "levers")
 _GPU = pytest.StashKey[AnyGpu]()
 _WORKBENCH = pytest.StashKey["Workbench"]()
 _SUMMARY = pytest.StashKey[Any]()  # what shows the summary on a console
@@ -178,6 +178,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             else says.get("threads", _doubled(settings.threads))
         ),
     }
+    values["lever"] = _levers(settings, says)
     for name, axis in values.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, axis, ids=functools.partial(_id, name))
@@ -189,6 +190,17 @@ def _trains(test: pytest.Metafunc | pytest.Item) -> bool:
 
 def _variants(workbench: "Workbench", says: Mapping[str, Any]) -> tuple[str, ...]:
     return workbench.settings.variants or tuple(says.get("variants") or variants.PUBLISHED)
+
+
+def _levers(settings: Settings, says: Mapping[str, Any]) -> list[str]:
+    """List those asked for, else those of the marker, else all of the backend."""
+    wanted = settings.levers or tuple(says.get("levers", ())) or levers.tried(settings.backend)
+    try:
+        for lever in wanted:
+            levers.parts(lever)
+    except HarnessError as error:
+        raise pytest.UsageError(f"matrix: {error}") from error
+    return list(wanted)
 
 
 def _rungs(
@@ -315,6 +327,12 @@ def _left_out(item: pytest.Item, workbench: "Workbench") -> str | None:
     backend = params.get("backend", settings.backend)
     device = params.get("device", settings.devices[0])
     reason = workbench.unavailable(backend, device)
+    if reason is None and "lever" in params:
+        # Before the test begins: pytest-benchmark loses all results where one skips itself.
+        reason = workbench.lever_unavailable(params["lever"], backend, device)
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=f"{params['lever']}: {reason}"))
+            return "levers that cannot be moved here; the table says why"
     if reason is None:
         return None
     if device == "gpu" and settings.gpu_demanded and backend == settings.backend:
@@ -343,6 +361,16 @@ def climb(train: Train) -> Climb:
     Called as `climb(rung, device=…)` by a test with the marker `ladder`.
     """
     return Climb(train)
+
+
+@pytest.fixture
+def tune(train: Train) -> Tune:
+    """Try levers on a case.
+
+    `tune.alone(lever, variant, batch_size=…, device=…)` measures one against the plain case,
+    `tune.stack(variant, …)` finds the best stack of those and measures that.
+    """
+    return Tune(train)
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
-"""Measure models without a suite: `harness run`."""
+"""Measure models without a suite: `harness run` and `harness tune`."""
 
 from collections.abc import Sequence
 
 from harness.errors import BadCase
 from harness.records import Failure
+from harness.tuning import Tuner
 from harness.workbench import Workbench
+from harness.workloads import levers
 from harness.workloads.matrix import comparisons, reference_size
 
 
@@ -50,3 +52,37 @@ def run(workbench: Workbench, variants: Sequence[str]) -> bool:
     for case, reference in made:
         complete &= not isinstance(workbench.measure(case, reference), Failure)
     return complete
+
+
+_STACKED = 4  # comparisons on the way to a stack, about
+
+
+def tune(workbench: Workbench, variant: str) -> bool:
+    """Try every lever on a model, and find the best stack of them.
+
+    Args:
+        workbench: Of this run, with one batch size in its settings.
+        variant: What is trained.
+
+    Returns:
+        Whether the model can be trained and its stack was measured; a lever that fails is a
+        result.
+
+    Raises:
+        HarnessError: it cannot be trained as asked.
+    """
+    settings = workbench.settings
+    workbench.check([(variant, settings.batch_sizes[0])])
+    device = settings.devices[0]
+    if reason := workbench.unavailable(settings.backend, device):
+        raise BadCase(f"--devices: {reason}")
+    plain = workbench.case(variant=variant, device=device)
+    if workbench.untrainable(plain):
+        return not isinstance(workbench.measure(plain, plain), Failure)
+    wanted = settings.levers or levers.tried(settings.backend)
+    possible = [w for w in wanted if not workbench.lever_unavailable(w, plain.backend, device)]
+    workbench.expect(len(possible) + _STACKED)
+    tuner = Tuner(workbench, plain)
+    for lever in possible:
+        tuner.alone(lever)
+    return not isinstance(tuner.stack(_STACKED), Failure)

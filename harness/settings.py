@@ -11,7 +11,7 @@ from harness.measure import backends, protocols
 from harness.measure.gpu import AnyGpu
 from harness.measure.machine import usable_cpus
 from harness.records import DEVICES, Protocol
-from harness.workloads import ladder, registry
+from harness.workloads import ladder, levers, registry
 
 N = TypeVar("N", int, float)
 AUTO = "auto"
@@ -62,6 +62,8 @@ OPTIONS = (
            "in GiB (default: what is free)", only="run"),
     Option("ladder", "STEPS", "a ladder of your own: baseline@256,+adam,my.py:build,@1024",
            only="suites"),
+    Option("levers", "A,B", "levers to try: precision=mixed_bfloat16,jit=on+onednn=off "
+           "(default: all that the backend has)", only="suites"),
     Option("epochs", "N", "convergence: epochs of every training (default: those of its recipe)",
            only="suites"),
     Option("seeds", "N", "convergence: trainings of each recipe (default: by effort 1, 3, 6)",
@@ -72,6 +74,11 @@ OPTIONS = (
 )  # fmt: skip
 SUITE_OPTIONS = tuple(option for option in OPTIONS if option.only != "run")
 RUN_OPTIONS = tuple(option for option in OPTIONS if option.only != "suites")
+TUNE_OPTIONS = tuple(
+    option
+    for option in OPTIONS
+    if option.name == "levers" or (not option.only and option.name != "batch-sizes")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,7 @@ class Settings:
         protocol: Effort with steps and timeout.
         max_seconds: Limit of the whole run, or None.
         ladder: Its steps, or None for those that a suite says.
+        levers: Those to try; empty for all that the backend has.
         epochs: Epochs of every training in full, or None for those of its recipe.
         seeds: Trainings of each recipe.
         target: Accuracy that trainings are timed to.
@@ -113,6 +121,7 @@ class Settings:
     protocol: Protocol
     max_seconds: float | None
     ladder: str | None
+    levers: tuple[str, ...]
     epochs: int | None
     seeds: int
     target: float
@@ -163,6 +172,9 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
         raise BadCase(f"{prefix}target: {text['target']!r} is not a share, above 0 and up to 1")
     if text["ladder"]:
         ladder.steps(text["ladder"])
+    wanted = tuple(_split(text["levers"]))
+    for lever in wanted:
+        levers.check(lever)
     effort = one_of(f"{prefix}effort", text["effort"] or "", protocols.EFFORTS)
     minutes = optional("max-minutes", float)
     memory = optional("memory-limit", float)
@@ -187,6 +199,7 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
         ),
         max_seconds=None if minutes is None else 60 * minutes,
         ladder=text["ladder"],
+        levers=wanted,
         epochs=None if epochs is None else int(epochs),
         seeds=protocols.SEEDS[effort] if seeds is None else int(seeds),
         target=target,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import units
 from harness.errors import BadCase
-from harness.measure import backends, probe, protocols
+from harness.measure import backends, levers, probe, protocols
 from harness.measure.budget import Budget
 from harness.measure.checks import check_batch_size, check_case
 from harness.measure.earlier import check_resume
@@ -24,9 +24,11 @@ from harness.records import (
     Outcome,
     Protocol,
     Recipe,
+    Run,
     Rung,
     Search,
     Training,
+    Tuning,
 )
 from harness.report.runs import locate
 from harness.settings import AUTO, Settings
@@ -67,6 +69,7 @@ class Workbench:
         self._gpu = gpu
         self._unavailable: dict[tuple[str, str], str | None] = {}
         self.planned = 0
+        self.lacking: dict[str, None] = {}  # levers that cannot be moved here, in their order
         self._progress = progress
         self._resume = resume
         self._command = command
@@ -117,6 +120,16 @@ class Workbench:
         except probe.ProbeFailed as error:
             return str(error)
         return None if seen else backends.unseen(backend)
+
+    def lever_unavailable(self, lever: str, backend: str, device: str) -> str | None:
+        """Say why a lever cannot be moved here; what tunes a case then notes it, too."""
+        threads = self.settings.threads
+        jit = backends.jit_by_default(backend)
+        like = Case("", "", 1, backend, device, threads, self.settings.optimizer, jit=jit)
+        reason = levers.unavailable(lever, like)
+        if reason is not None:
+            self.lacking[lever] = None
+        return reason
 
     def plan(self) -> str:
         """Say in one line what is going to be measured, and about how long it takes."""
@@ -186,7 +199,7 @@ class Workbench:
         Returns:
             What was found, or why it cannot be trained.
         """
-        key = dataclasses.replace(case, batch_size=0, threads=0, seed=0)
+        key = dataclasses.replace(case, batch_size=0, threads=0, seed=0, levers=())
         if key not in self._inspected:
             assert self._dataset is not None  # noqa: S101  (`case` has resolved it)
             timeout = self.settings.protocol.timeout_seconds
@@ -202,7 +215,8 @@ class Workbench:
                 self._observer().inspected(case, _words(found))
         return self._inspected[key]
 
-    def _failed(self, case: Case) -> "WorkerFailed | None":
+    def untrainable(self, case: Case) -> "WorkerFailed | None":
+        """Why a model of the user's cannot be trained; None where it can."""
         if not registry.is_own(case.variant):
             return None
         found = self.inspected(case)
@@ -231,25 +245,47 @@ class Workbench:
         if self._shown is not None:
             self._shown.expect(comparisons)
 
-    def measure(self, case: Case, reference: Case, *, smoke: bool = False) -> Outcome:
+    def expect_more(self, comparisons: int) -> None:
+        """Add to how many comparisons are to come."""
+        self.planned += comparisons
+        self._budget.expect_more(comparisons)
+        if self._shown is not None:
+            self._shown.expect(self.planned)
+
+    def measure(
+        self, case: Case, reference: Case, *, smoke: bool = False, early_steps: int | None = None
+    ) -> Outcome:
         """Measure a case against its reference; the first call starts the run.
 
         Args:
             case: What is compared.
             reference: With what.
             smoke: One round a side, to see that it works.
+            early_steps: See `block.run_block`.
 
         Raises:
             HarnessError: the run's folder cannot be used.
         """
         runner = self._running(smoke=smoke)
-        if (failed := self._failed(case)) is not None:
+        if (failed := self.untrainable(case)) is not None:
             return runner.refuse(case, reference, failed)
-        if (failed := self._failed(reference)) is not None:
+        if (failed := self.untrainable(reference)) is not None:
             message = f"the reference {reference.variant} cannot be trained: {failed}"
             failed = WorkerFailed(failed.kind, message, failed.log_tail)
             return runner.refuse(case, reference, failed)
-        return runner.measure(case, reference)
+        return runner.measure(case, reference, early_steps)
+
+    def tuning(self, plain: Case, *, smoke: bool = False) -> Tuning:
+        """What this run has tried so far to make a case faster."""
+        return self._running(smoke=smoke).tuning(plain)
+
+    def note_tuning(self, tuning: Tuning) -> None:
+        """Keep what was tried to make a case faster."""
+        self._running().note_tuning(tuning)
+
+    def run(self) -> Run:
+        """All that was measured so far."""
+        return self._running().run()
 
     def climb(
         self, name: str, steps: Sequence[Step], fields: Mapping[str, Any], *, smoke: bool = False
@@ -354,7 +390,9 @@ class Workbench:
             from harness.measure.launcher import Launcher
 
             self._launcher = Launcher(cuda_device=self._gpu.cuda_device)
-            self._launcher.prepare(self.settings.backend, self.settings.devices[0])
+            # The variant does not matter: what is imported is the same for all.
+            likely = Case("", "", 1, self.settings.backend, self.settings.devices[0])
+            self._launcher.prepare(likely)
         return self._launcher
 
     def _observer(self) -> "Progress":

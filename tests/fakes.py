@@ -189,8 +189,9 @@ class FakeWorker:
             "losses": [2.3, 2.2, 2.1],
         }
 
-    def _open(self, case, cpus, memory_bytes=None):
+    def _open(self, case, cpus, memory_bytes=None, early_steps=None):
         self._case = from_json(Case, case)
+        early = early_steps and self._launcher.early_loss(self._case)
         if memory_bytes is not None and self._case.batch_size * 2**20 > memory_bytes:
             raise WorkerFailed("oom", "MemoryError: it would not fit")
         failure = self._launcher.failures.get(self._case.id)
@@ -201,6 +202,8 @@ class FakeWorker:
                 "data_seconds": 0.1,
                 "build_seconds": 0.1,
                 "first_step_seconds": 0.5,
+                "early_loss": early,
+                "early_steps": early_steps,
                 "import_rss_bytes": 100 * 2**20,
                 "build_rss_bytes": 120 * 2**20,
             },
@@ -253,9 +256,10 @@ class FakeWorker:
             "fit": {
                 "steps": steps,
                 "samples": samples,
-                "seconds": first + (steps - 1) * later,
+                "seconds": first + (steps - self._case.steps_per_execution) * later,
                 "first_step_seconds": first,
                 "whole_epoch": False,
+                "first_steps": self._case.steps_per_execution,
             }
         }
 
@@ -328,6 +332,7 @@ class FakeLauncher:
         self.takes_images = True
         self.copy_bytes_per_second = 2e10
         self.sample_seconds = sample_seconds
+        self.early_loss = lambda case: 2.0 + 0.1 * case.seed
         self.failures = failures or {}
         self.parameters = parameters or {}
         self.asked = []
@@ -346,8 +351,8 @@ class FakeLauncher:
     def end(self, worker):
         self.running -= 1
 
-    def prepare(self, backend, device, *, wait=False):
-        self.prepared = (backend, device)
+    def prepare(self, case, *, wait=False):
+        self.prepared = (case.backend, case.device)
 
     def close(self):
         assert self.running == 0, "a worker was left behind"

@@ -117,12 +117,12 @@ def advise(run: Run) -> list[Advice]:
 
     Batch size and threads by their `knee`, devices by the paired comparison.
     """
-    unnamed = summary.between_rungs(run)
+    aside = summary.aside(run)
     memory = {row["case"]: row for row in summary.measurements(run).to_dict("records")}
     groups: dict[Case, dict[Case, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for outcome in run.outcomes:
         for case in {outcome.case: None, outcome.reference: None}:
-            if case not in unnamed:
+            if case not in aside:
                 groups[_alike(case)][case].append(outcome)
     advices = [_Group(run, cases, memory).advice() for cases in groups.values()]
     return [advice for advice in advices if advice.case or advice.failed]

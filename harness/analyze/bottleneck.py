@@ -88,7 +88,7 @@ COLUMNS = [
     "case", "variant", "dataset", "batch_size", "backend", "device", "threads", "precision", "jit",
     "verdict", "also", "evidence", "advice",
     *(f"{bound.share}{end}" for bound in BOUNDS for end in ("", "_low", "_high")),
-    "step_bytes", "copy_bytes_per_s", "step_flop", "product_flops", "missing", "between_rungs",
+    "step_bytes", "copy_bytes_per_s", "step_flop", "product_flops", "missing", "aside",
 ]  # fmt: skip
 _HIGHER_EFFORT = "a higher effort: three blocks or more, and not quick"
 
@@ -132,7 +132,7 @@ def bottleneck(run: Run) -> pd.DataFrame:
         for place, starts in places.items()
     }
     blocks, overhead = workers.by_block(run), _overheads(run)
-    between = summary.between_rungs(run)
+    between = summary.aside(run)
     unfitted = Share(None, "the law of the batch size needs three sizes of it")
     rows = []
     for side in sides:
@@ -159,7 +159,7 @@ def bottleneck(run: Run) -> pd.DataFrame:
                 "step_flop": computed,
                 "product_flops": products and math.exp(products.value),
                 "missing": cautions.SEPARATOR.join(_missing(shares)),
-                "between_rungs": side.case in between,
+                "aside": side.case in between,
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -12,6 +12,7 @@ from harness.records import GpuUsage, Measurement, Protocol, Round, Surroundings
 
 SEPARATOR = " | "  # between the cautions of one cell
 OPTIMIZER_DIFFERS = "the optimizer differs too"
+JIT_DIFFERS = "jit is on for one side only"
 RANDOM_DATA = "fitted"
 _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
@@ -210,7 +211,7 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
     if m.facts.jit != m.reference_facts.jit:
         compiled = m.case if m.facts.jit else m.reference
         yield Caution(
-            "jit is on for one side only",
+            JIT_DIFFERS,
             "the speedup is of both changes together",
             compiled.backend,
         )

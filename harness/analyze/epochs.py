@@ -71,13 +71,5 @@ def project(fit: Fit, train_samples: int) -> float:
     """
     if fit.whole_epoch:
         return fit.seconds
-    batch_size = fit.samples // fit.steps
-    return fit.first_step_seconds + later_sample_seconds(fit) * (train_samples - batch_size)
-
-
-def later_sample_seconds(fit: Fit) -> float:
-    """Seconds a sample after the first step; of the only step if there is but one."""
-    if fit.steps == 1:
-        return fit.seconds / fit.samples
-    later_samples = fit.samples * (fit.steps - 1) / fit.steps
-    return (fit.seconds - fit.first_step_seconds) / later_samples
+    first = fit.samples // fit.steps * fit.first_steps
+    return fit.first_step_seconds + fit.later_sample_seconds * (train_samples - first)

@@ -117,8 +117,12 @@ def block_logs(measurement: Measurement) -> tuple[float, ...]:
 
     Where rounds took turns, the median over the block's pairs of
     ln(reference / case); where one worker ran after the other, rounds have no
-    partner, and it is the logarithm of the ratio of their medians.
+    partner, and it is the logarithm of the ratio of their medians. Where the two get their
+    batches in different ways, it is that of the samples of a `fit` after its first execution:
+    rounds train on batches that are in memory.
     """
+    if by_fit(measurement):
+        return tuple(fit_logs(measurement).values())
     workers = rounds.by_worker(measurement)
     value = _paired_log if measurement.interleaved else _log_of_medians
     return tuple(
@@ -133,7 +137,28 @@ def block_logs(measurement: Measurement) -> tuple[float, ...]:
 @once
 def speedup_logs(measurement: Measurement) -> tuple[float, ...]:
     """The values of `block_logs` without what the place does; see `place.without_place`."""
-    return without_place(block_logs(measurement), rounds.compared_blocks(measurement))
+    blocks = (
+        [*fit_logs(measurement)] if by_fit(measurement) else rounds.compared_blocks(measurement)
+    )
+    return without_place(block_logs(measurement), blocks)
+
+
+def by_fit(measurement: Measurement) -> bool:
+    """Whether the two sides differ in how `fit` gets its batches, and so are compared by it."""
+    return measurement.case.feed != measurement.reference.feed
+
+
+def fit_logs(measurement: Measurement) -> dict[int, float]:
+    """Logarithm of reference time over case time per sample of a `fit`, by block."""
+    times: dict[int, dict[str, float]] = {}
+    for start in measurement.starts:
+        if start.fit is not None:
+            times.setdefault(start.block, {})[start.role] = start.fit.later_sample_seconds
+    return {
+        block: math.log(side["reference"] / side["case"])
+        for block, side in times.items()
+        if len(side) == 2
+    }
 
 
 def _by_pair(its: Iterable[Round], case: Case) -> dict[int, float]:

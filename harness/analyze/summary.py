@@ -38,7 +38,7 @@ MEASUREMENTS = [
     "import_rss_mib", "build_rss_mib", "peak_rss_mib", "gpu_memory_mib", "gpu_memory_source",
     "gpu_nvml_memory_mib", "cpu_percent", "gpu_percent", "gpu_readings", "gpu_power_w",
     "gpu_power_source", "joules_per_sample", "gpu_temperature_c", "gpu_sm_clock_mhz",
-    "gpu_missing", "loss", "between_rungs", "cautions",
+    "gpu_missing", "loss", "aside", "cautions",
 ]  # fmt: skip
 COUNTS = [
     "parameters", "macs_per_sample", "steps_per_round", "rounds", "blocks", "gpu_readings",
@@ -113,9 +113,9 @@ class Side:
 def measurements(run: Run) -> pd.DataFrame:
     """One row a case; blocks of every comparison that it took part in are pooled."""
     rows = {side.case.id: _measured_row(side, run) for side in sides(run)}
-    between = between_rungs(run)
+    between = aside(run)
     for side in sides(run):
-        rows[side.case.id]["between_rungs"] = side.case in between
+        rows[side.case.id]["aside"] = side.case in between
     for outcome in run.outcomes:
         if isinstance(outcome, Failure):
             failed = {**case_columns(outcome.case), "status": outcome.kind}
@@ -147,11 +147,13 @@ def compared(run: Run, axis: str) -> list[Measurement]:
     those of unnamed models between its ends.
     """
     measured = [o for o in run.outcomes if isinstance(o, Measurement)]
-    rungs, between = rung_keys(run), between_rungs(run)
+    rungs, tuned, between = rung_keys(run), tuning_keys(run), aside(run)
     differing = [
         m
         for m in measured
-        if differs_only_in(axis, m.case, m.reference) and not {m.case, m.reference} & between
+        if differs_only_in(axis, m.case, m.reference)
+        and m.key not in tuned
+        and not {m.case, m.reference} & between
     ]
     itself = {m.reference for m in measured if m.case == m.reference}
     references = {m.reference for m in differing if m.key not in rungs or m.reference in itself}
@@ -160,11 +162,36 @@ def compared(run: Run, axis: str) -> list[Measurement]:
 
 
 @once
-def between_rungs(run: Run) -> set[Case]:
-    """Unnamed models that were measured only to lead from one end of a ladder to the other.
+def aside(run: Run) -> set[Case]:
+    """Cases that were measured only for a table of their own: that of a ladder or of levers.
 
-    A model is unnamed if it is the baseline with changes: `baseline+adam+wide_kernel`.
+    Of a ladder they are the unnamed models that lead from one end to the other: the baseline
+    with changes, `baseline+adam+wide_kernel`. Of levers all but the plain case.
     """
+    return _between_rungs(run) | _levered(run)
+
+
+def _levered(run: Run) -> set[Case]:
+    keys, plain = tuning_keys(run), {tuning.plain for tuning in run.tunings}
+    tried = {case for o in run.outcomes if o.key in keys for case in (o.case, o.reference)}
+    others = {case for o in run.outcomes if o.key not in keys for case in (o.case, o.reference)}
+    return tried - plain - others
+
+
+@once
+def tuning_keys(run: Run) -> set[str]:
+    """Keys of the comparisons of levers, that of the whole stack among them."""
+    return {
+        key
+        for tuning in run.tunings
+        for key in (
+            *(attempt.key for attempt in tuning.attempts),
+            *([comparison_key(tuning.stacked, tuning.plain)] if tuning.stacked else []),
+        )
+    }
+
+
+def _between_rungs(run: Run) -> set[Case]:
     rungs = rung_keys(run)
     on_ladders = {case for o in run.outcomes if o.key in rungs for case in (o.case, o.reference)}
     others = {case for o in run.outcomes if o.key not in rungs for case in (o.case, o.reference)}
@@ -186,7 +213,7 @@ def rung_keys(run: Run) -> set[str]:
 
 def others(run: Run) -> list[Measurement]:
     """List the comparisons that differ in an axis without a table, or in several."""
-    rungs = rung_keys(run)
+    rungs = rung_keys(run) | tuning_keys(run)
     return [
         outcome
         for outcome in run.outcomes
@@ -207,11 +234,12 @@ def differs_only_in(axis: str, case: Case, reference: Case) -> bool:
 
 
 def doubts(m: Measurement, run: Run) -> list[Caution]:
-    """List the cautions of a comparison; what a rung of a ladder changes is meant to differ."""
+    """List the cautions of a comparison; what a rung or a lever changes is meant to differ."""
     found = cautions.of_measurement(m, run.protocol)
-    if m.key not in rung_keys(run):
-        return found
-    return [doubt for doubt in found if doubt.doubt != cautions.OPTIMIZER_DIFFERS]
+    meant = {cautions.OPTIMIZER_DIFFERS} if m.key in rung_keys(run) else set()
+    if m.key in tuning_keys(run):
+        meant = {cautions.OPTIMIZER_DIFFERS, cautions.JIT_DIFFERS}
+    return [doubt for doubt in found if doubt.doubt not in meant]
 
 
 def speedup_columns(m: Measurement, run: Run) -> dict[str, Any]:

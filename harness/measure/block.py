@@ -48,8 +48,12 @@ def run_block(
     on_round: Callable[[Round], None],
     cpus: list[int],
     look: Callable[[], Moment],
+    early_steps: int | None = None,
 ) -> Block:
     """Measure one block; the first of a comparison also makes its plan.
+
+    With `early_steps` each worker also reports the loss after that many, from weights that are
+    those of both sides of this block alone.
 
     Raises:
         WorkerFailed: one of the workers did.
@@ -61,7 +65,7 @@ def run_block(
 
     def sit_down(role: Role) -> Seat:
         seats[role] = Seat(role, sides[role], launcher, gpu, protocol)
-        seats[role].open(cpus)
+        seats[role].open(cpus, early_steps=early_steps, seed=index if early_steps else 0)
         seats[role].warm_up()
         return seats[role]
 
@@ -72,7 +76,9 @@ def run_block(
     def take_turns() -> Plan:
         for role in order:
             sit_down(role)
-        now = plan or plan_turns({role: seats[role].step_seconds for role in ROLES}, protocol)
+        now = plan or plan_turns(
+            {role: seats[role].step_seconds for role in ROLES}, sides, protocol
+        )
         for seat in seats.values():
             seat.begin_rounds()
         for pair, roles in timing.schedule(now.case.rounds, index):
@@ -81,14 +87,16 @@ def run_block(
         for seat in seats.values():
             seat.end_rounds()
         seats["case"].find_rates()
-        seats["case"].fit(now.case.fit_steps)
+        for role in order:
+            if now.of(role).fit_steps:
+                seats[role].fit(now.of(role).fit_steps)
         return now
 
     def one_after_the_other() -> Plan:
         shares: dict[Role, Share] = {role: plan.of(role) for role in ROLES} if plan else {}
         for position, role in enumerate(order):
             seat = sit_down(role)
-            share = shares.setdefault(role, plan_alone(seat.step_seconds, protocol))
+            share = shares.setdefault(role, plan_alone(seat.step_seconds, sides[role], protocol))
             seat.begin_rounds()
             for number in range(share.rounds):
                 run_round(seat, number, position, share.steps)

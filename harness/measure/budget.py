@@ -21,6 +21,10 @@ class Budget:
         """Set how many comparisons are still to come."""
         self._left = comparisons
 
+    def expect_more(self, comparisons: int) -> None:
+        """Add to how many comparisons are still to come."""
+        self._left += comparisons
+
     def next_comparison(self) -> None:
         """Note that one comparison more has begun."""
         self._left -= 1

@@ -117,7 +117,7 @@ class _Trainee:
         """
         if self._worker is None:
             case = self.recipe.case
-            self._launcher.prepare(case.backend, case.device, wait=True)
+            self._launcher.prepare(case, wait=True)
             self._worker = self._launcher.start(case, self._timeout)
             opened = self._worker.ask("open_training", case=to_json(case), cpus=self._cpus)
             self._facts = opened["facts"]

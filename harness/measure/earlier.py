@@ -21,6 +21,7 @@ from harness.records import (
     Start,
     Surroundings,
     Training,
+    Tuning,
     from_json,
 )
 
@@ -45,6 +46,7 @@ class Earlier:
     trainings: dict[str, Training] = dataclasses.field(default_factory=dict)
     ladders: dict[str, Ladder] = dataclasses.field(default_factory=dict)
     searches: dict[str, Search] = dataclasses.field(default_factory=dict)
+    tunings: dict[str, Tuning] = dataclasses.field(default_factory=dict)
     blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
     damaged: list[int] = dataclasses.field(default_factory=list)
 
@@ -97,6 +99,9 @@ class Earlier:
         elif entry["kind"] == "search":
             search = from_json(Search, entry["search"])
             self.searches[search.key] = search
+        elif entry["kind"] == "tuning":
+            tuning = from_json(Tuning, entry["tuning"])
+            self.tunings[tuning.key] = tuning
         elif entry["kind"] == "outcome":
             self.wall_seconds = entry["wall_seconds"]
             if entry["outcome"]["type"] == "measurement":

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
-from harness.measure import backends, family
+from harness.measure import backends, family, levers
 from harness.measure import log as logs
 from harness.measure.channel import Channel, ChannelClosed, Garbled
 from harness.records import Case, FailureKind
 
 Method = Literal["fork", "spawn"]
+_Key = tuple[str, str, tuple[tuple[str, str], ...]]  # backend, device, environment
 _GRACE_SECONDS = 1.0
+_MOST_LEVERED = 2  # fork servers beside the plain ones: a comparison has two sides
 _SERVER_GRACE_SECONDS = 5.0
 _SLICE_SECONDS = 1.0  # of waiting, between two looks at the log's size
 _PRELOAD_TIMEOUT = 300.0
@@ -149,7 +151,7 @@ class Launcher:
     def __init__(self, method: Method | None = None, cuda_device: str | None = None) -> None:
         self._cuda_device = cuda_device
         self._method = method or ("fork" if hasattr(os, "fork") else "spawn")
-        self._servers: dict[tuple[str, str], _Server] = {}
+        self._servers: dict[_Key, _Server] = {}
         self._workers: list[Worker] = []
 
     def __enter__(self) -> Self:
@@ -165,14 +167,14 @@ class Launcher:
         """End every worker and server."""
         self.close()
 
-    def prepare(self, backend: str, device: str, *, wait: bool = False) -> None:
-        """Start a fork server of the backend now, so that no case waits for it.
+    def prepare(self, case: Case, *, wait: bool = False) -> None:
+        """Start a fork server for a case now, so that it does not wait for it.
 
-        There is one a device: what a framework sees is settled when it is imported.
+        There is one a backend, a device and an environment: what a framework sees is settled
+        when it is imported.
 
         Args:
-            backend: What it imports.
-            device: What its workers train on.
+            case: Whose workers it forks.
             wait: Whether to wait for the import.
 
         Raises:
@@ -180,15 +182,17 @@ class Launcher:
         """
         if self._method != "fork":
             return
-        key = (backend, device)
+        key = _key(case)
         if key not in self._servers:
-            self._servers[key] = _Server(backend, self._environment(*key), logs.create())
+            self._close_levered()
+            environment = self._environment(case)
+            self._servers[key] = _Server(case.backend, environment, logs.create())
         if wait:
             with self._forgotten_on_failure(key):
                 self._servers[key].wait_preloaded()
 
     @contextlib.contextmanager
-    def _forgotten_on_failure(self, key: tuple[str, str]) -> Iterator[None]:
+    def _forgotten_on_failure(self, key: _Key) -> Iterator[None]:
         """End a server that failed: what it still answers would be taken for the next fork's."""
         try:
             yield
@@ -196,10 +200,17 @@ class Launcher:
             self._servers.pop(key).close()
             raise
 
-    def _environment(self, backend: str, device: str) -> dict[str, str]:
+    def _close_levered(self) -> None:
+        """Make room: each holds a framework, and levers come one after the other."""
+        levered = [key for key in self._servers if key[2]]
+        if not self._workers and len(levered) >= _MOST_LEVERED:
+            self._servers.pop(levered[0]).close()
+
+    def _environment(self, case: Case) -> dict[str, str]:
         return {
             "PYTHONFAULTHANDLER": "1",
-            **backends.environment(backend, device, self._cuda_device),
+            **backends.environment(case.backend, case.device, self._cuda_device),
+            **levers.environment(case),
             # The child is `python -m`: it must find this package and the user's modules.
             "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
         }
@@ -210,16 +221,16 @@ class Launcher:
         Raises:
             WorkerFailed: the framework could not be imported.
         """
-        self.prepare(case.backend, case.device)
+        self.prepare(case)
         ours, theirs = socket.socketpair()
         log = logs.create()
-        key = (case.backend, case.device)
+        key = _key(case)
         with theirs:
             if self._method == "fork":
                 with self._forgotten_on_failure(key):
                     worker = self._servers[key].fork(case.dataset, ours, theirs, log, timeout)
             else:
-                worker = _spawn(self._environment(*key), ours, theirs, log, timeout)
+                worker = _spawn(self._environment(case), ours, theirs, log, timeout)
         self._workers.append(worker)
         return worker
 
@@ -238,6 +249,10 @@ class Launcher:
         for server in self._servers.values():
             server.close()
         self._servers.clear()
+
+
+def _key(case: Case) -> _Key:
+    return case.backend, case.device, tuple(levers.environment(case).items())
 
 
 class _Server:

@@ -1,10 +1,11 @@
 """What each side does in a block: steps of a round, rounds, steps of a `fit`."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.measure import timing
-from harness.records import Protocol, Role
+from harness.records import Case, Protocol, Role
 
 ROLES: tuple[Role, Role] = ("reference", "case")
 
@@ -36,33 +37,47 @@ class Plan:
         return self.case if role == "case" else self.reference
 
 
-def plan_turns(step: dict[Role, float], protocol: Protocol) -> Plan:
+def plan_turns(step: dict[Role, float], sides: Mapping[Role, Case], protocol: Protocol) -> Plan:
     """Choose the shares of workers that take turns, from the seconds a step of the warm-up.
 
-    Only the case times a `fit`: the reference waits meanwhile.
+    Only the case times a `fit`: the reference waits meanwhile. Where the two get their batches
+    in different ways, that is what is compared: both time one of half a block, and rounds are few.
     """
     # Both rounds of a pair last about as long, so that neither is the noisier one.
     seconds = max(protocol.round_seconds, *step.values())
-    steps = {role: protocol.steps or timing.choose_steps(step[role], seconds) for role in ROLES}
+    steps = {
+        role: _whole(protocol.steps or timing.choose_steps(step[role], seconds), sides[role])
+        for role in ROLES
+    }
+    by_fit = sides["case"].feed != sides["reference"].feed
     pair_seconds = sum(steps[role] * step[role] for role in ROLES)
+    seconds_of_rounds = 0.0 if by_fit else protocol.block_seconds
     pairs = timing.choose_pairs(
-        pair_seconds, protocol.block_seconds, protocol.min_pairs, protocol.max_pairs
+        pair_seconds, seconds_of_rounds, protocol.min_pairs, protocol.max_pairs
     )
+    seconds_of_fit = protocol.block_seconds / 2 if by_fit else protocol.fit_seconds
+    fits = {role: _fit_steps(step[role], sides[role], seconds_of_fit) for role in ROLES}
     return Plan(
-        case=Share(steps["case"], pairs, _fit_steps(step["case"], protocol)),
-        reference=Share(steps["reference"], pairs, 0),
+        case=Share(steps["case"], pairs, fits["case"]),
+        reference=Share(steps["reference"], pairs, fits["reference"] if by_fit else 0),
     )
 
 
-def plan_alone(step_seconds: float, protocol: Protocol) -> Share:
+def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> Share:
     """Choose the share of a worker that has its half of a block for itself."""
-    steps = protocol.steps or timing.choose_steps(step_seconds, protocol.gpu_round_seconds)
+    chosen = timing.choose_steps(step_seconds, protocol.gpu_round_seconds)
+    steps = _whole(protocol.steps or chosen, case)
     rounds = timing.choose_pairs(
         steps * step_seconds, protocol.block_seconds / 2, protocol.min_pairs, protocol.max_pairs
     )
-    return Share(steps, rounds, _fit_steps(step_seconds, protocol))
+    return Share(steps, rounds, _fit_steps(step_seconds, case, protocol.fit_seconds))
 
 
-def _fit_steps(step_seconds: float, protocol: Protocol) -> int:
+def _fit_steps(step_seconds: float, case: Case, seconds: float) -> int:
     """The first step of a `fit` also starts the input pipeline; the rate is that of the others."""
-    return 1 + max(1, math.ceil(protocol.fit_seconds / step_seconds))
+    return case.steps_per_execution + _whole(max(1, math.ceil(seconds / step_seconds)), case)
+
+
+def _whole(steps: int, case: Case) -> int:
+    """At least so many steps, in whole executions."""
+    return math.ceil(steps / case.steps_per_execution) * case.steps_per_execution

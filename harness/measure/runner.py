@@ -36,6 +36,7 @@ from harness.records import (
     Run,
     Search,
     Training,
+    Tuning,
     comparison_key,
     to_json,
 )
@@ -110,6 +111,7 @@ class Runner:
         self._trainings: dict[str, Training | Failure] = dict(earlier.trainings)
         self._ladders: dict[str, Ladder] = dict(earlier.ladders)
         self._searches: dict[str, Search] = dict(earlier.searches)
+        self._tunings: dict[str, Tuning] = dict(earlier.tunings)
         self._lines: dict[str, tuple[Outcome, str]] = {}
         self._started_at = earlier.started_at or _now()
         self._machine = machine
@@ -141,6 +143,7 @@ class Runner:
             target_accuracy=self._target_accuracy if self._trainings else None,
             searches=tuple(self._searches.values()),
             command=self._command,
+            tunings=tuple(self._tunings.values()),
         )
 
     @property
@@ -151,10 +154,10 @@ class Runner:
     def _wall_seconds(self) -> float:
         return self._earlier.wall_seconds + time.perf_counter() - self._begin
 
-    def measure(self, case: Case, reference: Case) -> Outcome:
+    def measure(self, case: Case, reference: Case, early_steps: int | None = None) -> Outcome:
         """Measure a case against its reference, unless this run already has.
 
-        A worker's failure is returned as a `Failure`.
+        A worker's failure is returned as a `Failure`. See `block.run_block` for `early_steps`.
         """
         key = comparison_key(case, reference)
         self._budget.next_comparison()
@@ -162,7 +165,7 @@ class Runner:
             self._observer.known(self._outcomes[key])
         else:
             self._observer.comparison(case, reference, self._protocol.blocks)
-            self._keep(self._measure(case, reference))
+            self._keep(self._measure(case, reference, early_steps))
         return self._outcomes[key]
 
     def refuse(self, case: Case, reference: Case, error: WorkerFailed) -> Failure:
@@ -196,7 +199,7 @@ class Runner:
         self._journal.write("search", search=to_json(found))
         return found
 
-    def _measure(self, case: Case, reference: Case) -> Outcome:
+    def _measure(self, case: Case, reference: Case, early_steps: int | None) -> Outcome:
         key = comparison_key(case, reference)
         begin = time.perf_counter()
         sides: dict[Role, Case] = {"case": case, "reference": reference}
@@ -208,7 +211,7 @@ class Runner:
 
         try:
             for side in sides.values():  # else the first block would seem too long to the budget
-                self._launcher.prepare(side.backend, side.device, wait=True)
+                self._launcher.prepare(side, wait=True)
             wanted, known = self._protocol.blocks, len(blocks)
             while len(blocks) < wanted:
                 plan = blocks[0].plan if blocks else None
@@ -223,6 +226,7 @@ class Runner:
                     on_round,
                     self._cpus,
                     self._look,
+                    early_steps,
                 )
                 self._journal.write("block", key=key, block=to_json(block))
                 blocks.append(block)
@@ -289,6 +293,16 @@ class Runner:
         if self._ladders.get(ladder.key) != ladder:
             self._ladders[ladder.key] = ladder
             self._journal.write("ladder", ladder=to_json(ladder))
+
+    def tuning(self, plain: Case) -> Tuning:
+        """What was tried so far to make a case faster."""
+        return self._tunings.get(plain.id, Tuning(plain))
+
+    def note_tuning(self, tuning: Tuning) -> None:
+        """Keep what was tried to make a case faster."""
+        if self._tunings.get(tuning.key) != tuning:
+            self._tunings[tuning.key] = tuning
+            self._journal.write("tuning", tuning=to_json(tuning))
 
     def save(self) -> Run:
         """Write `run.json` in one move and return the run.

@@ -1,5 +1,6 @@
 """One side of a block: a worker from its start to its end, and what watches it."""
 
+import dataclasses
 import time
 from typing import Any
 from typing import Protocol as Interface
@@ -35,7 +36,7 @@ class AnyWorker(Interface):
 class AnyLauncher(Interface):
     """What a block needs of a launcher."""
 
-    def prepare(self, backend: str, device: str, *, wait: bool) -> None:
+    def prepare(self, case: Case, *, wait: bool) -> None:
         """Import a framework, so that no worker waits for it."""
 
     def start(self, case: Case, timeout: float) -> Any:
@@ -83,10 +84,25 @@ class Seat:
             self.failed = True
             raise
 
-    def open(self, cpus: list[int], memory_bytes: int | None = None) -> None:
-        """Have the worker build and run its first step, with so much memory at most."""
-        limit = {} if memory_bytes is None else {"memory_bytes": memory_bytes}
-        self._opened = self.ask("open", case=to_json(self._case), cpus=cpus, **limit)
+    def open(
+        self,
+        cpus: list[int],
+        memory_bytes: int | None = None,
+        early_steps: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Have the worker build and run its first step.
+
+        Args:
+            cpus: Those that it may use.
+            memory_bytes: Most memory that it may take.
+            early_steps: Steps after which it reports a loss.
+            seed: Added to the case's.
+        """
+        case = dataclasses.replace(self._case, seed=self._case.seed + seed)
+        more = {"memory_bytes": memory_bytes, "early_steps": early_steps}
+        given = {name: value for name, value in more.items() if value is not None}
+        self._opened = self.ask("open", case=to_json(case), cpus=cpus, **given)
         self._ready_seconds = time.perf_counter() - self._begin
         self.facts = from_json(ModelFacts, self._opened["facts"])
 

@@ -116,9 +116,20 @@ class _Desk:
         return self._trainer
 
     def open(
-        self, case: dict[str, Any], cpus: list[int], memory_bytes: int | None = None
+        self,
+        case: dict[str, Any],
+        cpus: list[int],
+        memory_bytes: int | None = None,
+        early_steps: int | None = None,
     ) -> dict[str, Any]:
-        """Load, build, run the first step; with so much memory at most."""
+        """Load, build, run the first step, or one execution of several.
+
+        Args:
+            case: What is trained.
+            cpus: Those that may be used.
+            memory_bytes: Most memory that may be taken.
+            early_steps: Go on to that many, and report the mean loss of the second half.
+        """
         if memory_bytes is not None:
             self._most_bytes = memory_bytes
             _limit_memory(memory_bytes)
@@ -127,17 +138,20 @@ class _Desk:
         before = trainer.weights_digest()
         build_rss = _high_water_bytes()
         _reset_high_water()
-        first_step_seconds, loss = self._phase("first step", lambda: trainer.run(1))
+        first_step_seconds, loss = self._phase("first step", lambda: trainer.run(trainer.stride))
         if not math.isfinite(loss):
             raise _Rejected("diverged", f"the loss of the first step is {loss}")
         moved = trainer.weights_digest() != before
         device = _device_name(trainer)
+        early_loss = early_steps and self._early_loss(early_steps)
         self._traces_before = trainer.traces
         return {
             "start": {
                 "data_seconds": self._data_seconds,
                 "build_seconds": self._build_seconds,
                 "first_step_seconds": first_step_seconds,
+                "early_loss": early_loss,
+                "early_steps": early_steps,
                 "import_rss_bytes": self._import_rss,
                 "build_rss_bytes": build_rss,
             },
@@ -156,6 +170,17 @@ class _Desk:
             },
         }
 
+    def _early_loss(self, steps: int) -> float:
+        """Go on from the first execution; the mean loss of the second half of so many steps."""
+        trainer = self._trainer
+        if rest := steps // 2 - trainer.stride:
+            self._phase("early steps", lambda: trainer.run(rest))
+        trainer.reset()
+        _, loss = self._phase("early steps", lambda: trainer.run(steps // 2))
+        if not math.isfinite(loss):
+            raise _Rejected("diverged", f"the loss of the first {steps} steps became {loss}")
+        return float(loss)
+
     def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
         """Try whether a model can be trained, and say what data it takes.
 
@@ -168,7 +193,7 @@ class _Desk:
         before = trainer.weights_digest()
         losses = []
         for step in range(1, _TRIED_STEPS + 1):
-            _, loss = self._phase(f"step {step}", lambda: trainer.run(1))
+            _, loss = self._phase(f"step {step}", lambda: trainer.run(trainer.stride))
             if not math.isfinite(loss):
                 raise _Rejected("diverged", f"the loss of step {step} is {loss}")
             losses.append(loss)
@@ -190,12 +215,18 @@ class _Desk:
 
     def warm_up(self, seconds: float, floor_seconds: float) -> dict[str, Any]:
         """Train untimed until the rate is steady: so long at most, and so long at least."""
-        warm = timing.warm_up(self._trainer.run, time.perf_counter, seconds, floor_seconds)
+        stride = self._trainer.stride
+        warm = timing.warm_up(
+            lambda calls: self._trainer.run(calls * stride),
+            time.perf_counter,
+            seconds,
+            floor_seconds,
+        )
         self._traces_before = self._trainer.traces
         self._trainer.reset_peak_memory()
         return {
-            "step_seconds": warm.step_seconds,
-            "warm_up_steps": warm.steps,
+            "step_seconds": warm.step_seconds / stride,
+            "warm_up_steps": warm.steps * stride,
             "steady": warm.steady,
         }
 

@@ -23,12 +23,14 @@ from harness.records.observations import (
 from harness.records.runs import READABLE_SCHEMAS, SCHEMA, Gpu, Machine, Run
 from harness.records.searches import Probe, Search
 from harness.records.trainings import Epoch, Mistake, Recipe, Training
+from harness.records.tunings import Attempt, Tuning
 
 __all__ = [
     "DEVICES",
     "PROTOCOL_VERSION",
     "READABLE_SCHEMAS",
     "SCHEMA",
+    "Attempt",
     "Case",
     "Epoch",
     "Estimate",
@@ -57,6 +59,7 @@ __all__ = [
     "Start",
     "Surroundings",
     "Training",
+    "Tuning",
     "Usage",
     "comparison_key",
     "from_json",

@@ -25,6 +25,8 @@ class Case:
         seed: Seed of weights, dropout and data order.
         loss: A Keras loss by name instead of the variant's own, or where it has none.
         input_shape: Of one sample, where the variant leaves it open.
+        levers: `name=setting` of what else is set otherwise than usual, sorted: see
+            `workloads.levers`. Those that a case has a field for are not among them.
     """
 
     variant: str
@@ -39,6 +41,21 @@ class Case:
     seed: int = 0
     loss: str | None = None
     input_shape: tuple[int, ...] | None = None
+    levers: tuple[str, ...] = ()
+
+    def setting(self, lever: str) -> str | None:
+        """What a lever is set to; None where it is left alone."""
+        return dict(text.split("=", 1) for text in self.levers).get(lever)
+
+    @property
+    def feed(self) -> str:
+        """How `fit` gets its batches."""
+        return self.setting("feed") or "arrays"
+
+    @property
+    def steps_per_execution(self) -> int:
+        """Steps that a call of the train function makes."""
+        return int(self.setting("steps_per_execution") or 1)
 
     @property
     def id(self) -> str:
@@ -63,6 +80,7 @@ class Case:
             parts.append("jit")
         if self.seed:
             parts.append(f"s{self.seed}")
+        parts += self.levers
         return "-".join(parts)
 
 

@@ -51,9 +51,11 @@ class Fit:
         steps: Steps of the epoch.
         samples: Samples of the epoch.
         seconds: Its wall time.
-        first_step_seconds: From its begin to the begin of the second step: the first step and
-            what an epoch pays once, the start of the input pipeline. All of it for one step.
+        first_step_seconds: From its begin to the begin of the second step, or execution of
+            several: the first one and what an epoch pays once, the start of the input pipeline.
+            All of it where there is but one.
         whole_epoch: Whether it covered the training set once.
+        first_steps: Steps that `first_step_seconds` is of: those of one execution.
     """
 
     steps: int
@@ -61,6 +63,15 @@ class Fit:
     seconds: float
     first_step_seconds: float
     whole_epoch: bool
+    first_steps: int = 1
+
+    @property
+    def later_sample_seconds(self) -> float:
+        """Seconds a sample after the first execution; of the only one if there is but one."""
+        if self.steps <= self.first_steps:
+            return self.seconds / self.samples
+        later = self.samples * (self.steps - self.first_steps) / self.steps
+        return (self.seconds - self.first_step_seconds) / later
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +172,7 @@ class Start:
         ready_seconds: From the start of its process to the end of the first step.
         data_seconds: Loading the dataset.
         build_seconds: Building and compiling the model object.
-        first_step_seconds: Trace, compile and run of step one.
+        first_step_seconds: Trace, compile and run of step one, or of one execution of several.
         warm_up_steps: Untimed steps after it.
         steady: Whether the last two untimed steps agreed within 10 %.
         import_rss_bytes: VmHWM before data and model.
@@ -180,6 +191,10 @@ class Start:
         copy_bytes_per_second: Best rate of an operation that reads an array and writes another,
             through the same framework on the same threads and device: bytes read and written.
         copy_bytes: Bytes of each of the two arrays.
+        early_loss: Mean loss of the second half of its first `early_steps`, where the two sides
+            are compared by what they learn in equal steps; in each block from other weights,
+            the same ones on both sides.
+        early_steps: The first step among them.
     """
 
     role: Role
@@ -203,6 +218,8 @@ class Start:
     product_size: int | None = None
     copy_bytes_per_second: float | None = None
     copy_bytes: int | None = None
+    early_loss: float | None = None
+    early_steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

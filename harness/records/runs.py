@@ -6,6 +6,7 @@ from harness.records.cases import Protocol
 from harness.records.comparisons import Ladder, Outcome
 from harness.records.searches import Search
 from harness.records.trainings import Training
+from harness.records.tunings import Tuning
 
 SCHEMA = 2
 READABLE_SCHEMAS = (1, SCHEMA)  # 1 has a dict a round where 2 has columns
@@ -70,6 +71,7 @@ class Run:
         target_accuracy: What trainings are timed to; None when there are none.
         searches: Of batch sizes.
         command: What was typed to measure it; None where that is not known.
+        tunings: Levers that were tried on a case.
     """
 
     id: str
@@ -83,4 +85,5 @@ class Run:
     target_accuracy: float | None = None
     searches: tuple[Search, ...] = ()
     command: str | None = None
+    tunings: tuple[Tuning, ...] = ()
     schema: int = SCHEMA

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import units
-from harness.report import formats, remarks
+from harness.report import formats, recipe, remarks
 from harness.report.files import Written
 
 
@@ -38,6 +38,10 @@ def show(console: Console, written: Written) -> None:
     console.print()
     for line in (written.sentence, *written.advice):
         console.print(Text(formats.shortened(units.printable(line)), "bold"))
+    if code := recipe.code(run):
+        console.print()
+        console.print("The recommended settings, to paste:")
+        console.print(code, markup=False, highlight=False, soft_wrap=True)
     console.print()
     console.print("Written to:")
     for folder in sorted({path.parent for path in written.paths}):

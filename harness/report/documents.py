@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.report import remarks
+from harness.report import recipe, remarks
 from harness.report.files import Written
 from harness.report.table import rows_of
 
@@ -12,8 +12,8 @@ SCHEMA = 1
 def document(written: Written) -> dict[str, Any]:
     """What the console shows, as plain values.
 
-    `schema`, `run`, `effort`, `sentence`, `advice`, `failures`, `cautions`
-    (lines), `tables` (a list of rows each, columns as in the CSV files; what
+    `schema`, `run`, `effort`, `sentence`, `advice`, `settings` (code; empty without
+    levers), `failures`, `cautions` (lines), `tables` (a list of rows each, columns as in the CSV files; what
     is missing is null), `files`.
     """
     run = written.run
@@ -23,6 +23,7 @@ def document(written: Written) -> dict[str, Any]:
         "effort": run.protocol.effort,
         "sentence": written.sentence,
         "advice": list(written.advice),
+        "settings": recipe.code(run),
         "failures": list(remarks.failures(run)),
         "cautions": list(remarks.cautions(run)),
         "tables": {name: rows_of(frame) for name, frame in written.frames.items()},

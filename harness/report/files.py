@@ -17,13 +17,14 @@ from harness.analyze import (
     devices,
     hardest,
     ladder,
+    levers,
     search,
     summary,
     work,
 )
 from harness.errors import BadRun
 from harness.records import Run
-from harness.report import charts, environment, formats, page, sentence, table
+from harness.report import charts, environment, formats, page, recipe, sentence, table
 from harness.report.advice import lines as recommendations
 from harness.report.table import Table
 
@@ -50,6 +51,7 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
         elif name == "device_speedup":
             found["device_crossover"] = devices.crossovers(run)
             found["device_break_even"] = devices.break_evens(run)
+    found["levers"] = levers.levers(run)
     found["bottleneck"] = bottleneck.bottleneck(run)
     if not run.outcomes:
         del found["measurements"]
@@ -85,7 +87,7 @@ def write(run: Run, folder: Path) -> Written:
 
     `tables/NAME.csv` and `.md`, `charts/NAME.png` and `.svg`, for a case on a
     GPU a chart of its readings, `charts/gpu_CASE.png`; `report.html` holds
-    them all.
+    them all. Of levers also `recommended_settings.py`.
 
     Args:
         run: What was measured.
@@ -104,6 +106,8 @@ def write(run: Run, folder: Path) -> Written:
             "environment.txt": "".join(f"{k}: {v}\n" for k, v in environment.facts(run).items()),
             "report.html": page.render(run, tables, [chart for chart, _ in drawn], said, advice),
         }
+        if code := recipe.code(run):
+            texts["recommended_settings.py"] = code
         paths = [path for _, saved in drawn for path in saved]
         for name, text in texts.items():
             paths.append(_place(folder / name))

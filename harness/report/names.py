@@ -1,6 +1,7 @@
 """Name a comparison by what its sides differ in."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from harness.records import Case
 
@@ -11,6 +12,9 @@ _SIDES = {  # how an axis is said of the case, and of what it is compared with
     "backend": (" with {}", "{}"),
     "threads": (" on {} threads", "{}"),
 }
+
+_WORDS = {True: "on", False: "off", None: "its own"}
+_LEVERS = {"levers", "precision", "jit", "optimizer"}
 
 
 def comparison(case: Case, reference: Case) -> str:
@@ -23,6 +27,8 @@ def comparison(case: Case, reference: Case) -> str:
         return f"{_model(case)} against itself"
     if axes == {"variant", "batch_size"}:
         return f"{_model(case)} against {_model(reference)}"
+    if axes <= _LEVERS:
+        return f"{_model(case)} with {' + '.join(_moved(case, reference))} against without"
     if len(axes) > 1 or not axes <= set(_SIDES):
         return f"{case.id} against {reference.id}"
     (axis,) = axes
@@ -37,6 +43,15 @@ def differing(case: Case, reference: Case) -> set[str]:
     names = {field.name for field in dataclasses.fields(Case)}
     axes = {name for name in names if getattr(case, name) != getattr(reference, name)}
     return axes - {"jit"} if "backend" in axes else axes
+
+
+def _moved(case: Case, reference: Case) -> Iterator[str]:
+    """The levers that are set otherwise in the reference."""
+    for name in ("precision", "jit", "optimizer"):
+        value = getattr(case, name)
+        if value != getattr(reference, name):
+            yield f"{name} {_WORDS.get(value, value)}"
+    yield from (lever for lever in case.levers if lever not in reference.levers)
 
 
 def _model(case: Case) -> str:

@@ -10,7 +10,7 @@ import jinja2
 from harness import units
 from harness.analyze.stats import MARGIN
 from harness.records import Run
-from harness.report import environment, remarks, svg
+from harness.report import environment, recipe, remarks, svg
 from harness.report.table import Table, caption
 
 _TEMPLATES = jinja2.Environment(
@@ -80,6 +80,7 @@ def render(
         sentence=sentence,
         caption=caption(run),
         advice=advice,
+        settings=recipe.code(run),
         sections=[_Section(name, tables[name], drawn.get(name)) for name in names],
         **_without_table([chart for chart in charts if chart.name not in tables]),
         unlisted=list(remarks.others(run)),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from harness import units
-from harness.analyze import convergence, stats
+from harness.analyze import convergence, levers, stats, summary
 from harness.analyze.stats import MARGIN, Verdict
 from harness.records import Estimate, Failure, Measurement, Run
 from harness.report.columns.cells import Row, speedup_cell
@@ -23,7 +23,7 @@ _VERDICTS: dict[Verdict, str] = {
 def sentence(run: Run) -> str:
     """Say what the comparisons and the trainings of a run have shown, and how many failed."""
     failed = sum(isinstance(outcome, Failure) for outcome in run.outcomes)
-    clauses = [*_comparisons(run), *_trainings(run)]
+    clauses = [*_comparisons(run), *_tunings(run), *_trainings(run)]
     if failed:
         clauses.append(f"{failed} failed")
     text = "; ".join(clauses) or "nothing was measured"
@@ -31,7 +31,8 @@ def sentence(run: Run) -> str:
 
 
 def _comparisons(run: Run) -> Iterator[str]:
-    measured = [outcome for outcome in run.outcomes if isinstance(outcome, Measurement)]
+    tuned = summary.tuning_keys(run)
+    measured = [o for o in run.outcomes if isinstance(o, Measurement) and o.key not in tuned]
     compared = [m for m in measured if m.case != m.reference]
     many = f"{len(compared)} comparison{'s' if len(compared) > 1 else ''}"
     if measured and not compared:
@@ -50,6 +51,23 @@ def _comparisons(run: Run) -> Iterator[str]:
             if verdicts[verdict]
         )
         yield from _largest(estimates, run)
+
+
+def _tunings(run: Run) -> Iterator[str]:
+    """What the levers bring, and their stack."""
+    rows = rows_of(levers.levers(run))
+    for tuning in run.tunings:
+        its = [row for row in rows if row["plain"] == tuning.plain.id]
+        tried = sum(row["what"] == levers.ALONE and row["status"] == "measured" for row in its)
+        many = f"{tried} lever{'s' if tried != 1 else ''} tried on {tuning.plain.variant}"
+        many += f" at batch {tuning.plain.batch_size}"
+        stack = next((row for row in its if row["what"] == levers.STACK), None)
+        if stack is not None and stack["speedup"] is not None:
+            yield f"{many}: {stack['lever']} is {speedup_cell(stack)} the plain case"
+        elif tuning.stacked is not None:
+            yield f"{many}: none is shown to be faster"
+        else:
+            yield many
 
 
 def _largest(estimates: list[tuple[Estimate, Measurement]], run: Run) -> Iterator[str]:

@@ -18,6 +18,7 @@ def shortened(run: Run) -> Run:
     """
     cases = {case for pair in _pairs(run) for case in (pair.case, pair.reference)}
     cases |= {search.case for search in run.searches}
+    cases |= {tuning.plain for tuning in run.tunings}
     short = _short({case.variant for case in cases} | {case.dataset for case in cases})
 
     def name(case: Case) -> Case:
@@ -47,6 +48,15 @@ def shortened(run: Run) -> Run:
         ),
         searches=tuple(
             dataclasses.replace(search, case=name(search.case)) for search in run.searches
+        ),
+        tunings=tuple(
+            dataclasses.replace(
+                tuning,
+                plain=name(tuning.plain),
+                attempts=tuple(map(both, tuning.attempts)),
+                stacked=tuning.stacked and name(tuning.stacked),
+            )
+            for tuning in run.tunings
         ),
     )
 

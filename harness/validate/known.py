@@ -49,9 +49,9 @@ class SlowedLauncher:
         self._launcher = launcher
         self._slowdowns = {trial.case: trial.slowdown for trial in trials}
 
-    def prepare(self, backend: str, device: str, *, wait: bool) -> None:
+    def prepare(self, case: Case, *, wait: bool) -> None:
         """Import a framework, so that no worker waits for it."""
-        self._launcher.prepare(backend, device, wait=wait)
+        self._launcher.prepare(case, wait=wait)
 
     def start(self, case: Case, timeout: float) -> SlowedWorker:
         """Start one fresh worker for a case."""

@@ -26,7 +26,12 @@ def preload() -> None:
 
 
 def configure(case: Case) -> None:
-    """Nothing: XLA's thread pool takes as many threads as the process may use CPUs."""
+    """Set float32; XLA's thread pool takes as many threads as the process may use CPUs."""
+    if case.setting("tf32"):
+        import jax
+
+        precision = "tensorfloat32" if case.setting("tf32") == "on" else "highest"
+        jax.config.update("jax_default_matmul_precision", precision)
 
 
 def gpus() -> list[str]:
@@ -59,7 +64,7 @@ class Trainer(KerasTrainer):
         if self._state is None:
             self._take()
         state, logs = self._state, None
-        for _ in itertools.repeat(None, steps):
+        for _ in self.calls(steps):
             logs, state = self.model.train_function(state, self._iterator)
         assert logs is not None  # noqa: S101  (steps is at least 1)
         self._state = state

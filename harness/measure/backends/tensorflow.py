@@ -1,7 +1,6 @@
 """TensorFlow through Keras 3: threads, sync, the compiled train function."""
 
 import contextlib
-import itertools
 from typing import Any
 
 from harness.measure.backends.trainer import KerasTrainer
@@ -27,11 +26,15 @@ def preload() -> None:
 
 
 def configure(case: Case) -> None:
-    """Set threads; must run before the runtime starts."""
+    """Set threads and float32; must run before the runtime starts."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(case.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(case.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(
+        int(case.setting("inter_op") or case.threads)
+    )
+    if case.setting("tf32"):
+        tf.config.experimental.enable_tensor_float_32_execution(case.setting("tf32") == "on")
 
 
 def gpus() -> list[str]:
@@ -64,7 +67,7 @@ class Trainer(KerasTrainer):
     def run(self, steps: int) -> float:
         """Train so many steps, wait for the device, and return the mean loss since `reset`."""
         outputs = None
-        for _ in itertools.repeat(None, steps):
+        for _ in self.calls(steps):
             outputs = self.model.train_function(self._iterator)
         assert outputs is not None  # noqa: S101  (steps is at least 1)
         loss = float(outputs["loss"])

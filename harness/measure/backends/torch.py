@@ -26,11 +26,16 @@ def preload() -> None:
 
 
 def configure(case: Case) -> None:
-    """Set threads; must run before the first parallel operation."""
+    """Set threads, float32 and kernels; must run before the first parallel operation."""
     import torch
 
     torch.set_num_threads(case.threads)
-    torch.set_num_interop_threads(case.threads)
+    torch.set_num_interop_threads(int(case.setting("inter_op") or case.threads))
+    if case.setting("tf32"):
+        torch.backends.cuda.matmul.allow_tf32 = case.setting("tf32") == "on"
+        torch.backends.cudnn.allow_tf32 = case.setting("tf32") == "on"
+    if case.setting("onednn"):
+        torch.backends.mkldnn.set_flags(case.setting("onednn") == "on")
 
 
 def gpus() -> list[str]:
@@ -57,7 +62,7 @@ class Trainer(KerasTrainer):
 
         self.model.train()  # as `fit` does before an epoch
         logs = None
-        for _ in itertools.repeat(None, steps):
+        for _ in self.calls(steps):
             # The data loader of `fit` brings a batch to the device before its step, too.
             batch = keras.tree.map_structure(keras.ops.convert_to_tensor, next(self._iterator))
             logs = self.model.train_function((batch,))

@@ -1,13 +1,14 @@
 """What every backend's trainer shares: a Keras model, its compiled step, a timed `fit`."""
 
 import abc
+import itertools
 import os
 import time
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
-from harness.measure.backends import work
+from harness.measure.backends import feeds, work
 from harness.records import Case, Fit
 from harness.workloads.datasets import Array, Dataset, leaves, mapped
 
@@ -37,10 +38,15 @@ class KerasTrainer(abc.ABC):
         self.model = model
         self._data, self.case = data, case
         model.jit_compile = case.jit  # "auto" would look at the devices of the machine
-        model.steps_per_execution = 1  # a call of the train function is one step
+        model.steps_per_execution = self.stride
         self.count_traces()
         self._build_as_fit_does(*self._part(case.batch_size))
         model.make_train_function()
+
+    @property
+    def stride(self) -> int:
+        """Steps that a call of the train function makes: the least that can be run."""
+        return self.case.steps_per_execution
 
     def count_traces(self) -> None:
         """Python runs `train_step` only while it is traced, where the step is compiled."""
@@ -89,9 +95,16 @@ class KerasTrainer(abc.ABC):
         """Forget the losses so far."""
         self.model.reset_metrics()
 
+    def calls(self, steps: int) -> "itertools.repeat[None]":
+        """As many items as calls of the train function make so many steps."""
+        return itertools.repeat(None, steps // self.stride)
+
     @abc.abstractmethod
     def run(self, steps: int) -> float:
-        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        """Train so many steps, a multiple of `stride`, wait, and return the mean loss.
+
+        Waits for the device; the loss is the mean since `reset`.
+        """
 
     @abc.abstractmethod
     def sync(self) -> None:
@@ -117,10 +130,8 @@ class KerasTrainer(abc.ABC):
         clock = _epoch_clock(self.sync)
         try:
             self.model.fit(
-                x,
-                y,
-                batch_size=batch,
-                epochs=2 if samples % batch else 1,
+                **feeds.arguments(self.case.feed, self.case.backend, x, y, batch),
+                epochs=2 if samples % (batch * self.stride) else 1,
                 verbose=0,
                 callbacks=[clock],
             )
@@ -132,6 +143,7 @@ class KerasTrainer(abc.ABC):
             seconds=clock.seconds,
             first_step_seconds=clock.first_step_seconds,
             whole_epoch=whole,
+            first_steps=self.stride,
         )
 
     def weights_digest(self) -> float:
@@ -198,7 +210,7 @@ class _EpochTimed(Exception):  # noqa: N818  (a way out of `fit`; its frames kee
 
 
 def _epoch_clock(sync: Callable[[], None]) -> Any:
-    """A callback that times the latest epoch and its first step.
+    """A callback that times the latest epoch and its first step, or execution of several.
 
     A hook at the *end* of batches would make Keras sync every step; one at
     their begin does not (`keras/src/callbacks/callback_list.py`).

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.charts import bottleneck, comparisons, gpu, search, training, why
+from harness.report.charts import bottleneck, comparisons, gpu, levers, search, training, why
 from harness.report.charts.gpu import timeline
 from harness.report.charts.limits import MOST_TIMELINES, readable, timelines_left_out
 from harness.report.charts.parts import CAPTION, caption, figure, title
@@ -34,6 +34,7 @@ _FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {  # of several pan
     "measurements": comparisons.measurements,
     "model_size_speedup": comparisons.model_size_speedup,
     "ladder": why.ladder,
+    "levers": levers.levers,
     "work": why.work,
     "bottleneck": bottleneck.bottleneck,
     "convergence": training.convergence,
@@ -42,14 +43,15 @@ _FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {  # of several pan
 
 
 _SHOWN: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
-    "measurements": lambda f: (f["status"] == "measured") & ~f["between_rungs"].eq(other=True),
+    "measurements": lambda f: (f["status"] == "measured") & ~f["aside"].eq(other=True),
     "batch_size_search": lambda f: f["samples_per_s"].notna() | f["peak_mib"].notna(),
-    "bottleneck": lambda f: ~f["between_rungs"].astype(bool),
+    "bottleneck": lambda f: ~f["aside"].astype(bool),
     "batch_size_law": lambda f: pd.Series(f["overhead_share"].notna().any(), index=f.index),
     "model_size_speedup": lambda f: f["variant"] != f["reference"],
     "device_speedup": lambda f: (f["device"] == "gpu") & (f["reference"] == "cpu"),
     "accuracy": lambda f: f["difference"].notna(),
     "work": lambda f: f["fitted_us"].notna(),
+    "levers": lambda f: f["speedup"].notna(),
 }
 
 

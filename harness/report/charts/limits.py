@@ -10,6 +10,7 @@ import pandas as pd
 from harness import units
 
 MOST_BARS = 18  # a row each, with its label: more than a page
+MOST_LEVERS = 32  # so many are tried alone and stacked
 MOST_GROUPS = 12  # of three bars each
 MOST_LINES = 6  # as many as there are colors and markers
 MOST_PANELS = 6
@@ -52,6 +53,7 @@ _LIMITS: dict[str, tuple[Limit, ...]] = {
               "reference")),
         Limit(MOST_BARS, "variants", ("variant",), "residual"),
     ),
+    "levers": (Limit(MOST_LEVERS, "levers"),),
     "ladder": (Limit(MOST_PANELS, "ladders", ("order", "device", "backend")),),
     "backend_speedup": (
         Limit(MOST_LINES, "groups of bars", ("variant", "device", "batch_size"), "speedup", _ratio),

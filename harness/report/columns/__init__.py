@@ -6,6 +6,7 @@ from harness.report.columns import (
     bottleneck,
     comparisons,
     gpu,
+    levers,
     measurements,
     search,
     training,
@@ -16,7 +17,7 @@ from harness.report.words import VERDICTS
 
 __all__ = ["COLUMNS", "TITLES", "VERDICTS", "notes", "selected"]
 
-_TOPICS = (measurements, search, comparisons, gpu, why, bottleneck, training)
+_TOPICS = (measurements, search, comparisons, levers, gpu, why, bottleneck, training)
 TITLES = {name: title for topic in _TOPICS for name, title in topic.TITLES.items()}
 COLUMNS: dict[str, tuple[Column, ...]] = {
     name: columns for topic in _TOPICS for name, columns in topic.COLUMNS.items()

@@ -39,7 +39,7 @@ _FEW = 3
 
 def selected(rows: list[Row]) -> list[Row]:
     """All but the unnamed models between the ends of a ladder."""
-    return [row for row in rows if not row["between_rungs"]]
+    return [row for row in rows if not row["aside"]]
 
 
 def notes(name: str, rows: list[Row]) -> Iterator[str]:  # noqa: ARG001  (there is one table)

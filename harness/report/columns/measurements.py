@@ -73,7 +73,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 
 def selected(rows: list[Row]) -> list[Row]:
     """All but the unnamed models between the ends of a ladder; one that failed stays."""
-    return [row for row in rows if not row["between_rungs"] or row["reason"]]
+    return [row for row in rows if not row["aside"] or row["reason"]]
 
 
 def notes(name: str, rows: list[Row]) -> Iterator[str]:  # noqa: ARG001  (there is one table)

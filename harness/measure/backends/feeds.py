@@ -1,0 +1,97 @@
+"""How `fit` gets its batches: what a case's lever `feed` says.
+
+`arrays` is Keras's own way with arrays. In the others each epoch is shuffled as that way allows:
+`slices` sample by sample; `cached`, `device` and `pydataset` are batched first, and whole batches
+are shuffled.
+"""
+
+import random
+from operator import itemgetter
+from typing import Any
+
+from harness.workloads.datasets import leaves, mapped
+
+
+def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[str, Any]:
+    """What `Model.fit` is given, beside epochs and callbacks.
+
+    Args:
+        feed: The setting of the lever.
+        backend: The Keras backend.
+        x: Inputs in host memory, an array or a dict or tuple of them.
+        y: Targets, likewise.
+        batch_size: Samples a step.
+    """
+    if feed == "arrays":
+        return {"x": x, "y": y, "batch_size": batch_size}
+    if feed == "pydataset" or (feed == "device" and backend != "tensorflow"):
+        return {"x": _py_dataset(_batches(x, y, batch_size, backend if feed == "device" else ""))}
+    return {
+        "x": {"slices": _slices, "cached": _cached, "device": _resident}[feed](x, y, batch_size)
+    }
+
+
+def _batches(x: Any, y: Any, size: int, backend: str) -> list[Any]:
+    """All batches; with a backend's name as its tensors, on the device."""
+    parts = [slice(i, i + size) for i in range(0, len(leaves(x)[0]), size)]
+    batches = [(mapped(x, itemgetter(part)), mapped(y, itemgetter(part))) for part in parts]
+    if not backend:
+        return batches
+    import keras
+
+    return [keras.tree.map_structure(keras.ops.convert_to_tensor, batch) for batch in batches]
+
+
+def _py_dataset(batches: list[Any]) -> Any:
+    """A PyDataset over batches, shuffled at the end of each epoch."""
+    import keras
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+        def __len__(self) -> int:
+            return len(batches)
+
+        def __getitem__(self, index: int) -> Any:
+            return batches[index]
+
+        def on_epoch_end(self) -> None:
+            random.shuffle(batches)
+
+    return Batches()
+
+
+def _slices(x: Any, y: Any, size: int) -> Any:
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices((x, y))
+    return dataset.shuffle(len(leaves(x)[0])).batch(size).prefetch(tf.data.AUTOTUNE)
+
+
+def _cached(x: Any, y: Any, size: int) -> Any:
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(size).cache()
+    return dataset.shuffle(_count(x, size)).prefetch(tf.data.AUTOTUNE)
+
+
+def _resident(x: Any, y: Any, size: int) -> Any:
+    """Batches cut from tensors that hold all samples; tf.data brings them to a GPU ahead of time.
+
+    Its pipelines run on the CPU: what lies in a GPU's memory they cannot cut.
+    """
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        held = mapped(x, tf.constant), mapped(y, tf.constant)
+
+    def batch(number: Any) -> Any:
+        part = slice(number * size, (number + 1) * size)
+        return tuple(mapped(arrays, itemgetter(part)) for arrays in held)
+
+    count = _count(x, size)
+    dataset = tf.data.Dataset.range(count).shuffle(count).map(batch)
+    gpus = tf.config.list_logical_devices("GPU")
+    return dataset.apply(tf.data.experimental.prefetch_to_device(gpus[0].name)) if gpus else dataset
+
+
+def _count(x: Any, size: int) -> int:
+    return -(-len(leaves(x)[0]) // size)
