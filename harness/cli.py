@@ -78,19 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_json(run)
     run.set_defaults(command=_run)
-    tune = commands.add_parser("tune", help="find the settings that make a model train faster")
-    tune.add_argument("model", metavar="MODEL", help="as for run")
-    tune.add_argument("--batch-size", metavar="N", default="256", help="in samples (default: 256)")
-    for option in TUNE_OPTIONS:
-        text = option.text + (f" (default: {option.default})" if option.default else "")
-        tune.add_argument(
-            f"--{option.name}", metavar=option.metavar, default=option.default, help=text
-        )
-    tune.add_argument(
-        "--resume", nargs="?", const="latest", metavar="RUN", help="go on with an interrupted run"
-    )
-    _add_json(tune)
-    tune.set_defaults(command=_tune)
+    _add_tune(commands)
     report = commands.add_parser("report", help="make every table, chart and page of a run again")
     report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
     report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
@@ -133,6 +121,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_validation(noise)
     noise.set_defaults(command=_validate, only="noise")
     return parser
+
+
+def _add_tune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    tune = commands.add_parser("tune", help="find the settings that make a model train faster")
+    tune.add_argument("model", metavar="MODEL", help="as for run")
+    tune.add_argument("--batch-size", metavar="N", default="256", help="in samples (default: 256)")
+    for option in TUNE_OPTIONS:
+        text = option.text + (f" (default: {option.default})" if option.default else "")
+        tune.add_argument(
+            f"--{option.name}", metavar=option.metavar, default=option.default, help=text
+        )
+    tune.add_argument(
+        "--resume", nargs="?", const="latest", metavar="RUN", help="go on with an interrupted run"
+    )
+    _add_json(tune)
+    tune.set_defaults(command=_tune)
 
 
 def _add_validation(parser: argparse.ArgumentParser) -> None:

@@ -33,7 +33,12 @@ class Train:
         self.batch_sizes = workbench.settings.batch_sizes
 
     def __call__(
-        self, variant: str, *, reference: dict[str, Any] | None = None, **fields: Any
+        self,
+        variant: str,
+        *,
+        reference: dict[str, Any] | None = None,
+        early_steps: int | None = None,
+        **fields: Any,
     ) -> Measurement:
         """Measure once; see the fixture's own text."""
         self.use()
@@ -42,7 +47,7 @@ class Train:
             case = make(variant=variant, **fields)
             other = make(**{"variant": variant, **fields, **(reference or {})})
             _skip_where_unavailable(self.workbench, [case, other])
-            outcome = self.workbench.measure(case, other, smoke=self.smoke)
+            outcome = self.workbench.measure(case, other, smoke=self.smoke, early_steps=early_steps)
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
         return self.replay(outcome)

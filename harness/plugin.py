@@ -16,7 +16,9 @@ from harness import interrupts
 from harness.errors import HarnessError
 from harness.fixtures import Climb, Converge, Train, Tune, rungs
 from harness.measure import backends
-from harness.measure.gpu import AnyGpu, open_gpu
+from harness.measure.gpu import AnyGpu, count, open_gpu
+from harness.measure.hosts import Hosts
+from harness.measure.hosts import find as find_hosts
 from harness.records import DEVICES
 from harness.settings import SUITE_OPTIONS, Settings, parse
 from harness.workloads import levers, variants
@@ -26,7 +28,16 @@ if TYPE_CHECKING:
 
     from harness.workbench import Workbench
 
-_MATRIX = ("variants", "batch_sizes", "devices", "threads", "backends", "levers")
+_MATRIX = (
+    "variants",
+    "batch_sizes",
+    "devices",
+    "threads",
+    "backends",
+    "levers",
+    "replicas",
+    "hosts",
+)
 _GPU = pytest.StashKey[AnyGpu]()
 _WORKBENCH = pytest.StashKey["Workbench"]()
 _SUMMARY = pytest.StashKey[Any]()  # what shows the summary on a console
@@ -70,6 +81,40 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if any(_given(config).values()):
         _workbench(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """On every host of a job but the first: do what that one asks, instead of tests."""
+    if config.option.help or config.option.collectonly or hasattr(config, "workerinput"):
+        return None
+    hosts = _hosts(config)
+    if hosts is None or hosts.rank == 0:
+        return None
+    from harness import running
+
+    settings = _workbench(config).settings
+    print(f"host {hosts.rank} of {hosts.size}: follows {hosts.address} ({hosts.said_by})")  # noqa: T201
+    try:
+        with interrupts.as_interrupts():
+            workers = running.follow(settings, config.stash[_GPU])
+    except HarnessError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return int(pytest.ExitCode.TESTS_FAILED)
+    print(f"host {hosts.rank} of {hosts.size}: {workers} workers trained; the first one reports")  # noqa: T201
+    return int(pytest.ExitCode.OK)
+
+
+def _hosts(config: pytest.Config) -> Hosts | None:
+    """Those of the job.
+
+    Raises:
+        pytest.UsageError: what is given, or set, makes no sense.
+    """
+    try:
+        return find_hosts(_given(config)["hosts"])
+    except HarnessError as error:
+        raise pytest.UsageError(f"--train-{error}") from error
 
 
 def _given(config: pytest.Config) -> dict[str, str | None]:
@@ -179,6 +224,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ),
     }
     values["lever"] = _levers(settings, says)
+    values["hosts"] = _number_of_hosts(settings)
+    values["replicas"] = list(
+        settings.replicas or says.get("replicas", _doubled(max(2, count()))[1:])
+    )
     for name, axis in values.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, axis, ids=functools.partial(_id, name))
@@ -190,6 +239,13 @@ def _trains(test: pytest.Metafunc | pytest.Item) -> bool:
 
 def _variants(workbench: "Workbench", says: Mapping[str, Any]) -> tuple[str, ...]:
     return workbench.settings.variants or tuple(says.get("variants") or variants.PUBLISHED)
+
+
+def _number_of_hosts(settings: Settings) -> list[Any]:
+    if settings.hosts is not None:
+        return [settings.hosts.size]
+    reason = "one host; docs/scaling.md says how to start it on several"
+    return [pytest.param(2, marks=pytest.mark.skip(reason=reason))]
 
 
 def _levers(settings: Settings, says: Mapping[str, Any]) -> list[str]:
@@ -258,7 +314,13 @@ def _doubled(most: int) -> list[int]:
 
 
 def _id(name: str, value: Any) -> str:
-    units = {"batch_size": "batch", "threads": "threads", "seed": "seed"}
+    units = {
+        "batch_size": "batch",
+        "threads": "threads",
+        "seed": "seed",
+        "replicas": "x",
+        "hosts": "hosts",
+    }
     return f"{units[name]}{value}" if name in units else str(value)
 
 
@@ -327,6 +389,8 @@ def _left_out(item: pytest.Item, workbench: "Workbench") -> str | None:
     backend = params.get("backend", settings.backend)
     device = params.get("device", settings.devices[0])
     reason = workbench.unavailable(backend, device)
+    if reason is None and params.get("replicas", 1) > 1:
+        reason = backends.undistributed(backend) or _too_few(params["replicas"], device)
     if reason is None and "lever" in params:
         # Before the test begins: pytest-benchmark loses all results where one skips itself.
         reason = workbench.lever_unavailable(params["lever"], backend, device)
@@ -341,14 +405,21 @@ def _left_out(item: pytest.Item, workbench: "Workbench") -> str | None:
     return reason
 
 
+def _too_few(replicas: int, device: str) -> str | None:
+    """Say that there are not so many GPUs; a CPU has as many logical devices as are wanted."""
+    there = replicas if device == "cpu" else count()
+    return f"{replicas} GPUs are needed, there are {there}" if there < replicas else None
+
+
 @pytest.fixture
 def train(benchmark: Any, request: pytest.FixtureRequest) -> Train:
     """Train a case against a reference and return its `Measurement`.
 
     Called as `train(variant, batch_size=…, device=…, threads=…,
     reference={…})`; `reference` names what differs in the reference, and
-    without it the case is measured against itself. A failed case fails the
-    test. The worker's own seconds per step are given to `benchmark`.
+    without it the case is measured against itself; `early_steps` lets both
+    sides report the loss after so many. A failed case fails the test. The
+    worker's own seconds per step are given to `benchmark`.
     """
     _refuse_workers(request.config)
     return Train(_workbench(request.config), benchmark)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from harness.errors import BadCase
+from harness.measure.gpu import AnyGpu
 from harness.records import Failure
+from harness.settings import Settings
 from harness.tuning import Tuner
 from harness.workbench import Workbench
 from harness.workloads import levers
@@ -86,3 +88,21 @@ def tune(workbench: Workbench, variant: str) -> bool:
     for lever in possible:
         tuner.alone(lever)
     return not isinstance(tuner.stack(_STACKED), Failure)
+
+
+def follow(settings: Settings, gpu: AnyGpu) -> int:
+    """Serve the first host of a job until it lets go; this one is another.
+
+    Returns:
+        How many workers it asked for.
+
+    Raises:
+        HarnessError: the first host is late, does not take this one, or is lost in mid-run.
+    """
+    from harness.measure.follow import follow
+    from harness.measure.group import about
+    from harness.measure.launcher import Launcher
+
+    assert settings.hosts is not None  # noqa: S101  (else there is nobody to follow)
+    with Launcher(cuda_device=gpu.cuda_device) as launcher:
+        return follow(settings.hosts, about(), launcher, settings.protocol.timeout_seconds)

@@ -9,6 +9,8 @@ from typing import Literal, TypeVar
 from harness.errors import BadCase
 from harness.measure import backends, protocols
 from harness.measure.gpu import AnyGpu
+from harness.measure.hosts import Hosts
+from harness.measure.hosts import find as find_hosts
 from harness.measure.machine import usable_cpus
 from harness.records import DEVICES, Protocol
 from harness.workloads import ladder, levers, registry
@@ -62,6 +64,10 @@ OPTIONS = (
            "in GiB (default: what is free)", only="run"),
     Option("ladder", "STEPS", "a ladder of your own: baseline@256,+adam,my.py:build,@1024",
            only="suites"),
+    Option("replicas", "N,N", "devices that share a batch (default: 2, 4 and so on, as many GPUs "
+           "as there are; on a CPU 2 logical ones)", only="suites"),
+    Option("hosts", "HOST,HOST[@N]", "hosts of a job that was not started by Slurm, Open MPI or "
+           "Kubernetes; @N says which this one is, from 0 (default: found by its name)"),
     Option("levers", "A,B", "levers to try: precision=mixed_bfloat16,jit=on+onednn=off "
            "(default: all that the backend has)", only="suites"),
     Option("epochs", "N", "convergence: epochs of every training (default: those of its recipe)",
@@ -100,6 +106,8 @@ class Settings:
         protocol: Effort with steps and timeout.
         max_seconds: Limit of the whole run, or None.
         ladder: Its steps, or None for those that a suite says.
+        hosts: Those of the job, if it has several.
+        replicas: Numbers of devices that share a batch; empty for what there is.
         levers: Those to try; empty for all that the backend has.
         epochs: Epochs of every training in full, or None for those of its recipe.
         seeds: Trainings of each recipe.
@@ -121,6 +129,8 @@ class Settings:
     protocol: Protocol
     max_seconds: float | None
     ladder: str | None
+    hosts: Hosts | None
+    replicas: tuple[int, ...]
     levers: tuple[str, ...]
     epochs: int | None
     seeds: int
@@ -199,6 +209,8 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
         ),
         max_seconds=None if minutes is None else 60 * minutes,
         ladder=text["ladder"],
+        hosts=find_hosts(text["hosts"]),
+        replicas=tuple(whole("replicas", one) for one in _split(text["replicas"])),
         levers=wanted,
         epochs=None if epochs is None else int(epochs),
         seeds=protocols.SEEDS[effort] if seeds is None else int(seeds),

@@ -39,6 +39,7 @@ from harness.workloads.variants import Schedule
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.measure.group import Follower, GroupLauncher
     from harness.measure.launcher import Launcher
     from harness.report.files import Written
     from harness.report.progress import Progress
@@ -75,7 +76,8 @@ class Workbench:
         self._command = command
         self._dataset: str | None = None
         self._train_samples: int | None = None
-        self._launcher: Launcher | None = None
+        self._launcher: Launcher | GroupLauncher | None = None
+        self._followers: list[Follower] | None = None
         self._runner: Runner | None = None
         self._shown: Progress | None = None
         self._budget = Budget(settings.max_seconds, 0, time.monotonic)
@@ -88,8 +90,14 @@ class Workbench:
             trained: Variants and batch sizes, as far as they are known.
 
         Raises:
-            HarnessError: the dataset, a batch size or the run to resume cannot be used.
+            HarnessError: the dataset, a batch size or the run to resume cannot be used, or a host
+                of the job is late or differs.
         """
+        if self.settings.hosts is not None and self._followers is None:
+            from harness.measure.group import about, gather
+
+            seconds = self.settings.protocol.timeout_seconds
+            self._followers = gather(self.settings.hosts, about(), seconds)
         if self._dataset is None:
             self._dataset = datasets.resolve(self.settings.dataset)
             self._train_samples = datasets.train_size(self._dataset)
@@ -384,12 +392,16 @@ class Workbench:
             self._observer().damaged(folder, runner.damaged)
         return runner
 
-    def _launch(self) -> "Launcher":
+    def _launch(self) -> "Launcher | GroupLauncher":
         """Return the launcher; the first call begins to import the framework."""
         if self._launcher is None:
             from harness.measure.launcher import Launcher
 
-            self._launcher = Launcher(cuda_device=self._gpu.cuda_device)
+            own = self._launcher = Launcher(cuda_device=self._gpu.cuda_device)
+            if self.settings.hosts is not None:
+                from harness.measure.group import GroupLauncher
+
+                self._launcher = GroupLauncher(own, self.settings.hosts, self._followers or [])
             # The variant does not matter: what is imported is the same for all.
             likely = Case("", "", 1, self.settings.backend, self.settings.devices[0])
             self._launcher.prepare(likely)
@@ -406,6 +418,8 @@ class Workbench:
         """End every worker and keep what was measured."""
         if self._launcher is not None:
             self._launcher.close()
+        for follower in self._followers or ():
+            follower.close()
         if self._runner is not None:
             self._runner.close()
 

@@ -15,9 +15,9 @@ LOSS_MARGIN = 0.05
 ALONE, ADDED, STACK = "alone", "added", "stack"
 COLUMNS = [
     "plain", "case", "variant", "dataset", "batch_size", "backend", "device", "threads", "what",
-    "lever", "setting", "on_top_of", "in_stack", "status", "reason", "note", "speedup", "low", "high",
-    "blocks", "verdict", "smallest_visible", "compared_by", "first_step_s", "first_step_plain_s",
-    "pays_after_steps", "peak_rss_mib", "peak_rss_plain_mib", "loss", "loss_plain",
+    "lever", "setting", "on_top_of", "in_stack", "status", "reason", "note", "speedup", "low",
+    "high", "blocks", "verdict", "smallest_visible", "compared_by", "first_step_s",
+    "first_step_plain_s", "pays_after_steps", "peak_rss_mib", "peak_rss_plain_mib", "loss", "loss_plain",
     "loss_difference", "loss_low", "loss_high", "loss_verdict", "early_steps", "environment",
     "cautions",
 ]  # fmt: skip
@@ -88,7 +88,6 @@ def _below(tuning: Tuning, attempt: Attempt) -> list[str]:
 
 def _measured(m: Measurement, run: Run) -> dict[str, Any]:
     estimate, judged = stats.speedup(m), run.protocol.effort != "quick"
-    loss = loss_difference(m)
     return {
         "status": "measured",
         "speedup": estimate.value,
@@ -103,13 +102,7 @@ def _measured(m: Measurement, run: Run) -> dict[str, Any]:
         "pays_after_steps": pays_after_steps(m),
         "peak_rss_mib": _peak_mib(m, "case"),
         "peak_rss_plain_mib": _peak_mib(m, "reference"),
-        "loss": _mean(_losses(m, "case")),
-        "loss_plain": _mean(_losses(m, "reference")),
-        "loss_difference": loss and loss.value,
-        "loss_low": loss and loss.low,
-        "loss_high": loss and loss.high,
-        "loss_verdict": loss_verdict(loss) if judged else None,
-        "early_steps": next((s.early_steps for s in m.starts if s.early_steps), None),
+        **loss_columns(m, run),
         "cautions": SEPARATOR.join(map(str, summary.doubts(m, run))),
     }
 
@@ -123,6 +116,20 @@ def worth(m: Measurement) -> bool:
     if loss is not None and loss_verdict(loss) == "differs":
         return False
     return estimate.value > 1 + stats.MARGIN if estimate.low is None else estimate.low > 1
+
+
+def loss_columns(m: Measurement, run: Run) -> dict[str, Any]:
+    """The losses of both sides after equal steps, and how they differ."""
+    loss = loss_difference(m)
+    return {
+        "loss": _mean(_losses(m, "case")),
+        "loss_plain": _mean(_losses(m, "reference")),
+        "loss_difference": loss and loss.value,
+        "loss_low": loss and loss.low,
+        "loss_high": loss and loss.high,
+        "loss_verdict": None if run.protocol.effort == "quick" else loss_verdict(loss),
+        "early_steps": next((s.early_steps for s in m.starts if s.early_steps), None),
+    }
 
 
 def loss_difference(m: Measurement) -> Estimate | None:

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -166,9 +166,14 @@ def aside(run: Run) -> set[Case]:
     """Cases that were measured only for a table of their own: that of a ladder or of levers.
 
     Of a ladder they are the unnamed models that lead from one end to the other: the baseline
-    with changes, `baseline+adam+wide_kernel`. Of levers all but the plain case.
+    with changes, `baseline+adam+wide_kernel`. Of levers all but the plain case, of scaling all
+    that train on several devices.
     """
-    return _between_rungs(run) | _levered(run)
+    return _between_rungs(run) | _levered(run) | _several_devices(run)
+
+
+def _several_devices(run: Run) -> set[Case]:
+    return {case for o in run.outcomes for case in (o.case, o.reference) if case.replicas > 1}
 
 
 def _levered(run: Run) -> set[Case]:
@@ -221,7 +226,20 @@ def others(run: Run) -> list[Measurement]:
         and outcome.case != outcome.reference
         and outcome.key not in rungs
         and not any(differs_only_in(a, outcome.case, outcome.reference) for a in AXES.values())
+        and scaling_kind(outcome.case, outcome.reference) is None
     ]
+
+
+def scaling_kind(case: Case, reference: Case) -> Literal["strong", "weak"] | None:
+    """How more devices are compared with fewer: with the same batch, or one as much larger."""
+    more, rest = divmod(case.replicas, reference.replicas)
+    if more < 2 or rest:
+        return None
+    alike = dataclasses.replace(case, replicas=reference.replicas, hosts=reference.hosts)
+    if alike == reference:
+        return "strong"
+    smaller = dataclasses.replace(alike, batch_size=case.batch_size // more)
+    return "weak" if smaller == reference else None
 
 
 def differs_only_in(axis: str, case: Case, reference: Case) -> bool:

@@ -102,7 +102,8 @@ def run_block(
                 run_round(seat, number, position, share.steps)
             seat.end_rounds()
             seat.find_rates()
-            seat.fit(share.fit_steps)
+            if share.fit_steps:
+                seat.fit(share.fit_steps)
             seat.leave()
         return Plan(**shares)
 

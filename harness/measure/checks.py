@@ -23,6 +23,16 @@ def check_case(case: Case, train_samples: int | None, cpus: int, gpu: AnyGpu) ->
     backends.find(case.backend)
     if lack := backends.missing(case.backend):
         raise BadCase(lack)
+    if case.replicas < 1:
+        raise BadCase(f"replicas must be at least 1, not {case.replicas}")
+    if case.replicas > 1 and (lack := backends.undistributed(case.backend, case.hosts)):
+        raise BadCase(lack)
+    if case.hosts < 1 or case.replicas % case.hosts:
+        raise BadCase(f"{case.replicas} devices cannot be spread over {case.hosts} hosts alike")
+    if case.batch_size % case.replicas:
+        raise BadCase(
+            f"a batch of {case.batch_size} cannot be shared among {case.replicas} devices"
+        )
     if case.device == "gpu" and gpu.name is None:
         raise BadCase(f"a GPU was asked for and there is none ({gpu.reason})")
 

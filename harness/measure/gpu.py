@@ -242,3 +242,17 @@ def _visible(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
                 break
             found += matches
     return found
+
+
+def count() -> int:
+    """How many GPUs a process may use: those of `CUDA_VISIBLE_DEVICES`, else NVML's."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError:
+        return 0

@@ -18,7 +18,7 @@ from harness.measure.channel import Channel, ChannelClosed, Garbled
 from harness.records import Case, FailureKind
 
 Method = Literal["fork", "spawn"]
-_Key = tuple[str, str, tuple[tuple[str, str], ...]]  # backend, device, environment
+_Key = tuple[str, str, bool, tuple[tuple[str, str], ...]]  # backend, device, several, environment
 _GRACE_SECONDS = 1.0
 _MOST_LEVERED = 2  # fork servers beside the plain ones: a comparison has two sides
 _SERVER_GRACE_SECONDS = 5.0
@@ -113,6 +113,11 @@ class Worker:
         """Return the last lines that the worker printed."""
         return logs.tail(self._log)
 
+    def kill(self) -> None:
+        """Let what another thread asks it fail at once; `end` must follow."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
     def end(self) -> None:
         """End the worker and every process that it started; a second call does nothing."""
         if self._ended:  # its number may be another's by now
@@ -202,14 +207,16 @@ class Launcher:
 
     def _close_levered(self) -> None:
         """Make room: each holds a framework, and levers come one after the other."""
-        levered = [key for key in self._servers if key[2]]
+        levered = [key for key in self._servers if key[-1]]
         if not self._workers and len(levered) >= _MOST_LEVERED:
             self._servers.pop(levered[0]).close()
 
     def _environment(self, case: Case) -> dict[str, str]:
         return {
             "PYTHONFAULTHANDLER": "1",
-            **backends.environment(case.backend, case.device, self._cuda_device),
+            **backends.environment(
+                case.backend, case.device, self._cuda_device, several=case.replicas > 1
+            ),
             **levers.environment(case),
             # The child is `python -m`: it must find this package and the user's modules.
             "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
@@ -252,7 +259,8 @@ class Launcher:
 
 
 def _key(case: Case) -> _Key:
-    return case.backend, case.device, tuple(levers.environment(case).items())
+    several = case.device == "gpu" and case.replicas > 1
+    return case.backend, case.device, several, tuple(levers.environment(case).items())
 
 
 class _Server:

@@ -74,7 +74,12 @@ def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> Share:
 
 
 def _fit_steps(step_seconds: float, case: Case, seconds: float) -> int:
-    """The first step of a `fit` also starts the input pipeline; the rate is that of the others."""
+    """Of a `fit`; none on several hosts, where each would need data of its own.
+
+    The first step of a `fit` also starts the input pipeline; the rate is that of the others.
+    """
+    if case.hosts > 1:
+        return 0
     return case.steps_per_execution + _whole(max(1, math.ceil(seconds / step_seconds)), case)
 
 

@@ -143,6 +143,8 @@ class Seat:
         """Have the worker multiply and copy: what its threads and device can do at best."""
         for command in ("product_rate", "copy_rate"):
             self._rates |= self.ask(command, seconds=_RATE_SECONDS)
+        if self._case.replicas > 1:
+            self._rates |= self.ask("allreduce")
 
     def fit(self, steps: int) -> None:
         """Have the worker time a `Model.fit` of so many steps, after all its rounds."""

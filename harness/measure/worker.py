@@ -2,8 +2,8 @@
 
 A worker trains one case. It answers messages over its channel, one answer
 each, with `progress` in between: `inspect`; or `open`, `warm_up`, `round`, `counters`,
-`product_rate`, `copy_rate` and, last, for it leaves its input pipeline open, `fit`; or, for a
-training in full, `open_training`, `train` and, once an epoch, `next_epoch`.
+`product_rate`, `copy_rate`, `allreduce` and, last, for it leaves its input pipeline open,
+`fit`; or, for a training in full, `open_training`, `train` and, once an epoch, `next_epoch`.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import math
 import os
 import resource
 import socket
+import statistics
 import sys
 import time
 import traceback
@@ -29,6 +30,7 @@ from harness.measure.machine import memory_available
 from harness.records import Case, Epoch, from_json, to_json
 from harness.workloads import datasets, fitting
 
+_TOGETHER = 5  # executions of a warm-up on several hosts
 _TRIED_STEPS = 3  # a schedule may begin at a learning rate of 0
 _OOM_NAMES = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "_ArrayMemoryError")
 _OOM_WORDS = (  # where the error's class says nothing
@@ -96,23 +98,28 @@ class _Desk:
             return f" ({used} were in use, {units.mebibytes(self._most_bytes)} were allowed)"
         return f" ({used} were in use, {units.mebibytes(memory_available())} free)"
 
-    def _prepare(self, case: Case, cpus: list[int]) -> Any:
+    def _prepare(self, case: Case, cpus: list[int], group: dict[str, Any] | None = None) -> Any:
         """Load, build, and return the trainer."""
         self._on_gpu = case.device == "gpu"
         _limit_threads(case, cpus)
         backend = find_backend(case.backend)
         self._phase("import", backend.preload)
         backend.configure(case)
+        if group is not None:
+            self._phase("joining the other hosts", lambda: backend.join(case, **group))
         _configure_keras(case)
         if case.device == "gpu" and not backend.gpus():
             raise _Rejected("unsupported", unseen(case.backend))
         self._import_rss = _high_water_bytes()
         self._data_seconds, raw = self._phase("data", lambda: models.load(case))
-        self._build_seconds, model = self._phase("build", lambda: _build(case, raw))
-        self._signature = signature(model, case.input_shape)
-        seconds, self._data = self._phase("data", lambda: models.fitted(case, self._signature, raw))
-        self._data_seconds += seconds
-        self._trainer = backend.Trainer(model, self._data, case)
+        with backend.distributed(case):
+            self._build_seconds, model = self._phase("build", lambda: _build(case, raw))
+            self._signature = signature(model, case.input_shape)
+            seconds, self._data = self._phase(
+                "data", lambda: models.fitted(case, self._signature, raw)
+            )
+            self._data_seconds += seconds
+            self._trainer = backend.Trainer(model, self._data, case)
         return self._trainer
 
     def open(
@@ -121,6 +128,7 @@ class _Desk:
         cpus: list[int],
         memory_bytes: int | None = None,
         early_steps: int | None = None,
+        group: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Load, build, run the first step, or one execution of several.
 
@@ -129,11 +137,12 @@ class _Desk:
             cpus: Those that may be used.
             memory_bytes: Most memory that may be taken.
             early_steps: Go on to that many, and report the mean loss of the second half.
+            group: `rank`, `size` and `address` of what it trains together with.
         """
         if memory_bytes is not None:
             self._most_bytes = memory_bytes
             _limit_memory(memory_bytes)
-        trainer = self._prepare(from_json(Case, case), cpus)
+        trainer = self._prepare(from_json(Case, case), cpus, group)
         model = trainer.model
         before = trainer.weights_digest()
         build_rss = _high_water_bytes()
@@ -216,6 +225,8 @@ class _Desk:
     def warm_up(self, seconds: float, floor_seconds: float) -> dict[str, Any]:
         """Train untimed until the rate is steady: so long at most, and so long at least."""
         stride = self._trainer.stride
+        if self._trainer.case.hosts > 1:
+            return self._warm_up_together()
         warm = timing.warm_up(
             lambda calls: self._trainer.run(calls * stride),
             time.perf_counter,
@@ -228,6 +239,22 @@ class _Desk:
             "step_seconds": warm.step_seconds / stride,
             "warm_up_steps": warm.steps * stride,
             "steady": warm.steady,
+        }
+
+    def _warm_up_together(self) -> dict[str, Any]:
+        """As many steps on every host, however long they take."""
+        stride = self._trainer.stride
+        times = []
+        for _ in range(_TOGETHER):
+            start = time.perf_counter()
+            self._trainer.run(stride)
+            times.append((time.perf_counter() - start) / stride)
+        self._traces_before = self._trainer.traces
+        self._trainer.reset_peak_memory()
+        return {
+            "step_seconds": statistics.median(times[-3:]),
+            "warm_up_steps": _TOGETHER * stride,
+            "steady": True,
         }
 
     def round(self, steps: int) -> dict[str, Any]:
@@ -277,6 +304,11 @@ class _Desk:
             traceback.print_exc()
             return {"copy_bytes_per_second": None, "copy_bytes": None}
         return {"copy_bytes_per_second": rate, "copy_bytes": size}
+
+    def allreduce(self) -> dict[str, Any]:
+        """Time what replicas tell each other in a step."""
+        seconds, size = self._trainer.allreduce()
+        return {"allreduce_seconds": seconds, "allreduce_bytes": size}
 
     def fit(self, steps: int) -> dict[str, Any]:
         """Time a real `Model.fit`."""

@@ -27,6 +27,8 @@ class Case:
         input_shape: Of one sample, where the variant leaves it open.
         levers: `name=setting` of what else is set otherwise than usual, sorted: see
             `workloads.levers`. Those that a case has a field for are not among them.
+        replicas: Devices that train on a part of each batch, alike; on a CPU logical ones.
+        hosts: Over how many hosts they are spread, alike.
     """
 
     variant: str
@@ -42,6 +44,8 @@ class Case:
     loss: str | None = None
     input_shape: tuple[int, ...] | None = None
     levers: tuple[str, ...] = ()
+    replicas: int = 1
+    hosts: int = 1
 
     def setting(self, lever: str) -> str | None:
         """What a lever is set to; None where it is left alone."""
@@ -80,6 +84,10 @@ class Case:
             parts.append("jit")
         if self.seed:
             parts.append(f"s{self.seed}")
+        if self.replicas > 1:
+            parts.append(f"x{self.replicas}")
+        if self.hosts > 1:
+            parts.append(f"h{self.hosts}")
         parts += self.levers
         return "-".join(parts)
 

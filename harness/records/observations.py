@@ -195,6 +195,9 @@ class Start:
             are compared by what they learn in equal steps; in each block from other weights,
             the same ones on both sides.
         early_steps: The first step among them.
+        allreduce_seconds: Median time to sum arrays like the gradients over all replicas, after the
+            rounds: what they tell each other in a step, were nothing done meanwhile.
+        allreduce_bytes: Of one replica's arrays.
     """
 
     role: Role
@@ -220,6 +223,8 @@ class Start:
     copy_bytes: int | None = None
     early_loss: float | None = None
     early_steps: int | None = None
+    allreduce_seconds: float | None = None
+    allreduce_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +270,7 @@ class ModelFacts:
         activation_bytes_per_sample: What the layers put out for a sample in a forward pass,
             but for those that only reshape.
         layout: Names the kinds of layers; equal for models that differ in width alone.
+        machines: On how many machines it was trained: processes may be called hosts and share one.
         signature: What a sample is and what the model makes of it: `image float32 (28, 28, 1) →
             (10)`.
     """
@@ -285,3 +291,4 @@ class ModelFacts:
     activation_bytes_per_sample: int | None = None
     layout: str | None = None
     signature: str | None = None
+    machines: int = 1

@@ -13,8 +13,8 @@ def document(written: Written) -> dict[str, Any]:
     """What the console shows, as plain values.
 
     `schema`, `run`, `effort`, `sentence`, `advice`, `settings` (code; empty without
-    levers), `failures`, `cautions` (lines), `tables` (a list of rows each, columns as in the CSV files; what
-    is missing is null), `files`.
+    levers), `failures`, `cautions` (lines), `tables` (a list of rows each, columns as in the
+    CSV files; what is missing is null), `files`.
     """
     run = written.run
     return {

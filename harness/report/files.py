@@ -18,6 +18,7 @@ from harness.analyze import (
     hardest,
     ladder,
     levers,
+    scaling,
     search,
     summary,
     work,
@@ -52,6 +53,7 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
             found["device_crossover"] = devices.crossovers(run)
             found["device_break_even"] = devices.break_evens(run)
     found["levers"] = levers.levers(run)
+    found["scaling"] = scaling.scaling(run)
     found["bottleneck"] = bottleneck.bottleneck(run)
     if not run.outcomes:
         del found["measurements"]

@@ -2,10 +2,10 @@
 
 `environment(device)` and `DEFAULTS` are what it reads at its start,
 `preload()` imports it without starting it, `configure(case)` sets threads,
-`gpus()` lists the GPUs that it sees, `Trainer` trains (see
-`trainer.KerasTrainer`), and `GPU_BUILD` is how its build for GPUs is
-installed. Importing such a file imports no framework; only a worker calls
-what does.
+`distributed(case)` is what a model is built within, `gpus()` lists the GPUs
+that it sees, `Trainer` trains (see `trainer.KerasTrainer`), and `GPU_BUILD`
+is how its build for GPUs is installed. Importing such a file imports no
+framework; only a worker calls what does.
 """
 
 import importlib
@@ -44,12 +44,26 @@ def unseen(name: str) -> str:
     )
 
 
+def undistributed(name: str, hosts: int = 1) -> str | None:
+    """Say why a backend cannot train on several devices, or hosts; None when it can."""
+    if name == "torch":
+        return "Keras does not distribute over devices with Torch"
+    if name == "tensorflow" and hosts > 1:
+        return (
+            "TensorFlow's strategy for several hosts does not work with Keras 3 (keras issue "
+            "20585); use the backend jax"
+        )
+    return None
+
+
 def jit_by_default(name: str) -> bool:
     """Whether Keras compiles the step when nothing is said: that of JAX it does."""
     return name == "jax"
 
 
-def environment(name: str, device: str, cuda_device: str | None) -> dict[str, str]:
+def environment(
+    name: str, device: str, cuda_device: str | None, *, several: bool = False
+) -> dict[str, str]:
     """Everything that a framework reads once, before it is imported.
 
     Args:
@@ -57,14 +71,19 @@ def environment(name: str, device: str, cuda_device: str | None) -> dict[str, st
         device: `cpu` or `gpu`.
         cuda_device: What a GPU case is to see of the machine: a UUID, or an
             index in PCI order.
+        several: Whether it is to see all GPUs that this process does.
     """
     backend = find(name)
-    visible = "-1" if device == "cpu" or cuda_device is None else cuda_device
+    visible = {"CUDA_VISIBLE_DEVICES": "-1" if cuda_device is None else cuda_device}
+    if device == "cpu":
+        visible = {"CUDA_VISIBLE_DEVICES": "-1"}
+    elif several:
+        visible = {}  # as it is
     return {
         **backend.DEFAULTS,
         **os.environ,  # a user may want the whole card reserved, or TensorFlow to say more
         "KERAS_BACKEND": name,
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        "CUDA_VISIBLE_DEVICES": visible,
+        **visible,
         **backend.environment(device),
     }

@@ -1,11 +1,17 @@
 """JAX through Keras 3: its stateless train function, with the state kept between rounds."""
 
+import contextlib
 import itertools
+from operator import itemgetter
 from typing import Any
 
-from harness.measure.backends.trainer import KerasTrainer
+import numpy as np
+
+from harness.errors import BadCase
+from harness.measure.backends import work
+from harness.measure.backends.trainer import KerasTrainer, median_seconds
 from harness.records import Case, Fit
-from harness.workloads.datasets import Dataset
+from harness.workloads.datasets import Dataset, mapped
 
 GPU_BUILD = "pip install 'jax[cuda12]'"
 DEFAULTS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
@@ -26,12 +32,52 @@ def preload() -> None:
 
 
 def configure(case: Case) -> None:
-    """Set float32; XLA's thread pool takes as many threads as the process may use CPUs."""
+    """Set devices and float32; XLA's pool takes as many threads as the process may use CPUs."""
+    if case.replicas > 1 and case.device == "cpu":
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", case.replicas // case.hosts)
     if case.setting("tf32"):
         import jax
 
         precision = "tensorfloat32" if case.setting("tf32") == "on" else "highest"
         jax.config.update("jax_default_matmul_precision", precision)
+
+
+def join(case: Case, rank: int, size: int, address: str) -> None:  # noqa: ARG001
+    """Find the processes on the other hosts; on CPUs they talk through gloo.
+
+    Args:
+        case: What is trained.
+        rank: Number of this process.
+        size: How many there are.
+        address: Where the first one listens.
+    """
+    import jax
+    import keras
+
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    keras.distribution.initialize(address, size, rank)
+
+
+def distributed(case: Case) -> contextlib.AbstractContextManager[Any]:
+    """The scope in which Keras shares batches among devices.
+
+    Raises:
+        BadCase: there are not so many.
+    """
+    import keras
+
+    if case.replicas == 1:
+        return contextlib.nullcontext()
+    devices = keras.distribution.list_devices(case.device)
+    if len(devices) < case.replicas:
+        raise BadCase(f"{case.replicas} devices were asked for, JAX sees {len(devices)}")
+    # Set for good: it is read whenever a batch is shared out.
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=devices[: case.replicas], auto_shard_dataset=False)
+    )
+    return contextlib.nullcontext()
 
 
 def gpus() -> list[str]:
@@ -50,8 +96,18 @@ class Trainer(KerasTrainer):
 
     def __init__(self, model: Any, data: Dataset, case: Case) -> None:
         super().__init__(model, data, case)
-        self._iterator = itertools.cycle(self.batches())
+        own = self.batches() if case.hosts == 1 else [*map(self._own_part, self.batches())]
+        batches = itertools.cycle(own)
+        self._iterator = map(_shared_out, batches) if case.replicas > 1 else batches
         self._state: Any = None
+
+    def _own_part(self, batch: Any) -> Any:
+        """What this process trains of a batch: each host has its own rows."""
+        import jax
+
+        size = self.case.batch_size // self.case.hosts
+        part = slice(jax.process_index() * size, (jax.process_index() + 1) * size)
+        return tuple(mapped(arrays, itemgetter(part)) for arrays in batch)
 
     def reset(self) -> None:
         """Forget the losses so far."""
@@ -147,9 +203,40 @@ class Trainer(KerasTrainer):
             return None, "JAX's allocator keeps no account"
         return int(stats["peak_bytes_in_use"]), "allocator peak, first step and warm-up included"
 
+    def allreduce(self) -> tuple[float, int]:
+        """See `KerasTrainer.allreduce`; XLA makes it of a sum over what lies on all devices."""
+        import jax
+        from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+        self._give_back()
+        devices = jax.devices()[: self.case.replicas]
+        mesh = Mesh(devices, ("batch",))
+        spread = NamedSharding(mesh, PartitionSpec("batch"))
+        values = [
+            jax.make_array_from_callback(
+                (len(devices), *weight.shape),
+                spread,
+                lambda index, shape=tuple(weight.shape): np.ones((1, *shape), np.float32),  # noqa: ARG005
+            )
+            for weight in self.model.trainable_weights
+        ]
+        total = jax.jit(
+            lambda arrays: [array.sum(axis=0) for array in arrays],
+            out_shardings=NamedSharding(mesh, PartitionSpec()),
+        )
+        seconds = median_seconds(lambda: jax.block_until_ready(total(values)))
+        return seconds, work.bytes_of(self.model.trainable_weights)
+
     def version(self) -> str:
         """Framework and Keras versions."""
         import jax
         import keras
 
         return f"jax {jax.__version__}, keras {keras.__version__}"
+
+
+def _shared_out(batch: Any) -> Any:
+    """A batch as `fit` shares it among devices."""
+    from keras.src.backend.jax.trainer import _distribute_data  # Keras has no public name
+
+    return _distribute_data(batch)

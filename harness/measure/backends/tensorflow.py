@@ -3,7 +3,9 @@
 import contextlib
 from typing import Any
 
-from harness.measure.backends.trainer import KerasTrainer
+from harness.errors import BadCase
+from harness.measure.backends import work
+from harness.measure.backends.trainer import KerasTrainer, median_seconds
 from harness.records import Case
 from harness.workloads.datasets import Dataset
 
@@ -33,8 +35,29 @@ def configure(case: Case) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(
         int(case.setting("inter_op") or case.threads)
     )
+    if case.replicas > 1 and case.device == "cpu":
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        logical = [tf.config.LogicalDeviceConfiguration() for _ in range(case.replicas)]
+        tf.config.set_logical_device_configuration(cpu, logical)
     if case.setting("tf32"):
         tf.config.experimental.enable_tensor_float_32_execution(case.setting("tf32") == "on")
+
+
+def distributed(case: Case) -> contextlib.AbstractContextManager[Any]:
+    """The scope of a strategy that mirrors the variables on each device.
+
+    Raises:
+        BadCase: there are not so many.
+    """
+    import tensorflow as tf
+
+    if case.replicas == 1:
+        return contextlib.nullcontext()
+    devices = tf.config.list_logical_devices(case.device.upper())
+    if len(devices) < case.replicas:
+        raise BadCase(f"{case.replicas} devices were asked for, TensorFlow sees {len(devices)}")
+    names = [device.name for device in devices[: case.replicas]]
+    return tf.distribute.MirroredStrategy(names).scope()  # type: ignore[no-any-return]
 
 
 def gpus() -> list[str]:
@@ -62,7 +85,10 @@ class Trainer(KerasTrainer):
         options.threading.private_threadpool_size = 1
         with tf.device("CPU:0"):  # else they would lie in the memory of the GPU
             dataset = tf.data.Dataset.from_tensor_slices(self.stacked())
-        return iter(dataset.repeat().with_options(options))
+        dataset = dataset.repeat().with_options(options)
+        if self.case.replicas > 1:
+            dataset = self.model.distribute_strategy.experimental_distribute_dataset(dataset)
+        return iter(dataset)
 
     def run(self, steps: int) -> float:
         """Train so many steps, wait for the device, and return the mean loss since `reset`."""
@@ -114,6 +140,28 @@ class Trainer(KerasTrainer):
         except (ValueError, tf.errors.OpError) as error:
             return None, f"TensorFlow's allocator keeps no account ({error})"
         return int(peak), "allocator peak of the rounds"
+
+    def allreduce(self) -> tuple[float, int]:
+        """See `KerasTrainer.allreduce`; with the collective that the strategy uses."""
+        import tensorflow as tf
+
+        strategy = self.model.distribute_strategy
+        weights = [weight.value for weight in self.model.trainable_weights]
+
+        def each() -> Any:
+            context = tf.distribute.get_replica_context()
+            values = [tf.convert_to_tensor(weight) for weight in weights]
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def reduce() -> Any:
+            return strategy.run(each)
+
+        def once() -> None:
+            reduce()
+            self.sync()
+
+        return median_seconds(once), work.bytes_of(self.model.trainable_weights)
 
     def version(self) -> str:
         """Framework and Keras versions."""

@@ -1,5 +1,6 @@
 """Torch through Keras 3: threads, sync, the train function, eager unless a case asks for jit."""
 
+import contextlib
 import itertools
 from typing import Any
 
@@ -36,6 +37,11 @@ def configure(case: Case) -> None:
         torch.backends.cudnn.allow_tf32 = case.setting("tf32") == "on"
     if case.setting("onednn"):
         torch.backends.mkldnn.set_flags(case.setting("onednn") == "on")
+
+
+def distributed(case: Case) -> contextlib.AbstractContextManager[Any]:  # noqa: ARG001
+    """Nothing: with Torch Keras trains on one device."""
+    return contextlib.nullcontext()
 
 
 def gpus() -> list[str]:
@@ -114,6 +120,10 @@ class Trainer(KerasTrainer):
         if self.case.device == "cpu":
             return None, "trained on the CPU"
         return int(torch.cuda.max_memory_allocated()), "allocator peak of the rounds"
+
+    def allreduce(self) -> tuple[float, int]:
+        """There is one device."""
+        raise NotImplementedError
 
     def version(self) -> str:
         """Framework and Keras versions."""

@@ -3,6 +3,7 @@
 import abc
 import itertools
 import os
+import statistics
 import time
 from collections.abc import Callable
 from operator import itemgetter
@@ -13,6 +14,7 @@ from harness.records import Case, Fit
 from harness.workloads.datasets import Array, Dataset, leaves, mapped
 
 _MEMORY_BATCHES = 8
+_CALLS = 9
 _OPEN_FITS: list["_EpochTimed"] = []
 
 
@@ -174,6 +176,13 @@ class KerasTrainer(abc.ABC):
         return work.copy_rate(seconds)
 
     @abc.abstractmethod
+    def allreduce(self) -> tuple[float, int]:
+        """Median seconds to sum arrays like the gradients over all replicas, and their bytes.
+
+        Of the trainable weights' number and sizes, as many times on every process.
+        """
+
+    @abc.abstractmethod
     def device_name(self) -> str:
         """The device that trains, `cpu` for any CPU."""
 
@@ -203,6 +212,17 @@ class KerasTrainer(abc.ABC):
     @abc.abstractmethod
     def version(self) -> str:
         """Framework and Keras versions."""
+
+
+def median_seconds(call: Callable[[], object]) -> float:
+    """The median of a few calls, after one that is not timed; the number does not vary."""
+    call()
+    times = []
+    for _ in range(_CALLS):
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
 
 
 class _EpochTimed(Exception):  # noqa: N818  (a way out of `fit`; its frames keep the pipeline)

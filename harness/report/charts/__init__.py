@@ -9,7 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.charts import bottleneck, comparisons, gpu, levers, search, training, why
+from harness.report.charts import (
+    bottleneck,
+    comparisons,
+    gpu,
+    levers,
+    scaling,
+    search,
+    training,
+    why,
+)
 from harness.report.charts.gpu import timeline
 from harness.report.charts.limits import MOST_TIMELINES, readable, timelines_left_out
 from harness.report.charts.parts import CAPTION, caption, figure, title
@@ -35,6 +44,7 @@ _FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {  # of several pan
     "model_size_speedup": comparisons.model_size_speedup,
     "ladder": why.ladder,
     "levers": levers.levers,
+    "scaling": scaling.scaling,
     "work": why.work,
     "bottleneck": bottleneck.bottleneck,
     "convergence": training.convergence,

@@ -53,6 +53,7 @@ _LIMITS: dict[str, tuple[Limit, ...]] = {
               "reference")),
         Limit(MOST_BARS, "variants", ("variant",), "residual"),
     ),
+    "scaling": (Limit(MOST_GROUPS, "comparisons"),),
     "levers": (Limit(MOST_LEVERS, "levers"),),
     "ladder": (Limit(MOST_PANELS, "ladders", ("order", "device", "backend")),),
     "backend_speedup": (

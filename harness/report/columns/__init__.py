@@ -8,6 +8,7 @@ from harness.report.columns import (
     gpu,
     levers,
     measurements,
+    scaling,
     search,
     training,
     why,
@@ -17,7 +18,7 @@ from harness.report.words import VERDICTS
 
 __all__ = ["COLUMNS", "TITLES", "VERDICTS", "notes", "selected"]
 
-_TOPICS = (measurements, search, comparisons, levers, gpu, why, bottleneck, training)
+_TOPICS = (measurements, search, comparisons, levers, scaling, gpu, why, bottleneck, training)
 TITLES = {name: title for topic in _TOPICS for name, title in topic.TITLES.items()}
 COLUMNS: dict[str, tuple[Column, ...]] = {
     name: columns for topic in _TOPICS for name, columns in topic.COLUMNS.items()
