@@ -17,8 +17,6 @@ from harness.errors import HarnessError
 from harness.fixtures import Climb, Converge, Train, Tune, rungs
 from harness.measure import backends
 from harness.measure.gpu import AnyGpu, count, open_gpu
-from harness.measure.hosts import Hosts
-from harness.measure.hosts import find as find_hosts
 from harness.records import DEVICES
 from harness.settings import SUITE_OPTIONS, Settings, parse
 from harness.workloads import levers, variants
@@ -88,12 +86,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """On every host of a job but the first: do what that one asks, instead of tests."""
     if config.option.help or config.option.collectonly or hasattr(config, "workerinput"):
         return None
-    hosts = _hosts(config)
-    if hosts is None or hosts.rank == 0:
+    settings = _workbench(config).settings if _given(config)["hosts"] else None
+    hosts = settings and settings.hosts
+    if settings is None or hosts is None or hosts.rank == 0:
         return None
     from harness import running
 
-    settings = _workbench(config).settings
     print(f"host {hosts.rank} of {hosts.size}: follows {hosts.address} ({hosts.said_by})")  # noqa: T201
     try:
         with interrupts.as_interrupts():
@@ -103,18 +101,6 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return int(pytest.ExitCode.TESTS_FAILED)
     print(f"host {hosts.rank} of {hosts.size}: {workers} workers trained; the first one reports")  # noqa: T201
     return int(pytest.ExitCode.OK)
-
-
-def _hosts(config: pytest.Config) -> Hosts | None:
-    """Those of the job.
-
-    Raises:
-        pytest.UsageError: what is given, or set, makes no sense.
-    """
-    try:
-        return find_hosts(_given(config)["hosts"])
-    except HarnessError as error:
-        raise pytest.UsageError(f"--train-{error}") from error
 
 
 def _given(config: pytest.Config) -> dict[str, str | None]:

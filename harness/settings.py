@@ -66,8 +66,9 @@ OPTIONS = (
            only="suites"),
     Option("replicas", "N,N", "devices that share a batch (default: 2, 4 and so on, as many GPUs "
            "as there are; on a CPU 2 logical ones)", only="suites"),
-    Option("hosts", "HOST,HOST[@N]", "hosts of a job that was not started by Slurm, Open MPI or "
-           "Kubernetes; @N says which this one is, from 0 (default: found by its name)"),
+    Option("hosts", "auto|HOST,HOST[@N]", "several hosts, each started with the same command; "
+           "auto: as Slurm, Open MPI or Kubernetes say; @N: which one this is, from 0 (default: "
+           "found by its name)", only="suites"),
     Option("levers", "A,B", "levers to try: precision=mixed_bfloat16,jit=on+onednn=off "
            "(default: all that the backend has)", only="suites"),
     Option("epochs", "N", "convergence: epochs of every training (default: those of its recipe)",
@@ -209,7 +210,7 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
         ),
         max_seconds=None if minutes is None else 60 * minutes,
         ladder=text["ladder"],
-        hosts=find_hosts(text["hosts"]),
+        hosts=_hosts(prefix, text["hosts"]),
         replicas=tuple(whole("replicas", one) for one in _split(text["replicas"])),
         levers=wanted,
         epochs=None if epochs is None else int(epochs),
@@ -217,6 +218,13 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
         target=target,
         output=root / (text["output"] or ""),
     )
+
+
+def _hosts(prefix: str, text: str | None) -> Hosts | None:
+    try:
+        return find_hosts(text)
+    except BadCase as error:
+        raise BadCase(f"{prefix}{error}") from error
 
 
 def _split(text: str | None) -> list[str]:

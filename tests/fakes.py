@@ -245,6 +245,9 @@ class FakeWorker:
     def _product_rate(self, seconds):
         return {"product_flops": 1e11, "product_size": 1024}
 
+    def _allreduce(self):
+        return {"allreduce_seconds": 0.01, "allreduce_bytes": 4000}
+
     def _copy_rate(self, seconds):
         rate = self._launcher.copy_bytes_per_second
         return {"copy_bytes_per_second": rate, "copy_bytes": rate and 128 * 2**20}

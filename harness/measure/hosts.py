@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from harness.errors import BadCase
 
 PORT = 29410
+AUTO = "auto"
 _RANKS = {  # what starts a process a host says its number and their number in these
     "Slurm": ("SLURM_PROCID", "SLURM_NTASKS"),
     "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -40,23 +41,29 @@ class Hosts:
     token: str
 
 
-def find(given: str | None = None, environ: Mapping[str, str] = os.environ) -> Hosts | None:
+def find(given: str | None, environ: Mapping[str, str] = os.environ) -> Hosts | None:
     """Say which hosts there are; None where there is but this one.
 
     Args:
-        given: `HOST,HOST`, the first one measures; this one is named by its place, `@1`, at the
-            end, or found by its name.
+        given: None for one host; `auto` for what the environment says; or `HOST,HOST`, the first
+            one measures; this one is named by its place, `@1`, at the end, or found by its name.
         environ: The environment.
 
     Raises:
         BadCase: what is given, or set, makes no sense.
     """
-    if given:
+    if not given:
+        return None
+    if given != AUTO:
         return _given(given)
     for who, (rank, size) in _RANKS.items():
         if rank in environ and environ.get(size, "1") != "1":
             return _started(who, environ[rank], environ[size], environ)
-    return None
+    known = ", ".join(who for who in _RANKS if who != "its environment")
+    raise BadCase(
+        f"hosts: nothing here says that several were started ({known}, or RANK, WORLD_SIZE and "
+        "MASTER_ADDR); name them: HOST,HOST"
+    )
 
 
 def _given(text: str) -> Hosts:

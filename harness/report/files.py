@@ -18,6 +18,7 @@ from harness.analyze import (
     hardest,
     ladder,
     levers,
+    outlook,
     scaling,
     search,
     summary,
@@ -54,6 +55,7 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
             found["device_break_even"] = devices.break_evens(run)
     found["levers"] = levers.levers(run)
     found["scaling"] = scaling.scaling(run)
+    found["scaling_outlook"] = outlook.outlook(run)
     found["bottleneck"] = bottleneck.bottleneck(run)
     if not run.outcomes:
         del found["measurements"]

@@ -36,6 +36,7 @@ _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "backend_speedup": comparisons.backend_speedup,
     "thread_speedup": comparisons.thread_speedup,
     "batch_size_law": why.batch_size_law,
+    "scaling_outlook": scaling.outlook,
     "accuracy": training.accuracy,
     "effective_speedup": training.effective_speedup,
 }

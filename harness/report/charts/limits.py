@@ -53,6 +53,8 @@ _LIMITS: dict[str, tuple[Limit, ...]] = {
               "reference")),
         Limit(MOST_BARS, "variants", ("variant",), "residual"),
     ),
+    "scaling_outlook": (Limit(MOST_LINES, "lines", ("variant", "kind", "backend", "device",
+              "measured_replicas")),),
     "scaling": (Limit(MOST_GROUPS, "comparisons"),),
     "levers": (Limit(MOST_LEVERS, "levers"),),
     "ladder": (Limit(MOST_PANELS, "ladders", ("order", "device", "backend")),),

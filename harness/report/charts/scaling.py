@@ -1,6 +1,7 @@
 """What several devices bring: efficiency, beside the share of communication."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.charts import parts
@@ -51,3 +52,24 @@ def scaling(frame: pd.DataFrame, caption: str) -> Figure:
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     parts.legend_below(left, -0.8 / height)
     return figure
+
+
+def outlook(axes: Axes, frame: pd.DataFrame) -> None:
+    """A line a comparison: the efficiency at more devices by the model."""
+    axes.set_title("Efficiency of many devices, by a model of few", loc="left", weight="bold")
+    lines = parts.lines(frame, ("variant", "kind"), ("backend", "device", "measured_replicas"))
+    for index, (label, rows) in enumerate(lines):
+        axes.plot(
+            rows["replicas"], rows["efficiency"], label=f"{label} scaling",
+            color=parts.COLORS[index % len(parts.COLORS)],
+            marker=parts.MARKERS[index % len(parts.MARKERS)],
+            linestyle=parts.LINES[index % len(parts.LINES)],
+        )  # fmt: skip
+    counts = sorted(set(frame["replicas"]))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.set_xlabel("devices; the fewest were measured")
+    axes.set_ylim(0, 1.05)
+    axes.set_ylabel("efficiency")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.legend(frameon=False)

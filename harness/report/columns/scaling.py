@@ -16,7 +16,10 @@ from harness.report.columns.cells import (
 )
 from harness.report.words import VERDICTS
 
-TITLES = {"scaling": "Several devices against one, per sample"}
+TITLES = {
+    "scaling": "Several devices against one, per sample",
+    "scaling_outlook": "What many devices would cost, by a model of few",
+}
 
 
 def _verdict(row: Row) -> str:
@@ -50,11 +53,35 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("GPU MiB", number("gpu_memory_mib", lambda v: f"{v:.0f}"), rank=2),
         BLOCKS,
     ),
+    "scaling_outlook": (
+        VARIANT,
+        Column("backend", text("backend"), numeric=False),
+        DEVICE,
+        Column("scaling", text("kind"), numeric=False),
+        Column("measured", text("measured_replicas"), shared=True),
+        Column("devices", text("replicas")),
+        Column("batch", text("batch_size")),
+        Column("computing", number("compute_s", units.seconds), rank=1),
+        Column("all-reduce", number("allreduce_s", units.seconds), rank=1),
+        Column("speedup", number("speedup", units.ratio)),
+        Column("efficiency", number("efficiency", lambda v: f"{100 * v:.0f} %")),
+        Column("cost a sample", number("cost", units.ratio)),
+    ),
 }
 
 
-def notes(_: str, rows: list[Row]) -> Iterator[str]:
+def notes(name: str, rows: list[Row]) -> Iterator[str]:
     """What the columns mean, and what logical devices do not show."""
+    if name == "scaling_outlook":
+        yield (
+            "a model, not a measurement: a step is what one device computes and then an all-reduce "
+            "in a ring that its bandwidth bounds, as measured; nothing overlaps; latency, slower "
+            "links further away and waiting for the slowest device are not in it"
+        )
+        yield "cost a sample: device time over that of one device"
+        if any(row["functional"] for row in rows):
+            yield "measured between processes of one machine, which share its cores and memory"
+        return
     if any(row["functional"] for row in rows):
         yield (
             "functional check: the devices are logical ones of one CPU and share its cores, so "
