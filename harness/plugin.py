@@ -86,9 +86,11 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """On every host of a job but the first: do what that one asks, instead of tests."""
     if config.option.help or config.option.collectonly or hasattr(config, "workerinput"):
         return None
-    settings = _workbench(config).settings if _given(config)["hosts"] else None
-    hosts = settings and settings.hosts
-    if settings is None or hosts is None or hosts.rank == 0:
+    if not _given(config)["hosts"]:
+        return None
+    settings = _workbench(config).settings
+    hosts = settings.hosts
+    if hosts is None or hosts.rank == 0:
         return None
     from harness import running
 

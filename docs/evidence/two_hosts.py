@@ -86,8 +86,9 @@ def namespaces(link: str) -> Iterator[None]:
 
 def _tunnel(namespace: str, device: str) -> int:
     """Make a TUN device in a namespace; what is written to the descriptor arrives there."""
-    libc, here = ctypes.CDLL(None, use_errno=True), Path("/proc/self/ns/net").open()
-    with here, Path(f"/run/netns/{namespace}").open() as there:
+    libc = ctypes.CDLL(None, use_errno=True)
+    own, other = Path("/proc/self/ns/net"), Path(f"/run/netns/{namespace}")
+    with own.open() as here, other.open() as there:
         if libc.setns(there.fileno(), 0):
             raise OSError(ctypes.get_errno(), "setns")
         try:

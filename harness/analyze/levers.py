@@ -18,8 +18,8 @@ COLUMNS = [
     "lever", "setting", "on_top_of", "in_stack", "status", "reason", "note", "speedup", "low",
     "high", "blocks", "verdict", "smallest_visible", "compared_by", "first_step_s",
     "first_step_plain_s", "pays_after_steps", "peak_rss_mib", "peak_rss_plain_mib", "loss",
-    "loss_plain", "loss_difference", "loss_low", "loss_high", "loss_verdict", "early_steps", "environment",
-    "cautions",
+    "loss_plain", "loss_difference", "loss_low", "loss_high", "loss_verdict", "early_steps",
+    "environment", "cautions",
 ]  # fmt: skip
 _COUNTS = ("blocks", "pays_after_steps", "early_steps")
 

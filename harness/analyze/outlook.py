@@ -31,7 +31,7 @@ def outlook(run: Run) -> pd.DataFrame:
     Logical devices of one process have no link that could be asked: they have no row.
     """
     rows = [
-        _row(m, run, count)
+        _row(m, count)
         for m in scaling.compared(run)
         if m.reference.replicas == 1 and (m.case.hosts > 1 or m.case.device == "gpu")
         for count in (m.case.replicas, *DEVICES)
@@ -40,7 +40,7 @@ def outlook(run: Run) -> pd.DataFrame:
     return pd.DataFrame([row for row in rows if row is not None], columns=COLUMNS)
 
 
-def _row(m: Measurement, run: Run, count: int) -> dict[str, Any] | None:
+def _row(m: Measurement, count: int) -> dict[str, Any] | None:
     measured = [s.allreduce_seconds for s in m.starts if s.allreduce_seconds]
     if not measured:
         return None

@@ -14,8 +14,9 @@ COLUMNS = [
     "replicas", "hosts", "batch_size", "batch_per_replica", "reference", "reference_batch_size",
     "speedup", "low", "high", "blocks", "verdict", "efficiency", "efficiency_low",
     "efficiency_high", "functional", "step_s", "allreduce_s", "allreduce_mib",
-    "communication_share", "peak_rss_mib", "gpu_memory_mib", "memory_source", "loss", "loss_single",
-    "loss_difference", "loss_low", "loss_high", "loss_verdict", "early_steps", "cautions",
+    "communication_share", "peak_rss_mib", "gpu_memory_mib", "memory_source", "loss",
+    "loss_single", "loss_difference", "loss_low", "loss_high", "loss_verdict", "early_steps",
+    "cautions",
 ]  # fmt: skip
 
 

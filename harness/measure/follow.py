@@ -94,7 +94,10 @@ class _Service:
             self._channel.send(started=number)
 
     def _ask(self, number: int, command: str, arguments: dict[str, Any]) -> None:
-        worker = self._workers[number]
+        worker = self._workers.get(number)
+        if worker is None:  # another host's failure was told sooner than this was asked
+            self._failed(WorkerFailed("killed", "its worker has been ended"))
+            return
 
         def ask() -> None:
             with contextlib.suppress(ChannelClosed):

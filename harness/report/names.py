@@ -13,8 +13,7 @@ _SIDES = {  # how an axis is said of the case, and of what it is compared with
     "threads": (" on {} threads", "{}"),
 }
 
-_WORDS = {True: "on", False: "off", None: "its own"}
-_LEVERS = {"levers", "precision", "jit", "optimizer"}
+_USUAL = {"precision": "float32", "jit": False, "optimizer": None}
 
 
 def comparison(case: Case, reference: Case) -> str:
@@ -27,7 +26,7 @@ def comparison(case: Case, reference: Case) -> str:
         return f"{_model(case)} against itself"
     if axes == {"variant", "batch_size"}:
         return f"{_model(case)} against {_model(reference)}"
-    if axes <= _LEVERS:
+    if axes <= {*_USUAL, "levers"} and _is_without(reference, case, axes):
         return f"{_model(case)} with {' + '.join(_moved(case, reference))} against without"
     if len(axes) > 1 or not axes <= set(_SIDES):
         return f"{case.id} against {reference.id}"
@@ -45,12 +44,18 @@ def differing(case: Case, reference: Case) -> set[str]:
     return axes - {"jit"} if "backend" in axes else axes
 
 
+def _is_without(reference: Case, case: Case, axes: set[str]) -> bool:
+    """Whether all that differs is as usual in the reference."""
+    usual = all(getattr(reference, name) == value for name, value in _USUAL.items() if name in axes)
+    return usual and set(reference.levers) <= set(case.levers)
+
+
 def _moved(case: Case, reference: Case) -> Iterator[str]:
     """The levers that are set otherwise in the reference."""
-    for name in ("precision", "jit", "optimizer"):
+    for name in _USUAL:
         value = getattr(case, name)
         if value != getattr(reference, name):
-            yield f"{name} {_WORDS.get(value, value)}"
+            yield f"{name} {'on' if value is True else value}"
     yield from (lever for lever in case.levers if lever not in reference.levers)
 
 
