@@ -101,6 +101,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     except HarnessError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return int(pytest.ExitCode.TESTS_FAILED)
+    except KeyboardInterrupt:
+        return int(pytest.ExitCode.INTERRUPTED)
     print(f"host {hosts.rank} of {hosts.size}: {workers} workers trained; the first one reports")  # noqa: T201
     return int(pytest.ExitCode.OK)
 

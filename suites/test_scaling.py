@@ -34,7 +34,7 @@ def test_weak(train, variant, batch_size, device, backend, replicas):
     )
 
 
-@pytest.mark.matrix(backends=["jax"])
+@pytest.mark.matrix(variants=["baseline"], batch_sizes=[256], backends=["jax"])
 @pytest.mark.parametrize("kind", ["strong", "weak"])
 def test_hosts(train, variant, batch_size, device, backend, hosts, kind):
     """One device of each host together, against the first host alone."""
