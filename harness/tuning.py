@@ -62,11 +62,11 @@ class Tuner:
             The stack against the plain case; None where no lever is worth taking.
         """
         self._note_lacking()
-        taken: list[str] = []
-        current = self._plain
         candidates = self._candidates()
         self._workbench.expect_more(len(candidates) - reserved)
-        for lever in candidates:
+        taken = candidates[:1]  # it has been measured on top of nothing
+        current = levers.pull(self._plain, taken[0]) if taken else self._plain
+        for lever in candidates[1:]:
             if any(levers.names(lever) & levers.names(other) for other in taken):
                 continue
             found = self._measure(lever, current)

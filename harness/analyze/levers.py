@@ -12,6 +12,7 @@ from harness.records import Attempt, Estimate, Failure, Measurement, Role, Run, 
 
 LossVerdict = Literal["same", "differs", "not shown"]
 LOSS_MARGIN = 0.05
+_SAME = 1e-6
 ALONE, ADDED, STACK = "alone", "added", "stack"
 COLUMNS = [
     "plain", "case", "variant", "dataset", "batch_size", "backend", "device", "threads", "what",
@@ -45,6 +46,7 @@ def levers(run: Run) -> pd.DataFrame:
 
 def _attempts(tuning: Tuning) -> list[tuple[Attempt, str]]:
     its = [(a, ALONE if a.reference == tuning.plain else ADDED) for a in tuning.attempts]
+    its.sort(key=lambda pair: (pair[1] == ADDED, bool(pair[0].reason)))
     if tuning.stacked is not None and tuning.stack:
         whole = Attempt(" + ".join(tuning.stack), tuning.stacked, tuning.plain)
         its.append((whole, STACK))
@@ -59,11 +61,12 @@ def _row(
     row = {
         **{k: v for k, v in summary.case_columns(attempt.case).items() if k in COLUMNS},
         "plain": tuning.plain.id,
+        **({"case": None} if attempt.reason else {}),  # nothing was trained
         "what": what,
         "lever": attempt.lever if several else name,
         "setting": None if several else setting or None,
         "on_top_of": " + ".join(_below(tuning, attempt)) if what == ADDED else None,
-        "in_stack": what == STACK or (what != ADDED and _is_taken(tuning, attempt)),
+        "in_stack": what == STACK or attempt.lever in tuning.stack,
         "status": "not possible here",
         "reason": attempt.reason or None,
         "note": attempt.note or None,
@@ -72,10 +75,6 @@ def _row(
     if isinstance(outcome, Failure):
         return row | {"status": outcome.kind, "reason": outcome.message}
     return row if outcome is None else row | _measured(outcome, run)
-
-
-def _is_taken(tuning: Tuning, attempt: Attempt) -> bool:
-    return attempt.lever in tuning.stack
 
 
 def _below(tuning: Tuning, attempt: Attempt) -> list[str]:
@@ -141,7 +140,11 @@ def loss_difference(m: Measurement) -> Estimate | None:
 
 def loss_verdict(difference: Estimate | None) -> LossVerdict | None:
     """Whether what is learned in equal steps is the same within the margin."""
-    if difference is None or difference.low is None or difference.high is None:
+    if difference is None:
+        return None
+    if difference.n == 1 and abs(difference.value) <= _SAME:
+        return "same"  # the same arithmetic: no other block was asked
+    if difference.low is None or difference.high is None:
         return None
     if difference.low >= -LOSS_MARGIN and difference.high <= LOSS_MARGIN:
         return "same"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Protocol as Interface
 
 from harness import run_file
 from harness.measure import journal as journals
-from harness.measure.block import is_interleaved, run_block
+from harness.measure.block import Block, is_interleaved, run_block
 from harness.measure.budget import Budget
 from harness.measure.convergence import train_together
 from harness.measure.earlier import Earlier
@@ -40,6 +41,8 @@ from harness.records import (
     comparison_key,
     to_json,
 )
+
+_SAME_LOSS = 1e-6  # relative: the same arithmetic
 
 
 class Observer(Interface):
@@ -226,7 +229,7 @@ class Runner:
                     on_round,
                     self._cpus,
                     self._look,
-                    early_steps,
+                    None if blocks and _learn_alike(blocks[-1]) else early_steps,
                 )
                 self._journal.write("block", key=key, block=to_json(block))
                 blocks.append(block)
@@ -324,6 +327,12 @@ class Runner:
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
+
+
+def _learn_alike(block: Block) -> bool:
+    """Whether both sides had the same losses, or none was asked for: then no other block is."""
+    here, there = (start.early_loss for start in block.starts)
+    return here is None or there is None or math.isclose(here, there, rel_tol=_SAME_LOSS)
 
 
 def new_run_folder(results: Path, kind: str = "runs") -> Path:
