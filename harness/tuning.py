@@ -13,7 +13,7 @@ from harness.workloads import levers
 if TYPE_CHECKING:
     from harness.workbench import Workbench
 
-_EARLY_STEPS = 16  # and more where an execution is longer than half of them
+_EARLY_STEPS = 32  # and more where an execution is longer than half of them
 
 
 class Tuner:

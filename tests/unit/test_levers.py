@@ -271,7 +271,7 @@ def test_the_stack_is_found_by_measured_steps(tmp_path):
     added = [a.lever for a in tuning.attempts if a.reference != PLAIN]
     assert added == ["malloc=tcmalloc", "steps_per_execution=4"], "8 after 4 is the same lever"
     assert bench.expected == len(["precision", "malloc", "4", "8"]) - 1
-    assert set(bench.early) == {16}
+    assert set(bench.early) == {32}
 
 
 def test_where_nothing_is_faster_there_is_no_stack(tmp_path):
