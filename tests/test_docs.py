@@ -163,7 +163,8 @@ def test_every_subcommand_that_is_named_exists(command, capsys):
 def test_the_main_command_measures_and_writes(tmp_path):
     """As the README has it, made short: small batches, one variant, one step a round."""
     (command,) = {c for c in named("pytest suites/") if "--benchmark-autosave" in c}
-    short = ["--train-batch-sizes", "32,64", "--train-variants", "improved", "--train-output"]
+    short = ["--train-batch-sizes", "32,64", "--train-variants", "improved"]
+    short += ["--train-levers", "precision=mixed_bfloat16,feed=cached", "--train-output"]
     storage = f"--benchmark-storage=file://{tmp_path / 'saved'}"
     done = subprocess.run(
         [sys.executable, "-m", *shlex.split(command), *short, str(tmp_path), *FAST, storage],

@@ -79,9 +79,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 def notes(_: str, rows: list[Row]) -> Iterator[str]:
     """What the columns mean, what cannot be tried here, and what a lever needs."""
     if any(row["what"] == ADDED for row in rows):
-        yield (
-            "+ on top of those taken before it; taken where it is shown to be faster there as well"
-        )
+        yield "+ on top of those taken before; taken where the whole interval is above 1 there, too"
     steps = sorted({int(row["early_steps"]) for row in rows if row["early_steps"] is not None})
     if steps:
         many = " or ".join(map(str, steps))
