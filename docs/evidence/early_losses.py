@@ -19,7 +19,7 @@ T_QUANTILE = 2.571  # 97.5 %, five degrees of freedom
 
 
 def losses(launcher: Launcher, case: Case) -> list[float]:
-    """The mean loss of the steps up to each end, from the one before; the first step is left out."""
+    """The mean loss of the steps up to each end, from the one before, without the first step."""
     worker = launcher.start(case, 300.0)
     worker.ask("open", case=to_json(case), cpus=usable_cpus())
     begins = (1, *ENDS[:-1])

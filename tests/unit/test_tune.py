@@ -72,8 +72,8 @@ def test_levers_of_ones_own_are_tried_alone(capsys):
     assert code == 0
     document = json.loads(capsys.readouterr().out)
     assert "mixed_bfloat16" in document["settings"]
-    assert [row["lever"] for row in document["tables"]["levers"]] == ["jit", "precision",
-                                                                     "precision=mixed_bfloat16"]  # fmt: skip
+    rows = [row["lever"] for row in document["tables"]["levers"]]
+    assert rows == ["jit", "precision", "precision=mixed_bfloat16"]
     assert [a.lever for a in run.tunings[0].attempts] == ["jit=on", "precision=mixed_bfloat16"]
 
 
