@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness import collector, settings
 from harness.errors import BadComparison, HarnessError
 from harness.interrupts import as_interrupts
-from harness.records import to_json
+from harness.records import Run, to_json
 from harness.settings import AUTO, RUN_OPTIONS, TUNE_OPTIONS, parse
 from harness.units import printable
 
@@ -103,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
         "--fail-if-slower",
         metavar="PERCENT",
         help="end with 1 when a case is shown to be slower by more, or newly failed",
+    )
+    compare.add_argument(
+        "--page", type=Path, metavar="FILE.html", help="also write a page that ranks the runs"
+    )
+    compare.add_argument(
+        "--prices", metavar="RUN=PRICE,…", help="of an hour of each machine, for that page"
     )
     _add_json(compare)
     compare.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
@@ -306,13 +312,26 @@ def _compare(arguments: argparse.Namespace) -> int:
     if not others:
         raise BadComparison("compare takes two runs or more: harness compare RUN RUN")
     with runs.sensible(reference, *others):
-        found = compare.compare(runs.read(reference), [runs.read(folder) for folder in others])
+        first, rest = runs.read(reference), [runs.read(folder) for folder in others]
+        found = compare.compare(first, rest)
+        if arguments.page is not None:
+            prices = settings.prices("--prices", arguments.prices)
+            _write_fleet([first, *rest], prices, arguments.page)
         judged = None if share is None else gate.judge(found, share)
         if arguments.json:
             print(comparing.to_text(found, judged))  # noqa: T201
         else:
             comparing.show(_console(), found, judged)
     return int(judged is not None and bool(judged.crossed))
+
+
+def _write_fleet(runs: "Sequence[Run]", prices: "Mapping[str, float]", path: Path) -> None:
+    from harness.analyze.fleet import fleet
+    from harness.report import fleet as shown
+    from harness.report.short_names import shortened
+
+    short = [shortened(run) for run in runs]
+    shown.write(fleet(short, prices), short, path)
 
 
 def _validate(arguments: argparse.Namespace) -> int:

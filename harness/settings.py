@@ -264,6 +264,19 @@ def some_of(name: str, text: str | None, known: Mapping[str, object]) -> tuple[s
     return tuple(one_of(name, part, known) for part in _split(text)) or tuple(known)
 
 
+def prices(name: str, text: str | None) -> dict[str, float]:
+    """Read `RUN=PRICE,RUN=PRICE`.
+
+    Raises:
+        BadCase: one is no price.
+    """
+    found = {}
+    for part in _split(text):
+        run, _, price = part.partition("=")
+        found[run] = _number(f"{name}: {run}", price, float)
+    return found
+
+
 def _devices(text: str, gpu: AnyGpu, name: str) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(_split(text)))
     for device in wanted:

@@ -96,8 +96,11 @@ class Workbench:
         if self.settings.hosts is not None and self._followers is None:
             from harness.measure.group import about, gather
 
-            seconds = self.settings.protocol.timeout_seconds
-            self._followers = gather(self.settings.hosts, about(), seconds)
+            hosts, seconds = self.settings.hosts, self.settings.protocol.timeout_seconds
+            self._progress.print(
+                f"waiting for {hosts.size - 1} more of {hosts.size} hosts, on port {hosts.port}"
+            )
+            self._followers = gather(hosts, about(), seconds)
         if self._dataset is None:
             self._dataset = datasets.resolve(self.settings.dataset)
             self._train_samples = datasets.train_size(self._dataset)
@@ -207,7 +210,9 @@ class Workbench:
         Returns:
             What was found, or why it cannot be trained.
         """
-        key = dataclasses.replace(case, batch_size=0, threads=0, seed=0, levers=())
+        # Alone and plain: whether it can be trained does not depend on the rest.
+        case = dataclasses.replace(case, levers=(), replicas=1, hosts=1)
+        key = dataclasses.replace(case, batch_size=0, threads=0, seed=0)
         if key not in self._inspected:
             assert self._dataset is not None  # noqa: S101  (`case` has resolved it)
             timeout = self.settings.protocol.timeout_seconds

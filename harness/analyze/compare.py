@@ -233,7 +233,7 @@ class _Pair:
             reference=here.run.id,
             run=there.run.id,
             started_at=(here.run.started_at, there.run.started_at),
-            machines=(_machine(here.run), _machine(there.run)),
+            machines=(machine(here.run), machine(there.run)),
             differences=self._differences,
             judged_by_pairs=self._by_pairs,
             confidence=confidence,
@@ -337,10 +337,11 @@ def _seconds(parts: Mapping[tuple[Case, Case], Sequence[float]]) -> float:
     return math.exp(statistics.fmean(statistics.fmean(logs) for logs in parts.values()))
 
 
-def _machine(run: Run) -> str:
-    machine = run.machine
-    gpu = f"; {machine.gpu}" if machine.gpu else ""
-    return f"{machine.cpu}, {machine.usable_cpus} CPUs{gpu}"
+def machine(run: Run) -> str:
+    """CPU, how many may be used, and GPU if any."""
+    its = run.machine
+    gpu = f"; {its.gpu}" if its.gpu else ""
+    return f"{its.cpu}, {its.usable_cpus} CPUs{gpu}"
 
 
 def _against(names: Mapping[Case, str], case: Case, reference: Case) -> str:

@@ -70,7 +70,8 @@ def _words(case: Case, varied: Iterable[str]) -> Iterator[str]:
     for name in varied:
         value = getattr(case, name)
         if value != _DEFAULTS.get(name):
-            yield _WORDS[name].format(value).replace("on 1 threads", "on 1 thread")
+            words = " + ".join(value) if name == "levers" else value
+            yield _WORDS[name].format(words).replace("on 1 threads", "on 1 thread")
 
 
 _WORDS = {
@@ -84,6 +85,9 @@ _WORDS = {
     "precision": "{}",
     "jit": "jit",
     "seed": "seed {}",
+    "levers": "{}",
+    "replicas": "on {} devices",
+    "hosts": "of {} hosts",
 }
 _DEFAULTS = {
     "threads": ALL_THREADS,
@@ -93,6 +97,9 @@ _DEFAULTS = {
     "precision": "float32",
     "jit": False,
     "seed": 0,
+    "levers": (),
+    "replicas": 1,
+    "hosts": 1,
 }
 
 

@@ -13,6 +13,7 @@ from harness.measure.channel import Channel, ChannelClosed, Garbled
 from harness.measure.group import HostsFailed
 from harness.measure.hosts import Hosts
 from harness.measure.launcher import Launcher, Worker, WorkerFailed
+from harness.measure.machine import usable_cpus
 from harness.records import Case, from_json
 
 _RETRY_SECONDS = 0.5
@@ -98,6 +99,9 @@ class _Service:
         if worker is None:  # another host's failure was told sooner than this was asked
             self._failed(WorkerFailed("killed", "its worker has been ended"))
             return
+
+        if "cpus" in arguments:  # they are numbered on each host by itself
+            arguments = {**arguments, "cpus": usable_cpus()}
 
         def ask() -> None:
             with contextlib.suppress(ChannelClosed):

@@ -271,7 +271,7 @@ class GroupLauncher:
         self._followers = followers
 
     def prepare(self, case: Case, *, wait: bool = False) -> None:
-        """Import a framework, on every host that takes part."""
+        """Import a framework on this host; the others do with their first worker."""
         self._launcher.prepare(case, wait=wait)
 
     def start(self, case: Case, timeout: float) -> Worker | GroupWorker:

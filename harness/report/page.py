@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import jinja2
 
 from harness import units
+from harness.analyze.compare import machine
 from harness.analyze.stats import MARGIN
 from harness.records import Run
 from harness.report import environment, recipe, remarks, svg
@@ -91,6 +92,18 @@ def render(
         script_hash=_hash("sort.js"),
         missing=units.MISSING,
         tall=_TALL,
+    )
+
+
+def render_fleet(tables: Mapping[str, Table], runs: Sequence[Run]) -> str:
+    """Write the page of runs from many machines; see `render` for what it may load.
+
+    Args:
+        tables: One a case, by a name for its place on the page.
+        runs: The best one first.
+    """
+    return _TEMPLATES.get_template("fleet.html").render(
+        tables=tables, runs=runs, machine=machine, script_hash=_hash("sort.js"), tall=_TALL
     )
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from harness import units
-from harness.analyze import convergence, levers, stats, summary
+from harness.analyze import convergence, levers, scaling, stats, summary
 from harness.analyze.stats import MARGIN, Verdict
 from harness.records import Estimate, Failure, Measurement, Run
 from harness.report.columns.cells import Row, speedup_cell
@@ -23,7 +23,7 @@ _VERDICTS: dict[Verdict, str] = {
 def sentence(run: Run) -> str:
     """Say what the comparisons and the trainings of a run have shown, and how many failed."""
     failed = sum(isinstance(outcome, Failure) for outcome in run.outcomes)
-    clauses = [*_comparisons(run), *_tunings(run), *_trainings(run)]
+    clauses = [*_comparisons(run), *_tunings(run), *_scaling(run), *_trainings(run)]
     if failed:
         clauses.append(f"{failed} failed")
     text = "; ".join(clauses) or "nothing was measured"
@@ -31,8 +31,8 @@ def sentence(run: Run) -> str:
 
 
 def _comparisons(run: Run) -> Iterator[str]:
-    tuned = summary.tuning_keys(run)
-    measured = [o for o in run.outcomes if isinstance(o, Measurement) and o.key not in tuned]
+    apart = summary.tuning_keys(run) | {m.key for m in scaling.compared(run)}
+    measured = [o for o in run.outcomes if isinstance(o, Measurement) and o.key not in apart]
     compared = [m for m in measured if m.case != m.reference]
     many = f"{len(compared)} comparison{'s' if len(compared) > 1 else ''}"
     if measured and not compared:
@@ -68,6 +68,21 @@ def _tunings(run: Run) -> Iterator[str]:
             yield f"{many}: none is shown to be faster"
         else:
             yield many
+
+
+def _scaling(run: Run) -> Iterator[str]:
+    """What several devices bring; of logical ones that they work."""
+    rows = rows_of(scaling.scaling(run))
+    checks = [row for row in rows if row["functional"]]
+    if checks:
+        many = f"{len(checks)} comparison{'s' if len(checks) > 1 else ''}"
+        yield f"{many} of several devices with one, a functional check"
+    for row in rows:
+        if not row["functional"]:
+            yield (
+                f"{row['kind']} scaling of {row['variant']} on {row['replicas']} devices: "
+                f"{speedup_cell(row)}, {100 * row['efficiency']:.0f} % efficient"
+            )
 
 
 def _largest(estimates: list[tuple[Estimate, Measurement]], run: Run) -> Iterator[str]:

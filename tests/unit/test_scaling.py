@@ -16,8 +16,10 @@ from harness.measure.gpu import NoGpu
 from harness.measure.group import GroupLauncher, HostsFailed, about, gather
 from harness.measure.hosts import Hosts
 from harness.measure.launcher import WorkerFailed
+from harness.measure.machine import usable_cpus
 from harness.records import Case
 from harness.report import charts, files, formats, table
+from harness.report.sentence import sentence
 
 ONE = Case("baseline", "mnist", 256, "jax", threads=2, jit=True)
 
@@ -59,6 +61,7 @@ def test_efficiency_is_the_speedup_over_the_number_of_devices(tmp_path):
     assert "functional check: the devices are logical ones" in text
     assert "| strong | 2 | 256 | 1 at 256 |" in text
     assert charts.draw("scaling", files.frames(run), "caption") is not None
+    assert "2 comparisons of several devices with one, a functional check" in sentence(run)
     assert summary.others(run) == []
     assert [r["case"] for r in summary.measurements(run).to_dict("records") if not r["aside"]] == [
         ONE.id
@@ -260,7 +263,7 @@ def test_all_workers_of_a_group_do_the_same(group):
     group.follow()
     launcher, worker = started(group)
     group.other.answers["round"] = {"seconds": 2.0}
-    assert worker.ask("open", case={}, cpus=[0])["facts"]["machines"] == 1
+    assert worker.ask("open", case={}, cpus=[4711])["facts"]["machines"] == 1
     assert worker.ask("round", steps=3) == {"seconds": 1.0}
     ranks = []
     for one in (group.launcher, group.other):
@@ -268,6 +271,10 @@ def test_all_workers_of_a_group_do_the_same(group):
         ranks.append(opened[1]["group"]["rank"])
         assert round_ == ("round", {"steps": 3})
     assert ranks == [0, 1]
+    assert [one.workers[0].asked[0][1]["cpus"] for one in (group.launcher, group.other)] == [
+        [4711],
+        usable_cpus(),
+    ], "CPUs are numbered on each host by itself"
     addresses = {
         one.workers[0].asked[0][1]["group"]["address"] for one in (group.launcher, group.other)
     }

@@ -25,7 +25,11 @@ TITLES = {
 def _verdict(row: Row) -> str:
     if row["functional"]:
         return "functional check"
-    return units.MISSING if row["verdict"] is None else str(VERDICTS[row["verdict"]])
+    return (
+        units.MISSING
+        if row["verdict"] is None
+        else str(VERDICTS.get(row["verdict"], row["verdict"]))
+    )
 
 
 def _loss(row: Row) -> str:
