@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import compare, matching, summary
+from harness.analyze import compare, matching, stats, summary
 from harness.analyze.matching import Matching
 from harness.errors import BadComparison
 from harness.records import Case, Run
@@ -21,8 +21,8 @@ COLUMNS = [
 def fleet(runs: Sequence[Run], prices: Mapping[str, float]) -> pd.DataFrame:
     """One row a case and run, the fastest run of a case first.
 
-    `of_first` is the throughput over that of the case's fastest run, with the interval and the
-    verdict of `compare`, in which the hour of both machines is a part. The price is that of the
+    `of_first` is the throughput over that of the case's fastest run, with the interval that
+    `compare` gives times, in which the hour of both machines is a part. The price is that of the
     time alone, per million samples.
 
     Args:
@@ -108,12 +108,12 @@ class _Ratios:
                 for comparison in compare.compare(first, others)
                 for row in comparison.cases
             }
-        row = self._known[first.id][run.id, case]
+        ratio = self._known[first.id][run.id, case].time
         return {
-            "of_first": row.judged.value,
-            "of_first_low": row.judged.low,
-            "of_first_high": row.judged.high,
-            "verdict": row.verdict,
+            "of_first": ratio.value,
+            "of_first_low": ratio.low,
+            "of_first_high": ratio.high,
+            "verdict": None if ratio.low is None else stats.verdict(ratio),
         }
 
 
