@@ -86,15 +86,10 @@ def _below(tuning: Tuning, attempt: Attempt) -> list[str]:
 
 
 def _measured(m: Measurement, run: Run) -> dict[str, Any]:
-    estimate, judged = stats.speedup(m), run.protocol.effort != "quick"
+    speedup = summary.speedup_columns(m, run)
     return {
+        **{name: value for name, value in speedup.items() if name in COLUMNS},
         "status": "measured",
-        "speedup": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "blocks": len(stats.block_logs(m)),
-        "verdict": stats.verdict(estimate) if judged else None,
-        "smallest_visible": stats.smallest_visible(estimate) if judged else None,
         "compared_by": "fit" if stats.by_fit(m) else "steps",
         "first_step_s": _first_step(m, "case"),
         "first_step_plain_s": _first_step(m, "reference"),

@@ -11,7 +11,6 @@ from harness.records import Run
 from harness.report import page
 from harness.report.columns.cells import Row
 from harness.report.table import Table, rows_of
-from harness.report.words import VERDICTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,9 +65,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row["run"],
         units.digits(row["samples_per_s"]) + between,
         units.ratio_interval(row["of_first"], row["of_first_low"], row["of_first_high"]),
-        units.MISSING
-        if row["verdict"] is None
-        else str(VERDICTS.get(row["verdict"], row["verdict"])),
+        verdict_words(row["verdict"]),
         units.MISSING if joules is None else units.digits(1e3 * joules),
         units.MISSING if price is None else f"{price:g}",
         units.MISSING if million is None else units.digits(million),

@@ -63,7 +63,7 @@ def _tunings(run: Run) -> Iterator[str]:
         many += f" at batch {tuning.plain.batch_size}"
         stack = next((row for row in its if row["what"] == levers.STACK), None)
         if stack is not None and stack["speedup"] is not None:
-            yield f"{many}: {stack['lever']} is {speedup_cell(stack)} the plain case"
+            yield f"{many}: {stack['lever']} is {speedup_cell(stack)} as fast as the plain case"
         elif tuning.stacked is not None:
             yield f"{many}: none is shown to be faster"
         else:

@@ -379,7 +379,7 @@ def test_the_table_says_what_is_taken_and_what_learns_differently(tmp_path):
     assert "changes what is learned" in text
     assert "all: precision=mixed_bfloat16 + steps_per_execution=4" in text
     assert "6 levers tried on baseline at batch 256" in sentence.sentence(run)
-    assert "2.22× [2.22, 2.22] the plain case" in sentence.sentence(run)
+    assert "2.22× [2.22, 2.22] as fast as the plain case" in sentence.sentence(run)
     drawn = charts.draw("levers", files.frames(run), "caption")
     assert drawn is not None
     labels = [label.get_text() for label in drawn.axes[0].get_yticklabels()]

@@ -87,9 +87,12 @@ def verdict_cell(row: Row) -> str:
     """The verdict in words, or that the row is a noise floor."""
     if row["noise_floor"]:
         return "noise floor"
-    if row["verdict"] is None:
-        return units.MISSING
-    return VERDICTS.get(row["verdict"], str(row["verdict"]))
+    return verdict_words(row["verdict"])
+
+
+def verdict_words(verdict: str | None) -> str:
+    """A verdict in words; missing without one."""
+    return units.MISSING if verdict is None else VERDICTS.get(verdict, verdict)
 
 
 VARIANT = Column("variant", text("variant"), numeric=False)

@@ -15,8 +15,8 @@ from harness.report.columns.cells import (
     Row,
     number,
     text,
+    verdict_words,
 )
-from harness.report.words import VERDICTS
 
 TITLES = {"levers": "Levers: speedup against the plain case, and the best stack"}
 
@@ -33,13 +33,7 @@ def _speedup(row: Row) -> str:
 
 
 def _verdict(row: Row) -> str:
-    if row["status"] != "measured":
-        return str(row["status"])
-    return (
-        units.MISSING
-        if row["verdict"] is None
-        else str(VERDICTS.get(row["verdict"], row["verdict"]))
-    )
+    return verdict_words(row["verdict"]) if row["status"] == "measured" else str(row["status"])
 
 
 def _loss(row: Row) -> str:

@@ -13,8 +13,8 @@ from harness.report.columns.cells import (
     number,
     percents,
     text,
+    verdict_words,
 )
-from harness.report.words import VERDICTS
 
 TITLES = {
     "scaling": "Several devices against one, per sample",
@@ -23,13 +23,7 @@ TITLES = {
 
 
 def _verdict(row: Row) -> str:
-    if row["functional"]:
-        return "functional check"
-    return (
-        units.MISSING
-        if row["verdict"] is None
-        else str(VERDICTS.get(row["verdict"], row["verdict"]))
-    )
+    return "functional check" if row["functional"] else verdict_words(row["verdict"])
 
 
 def _loss(row: Row) -> str:
