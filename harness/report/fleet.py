@@ -9,7 +9,7 @@ from harness.analyze import fleet
 from harness.errors import BadComparison
 from harness.records import Run
 from harness.report import page
-from harness.report.columns.cells import Row
+from harness.report.columns.cells import Row, verdict_words
 from harness.report.table import Table, rows_of
 
 if TYPE_CHECKING:
