@@ -16,6 +16,7 @@ _FEEDS = {
     "device": "...  # batches that are tensors on the device already",
     "pydataset": "...  # a keras.utils.PyDataset that returns whole batches",
 }
+_DOUBT = "# no interval: fewer than three blocks show no more than the order of size"
 _INTER_OP = {
     "tensorflow": "tensorflow.config.threading.set_inter_op_parallelism_threads",
     "torch": "torch.set_num_interop_threads",
@@ -35,7 +36,8 @@ def code(run: Run) -> str:
                 f"# {plain.variant} at batch {plain.batch_size} on {plain.backend}, "
                 f"{plain.device.upper()}: {speedup_cell(row)} (run {run.id})"
             )
-            blocks.append("\n".join([head, *_lines(tuning, tuning.stacked)]) + "\n")
+            doubt = [] if row["low"] is not None else [_DOUBT]
+            blocks.append("\n".join([head, *doubt, *_lines(tuning, tuning.stacked)]) + "\n")
     return "\n".join(blocks)
 
 

@@ -60,6 +60,7 @@ def test_tune_ends_with_the_settings_to_paste(capsys):
     assert "The recommended settings, to paste:" in shown
     assert 'keras.config.set_dtype_policy("mixed_bfloat16")' in shown
     assert "model.compile(..., steps_per_execution=8)" in shown
+    assert "# no interval: fewer than three blocks" in shown
     assert "malloc tcmalloc: tcmalloc is not installed" in shown.replace("\n", " ")
     assert "2.22×" in (folder / "recommended_settings.py").read_text()
     assert {a.lever for a in tuning.attempts} == set(levers.tried("tensorflow"))
