@@ -179,10 +179,15 @@ class GroupWorker:
         self._timeout = timeout + _MARGIN_SECONDS
         self._number = next(self._numbers)
         self._pool = concurrent.futures.ThreadPoolExecutor(len(followers) + 1)
-        for follower in followers:
-            follower.ask(
-                "start", self._timeout, number=self._number, case=to_json(case), timeout=timeout
-            )
+        self._tasks: list[concurrent.futures.Future[dict[str, Any]]] = []
+        try:
+            for follower in followers:
+                follower.ask(
+                    "start", self._timeout, number=self._number, case=to_json(case), timeout=timeout
+                )
+        except WorkerFailed:
+            self._end_others()  # those that have started one
+            raise
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Have all of them do something; the answer is that of the one on this host.
@@ -192,7 +197,7 @@ class GroupWorker:
         """
         if command == "open":
             arguments["group"] = {"size": self._hosts.size, "address": self._coordinator()}
-        tasks = [self._pool.submit(self._local, command, arguments)]
+        tasks = self._tasks = [self._pool.submit(self._local, command, arguments)]
         tasks += [self._pool.submit(self._remote, f, command, arguments) for f in self._followers]
         done, _ = concurrent.futures.wait(tasks, return_when=concurrent.futures.FIRST_EXCEPTION)
         failed = [task for task in tasks if task in done and task.exception() is not None]
@@ -248,6 +253,8 @@ class GroupWorker:
     def end(self) -> None:
         """End those on the other hosts; the launcher ends the one on this host."""
         self._end_others()
+        if not all(task.done() for task in self._tasks):  # interrupted while it waited
+            self.local.kill()
         self._pool.shutdown()
 
 

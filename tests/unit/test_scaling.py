@@ -1,8 +1,10 @@
 """Several devices and hosts: what is compared, who takes part, what goes wrong and how it ends."""
 
+import _thread
 import dataclasses
 import socket
 import threading
+import time
 
 import pytest
 from fakes import FakeLauncher, runner_of
@@ -321,6 +323,22 @@ def test_a_host_that_is_lost_ends_the_case_and_all_that_follow(group):
     launcher.close()
     group.thread.join(10)
     assert "the first host is lost" in group.ended[0]
+
+
+def test_an_interrupt_ends_all_workers_at_once(group):
+    """None is waited for that waits for another."""
+    group.follow()
+    launcher, worker = started(group)
+    group.launcher.answers["round"] = group.other.answers["round"] = "hang"
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        worker.ask("round", steps=1)
+    begin = time.monotonic()
+    launcher.end(worker)
+    assert time.monotonic() - begin < 5
+    launcher.close()
+    group.thread.join(10)
+    assert len(group.other.ended) == 1
 
 
 def test_a_host_that_is_silent_is_given_up_after_the_time_limit(group, monkeypatch):
