@@ -4,9 +4,11 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.measure import backends
+from harness.measure import levers as machine
 from harness.measure.gpu import AnyGpu
 from harness.measure.machine import usable_cpus
-from harness.workloads import datasets, registry
+from harness.records import Case
+from harness.workloads import datasets, levers, registry
 
 
 def inventory(gpu: AnyGpu) -> dict[str, Any]:
@@ -29,4 +31,12 @@ def inventory(gpu: AnyGpu) -> dict[str, Any]:
             "cpu": f"{len(usable_cpus())} usable",
             "gpu": str(gpu.name or gpu.reason),
         },
+        "levers": _levers("cpu" if gpu.name is None else "gpu"),
     }
+
+
+def _levers(device: str) -> dict[str, str]:
+    """Each that TensorFlow, the usual backend, can move on a device, or why not."""
+    usual = Case("", "", 1, device=device, threads=len(usable_cpus()))
+    tried = levers.tried(usual.backend)
+    return {lever: machine.unavailable(lever, usual) or "can be tried" for lever in tried}

@@ -39,6 +39,14 @@ class Findings:
         self._console.print(line)
 
 
+def _levers(found: Mapping[str, str]) -> list[str]:
+    """Those that can be tried, and those that cannot by their reason."""
+    reasons: dict[str, list[str]] = {}
+    for lever, state in found.items():
+        reasons.setdefault(state, []).append(lever)
+    return [f"{', '.join(its)} ({state})" for state, its in reasons.items()]
+
+
 def listing(console: Console, found: Mapping[str, Any]) -> None:
     """Print what can be trained here.
 
@@ -59,6 +67,7 @@ def listing(console: Console, found: Mapping[str, Any]) -> None:
         ],
         "Backends": [f"{name} ({state})" for name, state in found["backends"].items()],
         "Devices": [f"{name} ({state})" for name, state in found["devices"].items()],
+        "Levers": _levers(found["levers"]),
     }
     for subject, texts in lines.items():
         for number, text in enumerate(texts):
