@@ -2,40 +2,26 @@
 
 import contextlib
 import functools
-import itertools
 import shlex
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
 
-from harness import interrupts
+from harness import axes, interrupts
 from harness.errors import HarnessError
-from harness.fixtures import Climb, Converge, Train, Tune, rungs
+from harness.fixtures import Climb, Converge, Train, Tune
 from harness.measure import backends
 from harness.measure.gpu import AnyGpu, count, open_gpu
-from harness.records import DEVICES
-from harness.settings import SUITE_OPTIONS, Settings, parse
-from harness.workloads import levers, variants
+from harness.settings import SUITE_OPTIONS, parse
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.workbench import Workbench
 
-_MATRIX = (
-    "variants",
-    "batch_sizes",
-    "devices",
-    "threads",
-    "backends",
-    "levers",
-    "replicas",
-    "hosts",
-)
 _GPU = pytest.StashKey[AnyGpu]()
 _WORKBENCH = pytest.StashKey["Workbench"]()
 _SUMMARY = pytest.StashKey[Any]()  # what shows the summary on a console
@@ -67,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker; check what the user set before anything is collected."""
     config.addinivalue_line(
         "markers",
-        f"matrix({', '.join(_MATRIX)}): what a test trains when no option says otherwise",
+        f"matrix({', '.join(axes.MATRIX)}): what a test trains when no option says otherwise",
     )
     config.addinivalue_line(
         "markers",
@@ -178,140 +164,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize `variant`, `batch_size` and the other axes where a test asks for them."""
     if not _trains(metafunc):
         return
-    marker = metafunc.definition.get_closest_marker("matrix")
-    says = marker.kwargs if marker else {}
-    unknown = sorted(set(says) - set(_MATRIX))
-    if unknown:
-        known = ", ".join(_MATRIX)
-        raise pytest.UsageError(f"matrix has no {', '.join(unknown)}; known: {known}")
-    _check_matrix(says)
     config = metafunc.config
-    settings = _workbench(config).settings
-    given = _given(config)
-    values: dict[str, list[Any]] = {}
-    if "converge" in metafunc.fixturenames:
-        values["seed"] = list(range(settings.seeds))
-    if "climb" in metafunc.fixturenames:
-        values["rung"] = _rungs(metafunc, settings, given)
-    values |= {
-        "variant": list(_variants(_workbench(config), says)),
-        "batch_size": list(
-            settings.batch_sizes
-            if given["batch-sizes"]
-            else says.get("batch_sizes", settings.batch_sizes)
-        ),
-        "device": [
-            device if device in settings.devices else _not_chosen(device, config.stash[_GPU])
-            for device in says.get("devices", settings.devices)
-        ],
-        "backend": [settings.backend]
-        if given["backend"]
-        else list(says.get("backends", backends.NAMES)),
-        "threads": list(
-            _doubled(settings.threads)
-            if given["threads"]
-            else says.get("threads", _doubled(settings.threads))
-        ),
-    }
-    values["lever"] = _levers(settings, says)
-    values["hosts"] = _number_of_hosts(settings)
-    values["replicas"] = list(
-        settings.replicas or says.get("replicas", _doubled(max(2, count()))[1:])
-    )
-    for name, axis in values.items():
-        if name in metafunc.fixturenames:
-            metafunc.parametrize(name, axis, ids=functools.partial(_id, name))
+    workbench = _workbench(config)
+    for name, axis in axes.values(metafunc, workbench, _given(config), config.stash[_GPU]).items():
+        metafunc.parametrize(name, axis, ids=functools.partial(axes.id_of, name))
 
 
 def _trains(test: pytest.Metafunc | pytest.Item) -> bool:
     return bool({"train", "converge"} & set(getattr(test, "fixturenames", ())))
-
-
-def _variants(workbench: "Workbench", says: Mapping[str, Any]) -> tuple[str, ...]:
-    return workbench.settings.variants or tuple(says.get("variants") or variants.PUBLISHED)
-
-
-def _number_of_hosts(settings: Settings) -> list[Any]:
-    if settings.hosts is not None:
-        return [settings.hosts.size]
-    reason = "one host; docs/scaling.md says how to start it on several"
-    return [pytest.param(2, marks=pytest.mark.skip(reason=reason))]
-
-
-def _levers(settings: Settings, says: Mapping[str, Any]) -> list[str]:
-    """List those asked for, else those of the marker, else all of the backend."""
-    wanted = settings.levers or tuple(says.get("levers", ())) or levers.tried(settings.backend)
-    try:
-        for lever in wanted:
-            levers.parts(lever)
-    except HarnessError as error:
-        raise pytest.UsageError(f"matrix: {error}") from error
-    return list(wanted)
-
-
-def _rungs(
-    metafunc: pytest.Metafunc, settings: Settings, given: Mapping[str, str | None]
-) -> list[Any]:
-    """List the rungs of every ladder that a test is marked with, or of the one asked for."""
-    markers = [*metafunc.definition.iter_markers("ladder")][::-1]  # as written, from the top
-    try:
-        texts = dict(_name_and_steps(*marker.args, **marker.kwargs) for marker in markers)
-    except TypeError as error:
-        raise pytest.UsageError("a ladder has a name and steps: ladder(name, steps)") from error
-    if settings.ladder:
-        texts = {"as asked for": settings.ladder}
-    try:
-        found = [rung for name, text in texts.items() for rung in rungs(name, text)]
-    except HarnessError as error:
-        raise pytest.UsageError(str(error)) from error
-    if settings.ladder or not (given["variants"] or given["batch-sizes"]):
-        return found
-    reason = "a ladder is of variants and batch sizes of its own: --train-ladder"
-    return [pytest.param(rung, marks=pytest.mark.skip(reason=reason)) for rung in found]
-
-
-def _name_and_steps(name: str, steps: str) -> tuple[str, str]:
-    return name, steps
-
-
-def _check_matrix(says: Mapping[str, Any]) -> None:
-    """Refuse what a marker cannot mean.
-
-    Raises:
-        pytest.UsageError: a name that does not exist, or text where a list belongs.
-    """
-    for name, values in says.items():
-        if isinstance(values, str):
-            raise pytest.UsageError(f"matrix: {name} must be a list, not {values!r}")
-    for name, known in (("devices", DEVICES), ("backends", backends.NAMES)):
-        wrong = [str(value) for value in says.get(name, ()) if value not in known]
-        if wrong:
-            raise pytest.UsageError(
-                f"matrix: no {', '.join(wrong)} among {name}; known: {', '.join(known)}"
-            )
-
-
-def _not_chosen(device: str, gpu: AnyGpu) -> Any:
-    """Skip a device that a test asks for and that the user, or the machine, leaves out."""
-    why = gpu.reason if device == "gpu" else None
-    reason = why or f"about the {device.upper()}, which --train-devices leaves out"
-    return pytest.param(device, marks=pytest.mark.skip(reason=reason))
-
-
-def _doubled(most: int) -> list[int]:
-    """List 1, 2, 4 and so on, and the most itself."""
-    return [*itertools.takewhile(lambda n: n < most, (2**k for k in itertools.count())), most]
-
-
-def _id(name: str, value: Any) -> str:
-    units = {
-        "batch_size": "batch",
-        "threads": "threads",
-        "seed": "seed",
-        "replicas": "x",
-        "hosts": "hosts",
-    }
-    return f"{units[name]}{value}" if name in units else str(value)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -448,7 +308,7 @@ def converge(request: pytest.FixtureRequest) -> Converge:
     sizes = workbench.settings.batch_sizes if given["batch-sizes"] else says.get("batch_sizes")
     option = request.config.getoption
     smoke = option("benchmark_disable") and not option("benchmark_enable")
-    return Converge(workbench, _variants(workbench, says), sizes, smoke=smoke)
+    return Converge(workbench, axes.variants_of(workbench, says), sizes, smoke=smoke)
 
 
 def _refuse_workers(config: pytest.Config) -> None:

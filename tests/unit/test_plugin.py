@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes import FakeGpu
 
-from harness import plugin
+from harness import axes
 from harness.errors import BadRun
 from harness.records import Case
 from harness.report import files
@@ -151,7 +151,7 @@ def test_what_is_selected_is_planned_and_measured(no_charts, run, selection, cou
 )
 def test_thread_counts_double_up_to_all(most, counts):
     """A machine of 64 does not need 64 tests."""
-    assert counts == plugin._doubled(most)
+    assert counts == axes.doubled(most)
 
 
 def test_collecting_measures_nothing(no_charts, run, pytester, launcher):
