@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes import FakeGpu
 
-from harness import axes
+from harness import axes, plugin
 from harness.errors import BadRun
 from harness.records import Case
 from harness.report import files
