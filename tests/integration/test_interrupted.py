@@ -109,9 +109,9 @@ def test_a_run_that_is_ended_at_random_moments_loses_nothing(tmp_path):
             shown, _ = run.communicate(timeout=60)
         if ended is None and run.returncode not in {0, 2}:
             interrupted += 1
-            # -number: before Python was there. -SIGINT, which a shell calls 130: where text was being
-            # executed, as dataclasses do it, Python ends itself so, whoever caught the interrupt
-            # (`unhandled_keyboard_interrupt` in its pythonrun.c).
+            # -number: before Python was there. -SIGINT, which a shell calls 130: under `-m` Python
+            # ends itself so where text was being executed, as dataclasses do it, whoever caught
+            # the interrupt (`unhandled_keyboard_interrupt` in its pythonrun.c).
             assert run.returncode in {ENDS[number], -number, -signal.SIGINT}, shown
         else:
             assert run.returncode in {0, 2}, shown  # it was done, or nothing was there to resume
