@@ -104,8 +104,7 @@ class Tuner:
 
     def _note(self, attempt: Attempt) -> None:
         known = self._workbench.tuning(self._plain, smoke=self._smoke)
-        others = [a for a in known.attempts if (a.lever, a.key) != (attempt.lever, attempt.key)]
-        if len(others) == len(known.attempts):
+        if all((a.lever, a.key) != (attempt.lever, attempt.key) for a in known.attempts):
             self._workbench.note_tuning(
                 dataclasses.replace(known, attempts=(*known.attempts, attempt))
             )

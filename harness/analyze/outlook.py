@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import rounds, scaling, summary
+from harness.analyze import scaling, summary
 from harness.records import Measurement, Run
 
 DEVICES = (8, 64, 512)
@@ -46,12 +46,7 @@ def _row(m: Measurement, count: int) -> dict[str, Any] | None:
         return None
     kind, few = summary.scaling_kind(m.case, m.reference), m.case.replicas
     weak = kind == "weak"
-    one = statistics.median(
-        second
-        for (role, _), its in rounds.by_worker(m).items()
-        if role == "reference"
-        for second in rounds.step_seconds(its)
-    )
+    one = scaling.median_step(m, "reference")
     compute = one if weak else one / count
     reduce = statistics.median(measured) * ((count - 1) / count) / ((few - 1) / few)
     step = compute + reduce
@@ -71,5 +66,5 @@ def _row(m: Measurement, count: int) -> dict[str, Any] | None:
         "efficiency": speedup / count,
         "cost": count / speedup,
         "device_hours_per_million": count * step / batch * 1e6 / 3600,
-        "functional": m.case.device == "cpu" and m.facts.machines < few,
+        "functional": scaling.functional(m),
     }

@@ -48,7 +48,7 @@ def _row(m: Measurement, run: Run) -> dict[str, Any]:
     speedup = summary.speedup_columns(m, run)
     more = m.case.replicas / m.reference.replicas
     loss = levers.loss_columns(m, run)
-    step = _median(m, "case")
+    step = median_step(m, "case")
     reduce = [s.allreduce_seconds for s in m.starts if s.role == "case" and s.allreduce_seconds]
     seconds = statistics.median(reduce) if reduce else None
     ends = {end: speedup[end] for end in ("low", "high")}
@@ -62,7 +62,7 @@ def _row(m: Measurement, run: Run) -> dict[str, Any]:
         "reference_batch_size": m.reference.batch_size,
         "efficiency": speedup["speedup"] / more,
         **{f"efficiency_{end}": v and v / more for end, v in ends.items()},
-        "functional": m.case.device == "cpu" and m.facts.machines < m.case.replicas,
+        "functional": functional(m),
         "step_s": step,
         "allreduce_s": seconds,
         "allreduce_mib": next(
@@ -82,5 +82,11 @@ def _row(m: Measurement, run: Run) -> dict[str, Any]:
     }
 
 
-def _median(m: Measurement, role: Role) -> float:
+def functional(m: Measurement) -> bool:
+    """Whether the devices share CPUs, so that it says nothing of what further ones would bring."""
+    return m.case.device == "cpu" and m.facts.machines < m.case.replicas
+
+
+def median_step(m: Measurement, role: Role) -> float:
+    """Seconds a step of one side, the median over all its rounds."""
     return statistics.median(r.seconds / r.steps for r in m.rounds if r.role == role)

@@ -51,15 +51,16 @@ def warm_up(
         times.append((now - start) / steps)
         total += steps
         if now - begin >= floor_seconds and (
-            now - begin >= cap_seconds or _is_steady(times) or total >= _CAP_STEPS
+            now - begin >= cap_seconds or is_steady(times) or total >= _CAP_STEPS
         ):
             break
         if now - start < _SHORT_SECONDS:
             steps *= 2
-    return WarmUp(total, _is_steady(times), statistics.median(times[-3:]))
+    return WarmUp(total, is_steady(times), statistics.median(times[-3:]))
 
 
-def _is_steady(times: list[float]) -> bool:
+def is_steady(times: list[float]) -> bool:
+    """Whether the last two agree within 10 %."""
     if len(times) < 2:
         return False
     before, now = times[-2:]

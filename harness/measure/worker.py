@@ -254,7 +254,7 @@ class _Desk:
         return {
             "step_seconds": statistics.median(times[-3:]),
             "warm_up_steps": _TOGETHER * stride,
-            "steady": True,
+            "steady": timing.is_steady(times),
         }
 
     def round(self, steps: int) -> dict[str, Any]:
