@@ -82,8 +82,8 @@ def notes(name: str, rows: list[Row]) -> Iterator[str]:
         return
     if any(row["functional"] for row in rows):
         yield (
-            "functional check: the devices are logical ones of one CPU and share its cores, so "
-            "that this shows that it works and what it adds, not what further devices would bring"
+            "functional check: the devices are logical ones of one CPU, or processes on one, and "
+            "share its cores: it works, and this is what it adds, not what further ones would bring"
         )
     yield "efficiency: speedup over the number of devices"
     yield (
