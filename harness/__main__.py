@@ -3,7 +3,7 @@
 import gc
 from typing import NoReturn
 
-from harness.cli import main
+from harness.commands.parser import main
 
 
 def run() -> NoReturn:

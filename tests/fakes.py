@@ -11,20 +11,12 @@ from typing import ClassVar
 import pynvml
 import pytest
 
-from harness.measure import backends
 from harness.measure.budget import Budget
 from harness.measure.launcher import WorkerFailed
+from harness.measure.machine.host_state import Moment
 from harness.measure.runner import Runner
-from harness.measure.surroundings import Moment
-from harness.records import (
-    Case,
-    GpuReading,
-    GpuTrace,
-    GpuUsage,
-    Machine,
-    Protocol,
-    from_json,
-)
+from harness.records import Case, GpuReading, GpuTrace, GpuUsage, Machine, Protocol, from_json
+from harness.worker import backends
 
 MACHINE = Machine(
     id="fake0001",

@@ -9,7 +9,13 @@ HEAVY = ["tensorflow", "keras", "jax", "torch", "pandas", "matplotlib"]
 
 
 @pytest.mark.parametrize(
-    "module", ["harness.cli", "harness.plugin", "harness.workbench", "harness.report.progress"]
+    "module",
+    [
+        "harness.commands.parser",
+        "harness.commands.plugin.hooks",
+        "harness.commands.session",
+        "harness.report.progress",
+    ],
 )
 def test_importing_the_parent_side_imports_nothing_heavy(module):
     """Neither a framework nor pandas nor matplotlib."""
@@ -20,7 +26,7 @@ def test_importing_the_parent_side_imports_nothing_heavy(module):
     assert shown.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["harness.run_file", "harness.analyze.stats"])
+@pytest.mark.parametrize("module", ["harness.records.run_file", "harness.analyze.stats"])
 def test_reading_a_run_and_its_intervals_needs_little(module):
     """No pandas, and of SciPy no `scipy.stats`, which takes longer to import than runs to read."""
     code = (

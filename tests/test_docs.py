@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
-from harness.report import files, formats, runs, table
+from harness.commands.parser import main
+from harness.records import folders
+from harness.report import files, formats
 from harness.report.short_names import shortened
+from harness.tables import table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "results" / "README.md"]
@@ -57,7 +59,7 @@ def test_every_example_is_shown():
 def test_the_files_of_the_examples_are_what_their_runs_give_today():
     """Every table, from run.json alone."""
     for folder in examples():
-        run = shortened(runs.read(folder))
+        run = shortened(folders.read(folder))
         for name, frame in files.frames(run).items():
             text = formats.to_markdown(table.build(name, frame, run))
             assert text == (folder / "tables" / f"{name}.md").read_text(encoding="utf-8")
@@ -140,7 +142,7 @@ def test_every_test_that_is_named_exists():
     """By its file, and by its function."""
     text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     tests = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
-    files = set(re.findall(r"`((?:unit|integration)/test_\w+\.py)", text))
+    files = set(re.findall(r"`((?:unit/\w+|integration)/test_\w+\.py)", text))
     assert files
     assert {ROOT / "tests" / file for file in files} <= set(tests)
     functions = set(re.findall(r"::(test_\w+)`", text))

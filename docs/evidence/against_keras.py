@@ -6,11 +6,11 @@ What `harness validate --only keras` does, with a choice of model, backend and b
 
 import argparse
 
-from harness.measure import backends
+from harness.commands.validate import against_keras
 from harness.measure.launcher import Launcher
-from harness.measure.machine import usable_cpus
+from harness.measure.machine.facts import usable_cpus
 from harness.records import Case
-from harness.validate import against
+from harness.worker import backends
 from harness.workloads import datasets
 
 
@@ -34,9 +34,9 @@ def main() -> None:
     )
     samples = 0 if arguments.no_whole else datasets.train_size(dataset)
     with Launcher() as launcher:
-        found = against.blocks(launcher, case, arguments.blocks, samples)
+        found = against_keras.blocks(launcher, case, arguments.blocks, samples)
     print(f"{case.id}, {len(found)} blocks of fresh processes:")
-    for check in against.judged(found):
+    for check in against_keras.judged(found):
         print(f"  {check.subject}: {check.found}")
 
 

@@ -9,7 +9,7 @@ import math
 import statistics
 
 from harness.measure.launcher import Launcher
-from harness.measure.machine import usable_cpus
+from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, to_json
 from harness.workloads import datasets, levers
 

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from many_cases import EXAMPLE, outcomes, show
 
-from harness import run_file, units
-from harness.measure import journal
-from harness.records import Measurement, to_json
+from harness import units
+from harness.records import Measurement, journal, run_file, to_json
 
 READ = (
-    "import sys; from pathlib import Path; from harness.measure.earlier import Earlier; "
+    "import sys; from pathlib import Path; from harness.measure.resume import Earlier; "
     "earlier = Earlier.read(Path(sys.argv[1])); assert len(earlier.measurements) > 1"
 )
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from harness import run_file, units
-from harness.records import Case, Measurement, ModelFacts, Run
+from harness import units
+from harness.records import Case, Measurement, ModelFacts, Run, run_file
 
 EXAMPLE = Path(__file__).parents[2] / "results" / "examples" / "20261125-014321"
 COMPARISONS_A_VARIANT = 4
@@ -28,7 +28,7 @@ READ_TWO = (
     "from harness.analyze import stats; "
     "[stats.block_logs(m) for f in sys.argv[1:] for m in run_file.read(Path(f)).outcomes]"
 )
-IMPORT = "import harness.run_file, harness.analyze.stats"
+IMPORT = "import harness.records.run_file, harness.analyze.stats"
 
 
 def main() -> None:

@@ -16,9 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import run_file
 from harness.analyze import stats
-from harness.records import Measurement
+from harness.records import Measurement, run_file
 
 STEP = """
 import os

@@ -12,12 +12,12 @@ import statistics
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from harness.analyze import compare, stats
-from harness.analyze.matching import Matching
-from harness.analyze.observed import Observed, block_times
+from harness.analyze import stats
+from harness.analyze.compare import run_diff
+from harness.analyze.compare.case_matching import Matching
+from harness.analyze.compare.drift import Observed, block_times
 from harness.errors import BadComparison
-from harness.records import Estimate
-from harness.report import runs
+from harness.records import Estimate, folders
 
 DRIFT, HOUR, BLOCKS = "drift of comparisons added", "drift and the hour added", "blocks alone"
 
@@ -86,12 +86,12 @@ def main():
     """Print a block a pair of runs, then the sums."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+")
-    read = [runs.read(runs.locate(n, Path("results"))) for n in parser.parse_args().runs]
+    read = [folders.read(folders.locate(n, Path("results"))) for n in parser.parse_args().runs]
     total = defaultdict(Counter)
     moved, verdicts = [], Counter()
     for here, there in itertools.combinations(read, 2):
         try:
-            (comparison,) = compare.compare(here, [there])
+            (comparison,) = run_diff.compare(here, [there])
         except BadComparison as error:
             print(error)
             continue

@@ -8,15 +8,14 @@ from pathlib import Path
 
 from harness import units
 from harness.analyze import stats
-from harness.records import Measurement
-from harness.report import runs
+from harness.records import Measurement, folders
 
 
 def main() -> None:
     """Read the run and print the three answers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", nargs="?", default="latest")
-    run = runs.read(runs.locate(parser.parse_args().run, Path("results")))
+    run = folders.read(folders.locate(parser.parse_args().run, Path("results")))
     measured = [outcome for outcome in run.outcomes if isinstance(outcome, Measurement)]
     timed = sum(r.seconds for m in measured for r in m.rounds)
     print(

@@ -10,12 +10,13 @@ import time
 from math import log
 
 from harness.analyze import stats
-from harness.measure import protocols, timing
-from harness.measure.gpu import open_gpu
 from harness.measure.launcher import Launcher
-from harness.measure.machine import usable_cpus
-from harness.measure.seat import Seat
+from harness.measure.machine.facts import usable_cpus
+from harness.measure.machine.gpu import open_gpu
+from harness.measure.side import Seat
 from harness.records import Case, Round
+from harness.records import protocol as protocols
+from harness.worker import warm_up
 from harness.workloads import datasets
 
 WAYS = {
@@ -54,7 +55,7 @@ def block(way: str, launcher: Launcher, case: Case, number: int) -> tuple[float,
         if way == "crossed":
             first.warm_up()
         pairs = []
-        for pair, order in timing.schedule(PAIRS, number):
+        for pair, order in warm_up.schedule(PAIRS, number):
             took: dict[str, Round] = {}
             for position, role in enumerate(order):
                 seat = first if role == "case" else second

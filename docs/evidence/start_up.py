@@ -11,7 +11,7 @@ from math import log
 from harness import units
 from harness.analyze import stats
 from harness.measure.launcher import Launcher
-from harness.measure.machine import usable_cpus
+from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, to_json
 from harness.workloads import datasets
 

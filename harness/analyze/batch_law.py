@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import stats, summary
+from harness.analyze import cases, stats
 from harness.records import Case, Estimate, Measurement, Run
 
 COLUMNS = [
@@ -153,7 +153,7 @@ def laws(run: Run) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[float]]]]:
         The reference, the law, and the logarithms of speedups, one a block, by batch size.
     """
     groups: dict[Case, list[Measurement]] = defaultdict(list)
-    for m in summary.compared(run, "batch_size"):
+    for m in cases.compared(run, "batch_size"):
         groups[dataclasses.replace(m.case, batch_size=m.reference.batch_size)].append(m)
     for reference, measured in groups.items():
         points = {m.case.batch_size: stats.speedup_logs(m) for m in measured}
@@ -167,7 +167,7 @@ def batch_size_law(run: Run) -> pd.DataFrame:
     A refused law leaves its columns empty and says why in `reason`. `alpha` is the
     overhead in sample times of the reference; see the text of this module.
     """
-    step = {side.case: side.step for side in summary.sides(run)}
+    step = {side.case: side.step for side in cases.sides(run)}
     rows: list[dict[str, Any]] = []
     for reference, law, points in laws(run):
         rows += _rows(reference, law, step[reference], points)
@@ -179,7 +179,7 @@ def _rows(
     reference: Case, law: Law, step: Estimate, points: Mapping[int, Sequence[float]]
 ) -> list[dict[str, Any]]:
     shared: dict[str, Any] = {
-        **summary.case_columns(reference),
+        **cases.case_columns(reference),
         "reference": str(reference.batch_size),
         "lack_of_fit_p": law.lack_of_fit_p,
         "misfit": law.misfit,

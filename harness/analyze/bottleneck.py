@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness import units
-from harness.analyze import batch_law, cautions, epochs, gpus, rounds, stats, summary, work, workers
-from harness.analyze.summary import Side
+from harness.analyze import batch_law, cases, cautions, epochs, gpu, rounds, stats, work, workers
+from harness.analyze.cases import Side
 from harness.analyze.workers import Worker
 from harness.records import Case, Estimate, ModelFacts, Run, Start
 
@@ -123,7 +123,7 @@ def bottleneck(run: Run) -> pd.DataFrame:
     disturbance comes last: it is a doubt about the numbers, and a verdict only where there is
     no other. `step_bytes` is a low count and `step_flop` a high one.
     """
-    sides = summary.sides(run)
+    sides = cases.sides(run)
     places: dict[work.Place, list[Start]] = defaultdict(list)
     for side in sides:
         places[work.place(side.case)] += side.starts
@@ -132,7 +132,7 @@ def bottleneck(run: Run) -> pd.DataFrame:
         for place, starts in places.items()
     }
     blocks, overhead = workers.by_block(run), _overheads(run)
-    between = summary.aside(run)
+    between = cases.aside(run)
     unfitted = Share(None, "the law of the batch size needs three sizes of it")
     rows = []
     for side in sides:
@@ -148,7 +148,7 @@ def bottleneck(run: Run) -> pd.DataFrame:
         found = [*_throttled(side), *(_bounds(shares) if judged else ()), *_disturbed(side)]
         rows.append(
             {
-                **summary.case_columns(side.case),
+                **cases.case_columns(side.case),
                 "verdict": found[0].verdict if found else NOT_SHOWN,
                 "also": ", ".join(dict.fromkeys(f.verdict for f in found[1:])),
                 "evidence": cautions.SEPARATOR.join(f.evidence for f in found),
@@ -254,7 +254,7 @@ def _throttled(side: Side) -> Iterator[Finding]:
             "raise the quota, or train on fewer threads",
         )
     usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
-    for reason, share in gpus.throttled(usages).items():
+    for reason, share in gpu.throttled(usages).items():
         if share > cautions.THROTTLED_SHARE:
             yield Finding(
                 THROTTLED,

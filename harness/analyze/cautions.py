@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness import units
-from harness.analyze import gpus, rounds, stats
+from harness.analyze import gpu, rounds, stats
 from harness.analyze.once import once
 from harness.records import GpuUsage, Measurement, Protocol, Round, Surroundings
 
@@ -146,7 +146,7 @@ def changed(blocks: Sequence[Surroundings]) -> Iterator[Caution]:
 def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     usages = [start.usage.gpu for start in m.starts if start.usage and start.usage.gpu]
     yield from shared_gpu(usages)
-    shares = {k: v for k, v in gpus.throttled(usages).items() if v > THROTTLED_SHARE}
+    shares = {k: v for k, v in gpu.throttled(usages).items() if v > THROTTLED_SHARE}
     if shares:
         yield Caution(
             "the GPU lowered its clocks",
@@ -171,7 +171,7 @@ def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
 
 def shared_gpu(usages: Sequence[GpuUsage]) -> Iterator[Caution]:
     """Say that others were on the GPU while something was timed."""
-    others = gpus.foreign_processes(usages)
+    others = gpu.foreign_processes(usages)
     if others:
         yield Caution("other processes were on the GPU", "end them and measure again", f"{others}")
 

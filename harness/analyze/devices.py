@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pandas as pd
 
-from harness.analyze import crossover, rounds, stats, summary
+from harness.analyze import cases, crossover, rounds, stats
 from harness.records import Case, Measurement, Run, Start
 
 CROSSOVER = [
@@ -58,14 +58,14 @@ def break_evens(run: Run) -> pd.DataFrame:
         }
         rows.append(
             {
-                **summary.case_columns(m.case),
+                **cases.case_columns(m.case),
                 "reference": m.reference.device,
                 "ready_s": ready["case"],
                 "reference_ready_s": ready["reference"],
                 "pays_after_steps": steps,
                 "low": low,
                 "high": high,
-                "pays_after_epochs": summary.quotient(found.value, m.facts.train_samples),
+                "pays_after_epochs": cases.quotient(found.value, m.facts.train_samples),
                 "blocks": len(rounds.blocks(m)),
                 "reason": found.reason,
             }
@@ -80,7 +80,7 @@ def timelines(run: Run, most: int) -> tuple[dict[str, pd.DataFrame], int]:
         Those of the first cases, so many at most; and how many cases there are.
     """
     found: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    read = [side for side in summary.sides(run) if any(map(_has_readings, side.starts))]
+    read = [side for side in cases.sides(run) if any(map(_has_readings, side.starts))]
     for side in read[:most]:
         for start in side.starts:
             if start.usage and start.usage.gpu and _has_readings(start):
@@ -89,7 +89,7 @@ def timelines(run: Run, most: int) -> tuple[dict[str, pd.DataFrame], int]:
                 frames.append(frame.assign(worker=len(frames) + 1))
     joined = {case: pd.concat(frames, ignore_index=True) for case, frames in found.items()}
     charted = {
-        case: frame.assign(memory_mib=frame["memory_bytes"].astype(float) / summary.MIB)
+        case: frame.assign(memory_mib=frame["memory_bytes"].astype(float) / cases.MIB)
         for case, frame in joined.items()
     }
     return charted, len(read)
@@ -105,6 +105,6 @@ def _by_device(run: Run) -> list[list[Measurement]]:
     for m in run.outcomes:
         if not isinstance(m, Measurement) or m.case.device != "gpu":
             continue
-        if summary.differs_only_in("device", m.case, m.reference):
+        if cases.differs_only_in("device", m.case, m.reference):
             groups[dataclasses.replace(m.case, batch_size=0)].append(m)
     return [sorted(group, key=lambda m: m.case.batch_size) for group in groups.values()]

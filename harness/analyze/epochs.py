@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analyze import stats
-from harness.analyze.place import without_place
+from harness.analyze.start_order import without_place
 from harness.records import Estimate, Fit, Measurement
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import stats, summary
+from harness.analyze import cases, stats
 from harness.analyze.cautions import SEPARATOR
 from harness.records import Estimate, Ladder, Measurement, Run, Rung, comparison_key
 
@@ -64,11 +64,11 @@ def _rows(each: Ladder, measured: dict[str, Measurement], run: Run) -> list[dict
 
 
 def _row(each: Ladder, number: str, change: str, m: Measurement, run: Run) -> dict[str, Any]:
-    speedup = summary.speedup_columns(m, run)
+    speedup = cases.speedup_columns(m, run)
     return {
-        **summary.case_columns(m.case),
+        **cases.case_columns(m.case),
         **speedup,
-        "cautions": SEPARATOR.join(map(str, summary.doubts(m, run))),
+        "cautions": SEPARATOR.join(map(str, cases.doubts(m, run))),
         "optimizer": m.facts.optimizer,
         "order": each.name,
         "rung": number,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from harness.analyze import rounds, stats, summary
+from harness.analyze import cases, rounds, stats
 from harness.analyze.cautions import SEPARATOR
 from harness.records import Attempt, Estimate, Failure, Measurement, Role, Run, Tuning
 
@@ -59,7 +59,7 @@ def _row(
     name, _, setting = attempt.lever.partition("=")
     several = what == STACK or "+" in attempt.lever
     row = {
-        **{k: v for k, v in summary.case_columns(attempt.case).items() if k in COLUMNS},
+        **{k: v for k, v in cases.case_columns(attempt.case).items() if k in COLUMNS},
         "plain": tuning.plain.id,
         **({"case": None} if attempt.reason else {}),  # nothing was trained
         "what": what,
@@ -86,7 +86,7 @@ def _below(tuning: Tuning, attempt: Attempt) -> list[str]:
 
 
 def _measured(m: Measurement, run: Run) -> dict[str, Any]:
-    speedup = summary.speedup_columns(m, run)
+    speedup = cases.speedup_columns(m, run)
     return {
         **{name: value for name, value in speedup.items() if name in COLUMNS},
         "status": "measured",
@@ -97,7 +97,7 @@ def _measured(m: Measurement, run: Run) -> dict[str, Any]:
         "peak_rss_mib": _peak_mib(m, "case"),
         "peak_rss_plain_mib": _peak_mib(m, "reference"),
         **loss_columns(m, run),
-        "cautions": SEPARATOR.join(map(str, summary.doubts(m, run))),
+        "cautions": SEPARATOR.join(map(str, cases.doubts(m, run))),
     }
 
 

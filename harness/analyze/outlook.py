@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import scaling, summary
+from harness.analyze import cases, scaling
 from harness.records import Measurement, Run
 
 DEVICES = (8, 64, 512)
@@ -44,7 +44,7 @@ def _row(m: Measurement, count: int) -> dict[str, Any] | None:
     measured = [s.allreduce_seconds for s in m.starts if s.allreduce_seconds]
     if not measured:
         return None
-    kind, few = summary.scaling_kind(m.case, m.reference), m.case.replicas
+    kind, few = cases.scaling_kind(m.case, m.reference), m.case.replicas
     weak = kind == "weak"
     one = scaling.median_step(m, "reference")
     compute = one if weak else one / count
@@ -52,7 +52,7 @@ def _row(m: Measurement, count: int) -> dict[str, Any] | None:
     step = compute + reduce
     batch = m.reference.batch_size * (count if weak else 1)
     speedup = (one / m.reference.batch_size) / (step / batch)
-    fields = summary.case_columns(m.case)
+    fields = cases.case_columns(m.case)
     return {
         **{name: fields[name] for name in ("variant", "dataset", "backend", "device")},
         "kind": kind,

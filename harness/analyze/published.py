@@ -10,7 +10,7 @@ _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 @functools.cache
 def _rows() -> list[dict[str, str]]:
-    text = resources.files("harness").joinpath("data/published.csv").read_text(encoding="utf-8")
+    text = resources.files("harness.analyze").joinpath("published.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import levers, summary
+from harness.analyze import cases, levers
 from harness.analyze.cautions import SEPARATOR
 from harness.records import Measurement, Role, Run
 
@@ -40,12 +40,12 @@ def compared(run: Run) -> list[Measurement]:
         outcome
         for outcome in run.outcomes
         if isinstance(outcome, Measurement)
-        and summary.scaling_kind(outcome.case, outcome.reference) is not None
+        and cases.scaling_kind(outcome.case, outcome.reference) is not None
     ]
 
 
 def _row(m: Measurement, run: Run) -> dict[str, Any]:
-    speedup = summary.speedup_columns(m, run)
+    speedup = cases.speedup_columns(m, run)
     more = m.case.replicas / m.reference.replicas
     loss = levers.loss_columns(m, run)
     step = median_step(m, "case")
@@ -53,10 +53,10 @@ def _row(m: Measurement, run: Run) -> dict[str, Any]:
     seconds = statistics.median(reduce) if reduce else None
     ends = {end: speedup[end] for end in ("low", "high")}
     return {
-        **{k: v for k, v in summary.case_columns(m.case).items() if k in COLUMNS},
+        **{k: v for k, v in cases.case_columns(m.case).items() if k in COLUMNS},
         **{k: v for k, v in speedup.items() if k in COLUMNS},
         "device_name": m.facts.device_name,
-        "kind": summary.scaling_kind(m.case, m.reference),
+        "kind": cases.scaling_kind(m.case, m.reference),
         "batch_per_replica": m.case.batch_size // m.case.replicas,
         "reference": m.reference.replicas,
         "reference_batch_size": m.reference.batch_size,
@@ -78,7 +78,7 @@ def _row(m: Measurement, run: Run) -> dict[str, Any]:
         else "the first GPU, allocator peak",
         **{name: value for name, value in loss.items() if name in COLUMNS},
         "loss_single": loss["loss_plain"],
-        "cautions": SEPARATOR.join(map(str, summary.doubts(m, run))),
+        "cautions": SEPARATOR.join(map(str, cases.doubts(m, run))),
     }
 
 

@@ -11,7 +11,7 @@ from scipy import special
 
 from harness.analyze import rounds
 from harness.analyze.once import once
-from harness.analyze.place import without_place
+from harness.analyze.start_order import without_place
 from harness.records import Case, Estimate, Measurement, Round
 
 Verdict = Literal["faster", "slower", "same", "inconclusive"]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analyze import stats, summary
-from harness.analyze.summary import Side
+from harness.analyze import cases, stats
+from harness.analyze.cases import Side
 from harness.records import Case, Estimate, Measurement, Run
 
 COLUMNS = [
@@ -37,10 +37,10 @@ def work(run: Run) -> pd.DataFrame:
     reference in width alone; `fitted_us` is what the line through those gives:
     sample time = fixed + slope · multiply-accumulates.
     """
-    known = {side.case: side for side in summary.sides(run)}
+    known = {side.case: side for side in cases.sides(run)}
     peaks = _peaks(known.values())
     groups: dict[Case, list[Measurement]] = defaultdict(list)
-    for m in summary.compared(run, "variant"):
+    for m in cases.compared(run, "variant"):
         if m.case != m.reference:
             groups[m.reference].append(m)
     rows: list[dict[str, Any]] = []
@@ -60,24 +60,24 @@ def _row(
     speedup = Estimate(1.0, None, None, 0) if m is None else stats.speedup(m)
     sample_s = reference_s / speedup.value
     macs = side.facts.macs_per_sample
-    predicted = summary.quotient(reference.facts.macs_per_sample, macs)
+    predicted = cases.quotient(reference.facts.macs_per_sample, macs)
     peak, size = peaks.get(place(side.case), (None, None))
     gflops = None if macs is None else 2e-9 * PASSES * macs / sample_s
     return {
-        **summary.case_columns(side.case),
+        **cases.case_columns(side.case),
         **{f.name: getattr(side.facts, f.name) for f in dataclasses.fields(side.facts)},
         "reference": reference.case.variant,
         "sample_us": 1e6 * sample_s,
         "gflops": gflops,
         **_gigaflops(peak),
         "product_size": size,
-        "peak_share": summary.quotient(gflops, None if peak is None else peak.value / 1e9),
+        "peak_share": cases.quotient(gflops, None if peak is None else peak.value / 1e9),
         "parameter_ratio": reference.facts.parameters / side.facts.parameters,
         "predicted": predicted,
         "speedup": speedup.value,
         "low": speedup.low,
         "high": speedup.high,
-        "measured_over_predicted": summary.quotient(speedup.value, predicted),
+        "measured_over_predicted": cases.quotient(speedup.value, predicted),
         "in_sweep": side.facts.layout is not None
         and side.facts.layout == reference.facts.layout
         and side.facts.optimizer == reference.facts.optimizer,

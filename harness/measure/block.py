@@ -7,15 +7,15 @@ ended before the other begins.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.measure import timing
-from harness.measure.gpu import AnyGpu
 from harness.measure.launcher import WorkerFailed
-from harness.measure.machine import oom_kills
-from harness.measure.memory import explained
-from harness.measure.plan import ROLES, Plan, Share, plan_alone, plan_turns
-from harness.measure.seat import AnyLauncher, Seat
-from harness.measure.surroundings import Moment, between
+from harness.measure.machine.facts import oom_kills
+from harness.measure.machine.gpu import AnyGpu
+from harness.measure.machine.host_state import Moment, between
+from harness.measure.oom import explained
+from harness.measure.schedule import ROLES, Plan, Share, plan_alone, plan_turns
+from harness.measure.side import AnyLauncher, Seat
 from harness.records import Case, ModelFacts, Protocol, Role, Round, Start, Surroundings
+from harness.worker import warm_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def run_block(
         )
         for seat in seats.values():
             seat.begin_rounds()
-        for pair, roles in timing.schedule(now.case.rounds, index):
+        for pair, roles in warm_up.schedule(now.case.rounds, index):
             for position, role in enumerate(roles):
                 run_round(seats[role], pair, position, now.of(role).steps)
         for seat in seats.values():

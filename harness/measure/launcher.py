@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
-from harness.measure import backends, family, levers
-from harness.measure import log as logs
-from harness.measure.channel import Channel, ChannelClosed, Garbled
+from harness.measure import worker_log as logs
 from harness.records import Case, FailureKind
+from harness.worker import backends, processes
+from harness.worker.channel import Channel, ChannelClosed, Garbled
+from harness.workloads import lever_settings
 
 Method = Literal["fork", "spawn"]
 _Key = tuple[str, str, bool, tuple[tuple[str, str], ...]]  # backend, device, several, environment
@@ -123,13 +124,13 @@ class Worker:
         if self._ended:  # its number may be another's by now
             return
         self._ended = True
-        below = family.descendants(self.pid)
+        below = processes.descendants(self.pid)
         self._channel.close()
         # An idle one ends by itself, at once; then its number may soon be another's.
         if not self._idle or self._wait_code(_GRACE_SECONDS) is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-        family.end(below)
+        processes.end(below)
         self._wait_code(10.0)
         with contextlib.suppress(OSError):
             self._log.close()
@@ -217,7 +218,7 @@ class Launcher:
             **backends.environment(
                 case.backend, case.device, self._cuda_device, several=case.replicas > 1
             ),
-            **levers.environment(case),
+            **lever_settings.environment(case),
             # The child is `python -m`: it must find this package and the user's modules.
             "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
         }
@@ -247,7 +248,7 @@ class Launcher:
         self._workers.remove(worker)
         alive = [worker.pid for worker in self._workers]
         for server in self._servers.values():
-            family.end_strays(server.pid, alive)
+            processes.end_strays(server.pid, alive)
 
     def close(self) -> None:
         """End every worker and server."""
@@ -260,7 +261,7 @@ class Launcher:
 
 def _key(case: Case) -> _Key:
     several = case.device == "gpu" and case.replicas > 1
-    return case.backend, case.device, several, tuple(levers.environment(case).items())
+    return case.backend, case.device, several, tuple(lever_settings.environment(case).items())
 
 
 class _Server:
@@ -275,7 +276,7 @@ class _Server:
                 [
                     sys.executable,
                     "-m",
-                    "harness.measure.forkserver",
+                    "harness.worker.forkserver",
                     str(theirs.fileno()),
                     backend,
                     str(os.getpid()),
@@ -351,10 +352,10 @@ class _Server:
         if self._preloaded:  # else it has started nothing, and may not listen yet
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_SERVER_GRACE_SECONDS)
-        below = family.descendants(self._process.pid)
+        below = processes.descendants(self._process.pid)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        family.end(below)
+        processes.end(below)
         self._process.wait()
         self._log.close()
 
@@ -370,7 +371,7 @@ def _spawn(
         [
             sys.executable,
             "-m",
-            "harness.measure.worker",
+            "harness.worker.serve",
             str(theirs.fileno()),
             str(os.getpid()),
         ],

@@ -8,19 +8,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol as Interface
 
-from harness import run_file
-from harness.measure import journal as journals
 from harness.measure.block import Block, is_interleaved, run_block
 from harness.measure.budget import Budget
-from harness.measure.convergence import train_together
-from harness.measure.earlier import Earlier
-from harness.measure.gpu import AnyGpu
-from harness.measure.journal import Journal
 from harness.measure.launcher import WorkerFailed
-from harness.measure.machine import usable_cpus
+from harness.measure.machine.facts import usable_cpus
+from harness.measure.machine.gpu import AnyGpu
+from harness.measure.machine.host_state import Moment, look
+from harness.measure.resume import Earlier
 from harness.measure.search import search
-from harness.measure.seat import AnyLauncher
-from harness.measure.surroundings import Moment, look
+from harness.measure.side import AnyLauncher
+from harness.measure.training import train_together
 from harness.records import (
     Case,
     Epoch,
@@ -39,8 +36,11 @@ from harness.records import (
     Training,
     Tuning,
     comparison_key,
+    run_file,
     to_json,
 )
+from harness.records import journal as journals
+from harness.records.journal import Journal
 
 _SAME_LOSS = 1e-6  # relative: the same arithmetic
 

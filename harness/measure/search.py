@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Callable
 
 from harness import units
-from harness.measure.gpu import AnyGpu
 from harness.measure.launcher import WorkerFailed
-from harness.measure.machine import memory_available, oom_kills
-from harness.measure.memory import explained
-from harness.measure.seat import AnyLauncher, Seat
+from harness.measure.machine.facts import memory_available, oom_kills
+from harness.measure.machine.gpu import AnyGpu
+from harness.measure.oom import explained
+from harness.measure.side import AnyLauncher, Seat
 from harness.records import Case, Probe, Protocol, Search
 
 FIRST_BATCH = 8

@@ -4,10 +4,10 @@ SI units, the unit in the name. Observations only: what can be derived from
 them is derived in `harness.analyze`. A missing value is None.
 """
 
-from harness.records.cases import DEVICES, PROTOCOL_VERSION, Case, Protocol, comparison_key
+from harness.records.case import DEVICES, PROTOCOL_VERSION, Case, Protocol, comparison_key
 from harness.records.codec import from_json, to_columns, to_json
-from harness.records.comparisons import Failure, FailureKind, Ladder, Measurement, Outcome, Rung
-from harness.records.findings import Estimate, Finding
+from harness.records.comparison import Failure, FailureKind, Ladder, Measurement, Outcome, Rung
+from harness.records.estimate import Estimate, Finding
 from harness.records.observations import (
     Fit,
     GpuReading,
@@ -20,10 +20,10 @@ from harness.records.observations import (
     Surroundings,
     Usage,
 )
-from harness.records.runs import READABLE_SCHEMAS, SCHEMA, Gpu, Machine, Run
-from harness.records.searches import Probe, Search
-from harness.records.trainings import Epoch, Mistake, Recipe, Training
-from harness.records.tunings import Attempt, Tuning
+from harness.records.run import READABLE_SCHEMAS, SCHEMA, Gpu, Machine, Run
+from harness.records.search import Probe, Search
+from harness.records.training import Epoch, Mistake, Recipe, Training
+from harness.records.tuning import Attempt, Tuning
 
 __all__ = [
     "DEVICES",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal
 
-from harness.records.comparisons import Failure, Measurement
+from harness.records.comparison import Failure, Measurement
 
 T = typing.TypeVar("T")
 _UNION_TAGS: dict[str, type] = {"measurement": Measurement, "failure": Failure}

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import units
-from harness.analyze import plan as plans
-from harness.analyze.advice import (
+from harness.analyze.advice import cost as plans
+from harness.analyze.advice.advise import (
     EPOCHS_REMARK,
     MORE_SIZES,
     RANDOM_REMARK,
@@ -19,11 +19,11 @@ from harness.analyze.advice import (
     advise,
     differing,
 )
-from harness.analyze.plan import Memory, Plan
+from harness.analyze.advice.cost import Memory, Plan
 from harness.records import Case, Estimate, Run, to_json
 from harness.report import formats
-from harness.report.columns.cells import Column, Row
-from harness.report.table import Table, caption
+from harness.tables.columns.cells import Column, Row
+from harness.tables.table import Table, caption
 
 SCHEMA = 1
 Answer = tuple[Advice, Plan | None]

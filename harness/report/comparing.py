@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import Console
 
 from harness import units
-from harness.analyze.compare import CaseRatio, Comparison
-from harness.analyze.gate import Gate
+from harness.analyze.compare.gate import Gate
+from harness.analyze.compare.run_diff import CaseRatio, Comparison
 from harness.analyze.stats import MARGIN
 from harness.records import Case, Estimate, to_json
 from harness.report import formats
-from harness.report.table import Table
-from harness.report.words import VERDICTS
+from harness.tables.table import Table
+from harness.tables.verdicts import VERDICTS
 
 SCHEMA = 1
 _ALWAYS_SHOWN = 3  # of the runs that are compared

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import units
-from harness.report import formats, recipe, remarks
+from harness.report import formats, notes, settings_code
 from harness.report.files import Written
 
 
@@ -29,16 +29,16 @@ def show(console: Console, written: Written) -> None:
     console.print()
     run = written.run
     for line in [
-        *remarks.others(run),
-        *_first(remarks.failures(run), "failures"),
-        *_first(remarks.cautions(run), "cautions"),
-        *remarks.quick(run),
+        *notes.others(run),
+        *_first(notes.failures(run), "failures"),
+        *_first(notes.cautions(run), "cautions"),
+        *notes.quick(run),
     ]:
         console.print(formats.shortened(units.printable(line)), markup=False, highlight=False)
     console.print()
     for line in (written.sentence, *written.advice):
         console.print(Text(formats.shortened(units.printable(line)), "bold"))
-    if code := recipe.code(run):
+    if code := settings_code.code(run):
         console.print()
         console.print("The recommended settings, to paste:")
         console.print(code, markup=False, highlight=False, soft_wrap=True)

@@ -13,7 +13,6 @@ import pandas as pd
 from harness.analyze import (
     batch_law,
     bottleneck,
-    convergence,
     devices,
     hardest,
     ladder,
@@ -21,14 +20,18 @@ from harness.analyze import (
     outlook,
     scaling,
     search,
-    summary,
+    trainings,
     work,
+)
+from harness.analyze import (
+    cases as summary,
 )
 from harness.errors import BadRun
 from harness.records import Run
-from harness.report import charts, environment, formats, page, recipe, sentence, table
+from harness.report import environment, formats, page, sentence, settings_code
 from harness.report.advice import lines as recommendations
-from harness.report.table import Table
+from harness.tables import charts, table
+from harness.tables.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,9 +62,9 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
     found["bottleneck"] = bottleneck.bottleneck(run)
     if not run.outcomes:
         del found["measurements"]
-    found["convergence"] = convergence.convergence(run)
-    found["accuracy"] = convergence.accuracies(run)
-    found["effective_speedup"] = convergence.effective(run)
+    found["convergence"] = trainings.convergence(run)
+    found["accuracy"] = trainings.accuracies(run)
+    found["effective_speedup"] = trainings.effective(run)
     return {name: frame for name, frame in found.items() if len(frame)}
 
 
@@ -110,7 +113,7 @@ def write(run: Run, folder: Path) -> Written:
             "environment.txt": "".join(f"{k}: {v}\n" for k, v in environment.facts(run).items()),
             "report.html": page.render(run, tables, [chart for chart, _ in drawn], said, advice),
         }
-        if code := recipe.code(run):
+        if code := settings_code.code(run):
             texts["recommended_settings.py"] = code
         paths = [path for _, saved in drawn for path in saved]
         for name, text in texts.items():

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import units
-from harness.analyze import fleet
+from harness.analyze.compare import ranking
 from harness.errors import BadComparison
 from harness.records import Run
 from harness.report import page
-from harness.report.columns.cells import Row, verdict_words
-from harness.report.table import Table, rows_of
+from harness.tables.columns.cells import Row, verdict_words
+from harness.tables.table import Table, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ def write(frame: "pd.DataFrame", runs: Sequence[Run], path: Path) -> None:
         for number, (name, rows) in enumerate(frame.groupby("case", sort=False), start=1)
     }
     ids = {run.id: run for run in runs}
-    ordered = [ids[run] for run in fleet.order(frame)]
+    ordered = [ids[run] for run in ranking.order(frame)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page.render_fleet(tables, ordered), encoding="utf-8")

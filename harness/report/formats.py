@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from harness import units
-from harness.report.table import Table
+from harness.tables.table import Table
 
 MOST_ROWS = 30  # of a table on a terminal
 MOST_NOTES = 12

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import jinja2
 
 from harness import units
-from harness.analyze.compare import machine
+from harness.analyze.compare.run_diff import machine
 from harness.analyze.stats import MARGIN
 from harness.records import Run
-from harness.report import environment, recipe, remarks, svg
-from harness.report.table import Table, caption
+from harness.report import environment, notes, settings_code, svg
+from harness.tables.table import Table, caption
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("harness.report"),
@@ -81,12 +81,12 @@ def render(
         sentence=sentence,
         caption=caption(run),
         advice=advice,
-        settings=recipe.code(run),
+        settings=settings_code.code(run),
         sections=[_Section(name, tables[name], drawn.get(name)) for name in names],
         **_without_table([chart for chart in charts if chart.name not in tables]),
-        unlisted=list(remarks.others(run)),
-        failures=list(remarks.failures(run)),
-        cautions=list(remarks.cautions(run)),
+        unlisted=list(notes.others(run)),
+        failures=list(notes.failures(run)),
+        cautions=list(notes.cautions(run)),
         environment=environment.facts(run),
         margin=f"{100 * MARGIN:g} %",
         script_hash=_hash("sort.js"),

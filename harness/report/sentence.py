@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from harness import units
-from harness.analyze import convergence, levers, scaling, stats, summary
+from harness.analyze import cases, levers, scaling, stats, trainings
 from harness.analyze.stats import MARGIN, Verdict
 from harness.records import Estimate, Failure, Measurement, Run
-from harness.report.columns.cells import Row, speedup_cell
-from harness.report.columns.training import points_cell
 from harness.report.names import comparison, differing
-from harness.report.table import rows_of
+from harness.tables.columns.cells import Row, speedup_cell
+from harness.tables.columns.training import points_cell
+from harness.tables.table import rows_of
 
 _VERDICTS: dict[Verdict, str] = {
     "faster": "faster",
@@ -31,7 +31,7 @@ def sentence(run: Run) -> str:
 
 
 def _comparisons(run: Run) -> Iterator[str]:
-    apart = summary.tuning_keys(run) | {m.key for m in scaling.compared(run)}
+    apart = cases.tuning_keys(run) | {m.key for m in scaling.compared(run)}
     measured = [o for o in run.outcomes if isinstance(o, Measurement) and o.key not in apart]
     compared = [m for m in measured if m.case != m.reference]
     many = f"{len(compared)} comparison{'s' if len(compared) > 1 else ''}"
@@ -111,7 +111,7 @@ def _elsewhere(m: Measurement, run: Run) -> str:
 def _trainings(run: Run) -> Iterator[str]:
     if not run.trainings:
         return
-    groups = convergence.groups(run)
+    groups = trainings.groups(run)
     seeds = max(map(len, groups))
     yield (
         f"{len(groups)} model{'s' if len(groups) > 1 else ''} trained in full with "
@@ -123,7 +123,7 @@ def _trainings(run: Run) -> Iterator[str]:
 
 def _accuracies(run: Run) -> Iterator[str]:
     """The largest difference of test accuracy that is shown."""
-    judged = [row for row in rows_of(convergence.accuracies(run)) if row["verdict"] is not None]
+    judged = [row for row in rows_of(trainings.accuracies(run)) if row["verdict"] is not None]
     shown = [row for row in judged if row["verdict"] in ("better", "worse")]
     if shown:
         largest = max(shown, key=lambda row: abs(row["difference"]))
@@ -137,7 +137,7 @@ def _accuracies(run: Run) -> Iterator[str]:
 
 def _effective(run: Run) -> Iterator[str]:
     """The largest speedup to the same accuracy that is shown."""
-    judged = [row for row in rows_of(convergence.effective(run)) if row["verdict"] is not None]
+    judged = [row for row in rows_of(trainings.effective(run)) if row["verdict"] is not None]
     faster = [row for row in judged if row["verdict"] == "faster"]
     goal = f"in the time to test accuracy {run.target_accuracy:g}" if judged else ""
     if faster:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from harness.analyze import matching
+from harness.analyze.compare import case_matching
 from harness.records import Case, Run
 
 R = TypeVar("R")
@@ -67,6 +67,6 @@ def _pairs(run: Run) -> list[Any]:
 
 
 def _short(names: Iterable[str]) -> dict[str, str]:
-    last = {name: matching.short(name) for name in names}
+    last = {name: case_matching.short(name) for name in names}
     many = Counter(last.values())
     return {name: name if many[short] > 1 else short for name, short in last.items()}

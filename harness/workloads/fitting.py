@@ -1,7 +1,7 @@
 """Make data that fits a model, or fit a dataset to it. Nothing here imports a framework.
 
 What a model takes and gives is a `Signature`; how it is read from a Keras
-model stands in `harness.measure.backends.signature`.
+model stands in `harness.worker.signature`.
 """
 
 import math

@@ -5,11 +5,12 @@ import time
 import pytest
 from fakes import Silent
 
-from harness.measure import machine, protocols
 from harness.measure.budget import Budget
-from harness.measure.gpu import open_gpu
 from harness.measure.launcher import Launcher
+from harness.measure.machine import facts
+from harness.measure.machine.gpu import open_gpu
 from harness.measure.runner import Runner
+from harness.records import protocol as protocols
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,7 @@ def make_runner(launcher, tmp_path):
         protocol = protocols.choose("quick", steps=1, **changes)
         budget = Budget(None, 1, time.monotonic)
         folder, gpu = tmp_path / "run", open_gpu()
-        described = machine.describe(gpu)
+        described = facts.describe(gpu)
         runners.append(Runner(folder, protocol, described, launcher, Silent(), gpu, budget))
         return runners[-1]
 

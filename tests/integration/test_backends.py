@@ -10,10 +10,11 @@ import sys
 import pytest
 from fakes import installed
 
-from harness.analyze import summary
-from harness.measure import backends, probe
-from harness.measure.machine import usable_cpus
+from harness.analyze import cases
+from harness.measure.machine import framework_gpus
+from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, Measurement, to_json
+from harness.worker import backends
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ def test_a_backend_is_measured_against_tensorflow(make_runner, backend):
     assert abs(outcome.facts.initial_loss - outcome.reference_facts.initial_loss) < 1
     assert all(math.isfinite(r.loss) and r.cpu_seconds > 0 for r in outcome.rounds)
     assert all(start.traces == 0 for start in outcome.starts)
-    frame = summary.comparison(runner.run(), "backend_speedup")
+    frame = cases.comparison(runner.run(), "backend_speedup")
     assert list(frame["backend"]) == [backend]
 
 
@@ -62,7 +63,7 @@ def test_every_step_is_an_update_and_a_fit_goes_on_from_there(backend):
     """Three steps, then a `fit` of two, make five."""
     code = f"""
 import keras, numpy as np
-from harness.measure.backends import find
+from harness.worker.backends import find
 from harness.records import Case
 from harness.workloads.datasets import Dataset
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -119,7 +120,7 @@ with Launcher() as launcher:
 @pytest.mark.parametrize("backend", [pytest.param("tensorflow"), *OTHERS])
 def test_a_backend_says_which_gpus_it_sees(backend):
     """None, where CUDA is to see none."""
-    assert probe.visible_gpus(backend, None) == []
+    assert framework_gpus.visible_gpus(backend, None) == []
 
 
 @pytest.mark.parametrize("backend", [pytest.param("tensorflow"), *OTHERS])
@@ -138,7 +139,7 @@ def test_a_step_that_torch_has_compiled_is_not_compiled_again():
     """Its graphs are counted from outside: a count within the step would be a new one each time."""
     code = """
 import keras, numpy as np
-from harness.measure.backends import find
+from harness.worker.backends import find
 from harness.records import Case
 from harness.workloads.datasets import Dataset
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from harness.measure.machine import usable_cpus
+from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, to_json
 from harness.workloads import registry
 
@@ -105,7 +105,7 @@ SCRIPT = """
     import json, sys
     import keras, tensorflow as tf
     from tensorflow.python.profiler import model_analyzer, option_builder
-    from harness.measure.backends import work
+    from harness.worker import work
     from harness.workloads import registry
 
     def of_framework(model):

@@ -10,12 +10,12 @@ import time
 import pytest
 from fakes import MACHINE, FakeGpu, Silent, busy_gpu
 
-from harness.analyze import summary
+from harness.analyze import cases
 from harness.measure.budget import Budget
 from harness.measure.launcher import Launcher
-from harness.measure.protocols import EFFORTS
 from harness.measure.runner import Runner
 from harness.records import Case, Measurement, Protocol
+from harness.records.protocol import EFFORTS
 from harness.report import files
 
 pytestmark = [
@@ -26,7 +26,7 @@ pytestmark = [
 PRETEND = """
 import os
 
-from harness.measure.backends import torch as backend
+from harness.worker.backends import torch as backend
 
 os.environ["KERAS_TORCH_DEVICE"] = "cpu"
 if os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-fake":
@@ -72,7 +72,7 @@ def test_a_gpu_case_from_its_workers_to_its_files(tmp_path, monkeypatch):
             assert start.usage.gpu.foreign_processes == 1
         else:
             assert start.usage.gpu is None
-    row = summary.measurements(run).set_index("device").loc["gpu"]
+    row = cases.measurements(run).set_index("device").loc["gpu"]
     assert 80 < row["gpu_percent"] <= 92
     assert row["gpu_readings"] > 40
     assert row["joules_per_sample"] == pytest.approx(row["gpu_power_w"] * row["sample_us"] / 1e6)

@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from harness.measure import backends
-from harness.measure.follow import follow
-from harness.measure.group import GroupLauncher, about, gather
-from harness.measure.hosts import Hosts
+from harness.measure.hosts.discovery import Hosts
+from harness.measure.hosts.follow import follow
+from harness.measure.hosts.group import GroupLauncher, about, gather
 from harness.measure.launcher import Launcher, WorkerFailed
-from harness.measure.machine import usable_cpus
+from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, to_json
+from harness.worker import backends
 
 pytestmark = pytest.mark.slow
 EARLY = 8

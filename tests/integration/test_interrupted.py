@@ -13,9 +13,8 @@ import time
 import psutil
 import pytest
 
-from harness import run_file
 from harness.analyze.cautions import of_measurement
-from harness.measure import journal
+from harness.records import journal, run_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signals_as_in_a_terminal")]
 
@@ -285,7 +284,7 @@ def test_a_run_that_is_being_measured_is_not_gone_on_with_by_another(tmp_path):
     """Its journal is locked."""
     writer = journal.Journal(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from harness.measure.journal import Journal\n"
+        "import sys; from pathlib import Path; from harness.records.journal import Journal\n"
         "Journal(Path(sys.argv[1]))"
     )
     done = subprocess.run(

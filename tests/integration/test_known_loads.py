@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.measure.machine import usable_cpus
+from harness.commands.validate import against_keras, readings
+from harness.measure.machine.facts import usable_cpus
 from harness.records import Case
-from harness.validate import against, readings
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,6 @@ def test_a_round_is_watched_and_not(launcher):
 def test_plain_keras_answers_beside_a_worker(launcher):
     """Steps, parts of an epoch and, if wanted, whole ones."""
     case = Case("improved", "synthetic", 256, threads=len(usable_cpus()))
-    (block,) = against.blocks(launcher, case, 1, samples=1024)
+    (block,) = against_keras.blocks(launcher, case, 1, samples=1024)
     assert list(block) == ["step time", "`fit` over a part", "projected epoch over a whole one"]
     assert all(abs(log) < 2 for log in block.values())

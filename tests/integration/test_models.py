@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure.inspection import inspect
 from harness.measure.launcher import WorkerFailed
-from harness.measure.machine import usable_cpus
+from harness.measure.machine.facts import usable_cpus
+from harness.measure.trial import inspect
 from harness.records import Case, Measurement
 
 pytestmark = pytest.mark.slow
@@ -16,8 +16,8 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 LOSSES = """
 import inspect, keras, math, sys
 from keras import layers
-from harness.measure.backends.signature import signature
-from harness.measure.backends.tensorflow import Trainer
+from harness.worker.signature import signature
+from harness.worker.backends.tensorflow import Trainer
 from harness.records import Case
 from harness.workloads import fitting
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from harness.analyze import levers as judged
+from harness.commands.tune import Tuner
 from harness.measure.launcher import Launcher
-from harness.measure.levers import unavailable
-from harness.measure.machine import usable_cpus
+from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, Measurement, to_json
-from harness.tuning import Tuner
 from harness.workloads import levers
+from harness.workloads.lever_settings import unavailable
 
 pytestmark = pytest.mark.slow
 

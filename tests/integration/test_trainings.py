@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from fakes import installed
 
-from harness.measure import backends
 from harness.records import Case, Failure, Recipe, Training
+from harness.worker import backends
 
 pytestmark = pytest.mark.slow
 

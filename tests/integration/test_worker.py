@@ -6,11 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from harness.analyze import summary
+from harness.analyze import cases
 from harness.measure.launcher import Launcher
-from harness.measure.machine import usable_cpus
-from harness.records import Case, Failure, Measurement, to_json
-from harness.report import files, runs
+from harness.measure.machine.facts import usable_cpus
+from harness.records import Case, Failure, Measurement, folders, to_json
+from harness.report import files
 
 pytestmark = pytest.mark.slow
 
@@ -47,8 +47,8 @@ def test_a_comparison_is_measured_saved_and_reported(make_runner):
     ) == (1_199_882, 11_992_448)
     assert {1} == {a_round.steps for a_round in outcome.rounds}
     run = runner.save()
-    assert run == runs.read(runner.folder)
-    frame = summary.measurements(run)
+    assert run == folders.read(runner.folder)
+    frame = cases.measurements(run)
     product = frame["samples_per_s"] * frame["step_us"] / 1e6
     assert pytest.approx(list(product)) == [32.0, 32.0]
     paths = files.write(run, runner.folder).paths
@@ -92,7 +92,7 @@ def test_an_epoch_of_a_small_dataset_is_measured_whole(make_runner, tmp_path):
 def test_a_step_is_one_update_however_the_model_was_compiled(tmp_path):
     """`steps_per_execution=4` would make four of it."""
     code = """
-from harness.measure.backends.tensorflow import Trainer
+from harness.worker.backends.tensorflow import Trainer
 from harness.records import Case
 from harness.workloads.datasets import Dataset
 import keras, numpy as np

@@ -1,0 +1,1 @@
+"""What to do, from the numbers of a run."""

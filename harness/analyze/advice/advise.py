@@ -1,0 +1,340 @@
+"""Which batch size, device and threads a run supports for each variant, or why it supports none."""
+
+import dataclasses
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.analyze import cases as summary
+from harness.analyze import cautions, stats, trainings
+from harness.analyze.advice.knee import Ratios, knee
+from harness.records import Case, Estimate, Failure, Measurement, Outcome, Run
+
+_COMPARE = {
+    "batch_size": "measure several batch sizes",
+    "device": "measure both devices",
+    "threads": "measure several: pytest suites/test_threads.py",
+}
+MORE_SIZES = _COMPARE["batch_size"]
+_ALONE = "the only one measured"
+_NOT_COMPARED = "they were not compared with each other"
+EPOCHS_REMARK = (
+    "a larger batch may need more epochs to the same accuracy: pytest suites/ -m convergence tells"
+)
+RANDOM_REMARK = (
+    "a larger batch may need more epochs to the same accuracy, which random data cannot tell"
+)
+_AXES = ("batch_size", "device", "threads")
+_TOLD = (
+    "dataset", "backend", "optimizer", "loss", "input_shape", "precision", "jit", "seed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A value that was not chosen.
+
+    Attributes:
+        value: Of the axis.
+        throughput: Over that of the best.
+    """
+
+    value: int | str
+    throughput: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One question and its answer.
+
+    Attributes:
+        axis: `batch_size`, `device` or `threads`.
+        value: What is recommended; None where the run does not support an answer.
+        best: What had the highest throughput a sample, or the other device; None where nothing
+            was compared.
+        measured: All that was measured, in order.
+        case: What was compared: the case of `value`, or of `best`.
+        throughput: Of `value` over that of `best`; of a device over the other one.
+        next_smaller: The next smaller value.
+        memory_share: Peak memory of `value` over that of `best`: on a CPU what is resident
+            above what the import takes, on a GPU the framework's own.
+        undecided: Other values that may be within 5 % of the best, too.
+        reason: Why there is no answer.
+        todo: What to do about that.
+    """
+
+    axis: str
+    value: int | str | None
+    best: int | str | None
+    measured: tuple[int | str, ...]
+    case: Case
+    throughput: Estimate | None = None
+    next_smaller: Rival | None = None
+    memory_share: float | None = None
+    undecided: tuple[Rival, ...] = ()
+    reason: str = ""
+    todo: str = ""
+
+    @property
+    def asked(self) -> bool:
+        """Whether there was more than one to choose from."""
+        return len(self.measured) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a run says of one variant, with one dataset, backend, optimizer and precision.
+
+    Attributes:
+        variant: Its name.
+        case: What a plan is made for; None when nothing was measured.
+        choices: Batch size for each device, device, threads.
+        failed: What could not be measured: a case's batch size and why.
+        remark: What throughput does not say.
+    """
+
+    variant: str
+    case: Case | None
+    choices: tuple[Choice, ...]
+    failed: tuple[str, ...] = ()
+    remark: str = ""
+
+    @property
+    def asked(self) -> tuple[Choice, ...]:
+        """The choices for which there was more than one to choose from."""
+        return tuple(choice for choice in self.choices if choice.asked)
+
+    @property
+    def recommended(self) -> bool:
+        """Whether every question that was asked has an answer."""
+        return bool(self.asked) and all(choice.value is not None for choice in self.asked)
+
+
+def advise(run: Run) -> list[Advice]:
+    """Advise on each variant, dataset, backend, optimizer and precision of a run.
+
+    Batch size and threads by their `knee`, devices by the paired comparison.
+    """
+    aside = summary.aside(run)
+    memory = {row["case"]: row for row in summary.measurements(run).to_dict("records")}
+    groups: dict[Case, dict[Case, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    for outcome in run.outcomes:
+        for case in {outcome.case: None, outcome.reference: None}:
+            if case not in aside:
+                groups[_alike(case)][case].append(outcome)
+    advices = [_Group(run, cases, memory).advice() for cases in groups.values()]
+    return [advice for advice in advices if advice.case or advice.failed]
+
+
+def _alike(case: Case) -> Case:
+    return dataclasses.replace(case, batch_size=0, device="", threads=0)
+
+
+class _Group:
+    """The cases of a run that differ in batch size, device and threads alone."""
+
+    def __init__(
+        self,
+        run: Run,
+        cases: Mapping[Case, Sequence[Outcome]],
+        rows: Mapping[str, Mapping[Any, Any]],
+    ) -> None:
+        self._run = run
+        self._rows = rows
+        self._cases = [
+            case for case, its in cases.items() if any(isinstance(o, Measurement) for o in its)
+        ]
+        own = [o for case, its in cases.items() for o in its if o.case == case]
+        self._measurements = [o for o in own if isinstance(o, Measurement) and o.reference in cases]
+        self._variant = next(iter(cases)).variant
+        self._failures = [o for o in own if isinstance(o, Failure)]
+
+    def advice(self) -> Advice:
+        failed = tuple(
+            f"batch {f.case.batch_size} on the {f.case.device}: {f.kind}: {f.message}"
+            for f in self._failures
+        )
+        if not self._cases:
+            return Advice(self._variant, None, (), failed)
+        places = {device: self._place(device) for device in _values("device", self._cases)}
+        device = self._device({place: case for place, (case, _) in places.items()})
+        chosen = str(device.value or self._fastest(case for case, _ in places.values()).device)
+        choices = [choice for _, its in places.values() for choice in its]
+        return Advice(
+            variant=self._variant,
+            case=places[chosen][0],
+            choices=tuple(sorted([*choices, device], key=lambda c: _AXES.index(c.axis))),
+            failed=failed,
+            remark=_epochs_remark(self._run, self._cases),
+        )
+
+    def _place(self, device: str) -> tuple[Case, list[Choice]]:
+        """Choose threads and batch size on a device: the case to train, and both choices."""
+        here = [case for case in self._cases if case.device == device]
+        threads = self._sweep("threads", self._widest("threads", here))
+        by_size = self._widest("batch_size", here)
+        if threads.value is not None:
+            on_them = [case for case in here if case.threads == threads.value]
+            if len(on_them) > 1 or len(by_size) == 1:
+                by_size = on_them
+        sizes = self._sweep("batch_size", by_size)
+        return sizes.case, [sizes, threads]
+
+    def _widest(self, axis: str, cases: Sequence[Case]) -> list[Case]:
+        """Of the cases those that agree in all but an axis, where it has most values."""
+        groups: dict[Case, list[Case]] = defaultdict(list)
+        for case in cases:
+            groups[_without(axis, case)].append(case)
+        return max(groups.values(), key=lambda group: (len(group), -self._sample_us(group)))
+
+    def _sample_us(self, cases: Iterable[Case]) -> float:
+        return min(float(self._rows[case.id]["sample_us"]) for case in cases)
+
+    def _fastest(self, cases: Iterable[Case]) -> Case:
+        return min(cases, key=lambda case: self._sample_us([case]))
+
+    def _sweep(self, axis: str, cases: Sequence[Case]) -> Choice:
+        """Choose among cases that differ in an axis alone."""
+        known = {getattr(case, axis): case for case in cases}
+        values = tuple(sorted(known))
+        fallback = Choice(axis, None, None, values, self._fastest(cases))
+        if len(values) == 1:
+            return dataclasses.replace(fallback, reason=_ALONE, todo=_COMPARE[axis])
+        ratios = Ratios(axis, [m for m in self._measurements if m.case in cases])
+        if not ratios.values:
+            return dataclasses.replace(fallback, reason=_NOT_COMPARED, todo=_COMPARE[axis])
+        found = knee(ratios)
+        choice = dataclasses.replace(fallback, best=found.best, case=known[found.best])
+        reason, todo = self._refusal(ratios.compared)
+        if reason:
+            return dataclasses.replace(choice, reason=reason, todo=todo)
+        undecided = tuple(Rival(value, found.over_best[value]) for value in found.undecided)
+        if found.value is None:
+            return dataclasses.replace(
+                choice,
+                undecided=undecided,
+                reason="the intervals are too wide",
+                todo=self._narrower(),
+            )
+        smaller = max((v for v in found.over_best if v < found.value), default=None)
+        return dataclasses.replace(
+            choice,
+            value=found.value,
+            case=known[found.value],
+            throughput=found.over_best.get(found.value),
+            next_smaller=None if smaller is None else Rival(smaller, found.over_best[smaller]),
+            memory_share=summary.quotient(
+                self._memory(known[found.value]), self._memory(known[found.best])
+            ),
+            undecided=undecided,
+        )
+
+    def _device(self, places: Mapping[str, Case]) -> Choice:
+        """Choose the device by a paired comparison, at the batch size of the GPU if it has one."""
+        only = next(iter(places.values()))
+        choice = Choice("device", None, None, tuple(places), only)
+        if len(places) == 1:
+            return dataclasses.replace(choice, reason=_ALONE, todo=_COMPARE["device"])
+        compared = [
+            m for m in self._measurements if summary.differs_only_in("device", m.case, m.reference)
+        ]
+        if not compared:
+            return dataclasses.replace(choice, reason=_NOT_COMPARED, todo=_COMPARE["device"])
+        wanted = places["gpu"].batch_size
+        m = max(compared, key=lambda m: (m.case.batch_size == wanted, m.case.batch_size))
+        choice = dataclasses.replace(choice, case=m.case)
+        reason, todo = self._refusal([m])
+        if reason:
+            return dataclasses.replace(choice, reason=reason, todo=todo)
+        ratios = Ratios("device", [m])
+        for device, other in (("gpu", "cpu"), ("cpu", "gpu")):
+            faster = ratios.over(device, other)
+            if stats.verdict(faster) == "faster":
+                return dataclasses.replace(choice, value=device, best=other, throughput=faster)
+        if stats.verdict(ratios.over("gpu", "cpu")) == "same":
+            return dataclasses.replace(choice, reason=f"the same within {100 * stats.MARGIN:g} %")
+        return dataclasses.replace(choice, reason="no difference shown", todo=self._narrower())
+
+    def _narrower(self) -> str:
+        """What gives narrower intervals."""
+        if self._run.protocol.effort == "thorough":
+            return "measure again in a quieter hour"
+        return "measure at thorough effort"
+
+    def _refusal(self, compared: Sequence[Measurement]) -> tuple[str, str]:
+        """Say why comparisons decide nothing, and what to do about it; empty where they may."""
+        if self._run.protocol.effort == "quick":
+            return "quick effort has no intervals", "measure at default effort"
+        if any(stats.speedup(m).low is None for m in compared):
+            return (
+                "no interval: a comparison has fewer than three blocks",
+                "measure at default effort, and allow it more minutes",
+            )
+        sides = {case for m in compared for case in (m.case, m.reference)}
+        itself = [m for m in self._measurements if m.case == m.reference and m.case in sides]
+        doubts = [doubt for m in compared for doubt in cautions.disturbances(m)]
+        doubts += [d for m in itself for d in cautions.noise_floor(m, self._run.protocol)]
+        if not doubts:
+            return "", ""
+        return f"disturbed: {doubts[0].doubt} ({doubts[0].figure})", doubts[0].advice
+
+    def _memory(self, case: Case) -> float | None:
+        row = self._rows[case.id]
+        if case.device == "gpu":
+            size = row["gpu_memory_mib"]
+            return None if size is None or math.isnan(size) else float(size)
+        return float(row["peak_rss_mib"]) - float(row["import_rss_mib"])
+
+
+def _values(axis: str, cases: Iterable[Case]) -> list[str]:
+    return sorted({getattr(case, axis) for case in cases})
+
+
+def _without(axis: str, case: Case) -> Case:
+    changed: dict[str, Any] = {axis: type(getattr(case, axis))()}
+    return dataclasses.replace(case, **changed)
+
+
+def _epochs_remark(run: Run, cases: Sequence[Case]) -> str:
+    """What the trainings in full say of the epochs that a batch size needs, or which would."""
+    if len({case.batch_size for case in cases}) < 2:
+        return ""
+    needed = dict(_epochs_needed(run, _alike(cases[0])))
+    if len(needed) < 2:
+        return RANDOM_REMARK if cases[0].dataset == cautions.RANDOM_DATA else EPOCHS_REMARK
+    parts = [f"batch {size} {words}" for size, words in sorted(needed.items())]
+    return f"epochs to test accuracy {run.target_accuracy:g}: {', '.join(parts)}"
+
+
+def _epochs_needed(run: Run, alike: Case) -> Iterator[tuple[int, str]]:
+    """Mean epochs until the test set is as accurate as the target, by batch size."""
+    if run.target_accuracy is None:
+        return
+    for group in trainings.groups(run):
+        case = group[0].recipe.case
+        if dataclasses.replace(_alike(case), seed=alike.seed) != alike:
+            continue
+        needed = [trainings.reached(training, run.target_accuracy) for training in group]
+        known = [number for number in needed if number is not None]
+        if len(known) < len(needed):
+            yield case.batch_size, f"not reached by {len(needed) - len(known)} of {len(needed)}"
+        else:
+            seeds = f"{len(needed)} seed{'s' if len(needed) > 1 else ''}"
+            yield case.batch_size, f"{statistics.fmean(known):.1f} ({seeds})"
+
+
+def differing(advices: Sequence[Advice]) -> list[str]:
+    """Name the fields that tell advices of one variant apart; jit goes with the backend."""
+    cases = [advice.case for advice in advices if advice.case is not None]
+    variants: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        variants[case.variant].append(case)
+    names = [
+        name
+        for name in _TOLD
+        if any(len({getattr(case, name) for case in its}) > 1 for its in variants.values())
+    ]
+    return [name for name in names if name != "jit" or names == ["jit"]]

@@ -1,0 +1,249 @@
+"""What a training will take: time, memory, energy, money, from what was measured of its case."""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.analyze import epochs, gpu, stats, workers
+from harness.analyze.advice.advise import Advice, advise
+from harness.analyze.workers import Worker
+from harness.errors import BadCase, BadRun, UnknownName
+from harness.records import Case, Estimate, Measurement, Run
+
+# Peaks of workers of one case differ: in a default run of 23 cases the largest was up to 18 %
+# above the smallest.
+MARGIN = 0.2
+NOT_IN_TIME = "import of the framework, loading the dataset, validation, saving"
+NOT_IN_ENERGY = "the start, what fit adds, the rest of the machine"
+NOT_IN_MEMORY = "what fit and a validation hold of the data besides, and a larger dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Peak memory.
+
+    Attributes:
+        peak_bytes: Mean over blocks; None when it is missing.
+        needed_bytes: The largest peak of a worker and the margin.
+        missing: Why there is none.
+    """
+
+    peak_bytes: Estimate | None
+    needed_bytes: float | None
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training of so many samples and epochs.
+
+    Attributes:
+        samples: An epoch.
+        epochs: Of the training.
+        start_seconds: From the start of the process to the end of the first step, once.
+        epoch_seconds: An epoch of `fit`.
+        training_seconds: Start and all epochs.
+        source: What the time of an epoch is from.
+        host_memory: Resident memory of the process, with what the import takes.
+        gpu_memory: Of the framework on the GPU; None on a CPU.
+        energy_joules: Of the GPU's board in all steps; None when it is missing.
+        energy_missing: Why it is.
+        price_per_hour: In any currency; None when none was given.
+        cost: In that currency, by the time alone.
+    """
+
+    case: Case
+    samples: int
+    epochs: int
+    start_seconds: Estimate
+    epoch_seconds: Estimate
+    training_seconds: Estimate
+    source: str
+    host_memory: Memory
+    gpu_memory: Memory | None
+    energy_joules: Estimate | None
+    energy_missing: str
+    price_per_hour: float | None
+    cost: Estimate | None
+
+
+def plan(
+    run: Run,
+    case: Case,
+    samples: int | None = None,
+    epoch_count: int = 1,
+    price_per_hour: float | None = None,
+) -> Plan:
+    """Plan a training of a measured case; every interval is over blocks of fresh workers.
+
+    Args:
+        run: In which it was measured.
+        case: What is trained.
+        samples: An epoch; None for those of the training set that was measured.
+        epoch_count: Of the training.
+        price_per_hour: Of the machine.
+
+    Raises:
+        BadCase: there is less than a batch, no epoch, or no price; the text says what can be.
+    """
+    size = train_samples(run, case) if samples is None else samples
+    _check(size, epoch_count, price_per_hour, case)
+    blocks = workers.by_block(run)[case]
+    fitted = [[w for w in block if w.start.fit] for block in blocks]
+    timed = [block for block in fitted if block]
+    source = _source(timed, size)
+    timed = timed or blocks
+
+    def start(worker: Worker) -> float:
+        return worker.start.ready_seconds
+
+    def epoch(worker: Worker) -> float:
+        return _epoch_seconds(worker, size, case.batch_size)
+
+    training = _estimate(timed, lambda w: start(w) + epoch_count * epoch(w))
+    energy, energy_missing = _energy(blocks, case, size * epoch_count)
+    return Plan(
+        case=case,
+        samples=size,
+        epochs=epoch_count,
+        start_seconds=_estimate(timed, start),
+        epoch_seconds=_estimate(timed, epoch),
+        training_seconds=training,
+        source=source,
+        host_memory=_memory(blocks, lambda w: w.start.peak_rss_bytes, ""),
+        gpu_memory=_gpu_memory(blocks) if case.device == "gpu" else None,
+        energy_joules=energy,
+        energy_missing=energy_missing,
+        price_per_hour=price_per_hour,
+        cost=None if price_per_hour is None else _times(training, price_per_hour / 3600),
+    )
+
+
+def planned(
+    run: Run,
+    variant: str | None = None,
+    samples: int | None = None,
+    epoch_count: int = 1,
+    price_per_hour: float | None = None,
+) -> list[tuple[Advice, Plan | None]]:
+    """Advise on a run, or one variant of it, each with a plan of what is advised; see `plan`.
+
+    There is no plan where every case failed.
+
+    Raises:
+        BadCase: see `plan`.
+        BadRun: the run has no comparison.
+        UnknownName: no such variant in it.
+    """
+    advices = advise(run)
+    if not advices:
+        raise BadRun(f"{run.id} has no comparison to advise from: harness run measures some")
+    known = dict.fromkeys(advice.variant for advice in advices)
+    if variant is not None and variant not in known:
+        raise UnknownName(f"{run.id} has no variant {variant!r}; it has {', '.join(known)}")
+    return [
+        (a, None if a.case is None else plan(run, a.case, samples, epoch_count, price_per_hour))
+        for a in advices
+        if variant in (None, a.variant)
+    ]
+
+
+def train_samples(run: Run, case: Case) -> int:
+    """Size of the training set that a case was measured on."""
+    return next(
+        facts.train_samples
+        for m in run.outcomes
+        if isinstance(m, Measurement)
+        for side, facts in ((m.case, m.facts), (m.reference, m.reference_facts))
+        if side == case
+    )
+
+
+def _check(samples: int, epoch_count: int, price: float | None, case: Case) -> None:
+    if samples < case.batch_size:
+        raise BadCase(f"--samples: {samples} is less than a batch of {case.batch_size}")
+    if epoch_count < 1:
+        raise BadCase(f"--epochs: {epoch_count} is not a whole number from 1")
+    if price is not None and not 0 < price < math.inf:
+        raise BadCase(f"--price-per-hour: {price:g} is not a number above 0")
+
+
+def _source(timed: Sequence[Sequence[Worker]], samples: int) -> str:
+    if not timed:
+        return "steps alone, without what fit adds: it was only a reference"
+    fits = [worker.start.fit for block in timed for worker in block]
+    whole = all(fit and fit.whole_epoch and fit.samples == samples for fit in fits)
+    return "whole epochs of fit" if whole else "timed parts of fit"
+
+
+def _epoch_seconds(worker: Worker, samples: int, batch_size: int) -> float:
+    fit = worker.start.fit
+    if fit is None:
+        return worker.step_seconds * samples / batch_size
+    whole = fit.whole_epoch and fit.samples == samples
+    return epochs.project(dataclasses.replace(fit, whole_epoch=whole), samples)
+
+
+def _estimate(blocks: Sequence[Sequence[Worker]], value: Callable[[Worker], float]) -> Estimate:
+    """Geometric mean over blocks; of the two workers of a block, their own."""
+    return stats.log_interval(
+        [statistics.fmean(math.log(value(worker)) for worker in block) for block in blocks]
+    )
+
+
+def _times(estimate: Estimate, factor: float) -> Estimate:
+    low, high = (None if end is None else factor * end for end in (estimate.low, estimate.high))
+    return dataclasses.replace(estimate, value=factor * estimate.value, low=low, high=high)
+
+
+def _memory(
+    blocks: Sequence[Sequence[Worker]], size: Callable[[Worker], float | None], missing: str
+) -> Memory:
+    """Peak memory over blocks; of the two workers of a block, the larger."""
+    peaks = [max(known) for block in blocks if (known := list(_known(map(size, block))))]
+    if not peaks:
+        return Memory(None, None, missing)
+    return Memory(stats.interval(peaks), (1 + MARGIN) * max(peaks))
+
+
+def _known(values: Iterable[float | None]) -> Iterable[float]:
+    return (value for value in values if value is not None)
+
+
+def _gpu_memory(blocks: Sequence[Sequence[Worker]]) -> Memory:
+    """The allocator's peak, else NVML's, as in the table of measurements."""
+    starts = [worker.start for block in blocks for worker in block]
+    if any(start.gpu_memory_bytes is not None for start in starts):
+        return _memory(blocks, lambda w: w.start.gpu_memory_bytes, "")
+    missing = "; ".join(dict.fromkeys(start.gpu_memory_source for start in starts))
+
+    def seen(worker: Worker) -> float | None:
+        usage = worker.start.usage
+        return gpu.memory_bytes([usage.gpu]).value if usage and usage.gpu else None
+
+    return _memory(blocks, seen, missing)
+
+
+def _energy(
+    blocks: Sequence[Sequence[Worker]], case: Case, samples: int
+) -> tuple[Estimate | None, str]:
+    """Power of the board in rounds, times the time of all steps."""
+    if case.device != "gpu":
+        return None, "no meter of a CPU's energy is read"
+    read = [
+        (gpu.power_watts([w.start.usage.gpu]), w.step_seconds)
+        for block in blocks
+        for w in block
+        if w.start.usage and w.start.usage.gpu
+    ]
+    joules = [
+        math.log(power.value * step / case.batch_size * samples)
+        for power, step in read
+        if power.value is not None
+    ]
+    if not joules:
+        reasons = dict.fromkeys(power.source for power, _ in read)
+        return None, "; ".join(reasons) or "no reading"
+    return stats.log_interval(joules), ""

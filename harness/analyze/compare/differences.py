@@ -1,0 +1,148 @@
+"""What differs between two runs besides their times: said before any number."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness import units
+from harness.analyze.compare.case_matching import Matching
+from harness.errors import BadComparison
+from harness.records import Case, Machine, Measurement, ModelFacts, Run
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not the same in two runs.
+
+    Attributes:
+        what: Its name.
+        reference: What the reference run has; None where it has none.
+        other: What the other run has.
+        moves_all: Whether it changes the time of every case, so that a case's own reference
+            says nothing of it.
+    """
+
+    what: str
+    reference: str | None
+    other: str | None
+    moves_all: bool = False
+
+
+def check_comparable(reference: Run, other: Run) -> None:
+    """Refuse runs whose times do not mean the same.
+
+    Raises:
+        BadComparison: their protocols have different versions.
+    """
+    here, there = reference.protocol.version, other.protocol.version
+    if here != there:
+        raise BadComparison(
+            f"{reference.id} was measured by protocol version {here} and {other.id} by {there}: "
+            "their times do not mean the same; measure one of them again"
+        )
+
+
+def between(reference: Run, other: Run, matching: Matching) -> tuple[Difference, ...]:
+    """Everything recorded that differs: machine, libraries, protocol, data, models."""
+    pairs = [
+        *_machine(reference.machine, other.machine),
+        *_libraries(reference, other),
+        *_protocol(reference, other),
+        *_cases(reference, other, matching),
+        *_models(reference, other, matching),
+    ]
+    return tuple(pairs)
+
+
+_SEPARATE = {"id", "libraries", "gpu_facts", "gpu_reason"}
+# These do not move the time of every case: a commit changes models, which pairs show one by one.
+_SLIGHT = {"commit", "memory_bytes", "memory_limit_bytes"}
+
+
+def _machine(here: Machine, there: Machine) -> Iterator[Difference]:
+    for field in dataclasses.fields(Machine):
+        one, two = (_plain(getattr(machine, field.name), field.name) for machine in (here, there))
+        if field.name not in _SEPARATE and one != two:
+            yield Difference(field.name, one, two, field.name not in _SLIGHT)
+    for name in ("driver", "cuda", "memory_bytes"):
+        one, two = (_plain(getattr(m.gpu_facts, name, None), name) for m in (here, there))
+        if one != two:
+            yield Difference(f"gpu_{name}", one, two, name == "driver")
+
+
+def _libraries(reference: Run, other: Run) -> Iterator[Difference]:
+    here, there = reference.machine.libraries, other.machine.libraries
+    backends = {case.backend for run in (reference, other) for case in _sides(run)}
+    used = {"keras", *backends, *(["jaxlib"] if "jax" in backends else [])}
+    for name in dict.fromkeys([*here, *there]):
+        if here.get(name) != there.get(name):
+            yield Difference(
+                name,
+                here.get(name),
+                there.get(name),
+                # A library that is not in one of them trained none of the cases in both.
+                name in used and name in here and name in there,
+            )
+
+
+_PROTOCOL = (
+    "effort", "blocks", "block_seconds", "round_seconds", "gpu_round_seconds", "warm_up_seconds",
+    "steps",
+)  # fmt: skip
+
+
+def _protocol(reference: Run, other: Run) -> Iterator[Difference]:
+    for name in _PROTOCOL:
+        here, there = (_plain(getattr(run.protocol, name)) for run in (reference, other))
+        if here != there:
+            what = "steps a round" if name == "steps" else name
+            yield Difference(what, here or "chosen", there or "chosen")
+
+
+def _cases(reference: Run, other: Run, matching: Matching) -> Iterator[Difference]:
+    for what in ("dataset", "backend", "device"):
+        here, there = (
+            ", ".join(dict.fromkeys(getattr(matching.match(c, run), what) for c in _sides(run)))
+            for run in (reference, other)
+        )
+        if set(here.split(", ")) != set(there.split(", ")):
+            yield Difference(f"{what}s measured", here or None, there or None)
+
+
+_FACTS = ("parameters", "macs_per_sample", "optimizer", "train_samples", "jit", "float32_math")
+
+
+def _models(reference: Run, other: Run, matching: Matching) -> Iterator[Difference]:
+    here, there = (_facts(run, matching) for run in (reference, other))
+    seen = set()
+    for case in here:
+        if case not in there:
+            continue
+        for name in _FACTS:
+            one, two = _plain(getattr(here[case], name)), _plain(getattr(there[case], name))
+            found = Difference(f"{case.variant}: {name}", one, two)
+            if one != two and found not in seen:
+                seen.add(found)
+                yield found
+
+
+def _facts(run: Run, matching: Matching) -> Mapping[Case, ModelFacts]:
+    found: dict[Case, ModelFacts] = {}
+    for outcome in run.outcomes:
+        if isinstance(outcome, Measurement):
+            found[matching.match(outcome.reference, run)] = outcome.reference_facts
+            found[matching.match(outcome.case, run)] = outcome.facts
+    return found
+
+
+def _sides(run: Run) -> Iterator[Case]:
+    for outcome in run.outcomes:
+        if isinstance(outcome, Measurement):
+            yield outcome.case
+            yield outcome.reference
+
+
+def _plain(value: Any, name: str = "") -> str | None:
+    if value is None:
+        return None
+    return units.mebibytes(value) if name.endswith("_bytes") else str(value)

@@ -1,0 +1,107 @@
+"""A run as it is compared with others: block times of each case, and how far they drift."""
+
+import dataclasses
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from harness.analyze import rounds, stats
+from harness.analyze.compare.case_matching import Matching
+from harness.records import Case, Failure, Measurement, Run
+
+Part = tuple[float, float]  # a variance and its degrees of freedom
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Observed:
+    """A run as it is compared, by matched cases.
+
+    Attributes:
+        run: As it was read.
+        own: Each matched case as the run itself has it.
+        times: Of each case, in each comparison: the logarithm of a block's seconds a sample.
+        speedups: Of each case, against each reference: those of its blocks' speedups.
+        measured: Case and reference of every comparison and training that was measured.
+        failed: The same of those that failed.
+        block_drift: Variance of a block within its comparison.
+        comparison_drift: Variance of a comparison's mean within its case; None where no case
+            takes part in two.
+    """
+
+    run: Run
+    own: dict[Case, Case]
+    times: dict[Case, dict[tuple[Case, Case], list[float]]]
+    speedups: dict[Case, dict[Case, list[float]]]
+    measured: set[tuple[Case, Case]]
+    failed: set[tuple[Case, Case]]
+    block_drift: Part | None
+    comparison_drift: Part | None
+
+    @classmethod
+    def of(cls, run: Run, found: Matching) -> "Observed":
+        """Read every measurement once."""
+        own: dict[Case, Case] = {}
+        times: dict[Case, dict[tuple[Case, Case], list[float]]] = defaultdict(dict)
+        speedups: dict[Case, dict[Case, list[float]]] = defaultdict(dict)
+        measured, failed = set(), set()
+        for outcome in run.outcomes:
+            case, reference = (found.match(c, run) for c in (outcome.case, outcome.reference))
+            own |= {reference: outcome.reference, case: outcome.case}
+            if isinstance(outcome, Failure):
+                failed.add((case, reference))
+                continue
+            measured.add((case, reference))
+            for side, logs in block_times(outcome).items():
+                times[found.match(side, run)][case, reference] = logs
+            if case != reference:
+                speedups[case][reference] = list(stats.speedup_logs(outcome))
+        for training in run.trainings:
+            recipe = training.recipe
+            measured.add((found.match(recipe.case, run), found.match(recipe.reference, run)))
+        blocks = [logs for parts in times.values() for logs in parts.values()]
+        means = [[statistics.fmean(logs) for logs in parts.values()] for parts in times.values()]
+        return cls(
+            run, own, dict(times), dict(speedups), measured, failed, _pooled(blocks), _pooled(means)
+        )
+
+    def time_drift(self, comparisons: float) -> list[Part] | None:
+        """What drift adds to the mean time of a case in so many comparisons.
+
+        The hour is taken to move a time as far as one more comparison and one more block do.
+        None where that is not known.
+        """
+        if self.block_drift is None or self.comparison_drift is None:
+            return None
+        variance, degrees = self.comparison_drift
+        return [self.block_drift, ((1 + 1 / comparisons) * variance, degrees)]
+
+    def speedup_drift(self) -> list[Part] | None:
+        """What the hour adds to a speedup: as much as one more block to a time."""
+        return None if self.block_drift is None else [self.block_drift]
+
+
+def block_times(measurement: Measurement) -> dict[Case, list[float]]:
+    """Logarithms of the median seconds a sample of each block, of each side.
+
+    The two sides of a noise floor are one case.
+    """
+    sides = {"case": measurement.case, "reference": measurement.reference}
+    seconds: dict[Case, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (role, block), its in rounds.by_worker(measurement).items():
+        case = sides[role]
+        seconds[case][block] += [step / case.batch_size for step in rounds.step_seconds(its)]
+    return {
+        case: [math.log(statistics.median(block)) for block in blocks.values()]
+        for case, blocks in seconds.items()
+    }
+
+
+def _pooled(groups: Iterable[Sequence[float]]) -> Part | None:
+    """Variance within groups, and its degrees of freedom; None where no group has two."""
+    several = [group for group in groups if len(group) > 1]
+    degrees = sum(len(group) - 1 for group in several)
+    if not degrees:
+        return None
+    squares = sum((len(group) - 1) * statistics.variance(group) for group in several)
+    return squares / degrees, degrees

@@ -1,0 +1,350 @@
+"""Runs compared case by case; what an hour of the machine does is part of each interval.
+
+The rule and what it was tried on stand in docs/measuring.md, "Comparing runs".
+"""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from harness.analyze import stats
+from harness.analyze.compare import case_matching
+from harness.analyze.compare import differences as differing
+from harness.analyze.compare.case_matching import Matching
+from harness.analyze.compare.differences import Difference
+from harness.analyze.compare.drift import Observed, Part
+from harness.errors import BadComparison
+from harness.records import Case, Estimate, Run
+
+Judge = Literal["time", "pair"]
+CONFIDENCE = 0.95
+FEW_BLOCKS = "fewer than three blocks"
+NO_DRIFT = "no case recurs in a run, so that how far its machine drifts is not known"
+APART = "beside other cases than in the reference run"
+_FEWEST_BLOCKS = 3
+_FEWEST_CASES = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CaseRatio:
+    """One case in two runs; a ratio above 1 means that the other run is faster.
+
+    Attributes:
+        name: The case in a few words; unique within the comparison.
+        case: As the reference run has it.
+        reference_seconds: Its time a sample in the reference run.
+        seconds: Its time a sample in the other run.
+        time: Reference run's time over the other run's, per sample.
+        against: Name of the case's own reference, by whose pairs it is compared.
+        pair: Speedup against that in the other run, over the same in the reference run.
+        judged_by: Which of the two ratios the verdict is of; None where there is none.
+        verdict: Against the margin of `stats.MARGIN`; None where nothing has an interval.
+        reason: Why there is no verdict, or none by the pair.
+    """
+
+    name: str
+    case: Case
+    reference_seconds: float
+    seconds: float
+    time: Estimate
+    against: str | None = None
+    pair: Estimate | None = None
+    judged_by: Judge | None = None
+    verdict: stats.Verdict | None = None
+    reason: str = ""
+
+    @property
+    def judged(self) -> Estimate:
+        """The ratio that the verdict is of; that of the times where there is no verdict."""
+        return self.pair if self.judged_by == "pair" and self.pair else self.time
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Together:
+    """What all cases of two runs share.
+
+    Attributes:
+        ratio: Median over the cases of the ratio of their times.
+        verdict: Of that.
+        cases: How many they are.
+    """
+
+    ratio: Estimate
+    verdict: stats.Verdict
+    cases: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Comparison:
+    """One run against the reference run.
+
+    Attributes:
+        reference: Id of the reference run.
+        run: Id of the other run.
+        started_at: When each of the two began.
+        machines: CPU, and GPU if any, of each of the two.
+        differences: What differs besides the times.
+        judged_by_pairs: Whether a case's own reference may judge it: nothing that moves the
+            time of every case differs.
+        confidence: Of each interval, so that all of them together hold 95 %.
+        cases: In both runs, slowest first.
+        together: None where fewer than three cases have an interval.
+        only_in_reference: Names of cases that the other run did not try.
+        only_in_run: Names of cases that the reference run did not try.
+        newly_failed: Comparisons measured in the reference run that failed in the other.
+        no_longer_failed: The other way round.
+        failed_in_both: Likewise.
+        ambiguous: Names of files that stand for several; those match by their whole path.
+    """
+
+    reference: str
+    run: str
+    started_at: tuple[str, str]
+    machines: tuple[str, str]
+    differences: tuple[Difference, ...]
+    judged_by_pairs: bool
+    confidence: float
+    cases: tuple[CaseRatio, ...]
+    together: Together | None
+    only_in_reference: tuple[str, ...] = ()
+    only_in_run: tuple[str, ...] = ()
+    newly_failed: tuple[str, ...] = ()
+    no_longer_failed: tuple[str, ...] = ()
+    failed_in_both: tuple[str, ...] = ()
+    ambiguous: tuple[str, ...] = ()
+
+
+def compare(reference: Run, others: Sequence[Run]) -> list[Comparison]:
+    """Compare runs with a reference run, case by case.
+
+    Raises:
+        BadComparison: the protocols' versions differ, or two runs share no case.
+    """
+    for run in others:
+        differing.check_comparable(reference, run)
+    found = Matching.of([reference, *others])
+    first, *rest = (Observed.of(run, found) for run in (reference, *others))
+    for other in rest:
+        _check_common(first, other)
+    pairs = [_Pair(first, other, found) for other in rest]
+    intervals = sum(pair.intervals for pair in pairs)
+    # Bonferroni: all intervals together hold the truth as often as one of 95 % does.
+    confidence = 1 - (1 - CONFIDENCE) / max(1, intervals)
+    names = case_matching.names({case: None for pair in pairs for case in pair.times})
+    return [pair.result(names, confidence) for pair in pairs]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Ratio:
+    """A logarithm of a ratio and the independent parts of its variance; None for no interval."""
+
+    log: float
+    parts: tuple[Part, ...] | None
+    blocks: int
+
+    def estimate(self, confidence: float) -> Estimate:
+        if self.parts is None:
+            return Estimate(math.exp(self.log), None, None, self.blocks, confidence)
+        half = stats.spread(self.parts, confidence)
+        ends = self.log - half, self.log + half
+        return stats.exponential(Estimate(self.log, *ends, self.blocks, confidence))
+
+
+class _Pair:
+    """Two runs; everything that does not depend on how many intervals there are."""
+
+    def __init__(self, reference: Observed, other: Observed, found: Matching) -> None:
+        self._reference, self._other, self._found = reference, other, found
+        self._differences = differing.between(reference.run, other.run, found)
+        self._by_pairs = not any(difference.moves_all for difference in self._differences)
+        self.times = {case: self._time(case) for case in reference.times if case in other.times}
+        logs = [ratio.log for ratio in self.times.values()]
+        self._shared = statistics.median(logs) if logs else 0.0
+        self._pairs = {case: pair for case in self.times if (pair := self._pair(case))}
+        self._together = self._all()
+        self._together_cases = sum(ratio.parts is not None for ratio in self.times.values())
+        ratios = [*self.times.values(), *(pair for _, pair in self._pairs.values())]
+        if self._together:
+            ratios.append(self._together)
+        self.intervals = sum(ratio.parts is not None for ratio in ratios)
+
+    def _time(self, case: Case) -> _Ratio:
+        """Where both runs have the same comparisons, in these alone; else in all of each run.
+
+        What a case takes depends somewhat on whom it takes turns with; that is a part of the
+        drift between comparisons.
+        """
+        here, there = (observed.times[case] for observed in self._sides)
+        common = [key for key in here if key in there]
+        sides = [[parts[key] for key in common or parts] for parts in (here, there)]
+        means = [statistics.fmean(statistics.fmean(logs) for logs in groups) for groups in sides]
+        log = means[0] - means[1]
+        blocks = min(len(logs) for groups in sides for logs in groups)
+        drift = _both(
+            observed.time_drift(len(groups))
+            for observed, groups in zip(self._sides, sides, strict=True)
+        )
+        if drift is None or blocks < _FEWEST_BLOCKS:
+            return _Ratio(log, None, blocks)
+        own = [part for groups in sides for part in _of_means(groups, len(groups))]
+        return _Ratio(log, (*own, *drift), blocks)
+
+    def _pair(self, case: Case) -> tuple[Case, _Ratio] | None:
+        """Against the reference, of those in both runs, whose own time moved least."""
+        here, there = (observed.speedups.get(case, {}) for observed in self._sides)
+        common = [reference for reference in here if reference in there]
+        if not common:
+            return None
+        against = min(common, key=self._moved)
+        groups = [here[against], there[against]]
+        log = statistics.fmean(groups[1]) - statistics.fmean(groups[0])
+        blocks = min(map(len, groups))
+        drift = _both(observed.speedup_drift() for observed in self._sides)
+        if drift is None or blocks < _FEWEST_BLOCKS:
+            return against, _Ratio(log, None, blocks)
+        return against, _Ratio(log, (*_of_means(groups, 1), *drift), blocks)
+
+    def _all(self) -> _Ratio | None:
+        """The median of the cases, whose variance is pi/2 times that of a mean, and the hour's."""
+        drift = _both(observed.time_drift(math.inf) for observed in self._sides)
+        judged = [ratio for ratio in self.times.values() if ratio.parts is not None]
+        if drift is None or len(judged) < _FEWEST_CASES:
+            return None
+        logs = [ratio.log for ratio in judged]
+        own = math.pi / 2 * statistics.variance(logs) / len(logs), len(logs) - 1
+        blocks = min(ratio.blocks for ratio in judged)
+        return _Ratio(statistics.median(logs), (own, *drift), blocks)
+
+    def result(self, names: Mapping[Case, str], confidence: float) -> Comparison:
+        """The comparison with intervals of that confidence."""
+        here, there = self._sides
+        tried = [set(observed.own) for observed in self._sides]
+        rows = [self._row(case, names, confidence) for case in self.times]
+        all_names = case_matching.names({**here.own, **there.own})
+        together = None
+        if self._together:
+            ratio = self._together.estimate(confidence)
+            together = Together(ratio, stats.verdict(ratio), self._together_cases)
+
+        def comparisons(keys: Iterable[tuple[Case, Case]]) -> tuple[str, ...]:
+            return tuple(sorted(_against(all_names, *key) for key in keys))
+
+        return Comparison(
+            reference=here.run.id,
+            run=there.run.id,
+            started_at=(here.run.started_at, there.run.started_at),
+            machines=(machine(here.run), machine(there.run)),
+            differences=self._differences,
+            judged_by_pairs=self._by_pairs,
+            confidence=confidence,
+            cases=tuple(sorted(rows, key=lambda row: row.judged.value)),
+            together=together,
+            only_in_reference=tuple(all_names[c] for c in here.own if c not in tried[1]),
+            only_in_run=tuple(all_names[c] for c in there.own if c not in tried[0]),
+            newly_failed=comparisons(there.failed & here.measured),
+            no_longer_failed=comparisons(here.failed & there.measured),
+            failed_in_both=comparisons(here.failed & there.failed),
+            ambiguous=tuple(sorted(self._found.ambiguous)),
+        )
+
+    def _row(self, case: Case, names: Mapping[Case, str], confidence: float) -> CaseRatio:
+        here, there = self._sides
+        ratio = self.times[case]
+        time = ratio.estimate(confidence)
+        against, paired = self._pairs.get(case, (None, None))
+        pair = paired.estimate(confidence) if paired else None
+        judged_by, reason = self._judge(case, time, pair)
+        judged = {"time": time, "pair": pair}.get(judged_by or "")
+        return CaseRatio(
+            name=names[case],
+            case=here.own[case],
+            reference_seconds=_seconds(here.times[case]),
+            seconds=_seconds(there.times[case]),
+            time=time,
+            against=names[against] if against else None,
+            pair=pair,
+            judged_by=judged_by,
+            verdict=stats.verdict(judged) if judged else None,
+            reason=reason,
+        )
+
+    def _judge(self, case: Case, time: Estimate, pair: Estimate | None) -> tuple[Judge | None, str]:
+        """What shows in spite of the hour is shown; a pair sees what the hour hides.
+
+        A pair has two sides: it says faster or slower of its case unless its reference moved
+        further from what all cases share.
+        """
+        shown = ("faster", "slower")
+        if time.low is not None and stats.verdict(time) in shown:
+            return "time", ""
+        if self._by_pairs and pair is not None and pair.low is not None:
+            against, _ = self._pairs[case]
+            if stats.verdict(pair) not in shown or self._moved(against) <= self._moved(case):
+                return "pair", ""
+            return "time" if time.low is not None else None, "its reference moved further than it"
+        if time.low is None:
+            return None, FEW_BLOCKS if self.times[case].blocks < _FEWEST_BLOCKS else NO_DRIFT
+        return "time", "" if self._met(case) else APART
+
+    def _moved(self, case: Case) -> float:
+        """How far from what all cases share, rounded so that equal is equal."""
+        return round(abs(self.times[case].log - self._shared), 12)
+
+    def _met(self, case: Case) -> bool:
+        """Whether both runs have a comparison of it in common."""
+        here, there = (observed.times[case] for observed in self._sides)
+        return not here.keys().isdisjoint(there)
+
+    @property
+    def _sides(self) -> tuple[Observed, Observed]:
+        return self._reference, self._other
+
+
+def _both(drifts: Iterable[list[Part] | None]) -> list[Part] | None:
+    """The drift of two runs together; None where that of one is not known."""
+    found: list[Part] = []
+    for drift in drifts:
+        if drift is None:
+            return None
+        found += drift
+    return found
+
+
+def _check_common(reference: Observed, other: Observed) -> None:
+    if reference.own.keys().isdisjoint(other.own):
+        raise BadComparison(
+            f"{reference.run.id} and {other.run.id} have no case in common; "
+            f"the first has {_few(reference)}, the second {_few(other)}"
+        )
+
+
+def _few(observed: Observed) -> str:
+    ids = [case.id for case in observed.own.values()]
+    more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
+    return (", ".join(ids[:3]) or "none") + more
+
+
+def _of_means(groups: Sequence[Sequence[float]], comparisons: int) -> list[Part]:
+    """Variances of the means of groups, two of which are averaged over comparisons."""
+    return [
+        (statistics.variance(group) / len(group) / comparisons**2, len(group) - 1)
+        for group in groups
+    ]
+
+
+def _seconds(parts: Mapping[tuple[Case, Case], Sequence[float]]) -> float:
+    """Geometric mean over comparisons of the seconds a sample."""
+    return math.exp(statistics.fmean(statistics.fmean(logs) for logs in parts.values()))
+
+
+def machine(run: Run) -> str:
+    """CPU, how many may be used, and GPU if any."""
+    its = run.machine
+    gpu = f"; {its.gpu}" if its.gpu else ""
+    return f"{its.cpu}, {its.usable_cpus} CPUs{gpu}"
+
+
+def _against(names: Mapping[Case, str], case: Case, reference: Case) -> str:
+    return f"{names[case]} against {'itself' if case == reference else names[reference]}"

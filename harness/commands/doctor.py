@@ -1,0 +1,188 @@
+"""What this machine can measure, what not and why, and what disturbs it."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+
+from harness import units
+from harness.errors import HarnessError
+from harness.measure.machine import cgroup, framework_gpus
+from harness.measure.machine import facts as machine
+from harness.measure.machine.gpu import THERMAL, AnyGpu
+from harness.measure.machine.sampler import read_machine
+from harness.records import Finding, GpuReading
+from harness.worker import backends
+from harness.workloads import datasets
+
+_WATCH_SECONDS = 1.0
+_BUSY_CPUS = 0.05
+_STEAL_SHARE = 0.02
+_LITTLE_MEMORY = 3 * 2**30  # two workers of a small model, and the framework
+
+
+def examine(gpu: AnyGpu) -> Iterator[Finding]:
+    """Yield findings in the order of a report; it takes seconds to ask the frameworks."""
+    usable = len(machine.usable_cpus())
+    yield from cpu(machine.cpu_name(), os.cpu_count() or 1, usable, cgroup.cpu_quota())
+    yield from frequency(machine.governor())
+    yield from memory(machine.memory_available(), cgroup.memory_limit())
+    yield from data()
+    yield from disturbances(time.sleep)
+    yield from graphics(gpu)
+    yield from frameworks(gpu, machine.versions())
+
+
+def can_train(findings: list[Finding]) -> bool:
+    """Whether a training on the CPU can be measured: a framework can be imported."""
+    return any(f.subject in backends.NAMES and f.state in ("ok", "note") for f in findings)
+
+
+def cpu(name: str, count: int, usable: int, quota: float | None) -> Iterator[Finding]:
+    """Say which CPUs there are and which may be used."""
+    yield Finding("CPU", "ok", f"{name}, {count} CPUs")
+    if usable < count:
+        why = "affinity" if quota is None else f"affinity, or the cgroup's quota of {quota:g} CPUs"
+        yield Finding(
+            "CPU",
+            "note",
+            f"this process may use {usable} of them ({why})",
+            "thread counts end there; to use more, change taskset or the container's limit",
+        )
+    if quota is not None and quota < count:
+        yield Finding(
+            "CPU",
+            "note",
+            f"the cgroup stops processes that use more than {quota:g} CPUs' worth of time",
+            "give whole CPUs (--cpuset-cpus) rather than a quota",
+        )
+
+
+def frequency(governor: str | None) -> Iterator[Finding]:
+    """Say whether the CPU's frequency is left to change."""
+    if governor is None:
+        yield Finding(
+            "CPU", "note", "its frequency governor cannot be read, as on most virtual machines"
+        )
+    elif governor == "performance":
+        yield Finding("CPU", "ok", "frequency governor: performance")
+    else:
+        yield Finding(
+            "CPU",
+            "note",
+            f"frequency governor: {governor}; its clock follows the load",
+            "sudo cpupower frequency-set -g performance",
+        )
+
+
+def memory(available: int, limit: int | None) -> Iterator[Finding]:
+    """Say how much memory a training may use."""
+    cut = "" if limit is None else f"; the cgroup's limit is {units.mebibytes(limit)}"
+    text = f"{units.mebibytes(available)} available{cut}"
+    if available < _LITTLE_MEMORY:
+        yield Finding(
+            "memory",
+            "problem",
+            text,
+            f"free some: two workers need {units.mebibytes(_LITTLE_MEMORY)}",
+        )
+    else:
+        yield Finding("memory", "ok", text)
+
+
+def data() -> Iterator[Finding]:
+    """Say which dataset is trained on when nobody names one."""
+    try:
+        name = datasets.resolve("auto")
+    except HarnessError as error:
+        yield Finding("data", "problem", str(error), "unset MNIST_NPZ, or correct it")
+        return
+    if name == "mnist":
+        yield Finding("data", "ok", f"MNIST from {datasets.mnist_path()}")
+    else:
+        yield Finding(
+            "data",
+            "note",
+            "no MNIST here: scikit-learn's digits are trained on, enlarged to its size and number",
+            "set MNIST_NPZ to a local mnist.npz",
+        )
+
+
+def disturbances(sleep: Callable[[float], None]) -> Iterator[Finding]:
+    """Watch the machine for a second: what others take of its CPUs."""
+    before, begin = read_machine(), time.monotonic()
+    busy = machine.busy_processes(_WATCH_SECONDS, sleep)
+    after, seconds = read_machine(), time.monotonic() - begin
+    loud = [f"{name} {cpus:.2f}" for name, cpus in busy if cpus > _BUSY_CPUS]
+    if loud:
+        yield Finding(
+            "disturbance",
+            "problem",
+            f"other processes keep CPUs busy: {', '.join(loud[:3])}",
+            "end them, or measure when they are done",
+        )
+    else:
+        yield Finding("disturbance", "ok", f"no other process was busy for {seconds:.0f} s")
+    yield Finding("disturbance", "ok", f"load average {os.getloadavg()[0]:.2f} in the last minute")
+    if before.steal_seconds is None or after.steal_seconds is None:
+        yield Finding("disturbance", "note", "time that a hypervisor gives to others is not told")
+        return
+    steal = (after.steal_seconds - before.steal_seconds) / seconds / (os.cpu_count() or 1)
+    text = f"the hypervisor gave {100 * steal:.1f} % of CPU time to others"
+    if steal > _STEAL_SHARE:
+        yield Finding("disturbance", "problem", text, "measure in a quieter hour, or on metal")
+    else:
+        yield Finding("disturbance", "ok", text)
+
+
+def graphics(gpu: AnyGpu) -> Iterator[Finding]:
+    """Say which GPU is used, what NVML tells of it, and what not."""
+    facts = gpu.facts
+    if facts is None:
+        yield Finding("GPU", "note", gpu.reason or "no GPU", "cases run on the CPU")
+        return
+    of = f"driver {facts.driver or '?'}, CUDA up to {facts.cuda or '?'}"
+    yield Finding("GPU", "ok", f"{facts.name}, {units.mebibytes(facts.memory_bytes)}, {of}")
+    yield Finding("GPU", "ok", f"{facts.uuid or 'no UUID'}, chosen by {facts.chosen_by}")
+    reading, processes = gpu.read(), gpu.processes()
+    told = [f.name for f in fields(GpuReading) if getattr(reading, f.name) is not None]
+    yield Finding("GPU", "ok", f"NVML tells {', '.join(told).replace('_', ' ') or 'nothing'}")
+    for what, why in facts.refused.items():
+        yield Finding("GPU", "note", f"NVML does not tell {what}: {why}", _HELP.get(why, ""))
+    if processes:
+        count = "1 process is" if len(processes) == 1 else f"{len(processes)} processes are"
+        yield Finding("GPU", "problem", f"{count} on it", "end them: nvidia-smi lists them")
+    if (reading.throttle_reasons or 0) & THERMAL:
+        yield Finding("GPU", "problem", "its clocks are lowered for heat", "cool it")
+
+
+_HELP = {
+    "Insufficient Permissions": "run as root, or have the driver allow it",
+    "Not Supported": "nothing: this GPU or its virtualization has no such counter",
+}
+
+
+def frameworks(gpu: AnyGpu, versions: dict[str, str]) -> Iterator[Finding]:
+    """Say which frameworks are installed and which of them sees the GPU."""
+    for name in backends.NAMES:
+        lack = backends.missing(name)
+        if lack:
+            text, _, advice = lack.partition(": ")
+            yield Finding(name, "missing", text, advice)
+            continue
+        yield _framework(name, versions.get(name, ""), gpu)
+
+
+def _framework(name: str, version: str, gpu: AnyGpu) -> Finding:
+    try:
+        seen = framework_gpus.visible_gpus(name, gpu.cuda_device)
+    except framework_gpus.ProbeFailed as error:
+        return Finding(
+            name, "problem", f"{version}: {error}", f"install it anew: pip install {name}"
+        )
+    if seen:
+        return Finding(name, "ok", f"{version}, sees {', '.join(seen)}")
+    if gpu.name is None:
+        return Finding(name, "ok", f"{version}, trains on the CPU")
+    build = backends.find(name).GPU_BUILD
+    return Finding(name, "note", f"{version}, does not see the GPU", f"to train on it: {build}")

@@ -1,0 +1,253 @@
+"""What the plugin's fixtures give a test: `train`, `climb`, `tune`, `converge`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.records import Case, Failure, Measurement, Outcome, Training, to_json
+from harness.workloads import ladder as ladders
+from harness.workloads.ladder import Step
+
+if TYPE_CHECKING:
+    from harness.commands.session import Workbench
+    from harness.commands.tune import Tuner
+
+
+class Train:
+    """What the `train` fixture gives a test.
+
+    Attributes:
+        batch_sizes: Those of this run.
+        workbench: That of this run.
+        smoke: Whether one round a side is all that is wanted.
+    """
+
+    def __init__(self, workbench: "Workbench", benchmark: Any) -> None:
+        self.workbench = workbench
+        self.smoke = bool(benchmark.disabled)
+        self._benchmark = benchmark
+        self._used = False
+        self.batch_sizes = workbench.settings.batch_sizes
+
+    def __call__(
+        self,
+        variant: str,
+        *,
+        reference: dict[str, Any] | None = None,
+        early_steps: int | None = None,
+        **fields: Any,
+    ) -> Measurement:
+        """Measure once; see the fixture's own text."""
+        self.use()
+        make = self.workbench.case
+        try:
+            case = make(variant=variant, **fields)
+            other = make(**{"variant": variant, **fields, **(reference or {})})
+            _skip_where_unavailable(self.workbench, [case, other])
+            outcome = self.workbench.measure(case, other, smoke=self.smoke, early_steps=early_steps)
+        except HarnessError as error:
+            pytest.fail(str(error), pytrace=False)
+        return self.replay(outcome)
+
+    def use(self) -> None:
+        """Refuse a second training in one test: pytest-benchmark keeps one result."""
+        if self._used:
+            pytest.fail("a test trains once; parametrize it, or write another", pytrace=False)
+        self._used = True
+
+    def replay(self, outcome: Outcome) -> Measurement:
+        """Give what was measured to pytest-benchmark; a failure fails the test."""
+        if isinstance(outcome, Failure):
+            _fail([outcome])
+        assert isinstance(outcome, Measurement)  # noqa: S101  (a failure has failed the test)
+        _replay(self._benchmark, outcome)
+        return outcome
+
+
+def _skip_where_unavailable(workbench: "Workbench", cases: Sequence[Case]) -> None:
+    for case in cases:
+        if reason := workbench.unavailable(case.backend, case.device):
+            pytest.skip(reason)
+
+
+def _fail(failures: Sequence[Failure]) -> None:
+    """Fail the test with what the workers said."""
+    logs = [f.log_tail for f in failures if f.log_tail]
+    lines = [f"{f.kind}: {f.message}" for f in failures]
+    log = "\n\nlast output of the worker:\n" if logs else ""
+    pytest.fail("\n".join(lines) + log + "\n".join(logs), pytrace=False)
+
+
+def _replay(benchmark: Any, measurement: Measurement) -> None:
+    """Give the worker's seconds per step to pytest-benchmark, bit for bit.
+
+    Its clock reads 0 when a round starts and the duration when it ends, so
+    that end - start is the duration itself.
+    """
+    durations = [r.seconds / r.steps for r in measurement.rounds if r.role == "case"]
+    waiting = iter(durations)
+    now = 0.0
+
+    def reset() -> None:
+        nonlocal now
+        now = 0.0
+
+    def advance() -> None:
+        nonlocal now
+        now = next(waiting, 0.0)  # --benchmark-cprofile asks for one more
+
+    benchmark._timer = lambda: now  # noqa: SLF001  (there is no public way to set it)
+    benchmark.pedantic(advance, setup=reset, rounds=len(durations), iterations=1)
+    benchmark.extra_info.update(to_json(measurement))
+
+
+@dataclass(frozen=True, slots=True)
+class RungOfLadder:
+    """A test's parameter `rung`.
+
+    Attributes:
+        ladder: Name of the ladder.
+        steps: All of them.
+        number: Of the rung, from 1; 0 is the direct comparison of the last step with the first.
+    """
+
+    ladder: str
+    steps: tuple[Step, ...]
+    number: int
+
+    def __str__(self) -> str:
+        """Write it as a part of a test's id."""
+        rung = f"rung{self.number}" if self.number else "direct"
+        return f"{self.ladder.replace(' ', '_')}-{rung}"
+
+
+def rungs(name: str, text: str) -> list[RungOfLadder]:
+    """List the rungs of a ladder, and the direct comparison.
+
+    Raises:
+        HarnessError: it is no ladder.
+    """
+    steps = tuple(ladders.steps(text))
+    return [RungOfLadder(name, steps, number) for number in (*range(1, len(steps)), 0)]
+
+
+class Climb:
+    """What the `climb` fixture gives a test."""
+
+    def __init__(self, train: Train) -> None:
+        self._train = train
+
+    def __call__(self, rung: RungOfLadder, **fields: Any) -> Measurement:
+        """Measure a rung against the one before, or the last step against the first.
+
+        Args:
+            rung: The test's parameter of that name.
+            fields: Of every case of the ladder, for example `device`.
+        """
+        try:
+            self._train.workbench.climb(rung.ladder, rung.steps, fields, smoke=self._train.smoke)
+        except HarnessError as error:
+            pytest.fail(str(error), pytrace=False)
+        here, before = (rung.number, rung.number - 1) if rung.number else (-1, 0)
+        case, reference = _fields(rung.steps[here]), _fields(rung.steps[before])
+        return self._train(**case, reference=reference, **fields)
+
+
+def _fields(step: Step) -> dict[str, Any]:
+    return {"variant": step.variant, "batch_size": step.batch_size}
+
+
+class Tune:
+    """What the `tune` fixture gives a test."""
+
+    def __init__(self, train: Train) -> None:
+        self._train = train
+
+    def alone(self, lever: str, variant: str, **fields: Any) -> Measurement:
+        """Measure a lever against the plain case; a test of one that cannot be is not begun.
+
+        Args:
+            lever: `name=setting`, several joined by `+`.
+            variant: What is trained.
+            fields: Of the plain case, for example `batch_size`.
+        """
+        outcome = self._tried(variant, fields, lambda tuner: tuner.alone(lever))
+        if isinstance(outcome, str):
+            pytest.skip(f"{lever}: {outcome}")
+        return self._train.replay(outcome)
+
+    def stack(self, variant: str, **fields: Any) -> Measurement:
+        """Find the best stack of the levers tried alone, and measure it against the plain case."""
+        outcome = self._tried(variant, fields, lambda tuner: tuner.stack())
+        if outcome is None:
+            pytest.skip("no lever is shown to be faster: there is nothing to stack")
+        return self._train.replay(outcome)
+
+    def _tried(
+        self, variant: str, fields: Mapping[str, Any], search: "Callable[[Tuner], Any]"
+    ) -> Any:
+        from harness.commands.tune import Tuner
+
+        self._train.use()
+        workbench = self._train.workbench
+        try:
+            plain = workbench.case(variant=variant, **fields)
+            _skip_where_unavailable(workbench, [plain])
+            return search(Tuner(workbench, plain, smoke=self._train.smoke))
+        except HarnessError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+class Converge:
+    """What the `converge` fixture gives a test.
+
+    Args:
+        workbench: That of this run.
+        variants: What is trained; the first is what the others are compared with.
+        batch_sizes: Those that each is trained with; None for that of its recipe.
+        smoke: Whether an epoch is all that is wanted, to see that it works.
+    """
+
+    def __init__(
+        self,
+        workbench: "Workbench",
+        variants: Sequence[str],
+        batch_sizes: Sequence[int] | None,
+        *,
+        smoke: bool = False,
+    ) -> None:
+        self._smoke = smoke
+        self._workbench = workbench
+        self._variants = variants
+        self._batch_sizes = batch_sizes
+
+    def __call__(
+        self, *, seed: int, references: Mapping[str, str] | None = None, **fields: Any
+    ) -> list[Training]:
+        """Train in full; see the fixture's own text.
+
+        Args:
+            seed: Of weights, dropout and data order.
+            references: What a variant is compared with, where it is not the first one.
+            fields: Of every case, for example `device`.
+        """
+        try:
+            recipes = self._workbench.recipes(
+                self._variants,
+                self._batch_sizes,
+                1 if self._smoke else None,
+                references or {},
+                {"seed": seed, **fields},
+            )
+            _skip_where_unavailable(self._workbench, [recipe.case for recipe in recipes])
+            ends = self._workbench.converge(recipes, smoke=self._smoke)
+        except HarnessError as error:
+            pytest.fail(str(error), pytrace=False)
+        if not ends:
+            pytest.skip("the time limit leaves no room for another seed")
+        if failures := [end for end in ends if isinstance(end, Failure)]:
+            _fail(failures)
+        return [end for end in ends if isinstance(end, Training)]

@@ -1,0 +1,153 @@
+"""The harness's times against those of plain Keras, timed by hand.
+
+A fresh worker of the harness and a fresh process of `bare` take turns with the same model,
+backend and data: rounds of steps, epochs of `fit` over a part of the data, and, if wanted, the
+projected epoch against a whole one.
+"""
+
+import contextlib
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from math import log
+
+from harness.analyze import stats
+from harness.analyze.epochs import project
+from harness.analyze.start_order import without_place
+from harness.commands.validate.claims import Check, ratio
+from harness.commands.validate.readings import opened
+from harness.measure.launcher import Launcher, WorkerFailed
+from harness.records import Case, Fit, from_json
+from harness.worker import backends
+
+_ROUND_SECONDS = 0.4
+_PART_STEPS = 24
+_PROJECTED_STEPS = 10
+_ROUNDS, _FITS = 16, 3  # pairs a block
+_STEP, _PART, _WHOLE = "step time", "`fit` over a part", "projected epoch over a whole one"
+_MARGINS = {_STEP: 0.02, _PART: 0.03, _WHOLE: 0.03}
+
+
+class _Bare:
+    """The other side, as a process."""
+
+    def __init__(self, case: Case) -> None:
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "harness.commands.validate.plain_keras",
+                case.variant,
+                case.dataset,
+                str(case.batch_size),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=backends.environment(case.backend, case.device, None),
+        )
+        self._read()
+
+    def ask(self, what: str, number: int) -> float:
+        """Return the seconds of so many steps, or of an epoch of so many samples."""
+        assert self._process.stdin is not None  # noqa: S101  (a pipe was asked for)
+        self._process.stdin.write(f"{what} {number}\n")
+        self._process.stdin.flush()
+        return float(self._read())
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None  # noqa: S101
+        line = self._process.stdout.readline()
+        if not line:
+            raise WorkerFailed(
+                "error", "plain Keras ended; try: python -m harness.commands.validate.plain_keras"
+            )
+        return line
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def _fit(launcher: Launcher, case: Case, steps: int) -> Fit:
+    """Have a fresh worker time a `fit`; it is the last thing that a worker does."""
+    with opened(launcher, case) as worker:
+        return from_json(Fit, worker.ask("fit", steps=steps)["fit"])
+
+
+def _block(index: int, launcher: Launcher, case: Case, samples: int) -> dict[str, float]:
+    """Return ln(harness / bare) of the block, medians over pairs."""
+    with contextlib.ExitStack() as rounds, contextlib.ExitStack() as fits:
+        # Either side starts first in every second block: which one does changes its times.
+        if index % 2:
+            worker = rounds.enter_context(opened(launcher, case))
+        bare = _Bare(case)
+        fits.callback(bare.end)
+        if index % 2 == 0:
+            worker = rounds.enter_context(opened(launcher, case))
+        steps = max(1, round(_ROUND_SECONDS / bare.ask("steps", 1)))
+        values = {
+            _STEP: _paired(
+                range(_ROUNDS),
+                lambda: float(worker.ask("round", steps=steps)["seconds"]),
+                lambda: bare.ask("steps", steps),
+            )
+        }
+        rounds.close()
+        values[_PART] = _paired(
+            range(_FITS),
+            lambda: _fit(launcher, case, _PART_STEPS).seconds,
+            lambda: bare.ask("epoch", _PART_STEPS * case.batch_size),
+        )
+        if samples:
+            values[_WHOLE] = _paired(
+                [index],
+                lambda: project(_fit(launcher, case, _PROJECTED_STEPS), samples),
+                lambda: bare.ask("epoch", samples),
+            )
+    return values
+
+
+def _paired(turns: Iterable[int], mine: Callable[[], float], theirs: Callable[[], float]) -> float:
+    """Median of ln(mine / theirs) over pairs; in odd turns theirs comes first."""
+    logs = []
+    for turn in turns:
+        if turn % 2:
+            other, own = theirs(), mine()
+        else:
+            own, other = mine(), theirs()
+        logs.append(log(own / other))
+    return statistics.median(logs)
+
+
+def blocks(launcher: Launcher, case: Case, count: int, samples: int = 0) -> list[dict[str, float]]:
+    """Measure blocks of fresh processes: ln(harness / plain Keras) by what was timed.
+
+    Args:
+        launcher: Starts the harness's workers.
+        case: What is trained.
+        count: Blocks.
+        samples: Of a whole epoch, to time one a block; 0 for none.
+
+    Raises:
+        WorkerFailed: one of the sides failed.
+    """
+    return [_block(index, launcher, case, samples) for index in range(count)]
+
+
+def judged(found: list[dict[str, float]]) -> Iterator[Check]:
+    """Judge the ratios of all blocks."""
+    for name in found[0]:
+        logs = without_place([values[name] for values in found], range(len(found)))
+        margin = _MARGINS[name]
+        check = ratio(
+            f"{name}, harness over plain Keras",
+            f"within {100 * margin:.0f} %",
+            stats.log_interval(logs),
+            margin,
+        )
+        yield replace(check, n=len(found))

@@ -1,0 +1,76 @@
+"""The statistics against truths that need no measurement, and a run's tables against themselves."""
+
+import dataclasses
+import math
+import random
+from collections.abc import Iterator
+
+from harness.analyze import cases, stats
+from harness.analyze.start_order import without_place
+from harness.commands.validate.claims import Check, Verdict, share
+from harness.commands.validate.judgements import contains
+from harness.records import Measurement, Run
+
+_BLOCKS = 6
+_SPREAD = 0.02
+_PLACE = 0.013  # what it does to start first, as measured; any would do
+
+
+def simulated(tries: int) -> Iterator[Check]:
+    """Intervals over blocks of a known ratio, from a seeded generator.
+
+    Blocks scatter normally; or they scatter alike but every tenth, five times as far.
+    """
+    for subject, odd, least in (
+        ("simulated blocks", 0.0, 0.94),
+        ("the same, every tenth scattered five times as far", 0.1, None),
+    ):
+        rng = random.Random(1)  # noqa: S311  (a simulation)
+        truth = math.log(1.1)
+        held = 0
+        for _ in range(tries):
+            logs = [
+                rng.gauss(truth, _SPREAD * (5 if rng.random() < odd else 1))
+                + (-_PLACE if block % 2 else _PLACE)
+                for block in range(_BLOCKS)
+            ]
+            free = without_place(logs, range(_BLOCKS))
+            held += contains(stats.log_interval(free), 1.1)
+        claim = "interval holds the true ratio in ≥ 94 %" if least else ""
+        yield share(subject, claim, held, tries, least)
+
+
+def of_run(run: Run) -> Iterator[Check]:
+    """Identities that every run keeps, in the numbers of this one."""
+    measured = [o for o in run.outcomes if isinstance(o, Measurement)]
+    if not measured:
+        return
+    equal = [stats.speedup(_equal_durations(m)) for m in measured]
+    exact = all((e.value, e.low, e.high) == (1.0, 1.0, 1.0) for e in equal)
+    yield _identity("equal durations", "speedup is exactly 1", len(equal), holds=exact)
+    frame = cases.measurements(run)
+    product = frame["samples_per_s"] * frame["step_us"] / 1e6 / frame["batch_size"]
+    exact = bool((abs(product - 1) < 1e-9).all())
+    yield _identity("samples/s × s/step in every row", "is the batch size", len(frame), holds=exact)
+    turned = dataclasses.replace(run, outcomes=run.outcomes[::-1])
+    other = cases.measurements(turned).set_index("case").loc[frame["case"]].reset_index()
+    names = ["step_us", "step_us_low", "step_us_high", "peak_rss_mib", "loss"]
+    apart = (frame[names] - other[names]).abs() / frame[names].abs()
+    exact = bool((apart.fillna(0) < 1e-12).all(axis=None))
+    yield _identity("cases in the opposite order", "no number changes", len(frame), holds=exact)
+
+
+def _identity(subject: str, claim: str, n: int, *, holds: bool) -> Check:
+    verdict: Verdict = "holds" if holds else "falls short"
+    return Check(subject, claim, "in all" if holds else "not in all", n, verdict)
+
+
+def _equal_durations(m: Measurement) -> Measurement:
+    """The same comparison as if a sample had taken a millisecond on both sides."""
+    sizes = {"case": m.case.batch_size, "reference": m.reference.batch_size}
+    return dataclasses.replace(
+        m,
+        rounds=tuple(
+            dataclasses.replace(r, seconds=1e-3 * r.steps * sizes[r.role]) for r in m.rounds
+        ),
+    )

@@ -1,0 +1,92 @@
+"""A validation as a table and a sentence."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.commands.validate.claims import Check
+from harness.commands.validate.judgements import PROTOCOL, Measured, by_way
+from harness.errors import BadRun
+from harness.records import Machine
+from harness.report import formats
+from harness.tables.table import Table
+
+_TITLES = {
+    "noise": "A case against itself",
+    "slowdowns": "Known slowdowns",
+    "disturbed": "Disturbed by another process",
+    "readings": "Readings against known loads",
+    "keras": "Against plain Keras",
+    "arithmetic": "Arithmetic",
+}
+
+
+def table(part: str, checks: Sequence[Check], machine: Machine) -> Table:
+    """The checks of a part, a row each."""
+    return Table(
+        title=_TITLES[part],
+        columns=("tried", "must hold", "found [95 %]", "n", "verdict"),
+        rows=tuple((c.subject, c.claim, c.found, str(c.n), c.verdict) for c in checks),
+        numeric=(False, False, False, True, False),
+        ranks=(0, 0, 0, 1, 0),
+        notes=(),
+        doubts=(),
+        caption=caption(machine),
+    )
+
+
+def caption(machine: Machine) -> str:
+    """The machine and its libraries."""
+    libraries = ", ".join(
+        f"{name} {machine.libraries[name]}"
+        for name in ("tensorflow", "keras")
+        if name in machine.libraries
+    )
+    return f"{machine.cpu}, {machine.usable_cpus} CPUs; {libraries}, Python {machine.python}"
+
+
+def sentence(found: Mapping[str, Sequence[Check]]) -> str:
+    """What it comes to, in one line."""
+    counts = Counter(check.verdict for checks in found.values() for check in checks)
+    claims = sum(counts.values()) - counts["for comparison"]
+    words = [f"{counts['holds']} of {claims} claims hold"]
+    if counts["falls short"]:
+        words.append(f"{counts['falls short']} fall short")
+    if counts["not shown"]:
+        words.append(f"{counts['not shown']} not shown either way: a higher effort shows more")
+    return "; ".join(words) + "."
+
+
+def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
+    """Draw the intervals of a part beside their truths.
+
+    Raises:
+        BadRun: the folder cannot be written.
+    """
+    from harness.tables.charts.validation import intervals
+
+    ways = by_way(measured)
+    if any(trial.slowdown for trial, _ in measured):
+        ways = {PROTOCOL: ways[PROTOCOL]}  # the others compare what is slowed with what is not
+    figure = intervals(_TITLES[name], ways, caption(machine))
+    try:
+        for ending in ("png", "svg"):
+            figure.savefig(folder / f"{name}.{ending}", bbox_inches="tight")
+    except OSError as error:
+        raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def show(console: Console, part: str, checks: Sequence[Check], machine: Machine) -> None:
+    """Print the table of a part."""
+    console.print()
+    console.print(formats.to_rich(table(part, checks, machine), console.width))
+
+
+def conclude(console: Console, found: Mapping[str, Sequence[Check]], machine: Machine) -> None:
+    """Print where it was tried, and what it comes to."""
+    console.print()
+    console.print(caption(machine), markup=False, highlight=False)
+    console.print(Text(sentence(found), "bold"))

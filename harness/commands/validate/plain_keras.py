@@ -1,0 +1,92 @@
+"""Plain Keras, as a user would time it by hand: the script that `against` talks to.
+
+Run as `python -m harness.commands.validate.plain_keras VARIANT DATASET BATCH_SIZE`. It imports
+nothing of the harness but the model and the data, so that both sides train the same.
+
+Reads one request a line: `steps N` times N steps, `epoch N` times an epoch of `Model.fit` over N
+samples. Answers each with the seconds, on a line of its own. A step is a call of the compiled
+train function with TensorFlow, with JAX and Torch `Model.train_on_batch`, since there a user has
+nothing closer.
+"""
+
+import itertools
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from harness.workloads import datasets, variants
+
+BATCHES = 8
+
+
+class EpochTime(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """The time from an epoch's begin to its end, as the progress bar has it."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self.begin = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Stop the clock."""
+        self.seconds = time.perf_counter() - self.begin
+
+
+def main(variant: str, dataset: str, batch_size: int) -> None:
+    """Build, take the first step, then answer requests."""
+    raw: Any = datasets.load(dataset)
+    model = getattr(variants, variant)()
+    x, labels = raw.x_train.reshape(-1, 28, 28, 1), raw.y_train
+    data: Any = datasets.Dataset(x, keras.utils.to_categorical(labels, 10), x[:0], labels[:0])
+    # One epoch with a ragged last batch traces both shapes.
+    ragged = batch_size + len(data.x_train) % batch_size
+    fit(model, data, batch_size, ragged)
+    step = steps_of(model, data, batch_size)
+    print("ready", flush=True)  # noqa: T201  (its channel)
+    for line in sys.stdin:
+        what, number = line.split()
+        if what == "epoch":
+            seconds = fit(model, data, batch_size, int(number))
+        else:
+            begin = time.perf_counter()
+            for _ in range(int(number)):
+                loss = step()
+            float(loss)
+            seconds = time.perf_counter() - begin
+        print(seconds, flush=True)  # noqa: T201
+
+
+def steps_of(model: Any, data: Any, batch_size: int) -> Callable[[], Any]:
+    """Return a function that takes one step and gives the loss."""
+    count = BATCHES * batch_size
+    x, y = data.x_train[:count], data.y_train[:count]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        batches = tf.data.Dataset.from_tensor_slices((x, y))
+        iterator = iter(batches.batch(batch_size, drop_remainder=True).cache().repeat())
+        step = model.make_train_function() or model.train_function
+        return lambda: step(iterator)["loss"]
+    parts = itertools.cycle(
+        [(x[i : i + batch_size], y[i : i + batch_size]) for i in range(0, count, batch_size)]
+    )
+    return lambda: model.train_on_batch(*next(parts))[0]
+
+
+def fit(model: Any, data: Any, batch_size: int, samples: int) -> float:
+    """Train one epoch and return its seconds."""
+    clock = EpochTime()
+    model.fit(
+        data.x_train[:samples],
+        data.y_train[:samples],
+        batch_size=batch_size,
+        verbose=0,
+        callbacks=[clock],
+    )
+    return float(clock.seconds)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,115 @@
+"""Launchers that change what is measured by a known amount: more steps, a busy machine."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.commands.validate.truths import Trial
+from harness.measure.side import AnyLauncher, AnyWorker
+from harness.records import Case
+
+_SPINNING = """
+import sys
+from harness.measure.lifeline import die_with_parent
+die_with_parent(int(sys.argv[1]))
+while True:
+    pass
+"""
+
+
+class SlowedWorker:
+    """A real worker that claims S steps a round and runs S · (1 + slowdown)."""
+
+    def __init__(self, worker: AnyWorker, slowdown: float) -> None:
+        self.worker = worker
+        self.pid = worker.pid
+        self._slowdown = slowdown
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Ask the worker; a round is longer than it says."""
+        if command != "round":
+            return self.worker.ask(command, **arguments)
+        claimed = arguments["steps"]
+        answer = self.worker.ask("round", steps=round(claimed * (1 + self._slowdown)))
+        return {**answer, "steps": claimed}
+
+
+class SlowedLauncher:
+    """Starts workers of which some are slowed.
+
+    Args:
+        launcher: Starts the real ones.
+        trials: What is going to be compared.
+    """
+
+    def __init__(self, launcher: AnyLauncher, trials: Sequence[Trial]) -> None:
+        self._launcher = launcher
+        self._slowdowns = {trial.case: trial.slowdown for trial in trials}
+
+    def prepare(self, case: Case, *, wait: bool) -> None:
+        """Import a framework, so that no worker waits for it."""
+        self._launcher.prepare(case, wait=wait)
+
+    def start(self, case: Case, timeout: float) -> SlowedWorker:
+        """Start one fresh worker for a case."""
+        return SlowedWorker(self._launcher.start(case, timeout), self._slowdowns.get(case, 0.0))
+
+    def end(self, worker: SlowedWorker) -> None:
+        """End a worker."""
+        self._launcher.end(worker.worker)
+
+
+class DisturbedLauncher(SlowedLauncher):
+    """Lets a process spin during every third block, from the start of its first worker.
+
+    A context manager, for that process must end.
+
+    Args:
+        launcher: Starts the real workers.
+        trials: What is going to be compared.
+        done: Blocks that have been measured before, by the key of a trial.
+    """
+
+    def __init__(
+        self, launcher: AnyLauncher, trials: Sequence[Trial], done: Mapping[str, int]
+    ) -> None:
+        super().__init__(launcher, trials)
+        self._keys = {case: t.key for t in trials for case in (t.case, t.reference)}
+        self._workers = Counter({key: 2 * blocks for key, blocks in done.items()})
+        self._competitor: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "DisturbedLauncher":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the competitor."""
+        self._quiet()
+
+    def start(self, case: Case, timeout: float) -> SlowedWorker:
+        """Start a worker; with the first of a block, begin or end the disturbance."""
+        key = self._keys[case]
+        block, second = divmod(self._workers[key], 2)
+        self._workers[key] += 1
+        if not second:
+            self._quiet()
+            if is_disturbed(block):
+                self._competitor = subprocess.Popen(
+                    [sys.executable, "-c", _SPINNING, str(os.getpid())],
+                    start_new_session=True,  # Ctrl-C is the parent's to handle
+                )
+        return super().start(case, timeout)
+
+    def _quiet(self) -> None:
+        if self._competitor is not None:
+            self._competitor.kill()
+            self._competitor.wait()
+            self._competitor = None
+
+
+def is_disturbed(block: int) -> bool:
+    """Whether the competitor is busy in that block: in every third."""
+    return block % 3 == 1

@@ -1,0 +1,310 @@
+"""The first host's side of a job on several: its own workers, and those of the others.
+
+All workers of a case do the same at the same time, since what they tell each other in a step
+waits for the last one. What one of them answers late, wrong or not at all ends them all.
+"""
+
+import concurrent.futures
+import contextlib
+import itertools
+import platform
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.measure.hosts.discovery import Hosts
+from harness.measure.launcher import Launcher, Worker, WorkerFailed
+from harness.measure.machine.facts import versions
+from harness.records import Case, to_json
+from harness.worker.channel import Channel, ChannelClosed, Garbled
+
+VERSION = 1
+_MARGIN_SECONDS = 15.0  # in which the other host's own time limit tells what was late
+_HELLO_SECONDS = 10.0
+_ALIKE = ("harness", "python", "libraries")
+
+
+class HostsFailed(HarnessError):  # noqa: N818  (the hosts are what failed)
+    """The hosts of a job do not come together."""
+
+
+def about() -> dict[str, Any]:
+    """What a host is: all of a job must be alike in it."""
+    found = versions()
+    return {
+        "harness": found.pop("training-harness", None),
+        "python": platform.python_version(),
+        "boot": _boot(),
+        "libraries": {name: found.get(name) for name in ("keras", "jax", "jaxlib", "numpy")},
+    }
+
+
+def _boot() -> str:
+    """Tells machines apart, containers of one not: see random(4)."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return socket.gethostname()
+
+
+class Follower:
+    """Another host of the job, over a connection that it has made."""
+
+    def __init__(self, rank: int, name: str, channel: Channel, boot: str) -> None:
+        self.rank = rank
+        self.boot = boot
+        self.name = f"host {rank} ({name})"
+        self._channel = channel
+        self.lost: str | None = None
+
+    def ask(self, what: str, wait: float, **arguments: Any) -> dict[str, Any]:
+        """Have it do something, and wait.
+
+        Raises:
+            WorkerFailed: its worker did, or it is late or lost.
+        """
+        if self.lost is not None:
+            raise WorkerFailed("killed", self.lost)
+        try:
+            self._channel.send(what=what, **arguments)
+            answer = self._channel.receive(wait)
+        except TimeoutError:
+            self.lost = f"{self.name} was silent for {wait:g} s"
+            raise WorkerFailed("timeout", self.lost) from None
+        except (ChannelClosed, Garbled):
+            self.lost = f"{self.name} is lost: its connection has ended"
+            raise WorkerFailed("killed", self.lost) from None
+        if "failed" in answer:
+            raise WorkerFailed(
+                answer["failed"], f"{self.name}: {answer['message']}", answer["log_tail"]
+            )
+        return answer
+
+    def tell(self, what: str, **arguments: Any) -> None:
+        """Have it do something that is not answered; one that is lost ends by itself."""
+        with contextlib.suppress(ChannelClosed):
+            self._channel.send(what=what, **arguments)
+
+    def close(self) -> None:
+        """Let it go."""
+        self._channel.close()
+
+
+def gather(hosts: Hosts, about: dict[str, Any], timeout: float) -> list[Follower]:
+    """Wait for the other hosts of a job.
+
+    Args:
+        hosts: The job's.
+        about: What this one is: all must be alike in what times depend on.
+        timeout: Seconds until all must be there.
+
+    Raises:
+        HostsFailed: one is late, or differs.
+    """
+    found: dict[int, Follower] = {}
+    deadline = time.monotonic() + timeout
+    try:
+        with socket.create_server(("", hosts.port), backlog=hosts.size) as server:
+            while len(found) < hosts.size - 1:
+                server.settimeout(max(0.01, deadline - time.monotonic()))
+                connection, (address, *_) = server.accept()
+                follower = _greeted(Channel(connection), address, hosts, about)
+                if follower is not None:
+                    found[follower.rank] = follower
+    except TimeoutError:
+        late = [str(rank) for rank in range(1, hosts.size) if rank not in found]
+        _close(found)
+        raise HostsFailed(
+            f"host {', '.join(late)} of {hosts.size} did not come within {timeout:g} s; "
+            f"the first one listens on {hosts.address}, port {hosts.port} ({hosts.said_by})"
+        ) from None
+    except OSError as error:
+        _close(found)
+        raise HostsFailed(f"cannot listen on port {hosts.port}: {error.strerror}") from error
+    except HostsFailed:
+        _close(found)
+        raise
+    return [found[rank] for rank in sorted(found)]
+
+
+def _greeted(
+    channel: Channel, address: str, hosts: Hosts, about: dict[str, Any]
+) -> Follower | None:
+    """Take in a host of this job; whoever else connects is sent away."""
+    try:
+        hello = channel.receive(_HELLO_SECONDS)
+        if hello.get("token") != hosts.token or not 0 < int(hello.get("rank", 0)) < hosts.size:
+            channel.close()
+            return None
+        follower = Follower(
+            int(hello["rank"]), str(hello.get("name", address)), channel, hello["about"]["boot"]
+        )
+        differs = [
+            f"{what} {hello['about'].get(what)} there, {about.get(what)} here"
+            for what in _ALIKE
+            if hello["about"].get(what) != about.get(what)
+        ]
+        if differs:
+            channel.send(refused=f"it differs: {'; '.join(differs)}")
+            raise HostsFailed(f"{follower.name} differs: {'; '.join(differs)}")
+        channel.send(welcome=VERSION)
+    except (TimeoutError, ChannelClosed, Garbled, ValueError, KeyError, AttributeError):
+        channel.close()
+        return None
+    return follower
+
+
+def _close(found: dict[int, Follower]) -> None:
+    for follower in found.values():
+        follower.close()
+
+
+class GroupWorker:
+    """A worker on each host, which train together.
+
+    Attributes:
+        pid: Of the one on this host.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(
+        self, case: Case, local: Worker, followers: list[Follower], hosts: Hosts, timeout: float
+    ) -> None:
+        self.pid = local.pid
+        self.local = local
+        self._followers = followers
+        self._hosts = hosts
+        self._timeout = timeout + _MARGIN_SECONDS
+        self._number = next(self._numbers)
+        self._pool = concurrent.futures.ThreadPoolExecutor(len(followers) + 1)
+        self._tasks: list[concurrent.futures.Future[dict[str, Any]]] = []
+        try:
+            for follower in followers:
+                follower.ask(
+                    "start", self._timeout, number=self._number, case=to_json(case), timeout=timeout
+                )
+        except WorkerFailed:
+            self._end_others()  # those that have started one
+            raise
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Have all of them do something; the answer is that of the one on this host.
+
+        Raises:
+            WorkerFailed: one of them did; all have ended then.
+        """
+        if command == "open":
+            arguments["group"] = {"size": self._hosts.size, "address": self._coordinator()}
+        tasks = self._tasks = [self._pool.submit(self._local, command, arguments)]
+        tasks += [self._pool.submit(self._remote, f, command, arguments) for f in self._followers]
+        done, _ = concurrent.futures.wait(tasks, return_when=concurrent.futures.FIRST_EXCEPTION)
+        failed = [task for task in tasks if task in done and task.exception() is not None]
+        if failed:
+            self._abandon()
+            concurrent.futures.wait(tasks)
+            raise self._first_cause(failed)
+        answer = tasks[0].result()
+        if "facts" in answer:
+            answer["facts"]["machines"] = len({_boot(), *(f.boot for f in self._followers)})
+        return answer
+
+    def _abandon(self) -> None:
+        """Let nobody wait for one that has failed; what they were asked then fails, too."""
+        self._end_others()
+        self.local.kill()
+
+    def _end_others(self) -> None:
+        for follower in self._followers:
+            follower.tell("end", number=self._number)
+
+    def _first_cause(
+        self, failed: "list[concurrent.futures.Future[dict[str, Any]]]"
+    ) -> BaseException:
+        """A lost host explains what the others say."""
+        errors = [error for task in failed if (error := task.exception()) is not None]
+        lost = [f.lost for f in self._followers if f.lost]
+        return WorkerFailed("killed", lost[0]) if lost else errors[-1]
+
+    def _coordinator(self) -> str:
+        """A port of this host that is free now."""
+        with socket.create_server(("", 0)) as probe:
+            return f"{self._hosts.address}:{probe.getsockname()[1]}"
+
+    def _local(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return self.local.ask(command, **_ranked(arguments, 0))
+
+    def _remote(
+        self, follower: Follower, command: str, arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        return follower.ask(
+            "ask",
+            self._timeout,
+            number=self._number,
+            command=command,
+            arguments=_ranked(arguments, follower.rank),
+        )
+
+    def log_tail(self) -> str:
+        """Return the last lines that the one on this host printed."""
+        return self.local.log_tail()
+
+    def end(self) -> None:
+        """End those on the other hosts; the launcher ends the one on this host."""
+        self._end_others()
+        if not all(task.done() for task in self._tasks):  # interrupted while it waited
+            self.local.kill()
+        self._pool.shutdown()
+
+
+def _ranked(arguments: dict[str, Any], rank: int) -> dict[str, Any]:
+    group = arguments.get("group")
+    return arguments if group is None else {**arguments, "group": {**group, "rank": rank}}
+
+
+class GroupLauncher:
+    """Starts workers on this host, or one on each.
+
+    Args:
+        launcher: Of this host.
+        hosts: The job's.
+        followers: From `gather`.
+    """
+
+    def __init__(self, launcher: Launcher, hosts: Hosts, followers: list[Follower]) -> None:
+        self._launcher = launcher
+        self._hosts = hosts
+        self._followers = followers
+
+    def prepare(self, case: Case, *, wait: bool = False) -> None:
+        """Import a framework on this host; the others do with their first worker."""
+        self._launcher.prepare(case, wait=wait)
+
+    def start(self, case: Case, timeout: float) -> Worker | GroupWorker:
+        """Start one fresh worker for a case, on every host that takes part.
+
+        Raises:
+            WorkerFailed: one could not be started.
+        """
+        local = self._launcher.start(case, timeout)
+        if case.hosts == 1:
+            return local
+        try:
+            return GroupWorker(case, local, self._followers, self._hosts, timeout)
+        except WorkerFailed:
+            self._launcher.end(local)
+            raise
+
+    def end(self, worker: Worker | GroupWorker) -> None:
+        """End a worker, on every host."""
+        if isinstance(worker, GroupWorker):
+            worker.end()
+            worker = worker.local
+        self._launcher.end(worker)
+
+    def close(self) -> None:
+        """End every worker, and let the other hosts go."""
+        for follower in self._followers:
+            follower.close()
+        self._launcher.close()

@@ -1,0 +1,1 @@
+"""The machine: CPUs, GPUs, cgroups and what disturbs it."""

@@ -1,0 +1,85 @@
+"""Which GPUs CUDA sees, in its own order.
+
+CUDA counts the fastest first unless told otherwise, NVML by PCI address, and
+`CUDA_VISIBLE_DEVICES` counts as CUDA does: only CUDA itself knows. It is
+asked in a process of its own, for it cannot be used any more after a fork.
+"""
+
+import ctypes
+import json
+import subprocess
+import sys
+import uuid
+from typing import Any
+
+_NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
+_TIMEOUT_SECONDS = 60.0
+
+
+class NotAskable(Exception):  # noqa: N818  (a state of the machine, not a mistake)
+    """CUDA's driver library cannot be used; the text says why."""
+
+
+def visible_uuids() -> list[str]:
+    """List the UUIDs of the devices that CUDA sees, its device 0 first.
+
+    Raises:
+        NotAskable: there is no driver library, or it fails.
+    """
+    command = [sys.executable, "-m", "harness.measure.machine.cuda"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotAskable("CUDA did not answer") from error
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise NotAskable(f"CUDA could not be asked: {last}") from error
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
+def list_uuids(library: Any) -> list[str]:
+    """Ask the CUDA driver API; see `cuDeviceGetUuid` in its reference.
+
+    Args:
+        library: `libcuda.so.1` as ctypes loads it.
+
+    Raises:
+        NotAskable: a call fails.
+    """
+    code = library.cuInit(0)
+    if code == _NO_DEVICE:
+        return []
+    _check(code, "cuInit")
+    count = ctypes.c_int()
+    _check(library.cuDeviceGetCount(ctypes.byref(count)), "cuDeviceGetCount")
+    # The second version names MIG instances, too.
+    get_uuid = getattr(library, "cuDeviceGetUuid_v2", None) or library.cuDeviceGetUuid
+    found = []
+    for ordinal in range(count.value):
+        device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
+        _check(library.cuDeviceGet(ctypes.byref(device), ordinal), "cuDeviceGet")
+        _check(get_uuid(ctypes.byref(raw), device), "cuDeviceGetUuid")
+        found.append(f"GPU-{uuid.UUID(bytes=bytes(raw))}")
+    return found
+
+
+def _check(code: int, call: str) -> None:
+    if code != 0:
+        raise NotAskable(f"{call} failed with {code}")
+
+
+def main() -> int:
+    """Print the list as JSON: `python -m harness.measure.machine.cuda`."""
+    try:
+        print(json.dumps(list_uuids(ctypes.CDLL("libcuda.so.1"))))  # noqa: T201
+    except (OSError, NotAskable) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

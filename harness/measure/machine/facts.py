@@ -1,0 +1,175 @@
+"""Hardware, operating system, libraries, limits."""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from harness.measure.machine.cgroup import cpu_quota, memory_limit, memory_used
+from harness.measure.machine.gpu import AnyGpu
+from harness.records import Machine
+
+_LIBRARIES = (
+    "tensorflow",
+    "keras",
+    "numpy",
+    "jax",
+    "jaxlib",
+    "torch",
+    "pytest-benchmark",
+    "training-harness",
+)
+_GIT_SECONDS = 10.0
+_CHILDREN = ("harness.worker.forkserver", "harness.worker.serve")
+
+
+def describe(gpu: AnyGpu) -> Machine:
+    """Describe this machine; its id is stable as long as CPU, GPU and OS are."""
+    cpu = cpu_name()
+    identity = f"{cpu}|{os.cpu_count()}|{gpu.name}|{platform.system()}"
+    return Machine(
+        id=hashlib.sha256(identity.encode()).hexdigest()[:8],
+        cpu=cpu,
+        cpus=os.cpu_count() or 1,
+        usable_cpus=len(usable_cpus()),
+        memory_bytes=psutil.virtual_memory().total,
+        memory_limit_bytes=memory_limit(),
+        os=platform.platform(),
+        python=platform.python_version(),
+        gpu=gpu.name,
+        gpu_reason=gpu.reason,
+        gpu_facts=gpu.facts,
+        libraries=versions(),
+        commit=commit(),
+    )
+
+
+def commit() -> str | None:
+    """Name the commit of the current folder's repository; None where there is none.
+
+    Files that were changed since are said, new ones are not.
+    """
+
+    def git(*arguments: str) -> str | None:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            return subprocess.run(
+                ["git", *arguments],  # noqa: S607  (the user's own)
+                capture_output=True,
+                text=True,
+                timeout=_GIT_SECONDS,
+                check=True,
+            ).stdout.strip()
+        return None
+
+    name = git("rev-parse", "--short=10", "HEAD")
+    if not name:
+        return None
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return f"{name} with changes" if changed else name
+
+
+def usable_cpus() -> list[int]:
+    """List the CPUs that this process may use: affinity, cut to the cgroup's quota."""
+    if hasattr(os, "sched_getaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+    else:
+        allowed = list(range(os.cpu_count() or 1))
+    quota = cpu_quota()
+    return allowed if quota is None else allowed[: max(1, int(quota))]
+
+
+def oom_kills() -> int | None:
+    """Count the processes that the kernel has killed for memory; None where it does not say.
+
+    See proc(5), /proc/vmstat: `oom_kill`.
+    """
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+
+
+def memory_available() -> int:
+    """Bytes that new processes may use: of the machine, cut to the cgroup's limit."""
+    available = psutil.virtual_memory().available
+    limit = memory_limit()
+    return available if limit is None else min(available, max(0, limit - (memory_used() or 0)))
+
+
+def memory_in_all() -> int:
+    """Bytes of the machine, or of the cgroup where that is less."""
+    total = psutil.virtual_memory().total
+    return min(total, memory_limit() or total)
+
+
+def governor() -> str | None:
+    """Name what sets the CPU's frequency; None where the machine does not say."""
+    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
+def busy_processes(seconds: float, sleep: Callable[[float], None]) -> list[tuple[str, float]]:
+    """List processes other than this one with the CPUs that each kept busy, busiest first."""
+    before = _cpu_seconds()
+    sleep(seconds)
+    after = _cpu_seconds()
+    busy = [
+        (name, (used - before[pid][1]) / seconds)
+        for pid, (name, used) in after.items()
+        if pid in before and pid != os.getpid()
+    ]
+    return sorted(busy, key=lambda one: -one[1])
+
+
+def other_runs() -> int:
+    """Count the runs of this harness on this machine, but for this process's own.
+
+    Each has a server or workers whose last argument is the process that measures.
+    """
+    found = set()
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(module in words for module in _CHILDREN) and words[-1] != str(os.getpid()):
+            found.add(words[-1])
+    return len(found)
+
+
+def _cpu_seconds() -> dict[int, tuple[str, float]]:
+    found = {}
+    for process in psutil.process_iter(["name", "cpu_times"]):
+        times = process.info["cpu_times"]
+        if times is not None:  # None where it may not be read
+            name = f"{process.info['name']} ({process.pid})"
+            found[process.pid] = (name, times.user + times.system)
+    return found
+
+
+def cpu_name() -> str:
+    """Name the CPU as the kernel does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that a measurement depends on, of those installed."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,65 @@
+"""What changes around a block: clocks, the CPUs that may be used, other runs of this harness."""
+
+import time
+from dataclasses import dataclass
+
+from harness.measure.machine.cgroup import cpu_quota
+from harness.measure.machine.facts import other_runs, usable_cpus
+from harness.records import Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How things were at one moment.
+
+    Attributes:
+        cpus: Those that may be used, and the quota.
+        other_runs: Other runs of this harness on the machine.
+        slept_seconds: Since boot; None where no clock tells.
+        wall_offset_seconds: Of the wall clock to the time since boot; likewise.
+    """
+
+    cpus: str
+    other_runs: int
+    slept_seconds: float | None
+    wall_offset_seconds: float | None
+
+
+def look() -> Moment:
+    """Look now; some 20 ms, so it is not done while something is timed."""
+    boot = _seconds("CLOCK_BOOTTIME")
+    # CLOCK_MONOTONIC stands still while the machine is suspended, see clock_gettime(2).
+    monotonic, wall = _seconds("CLOCK_MONOTONIC"), time.time()
+    return Moment(
+        cpus=_cpus(),
+        other_runs=other_runs(),
+        slept_seconds=None if boot is None or monotonic is None else boot - monotonic,
+        wall_offset_seconds=None if boot is None else wall - boot,
+    )
+
+
+def _seconds(clock: str) -> float | None:
+    number = getattr(time, clock, None)
+    return None if number is None else time.clock_gettime(number)
+
+
+def _cpus() -> str:
+    quota = cpu_quota()
+    limit = "" if quota is None else f", quota {quota:g}"
+    return ",".join(map(str, usable_cpus())) + limit
+
+
+def between(block: int, before: Moment, after: Moment) -> Surroundings:
+    """What changed from one moment to the other."""
+    return Surroundings(
+        block=block,
+        cpus_before=before.cpus,
+        cpus_after=after.cpus,
+        other_runs=max(before.other_runs, after.other_runs),
+        suspended_seconds=_change(before.slept_seconds, after.slept_seconds),
+        clock_step_seconds=_change(before.wall_offset_seconds, after.wall_offset_seconds),
+    )
+
+
+def _change(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before

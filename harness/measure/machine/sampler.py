@@ -1,0 +1,198 @@
+"""Readings from outside the worker: the machine's counters and the worker's memory.
+
+Around each round the machine's totals are read while nothing is timed. A
+thread of the parent also reads the worker's memory four times a second, of a
+worker on a GPU ten times and the GPU with it, paced by deadlines, and keeps
+account of what that costs.
+"""
+
+import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+
+from harness.measure.machine.cgroup import throttled_seconds
+from harness.measure.machine.gpu import AnyGpu
+from harness.records import GpuReading, GpuTrace, GpuUsage, Usage
+
+INTERVAL_SECONDS = 0.25
+GPU_INTERVAL_SECONDS = 0.1
+_PROCESSES_EVERY = 10  # readings; listing processes is the dearest call
+
+
+@dataclass(frozen=True, slots=True)
+class MachineCounters:
+    """Totals since boot, in CPU seconds; None where the machine does not say.
+
+    Attributes:
+        busy_seconds: CPU time of all processes.
+        steal_seconds: Time the hypervisor gave to others.
+        throttled_seconds: Time the cgroup's quota stopped its processes.
+    """
+
+    busy_seconds: float
+    steal_seconds: float | None
+    throttled_seconds: float | None
+
+
+def read_machine() -> MachineCounters:
+    """Read the totals now."""
+    times = psutil.cpu_times()
+    busy = times.user + times.nice + times.system
+    busy += getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
+    return MachineCounters(busy, getattr(times, "steal", None), throttled_seconds())
+
+
+def disturbance(
+    before: MachineCounters, after: MachineCounters, own_cpu_seconds: float
+) -> dict[str, float | None]:
+    """Compute the disturbance fields of a `Round` from the totals around it."""
+    busy = after.busy_seconds - before.busy_seconds
+    return {
+        "steal_seconds": _difference(before.steal_seconds, after.steal_seconds),
+        "other_cpu_seconds": max(0.0, busy - own_cpu_seconds),
+        "throttled_seconds": _difference(before.throttled_seconds, after.throttled_seconds),
+    }
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+class Sampler:
+    """Reads one worker's memory, and the GPU that it trains on, until it is stopped.
+
+    It starts with the worker, so that the last size of one that was killed is
+    known; `begin_rounds` forgets what came before.
+
+    Args:
+        pid: The worker.
+        gpu: The GPU that it trains on; None for a worker on the CPU.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, pid: int, gpu: AnyGpu | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pid = pid
+        self._interval = INTERVAL_SECONDS if gpu is None else GPU_INTERVAL_SECONDS
+        self._gpu = None if gpu is None else GpuWatch(pid, gpu, clock)
+        self._clock = clock
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._rss: list[int] = []
+        self._cost = 0.0
+        self._begin = clock()
+        self._end = self._begin
+        self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
+        self._thread.start()
+
+    def begin_rounds(self) -> None:
+        """Forget the readings so far."""
+        with self._lock:
+            self._begin = self._clock()
+            self._cost = 0.0
+            self._rss = self._rss[-1:]
+            if self._gpu is not None:
+                self._gpu.begin_rounds()
+
+    def stop(self) -> None:
+        """Stop reading; a second call does nothing."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join()
+            self._end = self._clock()
+
+    def _watch(self) -> None:
+        deadline = self._clock()
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self._pid)
+            while True:
+                with self._lock:
+                    start = time.thread_time()
+                    self._rss.append(process.memory_info().rss)
+                    if self._gpu is not None:
+                        self._gpu.read()
+                    self._cost += time.thread_time() - start
+                deadline = max(deadline + self._interval, self._clock())
+                if self._stop.wait(max(0.0, deadline - self._clock())):
+                    break
+
+    @property
+    def last_rss_bytes(self) -> int | None:
+        """The latest reading of resident memory."""
+        return self._rss[-1] if self._rss else None
+
+    def usage(self) -> Usage:
+        """Summarize the readings; call it after the end."""
+        return Usage(
+            readings=len(self._rss),
+            watched_seconds=self._end - self._begin,
+            watching_cpu_seconds=self._cost,
+            peak_rss_bytes=max(self._rss, default=None),
+            gpu=None if self._gpu is None else self._gpu.usage(),
+        )
+
+
+class GpuWatch:
+    """Readings of a GPU beside one worker.
+
+    Args:
+        pid: The worker; its memory and its processes count as its own.
+        gpu: The GPU, idle as far as this program is concerned.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, pid: int, gpu: AnyGpu, clock: Callable[[], float]) -> None:
+        self._pid = pid
+        self._gpu = gpu
+        self._clock = clock
+        self._idle_memory = gpu.read().memory_bytes
+        self._others_before = gpu.processes() or frozenset()
+        self._begin = clock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._times: list[float] = []
+        self._readings: list[GpuReading] = []
+        self._foreign: list[int] = []
+
+    def begin_rounds(self) -> None:
+        """Forget the readings so far."""
+        self._begin = self._clock()
+        self._forget()
+
+    def read(self) -> None:
+        """Read the GPU now, and once a second the processes on it."""
+        if len(self._readings) % _PROCESSES_EVERY == 0:
+            processes = self._gpu.processes()
+            if processes is not None:
+                self._foreign.append(self._count_foreign(processes))
+        self._times.append(self._clock() - self._begin)
+        self._readings.append(self._gpu.read())
+
+    def _count_foreign(self, processes: frozenset[int]) -> int:
+        """Count the processes that are not the worker's.
+
+        In a container NVML lists the host's process ids, which match none
+        here: then one that came after the worker began is taken for its own.
+        """
+        if self._pid in processes:
+            return len(processes) - 1
+        came = processes - self._others_before
+        return len(processes) - min(1, len(came))
+
+    def usage(self) -> GpuUsage:
+        """Return all readings since the rounds began."""
+        names = [f.name for f in dataclasses.fields(GpuReading)]
+        columns = {n: tuple(getattr(r, n) for r in self._readings) for n in names}
+        return GpuUsage(
+            trace=GpuTrace(seconds=tuple(self._times), **columns),
+            idle_memory_bytes=self._idle_memory,
+            foreign_processes=max(self._foreign, default=None),
+            refused=dict(self._gpu.refused),
+        )

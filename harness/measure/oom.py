@@ -1,0 +1,32 @@
+"""Tell the kernel's end of a worker for memory from somebody else's."""
+
+from harness import units
+from harness.measure.launcher import WorkerFailed
+from harness.measure.machine.facts import memory_in_all, oom_kills
+from harness.records import FailureKind
+
+
+def explained(
+    error: WorkerFailed, kills_before: int | None, last_rss_bytes: int | None
+) -> WorkerFailed:
+    """Say how large a worker was that was killed, and whether it was for that.
+
+    Args:
+        error: How a worker failed; it is `oom` if the kernel has ended a process for memory
+            meanwhile.
+        kills_before: `oom_kills()` before it was started.
+        last_rss_bytes: Its latest reading of resident memory, if there is any.
+    """
+    if error.kind != "killed":
+        return error
+    kind: FailureKind = "killed"
+    kills, message = oom_kills(), str(error)
+    if kills_before is not None and kills is not None and kills > kills_before:
+        kind = "oom"
+        message = (
+            "the kernel ended the worker because memory ran out: "
+            f"{units.mebibytes(memory_in_all())} in all"
+        )
+    if last_rss_bytes is not None:
+        message += f"; its last reading was {units.mebibytes(last_rss_bytes)}"
+    return WorkerFailed(kind, message, error.log_tail)

@@ -1,0 +1,88 @@
+"""What each side does in a block: steps of a round, rounds, steps of a `fit`."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.records import Case, Protocol, Role
+from harness.worker import warm_up
+
+ROLES: tuple[Role, Role] = ("reference", "case")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one side does in a block; chosen once a comparison, then fixed.
+
+    Attributes:
+        steps: Steps of a round.
+        rounds: Rounds.
+        fit_steps: Steps of the timed `fit`; 0 for none.
+    """
+
+    steps: int
+    rounds: int
+    fit_steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The shares of both sides."""
+
+    case: Share
+    reference: Share
+
+    def of(self, role: Role) -> Share:
+        """Return the share of that side."""
+        return self.case if role == "case" else self.reference
+
+
+def plan_turns(step: dict[Role, float], sides: Mapping[Role, Case], protocol: Protocol) -> Plan:
+    """Choose the shares of workers that take turns, from the seconds a step of the warm-up.
+
+    Only the case times a `fit`: the reference waits meanwhile. Where the two get their batches
+    in different ways, that is what is compared: both time one of half a block, and rounds are few.
+    """
+    # Both rounds of a pair last about as long, so that neither is the noisier one.
+    seconds = max(protocol.round_seconds, *step.values())
+    steps = {
+        role: _whole(protocol.steps or warm_up.choose_steps(step[role], seconds), sides[role])
+        for role in ROLES
+    }
+    by_fit = sides["case"].feed != sides["reference"].feed
+    pair_seconds = sum(steps[role] * step[role] for role in ROLES)
+    seconds_of_rounds = 0.0 if by_fit else protocol.block_seconds
+    pairs = warm_up.choose_pairs(
+        pair_seconds, seconds_of_rounds, protocol.min_pairs, protocol.max_pairs
+    )
+    seconds_of_fit = protocol.block_seconds / 2 if by_fit else protocol.fit_seconds
+    fits = {role: _fit_steps(step[role], sides[role], seconds_of_fit) for role in ROLES}
+    return Plan(
+        case=Share(steps["case"], pairs, fits["case"]),
+        reference=Share(steps["reference"], pairs, fits["reference"] if by_fit else 0),
+    )
+
+
+def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> Share:
+    """Choose the share of a worker that has its half of a block for itself."""
+    chosen = warm_up.choose_steps(step_seconds, protocol.gpu_round_seconds)
+    steps = _whole(protocol.steps or chosen, case)
+    rounds = warm_up.choose_pairs(
+        steps * step_seconds, protocol.block_seconds / 2, protocol.min_pairs, protocol.max_pairs
+    )
+    return Share(steps, rounds, _fit_steps(step_seconds, case, protocol.fit_seconds))
+
+
+def _fit_steps(step_seconds: float, case: Case, seconds: float) -> int:
+    """Of a `fit`; none on several hosts, where each would need data of its own.
+
+    The first step of a `fit` also starts the input pipeline; the rate is that of the others.
+    """
+    if case.hosts > 1:
+        return 0
+    return case.steps_per_execution + _whole(max(1, math.ceil(seconds / step_seconds)), case)
+
+
+def _whole(steps: int, case: Case) -> int:
+    """At least so many steps, in whole executions."""
+    return math.ceil(steps / case.steps_per_execution) * case.steps_per_execution

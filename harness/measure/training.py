@@ -1,0 +1,156 @@
+"""Trainings in full, of one seed: fresh workers that take turns epoch by epoch.
+
+So what disturbs one disturbs the others, and their times compare. Where a GPU
+is used, one has ended before the next begins.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from harness.measure.launcher import WorkerFailed
+from harness.measure.machine.facts import oom_kills
+from harness.measure.machine.host_state import Moment, between
+from harness.measure.machine.sampler import disturbance, read_machine
+from harness.measure.oom import explained
+from harness.measure.side import AnyLauncher, AnyWorker
+from harness.records import (
+    Epoch,
+    Failure,
+    Mistake,
+    Recipe,
+    Surroundings,
+    Training,
+    from_json,
+    to_json,
+)
+
+_MOST_AT_ONCE = 6
+
+OnEpoch = Callable[[Recipe, Epoch], None]
+OnEnd = Callable[[Recipe, Training | Failure], None]
+
+
+def train_together(
+    recipes: Sequence[Recipe],
+    launcher: AnyLauncher,
+    timeout: float,
+    cpus: list[int],
+    on_epoch: OnEpoch,
+    on_end: OnEnd,
+    look: Callable[[], Moment],
+    *,
+    complete: bool = True,
+) -> None:
+    """Train every recipe to its end; each ends with a `Training` or a `Failure`.
+
+    More than six at once would ask for more memory than a small machine has;
+    they train in groups.
+
+    Args:
+        recipes: In the order in which they begin a turn.
+        launcher: Starts the workers.
+        timeout: Longest silence of a worker, in seconds.
+        cpus: Those that workers may use.
+        on_epoch: Given each epoch as it ends.
+        on_end: Given the outcome of each recipe.
+        look: Says how the machine is at a moment; called around each epoch.
+        complete: Whether these are all recipes of the seed, and none was trained before.
+    """
+    size = _MOST_AT_ONCE if all(recipe.case.device == "cpu" for recipe in recipes) else 1
+    groups = [recipes[i : i + size] for i in range(0, len(recipes), size)]
+    in_turns = complete and len(groups) == 1 and size > 1
+    for group in groups:
+        kills = oom_kills()
+        trainees = [_Trainee(recipe, launcher, timeout, cpus, in_turns, look) for recipe in group]
+        try:
+            while trainees:
+                for trainee in list(trainees):
+                    try:
+                        on_epoch(trainee.recipe, trainee.epoch())
+                        ended: Training | Failure | None = trainee.training
+                    except WorkerFailed as error:
+                        known = explained(error, kills, None)
+                        case, reference = trainee.recipe.case, trainee.recipe.reference
+                        ended = Failure(case, reference, known.kind, str(known), known.log_tail)
+                    if ended is not None:
+                        trainee.leave()
+                        trainees.remove(trainee)
+                        on_end(trainee.recipe, ended)
+        finally:
+            for trainee in trainees:
+                trainee.leave()
+
+
+class _Trainee:
+    """One worker that trains a recipe; it is started with its first epoch.
+
+    Attributes:
+        training: All that was observed, once the last epoch has ended.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        launcher: AnyLauncher,
+        timeout: float,
+        cpus: list[int],
+        interleaved: bool,
+        look: Callable[[], Moment],
+    ) -> None:
+        self.recipe = recipe
+        self.training: Training | None = None
+        self._launcher = launcher
+        self._timeout = timeout
+        self._cpus = cpus
+        self._interleaved = interleaved
+        self._look = look
+        self._worker: AnyWorker | None = None
+        self._facts: dict[str, object] = {}
+        self._epochs: list[Epoch] = []
+        self._surroundings: list[Surroundings] = []
+
+    def epoch(self) -> Epoch:
+        """Train one epoch more.
+
+        Raises:
+            WorkerFailed: the worker did.
+        """
+        if self._worker is None:
+            case = self.recipe.case
+            self._launcher.prepare(case, wait=True)
+            self._worker = self._launcher.start(case, self._timeout)
+            opened = self._worker.ask("open_training", case=to_json(case), cpus=self._cpus)
+            self._facts = opened["facts"]
+        moment, before = self._look(), read_machine()
+        if self._epochs:
+            answer = self._worker.ask("next_epoch")
+        else:
+            answer = self._worker.ask("train", epochs=self.recipe.epochs)
+        data = answer["epoch"]
+        disturbed = disturbance(before, read_machine(), data.pop("cpu_seconds"))
+        epoch = dataclasses.replace(
+            from_json(Epoch, data),
+            steal_seconds=disturbed["steal_seconds"],
+            other_cpu_seconds=disturbed["other_cpu_seconds"],
+        )
+        self._epochs.append(epoch)
+        self._surroundings.append(between(epoch.epoch, moment, self._look()))
+        if "mistakes" in answer:
+            found = answer["mistakes"]
+            shape = answer["image_shape"]
+            self.training = Training(
+                recipe=self.recipe,
+                epochs=tuple(self._epochs),
+                mistakes=None if found is None else tuple(from_json(Mistake, m) for m in found),
+                image_shape=None if shape is None else tuple(shape),
+                interleaved=self._interleaved,
+                surroundings=tuple(self._surroundings),
+                **self._facts,  # type: ignore[arg-type]  # as the worker tells them
+            )
+        return epoch
+
+    def leave(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._launcher.end(self._worker)
+            self._worker = None

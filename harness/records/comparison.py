@@ -1,0 +1,98 @@
+"""One case against another: measured, failed, or a change of a ladder."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.records.case import Case, comparison_key
+from harness.records.observations import ModelFacts, Round, Start, Surroundings
+
+FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Measurement:
+    """Everything observed of one case against one reference.
+
+    Attributes:
+        steps: Steps of a round of the case.
+        reference_steps: Steps of a round of the reference.
+        pairs: Rounds of the case a block.
+        interleaved: Whether the two workers of a block took turns round by round, or, where a
+            GPU is used, one worker after the other.
+        surroundings: What changed around each block; empty in runs from before it was recorded.
+    """
+
+    case: Case
+    reference: Case
+    facts: ModelFacts
+    reference_facts: ModelFacts
+    steps: int
+    reference_steps: int
+    pairs: int
+    rounds: tuple[Round, ...]
+    starts: tuple[Start, ...]
+    wall_seconds: float
+    interleaved: bool = True
+    surroundings: tuple[Surroundings, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Which comparison this is."""
+        return comparison_key(self.case, self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A case that could not be measured: a result, not an exception."""
+
+    case: Case
+    reference: Case
+    kind: FailureKind
+    message: str
+    log_tail: str = ""
+
+    @property
+    def key(self) -> str:
+        """Which comparison this is."""
+        return comparison_key(self.case, self.reference)
+
+
+Outcome = Measurement | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One change of a ladder: a case against the one before.
+
+    Attributes:
+        change: What changed, in a few words.
+        case: With the change.
+        reference: Without it.
+    """
+
+    change: str
+    case: Case
+    reference: Case
+
+    @property
+    def key(self) -> str:
+        """Which comparison this is."""
+        return comparison_key(self.case, self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """One way from a case to another, a change at a time.
+
+    Attributes:
+        name: Which order of the changes this is.
+        rungs: One a change; the first one's reference is where it begins.
+    """
+
+    name: str
+    rungs: tuple[Rung, ...]
+
+    @property
+    def key(self) -> str:
+        """Which ladder this is."""
+        return f"{self.name}-{self.rungs[0].reference.id}"

@@ -1,0 +1,111 @@
+"""`run.json`, the file of a whole run: one JSON document that is read an outcome at a time.
+
+Each outcome has a line of its own, with its rounds and starts as columns, so that a run of
+thousands is never held as dicts. Nothing else differs from `to_json` of the run, and a document
+without lines and columns is read as well.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadRun
+from harness.records import (
+    READABLE_SCHEMAS,
+    Failure,
+    Measurement,
+    Outcome,
+    Round,
+    Run,
+    Start,
+    Surroundings,
+    from_json,
+    gc_pause,
+    to_columns,
+    to_json,
+)
+
+NAME = "run.json"
+_BEGIN = '{"type":'
+
+
+def line(outcome: Outcome) -> str:
+    """Write an outcome as its line of the file, without its end."""
+    if isinstance(outcome, Failure):
+        return _compact(to_json(outcome))
+    columns = {
+        "rounds": to_columns(Round, outcome.rounds),
+        "starts": to_columns(Start, outcome.starts),
+        "surroundings": to_columns(Surroundings, outcome.surroundings),
+    }
+    plain = to_json(dataclasses.replace(outcome, rounds=(), starts=(), surroundings=()))
+    return _compact({**plain, **columns})
+
+
+def write(folder: Path, run: Run, lines: Iterable[str] | None = None) -> None:
+    """Write the file in one move.
+
+    Args:
+        folder: Of the run.
+        run: What is written.
+        lines: Its outcomes by `line`, where they are known already.
+
+    Raises:
+        BadRun: it cannot be written.
+    """
+    head = to_json(dataclasses.replace(run, outcomes=()))
+    del head["outcomes"]
+    path, partial = folder / NAME, folder / f"{NAME}.part"
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(_compact(head).removesuffix("}") + ',"outcomes":[')
+            between = "\n"
+            for one in map(line, run.outcomes) if lines is None else lines:
+                file.write(between + one)
+                between = ",\n"
+            file.write("\n]}\n")
+        partial.replace(path)
+    except OSError as error:
+        raise BadRun(f"cannot write {path}: {error.strerror}") from error
+
+
+def read(folder: Path) -> Run:
+    """Read the file.
+
+    Raises:
+        BadRun: it is missing, damaged, or of another schema.
+    """
+    with gc_pause.kept_out():
+        return _read(folder / NAME)
+
+
+def _read(path: Path) -> Run:
+    try:
+        outcomes: list[str] = []
+        rest: list[str] = []
+        with path.open(encoding="utf-8") as file:
+            for text in file:
+                (outcomes if text.startswith(_BEGIN) else rest).append(text)
+        data = json.loads("".join(rest))
+        if data.get("schema") not in READABLE_SCHEMAS:
+            known = " and ".join(map(str, READABLE_SCHEMAS))
+            raise BadRun(f"{path} has schema {data.get('schema')}, this version reads {known}")
+        run = from_json(Run, data)
+        return dataclasses.replace(run, outcomes=(*map(_outcome, outcomes), *run.outcomes))
+    except OSError as error:
+        raise BadRun(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise BadRun(f"{path} is damaged: {error}") from error
+
+
+def _outcome(text: str) -> Outcome:
+    data = json.loads(text.rstrip().removesuffix(","))
+    if data["type"] == "measurement":
+        return from_json(Measurement, data)
+    return from_json(Failure, data)
+
+
+def _compact(data: Any) -> str:
+    return json.dumps(data, separators=(",", ":"))

@@ -1,0 +1,50 @@
+"""What is to be said of a run besides its tables, a line each."""
+
+from collections.abc import Iterator
+
+from harness import units
+from harness.analyze import cases as summary
+from harness.analyze import stats, trainings
+from harness.records import Failure, Measurement, Run
+from harness.report.names import comparison
+from harness.tables.columns import VERDICTS
+
+
+def quick(run: Run) -> Iterator[str]:
+    """What quick effort does not show."""
+    if run.protocol.effort == "quick" and run.outcomes:
+        yield "Quick effort: no verdicts; two blocks show no more than the order of size."
+
+
+def others(run: Run) -> Iterator[str]:
+    """Comparisons that no table shows."""
+    for m in summary.others(run):
+        estimate = stats.speedup(m)
+        ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
+        verdict = "not judged" if run.protocol.effort == "quick" else stats.verdict(estimate)
+        yield f"{m.case.id} against {m.reference.id}: {ratio}, {VERDICTS.get(verdict, verdict)}"
+
+
+def failures(run: Run) -> Iterator[str]:
+    """One line a failure, with its reason."""
+    for outcome in run.outcomes:
+        if isinstance(outcome, Failure):
+            yield f"Failed: {outcome.case.id}: {outcome.kind}: {outcome.message}"
+
+
+def cautions(run: Run) -> Iterator[str]:
+    """One line a doubt, with the cases and their figures behind it."""
+    seen: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for outcome in run.outcomes:
+        if isinstance(outcome, Measurement):
+            for caution in summary.doubts(outcome, run):
+                figures = seen.setdefault((caution.doubt, caution.advice), {})
+                cases = figures.setdefault(caution.figure, [])
+                cases.append(comparison(outcome.case, outcome.reference))
+    for (doubt, advice), figures in seen.items():
+        where = "; ".join(
+            f"{', '.join(dict.fromkeys(cases))}{f': {figure}' if figure else ''}"
+            for figure, cases in figures.items()
+        )
+        yield f"Caution: {doubt}; {advice} [{where}]"
+    yield from trainings.cautions(run)

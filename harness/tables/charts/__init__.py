@@ -1,0 +1,91 @@
+"""One function a figure; `draw` finds it by the name of its table.
+
+Readable in grayscale: markers, line styles and hatches differ, not colors alone.
+"""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.tables.charts import (
+    bottleneck,
+    comparisons,
+    gpu,
+    levers,
+    scaling,
+    search,
+    training,
+    why,
+)
+from harness.tables.charts.gpu import timeline
+from harness.tables.charts.limits import MOST_TIMELINES, readable, timelines_left_out
+from harness.tables.charts.parts import CAPTION, caption, figure, title
+from harness.tables.charts.training import DIGITS_SHOWN, hardest_digits
+
+__all__ = [
+    "CAPTION", "DIGITS_SHOWN", "MOST_TIMELINES", "caption", "draw", "hardest_digits", "timeline",
+    "timelines_left_out", "title",
+]  # fmt: skip
+
+_CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
+    "device_speedup": gpu.device_speedup,
+    "device_crossover": gpu.device_crossover,
+    "device_break_even": gpu.device_break_even,
+    "backend_speedup": comparisons.backend_speedup,
+    "thread_speedup": comparisons.thread_speedup,
+    "batch_size_law": why.batch_size_law,
+    "scaling_outlook": scaling.outlook,
+    "accuracy": training.accuracy,
+    "effective_speedup": training.effective_speedup,
+}
+_FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {  # of several panels
+    "measurements": comparisons.measurements,
+    "model_size_speedup": comparisons.model_size_speedup,
+    "ladder": why.ladder,
+    "levers": levers.levers,
+    "scaling": scaling.scaling,
+    "work": why.work,
+    "bottleneck": bottleneck.bottleneck,
+    "convergence": training.convergence,
+    "batch_size_search": search.batch_size_search,
+}
+
+
+_SHOWN: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
+    "measurements": lambda f: (f["status"] == "measured") & ~f["aside"].eq(other=True),
+    "batch_size_search": lambda f: f["samples_per_s"].notna() | f["peak_mib"].notna(),
+    "bottleneck": lambda f: ~f["aside"].astype(bool),
+    "batch_size_law": lambda f: pd.Series(f["overhead_share"].notna().any(), index=f.index),
+    "model_size_speedup": lambda f: f["variant"] != f["reference"],
+    "device_speedup": lambda f: (f["device"] == "gpu") & (f["reference"] == "cpu"),
+    "accuracy": lambda f: f["difference"].notna(),
+    "work": lambda f: f["fitted_us"].notna(),
+    "levers": lambda f: f["speedup"].notna(),
+}
+
+
+def _selected(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the rows that a chart does not show."""
+    return frame[_SHOWN[name](frame)].reset_index(drop=True) if name in _SHOWN else frame
+
+
+def draw(name: str, frames: Mapping[str, pd.DataFrame], caption: str) -> Figure | None:
+    """Draw the chart of that name from its summary; None when it holds nothing to draw."""
+    rows, left_out = readable(name, _selected(name, frames[name]))
+    if rows.empty:
+        return None
+    if "published" in rows and rows["published"].notna().any():
+        caption += "; published: another machine"
+    caption = "; ".join((caption, *left_out))
+    if name in _FIGURES:
+        return _FIGURES[name](rows, caption)
+    drawn, (axes,) = figure(caption)
+    if name == "batch_size_speedup":
+        law = frames.get("batch_size_law")
+        shown = None if law is None else law[law["variant"].isin(rows["variant"])]
+        comparisons.batch_size_speedup(axes, rows, shown)
+    else:
+        _CHARTS[name](axes, rows)
+    return drawn

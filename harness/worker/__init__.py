@@ -1,0 +1,1 @@
+"""The child process: builds, trains, answers; nothing else imports a framework."""

@@ -1,0 +1,242 @@
+"""JAX through Keras 3: its stateless train function, with the state kept between rounds."""
+
+import contextlib
+import itertools
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from harness.errors import BadCase
+from harness.records import Case, Fit
+from harness.worker import work
+from harness.worker.trainer import KerasTrainer, median_seconds
+from harness.workloads.datasets import Dataset, mapped
+
+GPU_BUILD = "pip install 'jax[cuda12]'"
+DEFAULTS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+_FULL_PRECISION = ("float32", "highest", "F32_F32_F32")
+
+
+def environment(device: str) -> dict[str, str]:
+    """What JAX reads of the device when it starts; empty means whatever it finds."""
+    return {"JAX_PLATFORMS": "cpu" if device == "cpu" else ""}
+
+
+def preload() -> None:
+    """Import JAX and Keras; JAX's client and its threads start in the child."""
+    import jax
+    import keras
+
+    _ = (keras.Model, keras.layers, keras.optimizers, jax.numpy)  # lazy parts, before the fork
+
+
+def configure(case: Case) -> None:
+    """Set devices and float32; XLA's pool takes as many threads as the process may use CPUs."""
+    if case.replicas > 1 and case.device == "cpu":
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", case.replicas // case.hosts)
+    if case.setting("tf32"):
+        import jax
+
+        precision = "tensorfloat32" if case.setting("tf32") == "on" else "highest"
+        jax.config.update("jax_default_matmul_precision", precision)
+
+
+def join(case: Case, rank: int, size: int, address: str) -> None:  # noqa: ARG001
+    """Find the processes on the other hosts; on CPUs they talk through gloo.
+
+    Args:
+        case: What is trained.
+        rank: Number of this process.
+        size: How many there are.
+        address: Where the first one listens.
+    """
+    import jax
+    import keras
+
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    keras.distribution.initialize(address, size, rank)
+
+
+def distributed(case: Case) -> contextlib.AbstractContextManager[Any]:
+    """The scope in which Keras shares batches among devices.
+
+    Raises:
+        BadCase: there are not so many.
+    """
+    import keras
+
+    if case.replicas == 1:
+        return contextlib.nullcontext()
+    devices = keras.distribution.list_devices(case.device)
+    if len(devices) < case.replicas:
+        raise BadCase(f"{case.replicas} devices were asked for, JAX sees {len(devices)}")
+    # Set for good: it is read whenever a batch is shared out.
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=devices[: case.replicas], auto_shard_dataset=False)
+    )
+    return contextlib.nullcontext()
+
+
+def gpus() -> list[str]:
+    """List the GPUs that JAX sees, by name."""
+    import jax
+
+    return [str(device.device_kind) for device in jax.devices() if device.platform == "gpu"]
+
+
+class Trainer(KerasTrainer):
+    """See `KerasTrainer`.
+
+    Keras's train function takes and returns the variables' values; as in
+    `fit`, they live outside of the model while it trains.
+    """
+
+    def __init__(self, model: Any, data: Dataset, case: Case) -> None:
+        super().__init__(model, data, case)
+        own = self.batches() if case.hosts == 1 else [*map(self._own_part, self.batches())]
+        batches = itertools.cycle(own)
+        self._iterator = map(_shared_out, batches) if case.replicas > 1 else batches
+        self._state: Any = None
+
+    def _own_part(self, batch: Any) -> Any:
+        """What this process trains of a batch: each host has its own rows."""
+        import jax
+
+        size = self.case.batch_size // self.case.hosts
+        part = slice(jax.process_index() * size, (jax.process_index() + 1) * size)
+        return tuple(mapped(arrays, itemgetter(part)) for arrays in batch)
+
+    def reset(self) -> None:
+        """Forget the losses so far."""
+        self._give_back()
+        super().reset()
+        self._take()
+
+    def run(self, steps: int) -> float:
+        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        if self._state is None:
+            self._take()
+        state, logs = self._state, None
+        for _ in self.calls(steps):
+            logs, state = self.model.train_function(state, self._iterator)
+        assert logs is not None  # noqa: S101  (steps is at least 1)
+        self._state = state
+        self.sync()
+        return float(logs["loss"])
+
+    def count_traces(self) -> None:
+        """Without a compiler Python runs every step, and there is nothing to count."""
+        if self.case.jit:
+            super().count_traces()
+
+    def sync(self) -> None:
+        """Wait for the variables' values, here or where `fit` keeps them."""
+        import jax
+
+        values = self._state
+        if values is None:
+            kept = getattr(self.model, "_jax_state", None) or {}
+            # Keras wraps what it keeps in lists and dicts of its own, which JAX would pass over.
+            values = [value for group in kept.values() for value in group]
+        jax.block_until_ready(values)
+
+    def _take(self) -> None:
+        """Take the variables' values out of the model, as `fit` does."""
+        self._state = self.model._get_jax_state(  # noqa: SLF001  (Keras has no public name)
+            trainable_variables=True,
+            non_trainable_variables=True,
+            optimizer_variables=True,
+            metrics_variables=True,
+            purge_model_variables=True,
+        )
+
+    def _give_back(self) -> None:
+        if self._state is None:
+            return
+        names = ("trainable", "non_trainable", "optimizer", "metrics")
+        values = zip(names, self._state, strict=True)
+        self.model._jax_state = {f"{name}_variables": value for name, value in values}  # noqa: SLF001
+        self.model._jax_state_synced = False  # noqa: SLF001
+        self.model.jax_state_sync()
+        self.model._jax_state = self._state = None  # noqa: SLF001  (the next step donates them)
+
+    def fit(self, steps: int) -> Fit:
+        """See `KerasTrainer.fit`."""
+        self._give_back()
+        return super().fit(steps)
+
+    def weights_digest(self) -> float:
+        """See `KerasTrainer.weights_digest`."""
+        self._give_back()
+        return super().weights_digest()
+
+    def _device(self) -> Any:
+        import jax
+
+        return jax.devices()[0]
+
+    def device_name(self) -> str:
+        """The device that trains."""
+        device = self._device()
+        return "cpu" if device.platform == "cpu" else str(device.device_kind)
+
+    def float32_setting(self) -> str:
+        """XLA multiplies float32 as TF32 where the GPU has it, unless told otherwise."""
+        import jax
+
+        major = int(str(getattr(self._device(), "compute_capability", "0")).split(".")[0])
+        told = str(getattr(jax.config, "jax_default_matmul_precision", None))
+        return "TF32" if major >= 8 and told not in _FULL_PRECISION else "float32"
+
+    def reset_peak_memory(self) -> None:
+        """JAX cannot: its peak is that of the whole process."""
+
+    def peak_memory(self) -> tuple[int | None, str]:
+        """The allocator's peak since the worker began."""
+        if self.case.device == "cpu":
+            return None, "trained on the CPU"
+        stats = self._device().memory_stats() or {}
+        if "peak_bytes_in_use" not in stats:
+            return None, "JAX's allocator keeps no account"
+        return int(stats["peak_bytes_in_use"]), "allocator peak, first step and warm-up included"
+
+    def allreduce(self) -> tuple[float, int]:
+        """See `KerasTrainer.allreduce`; XLA makes it of a sum over what lies on all devices."""
+        import jax
+        from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+        self._give_back()
+        devices = jax.devices()[: self.case.replicas]
+        mesh = Mesh(devices, ("batch",))
+        spread = NamedSharding(mesh, PartitionSpec("batch"))
+        values = [
+            jax.make_array_from_callback(
+                (len(devices), *weight.shape),
+                spread,
+                lambda index, shape=tuple(weight.shape): np.ones((1, *shape), np.float32),  # noqa: ARG005
+            )
+            for weight in self.model.trainable_weights
+        ]
+        total = jax.jit(
+            lambda arrays: [array.sum(axis=0) for array in arrays],
+            out_shardings=NamedSharding(mesh, PartitionSpec()),
+        )
+        seconds = median_seconds(lambda: jax.block_until_ready(total(values)))
+        return seconds, work.bytes_of(self.model.trainable_weights)
+
+    def version(self) -> str:
+        """Framework and Keras versions."""
+        import jax
+        import keras
+
+        return f"jax {jax.__version__}, keras {keras.__version__}"
+
+
+def _shared_out(batch: Any) -> Any:
+    """A batch as `fit` shares it among devices."""
+    from keras.src.backend.jax.trainer import _distribute_data  # Keras has no public name
+
+    return _distribute_data(batch)

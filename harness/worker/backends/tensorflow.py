@@ -1,0 +1,171 @@
+"""TensorFlow through Keras 3: threads, sync, the compiled train function."""
+
+import contextlib
+from typing import Any
+
+from harness.errors import BadCase
+from harness.records import Case
+from harness.worker import work
+from harness.worker.trainer import KerasTrainer, median_seconds
+from harness.workloads.datasets import Dataset
+
+GPU_BUILD = "pip install 'tensorflow[and-cuda]'"
+DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
+
+def environment(device: str) -> dict[str, str]:  # noqa: ARG001  (CUDA_VISIBLE_DEVICES says it)
+    """What TensorFlow reads of the device when it is imported."""
+    return {}
+
+
+def preload() -> None:
+    """Import TensorFlow and Keras; their context and pools start in the child."""
+    import keras
+    import tensorflow as tf
+
+    # Attribute access loads Keras's and TensorFlow's lazy parts before the fork.
+    _ = (keras.Model, keras.layers, keras.optimizers, tf.data.Dataset)
+
+
+def configure(case: Case) -> None:
+    """Set threads and float32; must run before the runtime starts."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(case.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(
+        int(case.setting("inter_op") or case.threads)
+    )
+    if case.replicas > 1 and case.device == "cpu":
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        logical = [tf.config.LogicalDeviceConfiguration() for _ in range(case.replicas)]
+        tf.config.set_logical_device_configuration(cpu, logical)
+    if case.setting("tf32"):
+        tf.config.experimental.enable_tensor_float_32_execution(case.setting("tf32") == "on")
+
+
+def distributed(case: Case) -> contextlib.AbstractContextManager[Any]:
+    """The scope of a strategy that mirrors the variables on each device.
+
+    Raises:
+        BadCase: there are not so many.
+    """
+    import tensorflow as tf
+
+    if case.replicas == 1:
+        return contextlib.nullcontext()
+    devices = tf.config.list_logical_devices(case.device.upper())
+    if len(devices) < case.replicas:
+        raise BadCase(f"{case.replicas} devices were asked for, TensorFlow sees {len(devices)}")
+    names = [device.name for device in devices[: case.replicas]]
+    return tf.distribute.MirroredStrategy(names).scope()  # type: ignore[no-any-return]
+
+
+def gpus() -> list[str]:
+    """List the GPUs that TensorFlow sees, by name."""
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details
+    found = tf.config.list_physical_devices("GPU")
+    return [str(details(gpu).get("device_name", gpu.name)) for gpu in found]
+
+
+class Trainer(KerasTrainer):
+    """See `KerasTrainer`."""
+
+    def __init__(self, model: Any, data: Dataset, case: Case) -> None:
+        super().__init__(model, data, case)
+        self._iterator = self._endless()
+
+    def _endless(self) -> Any:
+        """Cycle over batches held as tensors: no thread, no copy of all data."""
+        import tensorflow as tf
+
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.threading.private_threadpool_size = 1
+        with tf.device("CPU:0"):  # else they would lie in the memory of the GPU
+            dataset = tf.data.Dataset.from_tensor_slices(self.stacked())
+        dataset = dataset.repeat().with_options(options)
+        if self.case.replicas > 1:
+            dataset = self.model.distribute_strategy.experimental_distribute_dataset(dataset)
+        return iter(dataset)
+
+    def run(self, steps: int) -> float:
+        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        outputs = None
+        for _ in self.calls(steps):
+            outputs = self.model.train_function(self._iterator)
+        assert outputs is not None  # noqa: S101  (steps is at least 1)
+        loss = float(outputs["loss"])
+        self.sync()
+        return loss
+
+    def sync(self) -> None:
+        """On a CPU a step has ended when its call returns."""
+        import tensorflow as tf
+
+        if self.case.device == "gpu":
+            tf.test.experimental.sync_devices()
+
+    def device_name(self) -> str:
+        """The device that holds the weights."""
+        device = self.model.trainable_weights[0].value.device
+        return gpus()[0] if "GPU" in device.upper() else "cpu"
+
+    def float32_setting(self) -> str:
+        """TF32 is TensorFlow's default where the GPU has it: from compute capability 8 on."""
+        import tensorflow as tf
+
+        gpu = tf.config.list_physical_devices("GPU")[0]
+        capability = tf.config.experimental.get_device_details(gpu).get("compute_capability", (0,))
+        allowed = tf.config.experimental.tensor_float_32_execution_enabled()
+        return "TF32" if allowed and capability[0] >= 8 else "float32"
+
+    def reset_peak_memory(self) -> None:
+        """Let the allocator's peak begin again."""
+        import tensorflow as tf
+
+        if self.case.device == "gpu":
+            with contextlib.suppress(ValueError):  # it keeps no account; `peak_memory` says so
+                tf.config.experimental.reset_memory_stats("GPU:0")
+
+    def peak_memory(self) -> tuple[int | None, str]:
+        """The allocator's peak of the rounds; `cuda_malloc_async` may keep no account."""
+        import tensorflow as tf
+
+        if self.case.device == "cpu":
+            return None, "trained on the CPU"
+        try:
+            peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+        except (ValueError, tf.errors.OpError) as error:
+            return None, f"TensorFlow's allocator keeps no account ({error})"
+        return int(peak), "allocator peak of the rounds"
+
+    def allreduce(self) -> tuple[float, int]:
+        """See `KerasTrainer.allreduce`; with the collective that the strategy uses."""
+        import tensorflow as tf
+
+        strategy = self.model.distribute_strategy
+        weights = [weight.value for weight in self.model.trainable_weights]
+
+        def each() -> Any:
+            context = tf.distribute.get_replica_context()
+            values = [tf.convert_to_tensor(weight) for weight in weights]
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def reduce() -> Any:
+            return strategy.run(each)
+
+        def once() -> None:
+            reduce()
+            self.sync()
+
+        return median_seconds(once), work.bytes_of(self.model.trainable_weights)
+
+    def version(self) -> str:
+        """Framework and Keras versions."""
+        import keras
+        import tensorflow as tf
+
+        return f"tensorflow {tf.__version__}, keras {keras.__version__}"

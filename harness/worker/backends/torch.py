@@ -1,0 +1,154 @@
+"""Torch through Keras 3: threads, sync, the train function, eager unless a case asks for jit."""
+
+import contextlib
+import itertools
+from typing import Any
+
+from harness.records import Case
+from harness.worker.trainer import KerasTrainer
+from harness.workloads.datasets import Dataset
+
+GPU_BUILD = "pip install --force-reinstall torch"  # PyPI's build for Linux is that for GPUs
+
+DEFAULTS: dict[str, str] = {}
+
+
+def environment(device: str) -> dict[str, str]:
+    """What Keras reads when it imports Torch; else it would ask CUDA, before the fork."""
+    return {"KERAS_TORCH_DEVICE": "cpu" if device == "cpu" else "cuda"}
+
+
+def preload() -> None:
+    """Import Torch and Keras; CUDA and the thread pools start in the child."""
+    import keras
+    import torch
+
+    _ = (keras.Model, keras.layers, keras.optimizers, torch.Tensor)  # lazy parts, before the fork
+
+
+def configure(case: Case) -> None:
+    """Set threads, float32 and kernels; must run before the first parallel operation."""
+    import torch
+
+    torch.set_num_threads(case.threads)
+    torch.set_num_interop_threads(int(case.setting("inter_op") or case.threads))
+    if case.setting("tf32"):
+        torch.backends.cuda.matmul.allow_tf32 = case.setting("tf32") == "on"
+        torch.backends.cudnn.allow_tf32 = case.setting("tf32") == "on"
+    if case.setting("onednn"):
+        torch.backends.mkldnn.set_flags(case.setting("onednn") == "on")
+
+
+def distributed(case: Case) -> contextlib.AbstractContextManager[Any]:  # noqa: ARG001
+    """Nothing: with Torch Keras trains on one device."""
+    return contextlib.nullcontext()
+
+
+def gpus() -> list[str]:
+    """List the GPUs that Torch sees, by name."""
+    import torch
+
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
+class Trainer(KerasTrainer):
+    """See `KerasTrainer`."""
+
+    def __init__(self, model: Any, data: Dataset, case: Case) -> None:
+        import keras
+        import torch
+
+        super().__init__(model, data, case)
+        batches = keras.tree.map_structure(torch.from_numpy, self.batches())
+        self._iterator = itertools.cycle(batches)
+
+    def run(self, steps: int) -> float:
+        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        import keras
+
+        self.model.train()  # as `fit` does before an epoch
+        logs = None
+        for _ in self.calls(steps):
+            # The data loader of `fit` brings a batch to the device before its step, too.
+            batch = keras.tree.map_structure(keras.ops.convert_to_tensor, next(self._iterator))
+            logs = self.model.train_function((batch,))
+        assert logs is not None  # noqa: S101  (steps is at least 1)
+        self.sync()
+        if self.case.jit:
+            self.traces = _compiled_graphs()
+        return float(logs["loss"])
+
+    def count_traces(self) -> None:
+        """Leave the step as it is: with a count inside Torch would compile it anew each time."""
+
+    def sync(self) -> None:
+        """On a CPU an operation has ended when its call returns."""
+        import torch
+
+        if self.case.device == "gpu":
+            torch.cuda.synchronize()
+
+    def device_name(self) -> str:
+        """The device that holds the weights."""
+        import torch
+
+        device = self.model.trainable_weights[0].value.device
+        return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+
+    def float32_setting(self) -> str:
+        """Torch's defaults differ: TF32 in convolutions, float32 in matrix products."""
+        import torch
+
+        if torch.cuda.get_device_capability()[0] < 8:
+            return "float32"
+        products, convolutions = _tf32_of(torch.backends)
+        if products == convolutions:
+            return "TF32" if products else "float32"
+        return "TF32 in matrix products only" if products else "TF32 in convolutions only"
+
+    def reset_peak_memory(self) -> None:
+        """Let the allocator's peak begin again."""
+        import torch
+
+        if self.case.device == "gpu":
+            torch.cuda.reset_peak_memory_stats()
+
+    def peak_memory(self) -> tuple[int | None, str]:
+        """The allocator's peak of the rounds."""
+        import torch
+
+        if self.case.device == "cpu":
+            return None, "trained on the CPU"
+        return int(torch.cuda.max_memory_allocated()), "allocator peak of the rounds"
+
+    def allreduce(self) -> tuple[float, int]:
+        """There is one device."""
+        raise NotImplementedError
+
+    def version(self) -> str:
+        """Framework and Keras versions."""
+        import keras
+        import torch
+
+        return f"torch {torch.__version__}, keras {keras.__version__}"
+
+
+def _compiled_graphs() -> int:
+    """Graphs that the compiler has made so far; see `torch._dynamo.utils.counters`."""
+    from torch._dynamo.utils import counters
+
+    return int(counters["stats"]["unique_graphs"])
+
+
+def _tf32_of(settings: Any) -> tuple[bool, bool]:
+    """Whether matrix products and convolutions use TF32; Torch 2.9 renamed the settings.
+
+    Args:
+        settings: `torch.backends`. Reading the old names may fail once the new ones were set.
+    """
+    if hasattr(settings.cuda.matmul, "fp32_precision"):
+        return (
+            settings.cuda.matmul.fp32_precision == "tf32",
+            settings.cudnn.conv.fp32_precision == "tf32",
+        )
+    return settings.cuda.matmul.allow_tf32, settings.cudnn.allow_tf32

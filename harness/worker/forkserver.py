@@ -1,0 +1,122 @@
+"""A process that has imported a framework once and forks workers from it.
+
+Importing TensorFlow takes 11 s on a small machine; a fork takes milliseconds.
+The runtime (its thread pools, its device) starts in the worker, after the
+fork, so that every worker is as fresh as a spawned one. Python's own
+`multiprocessing` fork server is not used because it allows one server a
+process, re-imports the parent's `__main__`, and shares the parent's streams.
+
+Run as `python -m harness.worker.forkserver FD BACKEND PARENT_PID`; requests
+come over the socket FD, each with the name of a dataset and two descriptors:
+the worker's channel and its log. The dataset is loaded here, so that workers
+share its pages and none waits for it.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+
+from harness.worker import processes, serve
+from harness.worker.backends import find as find_backend
+from harness.worker.channel import Channel, ChannelClosed
+from harness.worker.lifeline import die_with_parent, exit_with_parent
+from harness.workloads import datasets
+
+
+def main(argv: list[str]) -> None:
+    """Preload, then fork a worker a request until the parent closes the socket."""
+    descriptor, backend, parent = int(argv[0]), argv[1], int(argv[2])
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    control = socket.socket(fileno=descriptor)
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    find_backend(backend).preload()
+    processes.adopt_orphans()
+    channel = Channel(control)
+    code = 1
+    try:  # from now on there may be workers, and what they have started: they end before this does
+        exit_with_parent(parent)
+        channel.send(event="preloaded")
+        _serve(control, channel, wake_read)
+        code = 0
+    except ChannelClosed:
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        processes.end_strays(os.getpid(), [])
+        os._exit(code)  # at once: the framework's own exit handlers take their time
+
+
+def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
+    """Fork a worker a request; return once the parent has gone."""
+    server = os.getpid()
+    while True:
+        ready, _, _ = select.select([control.fileno(), wake_read], [], [])
+        if wake_read in ready:
+            os.read(wake_read, 4096)
+            _report_ended(channel)
+        if control.fileno() in ready:
+            try:
+                request, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
+            except OSError:  # reset: the parent was ended with something unread
+                return
+            if not request:
+                return
+            _load(json.loads(request)["dataset"])
+            pid = os.fork()
+            if pid == 0:
+                control.close()  # else the socket would stay open when the parent has gone
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _become_worker(server, *descriptors)
+            for number in descriptors:
+                os.close(number)
+            channel.send(event="forked", pid=pid)
+
+
+def _load(dataset: str) -> None:
+    if dataset == datasets.FITTED or datasets.is_function(dataset):
+        return  # the worker's own business: it needs the model, or the user's code
+    # Whatever is wrong with it, the worker meets it again and reports it.
+    with contextlib.suppress(Exception):
+        datasets.load(dataset)
+
+
+def _report_ended(channel: Channel) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            channel.send(event="ended", pid=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _become_worker(server: int, channel_fd: int, log_fd: int) -> None:
+    code = 1
+    try:
+        die_with_parent(server)
+        processes.adopt_orphans()
+        os.setsid()  # a group of its own, so that its own children can be ended with it
+        os.dup2(log_fd, 1)
+        os.dup2(log_fd, 2)
+        code = serve.serve(Channel(socket.socket(fileno=channel_fd)))
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)  # the server's own exit handlers are not the worker's
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

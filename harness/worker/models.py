@@ -1,0 +1,96 @@
+"""Build and compile the model of a case, and load the data that it is trained on."""
+
+from typing import Any
+
+from harness.errors import BadCase
+from harness.records import Case
+from harness.worker.signature import loss_name, losses
+from harness.workloads import applications, datasets, fitting, registry
+from harness.workloads.datasets import Dataset
+
+
+def load(case: Case) -> Dataset | None:
+    """Load a case's data as it is; None where it is made to fit the model.
+
+    Raises:
+        HarnessError: it cannot be used.
+    """
+    if case.dataset == datasets.FITTED:
+        return None
+    if datasets.is_function(case.dataset):
+        return datasets.from_function(case.dataset)
+    return datasets.load(case.dataset)
+
+
+def fitted(case: Case, signature: fitting.Signature, data: Dataset | None) -> Dataset:
+    """Fit the data to the model, or make it.
+
+    Raises:
+        BadData: the model does not take it.
+    """
+    if data is None:
+        return fitting.make(signature, case.batch_size, case.seed)
+    return fitting.fit(data, signature, case.dataset)
+
+
+def build(case: Case, data: Dataset | None) -> Any:
+    """Build the model of a case and compile it where that is left to the harness.
+
+    Args:
+        case: What is trained.
+        data: What a model without an input of its own is built for.
+
+    Raises:
+        HarnessError: it is no model, or cannot be compiled as asked.
+    """
+    import keras
+
+    given = _application(case, data) if applications.is_one(case.variant) else None
+    model = registry.find(case.variant)() if given is None else given
+    if not isinstance(model, keras.Model):
+        raise BadCase(f"{case.variant} returned {type(model).__name__}, not a Keras model")
+    if not model.compiled or case.loss or case.optimizer:
+        _compile(model, case, is_application=given is not None)
+    if not model.built:
+        _build_shapes(model, case, data)
+    return model
+
+
+def _application(case: Case, data: Dataset | None) -> Any:
+    """Its input and classes are those of the data, where there is data."""
+    if data is None:
+        return applications.build(case.variant, case.input_shape, None)
+    x, y = datasets.leaves(data.x_train)[0], datasets.leaves(data.y_train)[0]
+    shape = case.input_shape or (*x.shape[1:], *([1] if x.ndim == 3 else []))
+    classes = int(y.max()) + 1 if y.ndim == 1 else int(y.shape[-1])
+    return applications.build(case.variant, shape, classes)
+
+
+def _compile(model: Any, case: Case, *, is_application: bool) -> None:
+    compiled = model.compiled
+    loss = case.loss or (model.loss if compiled else None)
+    optimizer = case.optimizer or (model.optimizer if compiled else None)
+    if is_application:  # its output is a softmax over classes
+        loss, optimizer = loss or "categorical_crossentropy", optimizer or "adam"
+    if loss is None or optimizer is None:
+        raise BadCase(
+            f"{case.variant} returned a model that is not compiled; compile it, or give "
+            "--loss and --optimizer"
+        )
+    names = {loss_name(one) for one in losses(loss)}
+    metrics = ["accuracy"] if names <= set(fitting.CLASSIFYING) and len(names) == 1 else None
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=case.jit)
+
+
+def _build_shapes(model: Any, case: Case, data: Dataset | None) -> None:
+    """Give a model its input where it does not have one: that of the data, or as asked."""
+    if data is not None:
+        x = data.x_train
+        if isinstance(x, dict):
+            model.build({name: (None, *array.shape[1:]) for name, array in x.items()})
+        elif isinstance(x, tuple):
+            model.build([(None, *array.shape[1:]) for array in x])
+        else:
+            model.build((None, *x.shape[1:], *([1] if x.ndim == 3 else [])))
+    elif case.input_shape is not None:
+        model.build((None, *case.input_shape))

@@ -1,0 +1,152 @@
+"""Each finding says what was found and, where something can be done, what."""
+
+import pytest
+from fakes import FakeClock, FakeGpu, FakeNvml
+
+from harness.commands import doctor
+from harness.commands.output import Findings
+from harness.commands.parser import main
+from harness.measure.machine import facts, framework_gpus
+from harness.measure.machine import gpu as gpus
+from harness.records import Finding
+from harness.worker import backends
+
+
+def only(findings, state):
+    return [f for f in findings if f.state == state]
+
+
+def test_all_cpus_are_no_matter():
+    """One line."""
+    (found,) = doctor.cpu("Fake CPU", 8, 8, None)
+    assert (found.state, found.text) == ("ok", "Fake CPU, 8 CPUs")
+
+
+def test_fewer_cpus_than_there_are_is_said_with_its_cause():
+    """A quota stops a training in the middle of a round."""
+    _, fewer, quota = doctor.cpu("Fake CPU", 8, 1, 1.5)
+    assert (
+        fewer.text == "this process may use 1 of them (affinity, or the cgroup's quota of 1.5 CPUs)"
+    )
+    assert "more than 1.5 CPUs' worth of time" in quota.text
+    assert fewer.advice
+    assert quota.advice
+
+
+@pytest.mark.parametrize(
+    ("governor", "state"), [("performance", "ok"), ("powersave", "note"), (None, "note")]
+)
+def test_the_governor_is_said(governor, state):
+    """Or that it is not told."""
+    (found,) = doctor.frequency(governor)
+    assert found.state == state
+    assert bool(found.advice) == (governor == "powersave")
+
+
+@pytest.mark.parametrize(("available", "state"), [(20, "ok"), (2, "problem")])
+def test_too_little_memory_is_a_problem(available, state):
+    """Two workers must fit."""
+    (found,) = doctor.memory(available * 2**30, 24 * 2**30)
+    assert found.state == state
+    assert "the cgroup's limit is 24.0 GiB" in found.text
+
+
+def test_the_dataset_is_said(monkeypatch, tmp_path):
+    """MNIST, what is used in its place, or what is wrong."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    (found,) = doctor.data()
+    assert (found.state, "digits" in found.text) == ("note", True)
+    monkeypatch.setenv("MNIST_NPZ", str(tmp_path / "none.npz"))
+    (found,) = doctor.data()
+    assert (found.state, "does not exist" in found.text) == ("problem", True)
+
+
+def test_a_busy_process_is_named(monkeypatch):
+    """With the CPUs that it takes."""
+    busy = [("firefox (123)", 0.82), ("idle (7)", 0.01)]
+    monkeypatch.setattr(facts, "busy_processes", lambda seconds, sleep: busy)
+    found = list(doctor.disturbances(FakeClock().sleep))
+    assert found[0].text == "other processes keep CPUs busy: firefox (123) 0.82"
+    assert found[0].state == "problem"
+
+
+def test_a_gpu_is_described_with_what_nvml_refuses():
+    """Each refusal is a line; a process on it is a problem."""
+    nvml = FakeNvml(fail={"nvmlDeviceGetTotalEnergyConsumption": gpus_error()})
+    gpu = gpus.open_gpu(nvml, lambda: ["GPU-a"])
+    found = list(doctor.graphics(gpu))
+    texts = [f.text for f in found]
+    assert texts[0] == "Fake GPU-a, 80.0 GiB, driver 580.95.05, CUDA up to 13.0"
+    assert "NVML does not tell energy_joules: Not Supported" in texts
+    assert any(text.startswith("NVML tells utilization percent, ") for text in texts)
+    assert [f.text for f in only(found, "problem")] == ["1 process is on it"]
+
+
+def gpus_error():
+    import pynvml
+
+    return pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+
+def test_no_gpu_is_a_note_with_its_reason():
+    """Not a problem: cases run on the CPU."""
+    (found,) = doctor.graphics(FakeGpu(name=None))
+    assert (found.state, found.text) == ("note", "no GPU: fake")
+
+
+def frameworks(monkeypatch, gpu, seen, installed=backends.NAMES):
+    def ask(name, cuda_device):
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    monkeypatch.setattr(framework_gpus, "visible_gpus", ask)
+    monkeypatch.setattr(
+        backends, "missing", lambda name: None if name in installed else f"{name} is not: pip"
+    )
+    return list(doctor.frameworks(gpu, dict.fromkeys(backends.NAMES, "1.0")))
+
+
+def test_a_framework_that_sees_the_gpu_says_which(monkeypatch):
+    """By its name."""
+    found = frameworks(monkeypatch, FakeGpu(), ["Fake GPU"])
+    assert {f.text for f in found} == {"1.0, sees Fake GPU"}
+
+
+def test_a_framework_that_does_not_see_the_gpu_is_told_how_it_would(monkeypatch):
+    """The line that installs its build for GPUs."""
+    found = frameworks(monkeypatch, FakeGpu(), [])
+    assert {f.state for f in found} == {"note"}
+    assert found[0].advice == "to train on it: pip install 'tensorflow[and-cuda]'"
+
+
+def test_without_a_framework_nothing_can_be_measured(monkeypatch):
+    """Exit code 1; with any of them, 0."""
+    none = frameworks(monkeypatch, FakeGpu(name=None), [], installed=())
+    assert not doctor.can_train(none)
+    torch = frameworks(monkeypatch, FakeGpu(name=None), [], installed=("torch",))
+    assert doctor.can_train(torch)
+    broken = frameworks(monkeypatch, FakeGpu(), framework_gpus.ProbeFailed("it broke"))
+    assert not doctor.can_train(broken)
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_findings_fit_the_width(width):
+    """Broken between words, the advice below the text."""
+    from rich.console import Console
+
+    console = Console(width=width, record=True)
+    Findings(console).show(Finding("CPU", "note", "words " * 40, "advice " * 30))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert any("→ advice" in line for line in lines)
+
+
+def test_the_command_prints_and_says_whether_the_cpu_can_be_measured(monkeypatch, capsys):
+    """As scripts want it."""
+    monkeypatch.setattr(framework_gpus, "visible_gpus", lambda name, cuda_device: [])
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("CPU", "memory", "disturbance", "GPU", "tensorflow", "jax", "torch"):
+        assert word in shown

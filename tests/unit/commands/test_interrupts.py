@@ -1,0 +1,40 @@
+"""Signals that end a run as Ctrl-C does."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from harness.commands import interrupts
+
+pytestmark = pytest.mark.usefixtures("signals_as_in_a_terminal")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_an_interrupt_and_is_put_back(number):
+    """For as long as a run lasts."""
+    with pytest.raises(KeyboardInterrupt), interrupts.as_interrupts():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    """Under nohup a run goes on."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupts.as_interrupts():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_changes_nothing():
+    """Handlers belong to the main thread."""
+    undo = []
+    thread = threading.Thread(target=lambda: undo.append(interrupts.install()))
+    thread.start()
+    thread.join()
+    undo[0]()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

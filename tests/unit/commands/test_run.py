@@ -1,0 +1,159 @@
+"""`harness run`: what is measured, with what, and how it ends."""
+
+import json
+
+import pytest
+
+from harness.commands.parser import main
+from harness.records import Failure, folders
+
+MODEL = "import keras\ndef build():\n    return keras.Sequential()\n"
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A file of a user's in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "mine.py").write_text(MODEL)
+    return tmp_path / "mine.py"
+
+
+def measured(*arguments):
+    """Run on one CPU thread; return the exit code and the run."""
+    code = main(["run", *arguments, "--threads", "1", "--output", "out", "--effort", "quick"])
+    (folder,) = folders.Path("out/runs").iterdir()
+    return code, folders.read(folder)
+
+
+def pairs(run):
+    """What was compared with what, in short."""
+    return [
+        (o.case.variant, o.case.batch_size, o.reference.variant, o.reference.batch_size)
+        for o in run.outcomes
+    ]
+
+
+def test_each_batch_size_and_each_model_is_compared(launcher, no_charts, model, capsys):
+    """With the smallest size, and with the first model."""
+    code, run = measured("mine.py:build", "baseline", "--batch-sizes", "32,64")
+    assert code == 0
+    assert pairs(run) == [
+        ("mine.py:build", 32, "mine.py:build", 32),
+        ("mine.py:build", 64, "mine.py:build", 32),
+        ("baseline", 32, "baseline", 32),
+        ("baseline", 64, "baseline", 32),
+        ("baseline", 32, "mine.py:build", 32),
+    ]
+    shown = capsys.readouterr()
+    assert "mine.py:build: builds and trains: 1 000 parameters" in shown.err.replace("\u202f", " ")
+    assert "Speedup by batch size" in shown.out
+
+
+def test_without_batch_sizes_they_are_searched_for(launcher, no_charts, model, capsys):
+    """The fastest is the reference; the search is in the run."""
+    code, run = measured("mine.py:build")
+    assert code == 0
+    (search,) = run.searches
+    assert search.chosen[0] == 8
+    assert [p.batch_size for p in search.probes] == [8, 16, 32]
+    assert {o.case.batch_size for o in run.outcomes} == {8, 16, 32}
+    assert {o.reference.batch_size for o in run.outcomes} == {8}
+    assert "Batch sizes tried" in capsys.readouterr().out
+
+
+def test_a_model_that_cannot_train_is_a_failure_of_a_searched_run_too(
+    launcher, no_charts, model, capsys
+):
+    """The next one is searched and measured."""
+    launcher.untrainable["mine.py:build"] = ("error", "it raised RuntimeError", "")
+    code, run = measured("mine.py:build", "baseline")
+    assert code == 1
+    assert [(o.case.variant, o.kind) for o in run.outcomes if isinstance(o, Failure)] == [
+        ("mine.py:build", "error")
+    ]
+    assert {o.case.variant for o in run.outcomes} == {"mine.py:build", "baseline"}
+    assert "Failed: mine.py:build" in capsys.readouterr().out
+
+
+def test_a_model_of_mnist_s_shape_gets_the_bundled_images(launcher, no_charts, model):
+    """Another gets data made to fit it."""
+    assert measured("mine.py:build", "--batch-sizes", "32")[1].outcomes[0].case.dataset == "digits"
+
+
+def test_another_model_gets_data_made_to_fit(launcher, no_charts, model):
+    """Whatever it takes."""
+    launcher.takes_images = False
+    assert measured("mine.py:build", "--batch-sizes", "32")[1].outcomes[0].case.dataset == "fitted"
+
+
+def test_the_function_data_beside_a_model_is_used(launcher, no_charts, model):
+    """Without a word."""
+    model.write_text(MODEL + "def data():\n    return 1, 2\n")
+    _, run = measured("mine.py:build", "--batch-sizes", "32")
+    assert run.outcomes[0].case.dataset == "mine.py:data"
+
+
+def test_a_model_that_cannot_train_is_a_failure_and_the_next_is_measured(
+    launcher, no_charts, model, capsys
+):
+    """Its cases are not begun."""
+    launcher.untrainable["mine.py:build"] = ("diverged", "the loss of step 1 is nan", "")
+    code, run = measured("mine.py:build", "baseline", "--batch-sizes", "32")
+    assert code == 1
+    kinds = [(o.case.variant, getattr(o, "kind", "measured")) for o in run.outcomes]
+    assert kinds == [
+        ("mine.py:build", "diverged"), ("baseline", "measured"), ("baseline", "diverged"),
+    ]  # fmt: skip
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "the reference mine.py:build cannot be trained: the loss of step 1 is nan" in shown
+
+
+def test_loss_optimizer_and_shape_reach_the_worker(launcher, no_charts, model):
+    """They are a part of the case."""
+    options = ["--loss", "mse", "--optimizer", "sgd", "--input-shape", "8,8,3"]
+    _, run = measured("mine.py:build", "--batch-sizes", "32", *options)
+    case = run.outcomes[0].case
+    assert (case.loss, case.optimizer, case.input_shape) == ("mse", "sgd", (8, 8, 3))
+    assert "mse-8x8x3" in case.id
+
+
+def test_an_interrupted_run_is_gone_on_with(launcher, no_charts, model, capsys):
+    """What was measured is kept; exit code 130."""
+    launcher.interrupt_at_round = 30
+    code, run = measured("mine.py:build", "--batch-sizes", "32,64,128")
+    assert code == 130
+    known = len(run.outcomes)
+    assert 0 < known < 3
+    assert "--resume" in capsys.readouterr().err
+    code, run = measured("mine.py:build", "--batch-sizes", "32,64,128", "--resume")
+    assert code == 0
+    assert len(run.outcomes) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.py:build"], "there is no file absent.py"),
+        (["mine.py:build", "--batch-sizes", "x"], "'x' is not a whole number"),
+        (["mine.py:build", "--batch-sizes", "70000"], "larger than the dataset"),
+        (["mine.py:build", "--memory-limit", "0"], "--memory-limit: '0' is not a number above 0"),
+        (["mine.py:build", "--input-shape", "8,a"], "--input-shape: 'a'"),
+        (["mine.py:build", "--dataset", "gone.py:data"], "there is no file gone.py"),
+        (["baselin"], "did you mean baseline"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(launcher, model, capsys, arguments, message):
+    """Before anything is measured."""
+    assert main(["run", *arguments, "--threads", "1"]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown.splitlines()[-1]
+
+
+def test_list_and_doctor_print_json(capsys):
+    """And nothing else."""
+    assert main(["list", "--json"]) == 0
+    assert "baseline" in json.loads(capsys.readouterr().out)["variants"]
+    main(["doctor", "--json"])
+    assert {"subject", "state", "text", "advice"} == set(json.loads(capsys.readouterr().out)[0])
