@@ -459,7 +459,7 @@ def installed(*names):
         pytest.param(
             name,
             marks=pytest.mark.skipif(
-                importlib.util.find_spec(name) is None, reason=backends.missing(name) or ""
+                importlib.util.find_spec(name) is None, reason=backends.find(name).missing() or ""
             ),
         )
         for name in names

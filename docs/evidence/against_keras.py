@@ -30,7 +30,7 @@ def main() -> None:
         arguments.batch_size,
         backend=arguments.backend,
         threads=len(usable_cpus()),
-        jit=backends.jit_by_default(arguments.backend),
+        jit=backends.find(arguments.backend).jit_by_default,
     )
     samples = 0 if arguments.no_whole else datasets.train_size(dataset)
     with Launcher() as launcher:

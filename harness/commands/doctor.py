@@ -165,7 +165,7 @@ _HELP = {
 def frameworks(gpu: AnyGpu, versions: dict[str, str]) -> Iterator[Finding]:
     """Say which frameworks are installed and which of them sees the GPU."""
     for name in backends.NAMES:
-        lack = backends.missing(name)
+        lack = backends.find(name).missing()
         if lack:
             text, _, advice = lack.partition(": ")
             yield Finding(name, "missing", text, advice)
@@ -184,5 +184,5 @@ def _framework(name: str, version: str, gpu: AnyGpu) -> Finding:
         return Finding(name, "ok", f"{version}, sees {', '.join(seen)}")
     if gpu.name is None:
         return Finding(name, "ok", f"{version}, trains on the CPU")
-    build = backends.find(name).GPU_BUILD
+    build = backends.find(name).gpu_build
     return Finding(name, "note", f"{version}, does not see the GPU", f"to train on it: {build}")

@@ -26,7 +26,7 @@ def inventory(gpu: AnyGpu) -> dict[str, Any]:
         "variants": registry.names(),
         "changes": list(registry.CHANGES),
         "datasets": {"mnist": mnist, **others},
-        "backends": {name: backends.missing(name) or "installed" for name in backends.NAMES},
+        "backends": {one.name: one.missing() or "installed" for one in backends.BACKENDS},
         "devices": {
             "cpu": f"{len(usable_cpus())} usable",
             "gpu": str(gpu.name or gpu.reason),

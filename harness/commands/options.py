@@ -170,7 +170,7 @@ def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str 
         raise BadCase(
             f"{prefix}backend: no backend {backend!r}; known: {', '.join(backends.NAMES)}"
         )
-    if lack := backends.missing(backend):
+    if lack := backends.find(backend).missing():
         raise BadCase(f"{prefix}backend: {lack}")
     cpus = len(usable_cpus())
     threads = whole("threads", text["threads"]) if text["threads"] else cpus

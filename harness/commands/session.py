@@ -121,7 +121,7 @@ class Workbench:
         """
         key = (backend, device)
         if key not in self._unavailable:
-            self._unavailable[key] = backends.missing(backend) or (
+            self._unavailable[key] = backends.find(backend).missing() or (
                 self._no_gpu(backend) if device == "gpu" else None
             )
         return self._unavailable[key]
@@ -133,12 +133,12 @@ class Workbench:
             seen = framework_gpus.visible_gpus(backend, self._gpu.cuda_device)
         except framework_gpus.ProbeFailed as error:
             return str(error)
-        return None if seen else backends.unseen(backend)
+        return None if seen else backends.find(backend).unseen()
 
     def lever_unavailable(self, lever: str, backend: str, device: str) -> str | None:
         """Say why a lever cannot be moved here; what tunes a case then notes it, too."""
         threads = self.settings.threads
-        jit = backends.jit_by_default(backend)
+        jit = backends.find(backend).jit_by_default
         like = Case("", "", 1, backend, device, threads, self.settings.optimizer, jit=jit)
         reason = levers.unavailable(lever, like)
         if reason is not None:
@@ -186,7 +186,7 @@ class Workbench:
             "device": settings.devices[0],
             "threads": settings.threads,
             **({"batch_size": settings.batch_sizes[0]} if settings.batch_sizes else {}),
-            "jit": backends.jit_by_default(fields.get("backend", settings.backend)),
+            "jit": backends.find(fields.get("backend", settings.backend)).jit_by_default,
             "loss": settings.loss,
             "optimizer": settings.optimizer,
             "input_shape": settings.input_shape,

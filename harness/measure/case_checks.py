@@ -20,12 +20,12 @@ def check_case(case: Case, train_samples: int | None, cpus: int, gpu: AnyGpu) ->
         raise BadCase(f"{case.threads} threads were asked for, this process may use {cpus} CPUs")
     if case.device not in DEVICES:
         raise BadCase(f"no device {case.device!r}; known: {', '.join(DEVICES)}")
-    backends.find(case.backend)
-    if lack := backends.missing(case.backend):
+    backend = backends.find(case.backend)
+    if lack := backend.missing():
         raise BadCase(lack)
     if case.replicas < 1:
         raise BadCase(f"replicas must be at least 1, not {case.replicas}")
-    if case.replicas > 1 and (lack := backends.undistributed(case.backend, case.hosts)):
+    if case.replicas > 1 and (lack := backend.undistributed(case.hosts)):
         raise BadCase(lack)
     if case.hosts < 1 or case.replicas % case.hosts:
         raise BadCase(f"{case.replicas} devices cannot be spread over {case.hosts} hosts alike")

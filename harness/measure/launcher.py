@@ -215,8 +215,8 @@ class Launcher:
     def _environment(self, case: Case) -> dict[str, str]:
         return {
             "PYTHONFAULTHANDLER": "1",
-            **backends.environment(
-                case.backend, case.device, self._cuda_device, several=case.replicas > 1
+            **backends.find(case.backend).environment(
+                case.device, self._cuda_device, several=case.replicas > 1
             ),
             **lever_settings.environment(case),
             # The child is `python -m`: it must find this package and the user's modules.

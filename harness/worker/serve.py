@@ -25,23 +25,15 @@ from harness.measure.machine.facts import memory_available
 from harness.records import Case, Epoch, from_json, to_json
 from harness.worker import models, training
 from harness.worker import warm_up as timing
+from harness.worker.backends import BACKENDS
 from harness.worker.backends import find as find_backend
-from harness.worker.backends import unseen
 from harness.worker.channel import Channel, ChannelClosed
 from harness.worker.signature import signature
 from harness.workloads import datasets, fitting
 
 _TOGETHER = 5  # executions of a warm-up on several hosts
 _TRIED_STEPS = 3  # a schedule may begin at a learning rate of 0
-_OOM_NAMES = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "_ArrayMemoryError")
-_OOM_WORDS = (  # where the error's class says nothing
-    "RESOURCE_EXHAUSTED",  # JAX
-    "CUDA out of memory",  # older Torch
-    "Dst tensor is not initialized",  # TensorFlow, copying a batch to a full GPU
-    "can't allocate memory",  # Torch on a CPU
-    "bad_alloc",
-    "Status: 1, message: could not create",  # oneDNN: dnnl_out_of_memory is 1
-)
+_OUT_OF_MEMORY = ("MemoryError", "bad_alloc")  # Python and NumPy, C++
 
 
 class _Rejected(Exception):  # noqa: N818  (a result, not a mistake of ours)
@@ -110,7 +102,7 @@ class _Desk:
             self._phase("joining the other hosts", lambda: backend.join(case, **group))
         _configure_keras(case)
         if case.device == "gpu" and not backend.gpus():
-            raise _Rejected("unsupported", unseen(case.backend))
+            raise _Rejected("unsupported", backend.unseen())
         self._import_rss = _high_water_bytes()
         self._data_seconds, raw = self._phase("data", lambda: models.load(case))
         with backend.distributed(case):
@@ -120,7 +112,7 @@ class _Desk:
                 "data", lambda: models.fitted(case, self._signature, raw)
             )
             self._data_seconds += seconds
-            self._trainer = backend.Trainer(model, self._data, case)
+            self._trainer = backend.trainer(model, self._data, case)
         return self._trainer
 
     def open(
@@ -372,7 +364,7 @@ def _device_name(trainer: Any) -> str:
     """The device that trains; refuses a CPU in a GPU's place."""
     name = str(trainer.device_name())
     if trainer.case.device == "gpu" and name == "cpu":
-        raise _Rejected("unsupported", unseen(trainer.case.backend))
+        raise _Rejected("unsupported", find_backend(trainer.case.backend).unseen())
     return name
 
 
@@ -456,8 +448,9 @@ def _reset_high_water() -> None:
 def _kind(error: BaseException) -> str:
     if isinstance(error, _Rejected):
         return error.kind
-    out_of_memory = any(word in str(error) for word in _OOM_WORDS)
-    return "oom" if out_of_memory or type(error).__name__ in _OOM_NAMES else "error"
+    text = f"{type(error).__name__}: {error}"
+    signs = (*_OUT_OF_MEMORY, *(sign for backend in BACKENDS for sign in backend.out_of_memory))
+    return "oom" if any(sign in text for sign in signs) else "error"
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """What every backend's trainer shares: a Keras model, its compiled step, a timed `fit`."""
 
 import abc
+import importlib
 import itertools
 import os
 import statistics
@@ -209,9 +210,14 @@ class KerasTrainer(abc.ABC):
         None on a CPU, or when the framework does not say; then the text is the reason.
         """
 
-    @abc.abstractmethod
     def version(self) -> str:
         """Framework and Keras versions."""
+        import keras
+
+        backend = self.case.backend
+        return (
+            f"{backend} {importlib.import_module(backend).__version__}, keras {keras.__version__}"
+        )
 
 
 def median_seconds(call: Callable[[], object]) -> float:
@@ -244,11 +250,11 @@ def _epoch_clock(sync: Callable[[], None]) -> Any:
         begin = seconds = first_step_seconds = 0.0
         batches = 0
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.batches = 0
             self.begin = time.perf_counter()
 
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.batches += 1
             if self.batches == 2:
                 sync()

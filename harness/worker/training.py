@@ -55,12 +55,12 @@ def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], N
         begin = train_seconds = validation_begin = validation_seconds = told = 0.0
         epoch = 0
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.epoch = epoch + 1
             self.train_seconds = self.validation_seconds = 0.0
             self.begin = self.told = time.perf_counter()
 
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             now = time.perf_counter()
             if now - self.told > _ALIVE_SECONDS:
                 self.told = now
@@ -68,12 +68,12 @@ def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], N
 
         on_test_batch_begin = on_train_batch_begin
 
-        def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        def on_test_begin(self, logs: Any = None) -> None:
             sync()
             self.validation_begin = time.perf_counter()
             self.train_seconds = self.validation_begin - self.begin
 
-        def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        def on_test_end(self, logs: Any = None) -> None:
             self.validation_seconds = time.perf_counter() - self.validation_begin
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -22,7 +22,7 @@ OTHERS = installed("jax", "torch")
 
 
 def case(backend, **changes):
-    jit = backends.jit_by_default(backend)
+    jit = backends.find(backend).jit_by_default
     return Case("improved", "synthetic", 16, backend=backend, jit=jit, **changes)
 
 
@@ -68,9 +68,9 @@ from harness.records import Case
 from harness.workloads.datasets import Dataset
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 model.compile("sgd", "mse")
-case = Case("mine", "none", 8, backend="{backend}", jit={backends.jit_by_default(backend)})
+case = Case("mine", "none", 8, backend="{backend}", jit={backends.find(backend).jit_by_default})
 x, y = np.ones((64, 4), "float32"), np.ones((64, 2), "float32")
-trainer = find("{backend}").Trainer(model, Dataset(x, y, x[:0], y[:0]), case)
+trainer = find("{backend}").trainer(model, Dataset(x, y, x[:0], y[:0]), case)
 before = trainer.weights_digest()
 trainer.run(3)
 assert trainer.weights_digest() != before
@@ -80,7 +80,7 @@ if "{backend}" == "jax":
     model.jax_state_sync()  # the fit was left before it gave the state back
 print(int(model.optimizer.iterations))
 """
-    environment = backends.environment(backend, "cpu", None)
+    environment = backends.find(backend).environment("cpu", None)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
     )
@@ -94,10 +94,10 @@ def test_a_worker_needs_no_tensorflow(backend, tmp_path):
     (tmp_path / "tensorflow.py").write_text("raise ImportError('not to be had')")
     code = f"""
 from harness.measure.launcher import Launcher
-from harness.measure.machine import usable_cpus
+from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, to_json
 case = Case(
-    "improved", "synthetic", 16, backend="{backend}", jit={backends.jit_by_default(backend)}
+    "improved", "synthetic", 16, backend="{backend}", jit={backends.find(backend).jit_by_default}
 )
 with Launcher() as launcher:
     worker = launcher.start(case, timeout=300.0)
@@ -128,7 +128,7 @@ def test_a_case_on_a_gpu_that_its_framework_does_not_see_is_unsupported(make_run
     """And says what to install; the CPU never trains in its place."""
     blind = case(backend, device="gpu")
     outcome = make_runner().measure(blind, blind)
-    assert (outcome.kind, outcome.message) == ("unsupported", backends.unseen(backend))
+    assert (outcome.kind, outcome.message) == ("unsupported", backends.find(backend).unseen())
 
 
 @pytest.mark.skipif(
@@ -146,14 +146,14 @@ model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 model.compile("sgd", "mse")
 x, y = np.ones((64, 4), "float32"), np.ones((64, 2), "float32")
 case = Case("mine", "none", 8, backend="torch", jit=True)
-trainer = find("torch").Trainer(model, Dataset(x, y, x[:0], y[:0]), case)
+trainer = find("torch").trainer(model, Dataset(x, y, x[:0], y[:0]), case)
 trainer.run(3)
 before = trainer.traces
 assert before > 0
 trainer.run(3)
 print(trainer.traces - before)
 """
-    environment = backends.environment("torch", "cpu", None)
+    environment = backends.find("torch").environment("cpu", None)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
     )

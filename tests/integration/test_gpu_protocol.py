@@ -26,16 +26,16 @@ pytestmark = [
 PRETEND = """
 import os
 
-from harness.worker.backends import torch as backend
+from harness.worker.backends.torch import Torch, TorchTrainer
 
 os.environ["KERAS_TORCH_DEVICE"] = "cpu"
 if os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-fake":
-    backend.gpus = lambda: ["Pretended GPU"]
-    backend.Trainer.device_name = lambda self: "Pretended GPU"
-    backend.Trainer.float32_math = lambda self: "TF32"
-    backend.Trainer.sync = lambda self: None
-    backend.Trainer.reset_peak_memory = lambda self: None
-    backend.Trainer.peak_memory = lambda self: (512 * 2**20, "allocator peak of the rounds")
+    Torch.gpus = lambda self: ["Pretended GPU"]
+    TorchTrainer.device_name = lambda self: "Pretended GPU"
+    TorchTrainer.float32_math = lambda self: "TF32"
+    TorchTrainer.sync = lambda self: None
+    TorchTrainer.reset_peak_memory = lambda self: None
+    TorchTrainer.peak_memory = lambda self: (512 * 2**20, "allocator peak of the rounds")
 """
 
 

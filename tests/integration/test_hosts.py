@@ -23,10 +23,10 @@ EARLY = 8
 
 def one(backend):
     """Without dropout, whose random numbers are other ones on each device."""
-    if reason := backends.missing(backend):
+    if reason := backends.find(backend).missing():
         pytest.skip(reason)
     return Case("no_dropout", "synthetic", 32, backend, threads=len(usable_cpus()),
-                jit=backends.jit_by_default(backend))  # fmt: skip
+                jit=backends.find(backend).jit_by_default)  # fmt: skip
 
 
 def losses(launcher, case):

@@ -17,7 +17,7 @@ LOSSES = """
 import inspect, keras, math, sys
 from keras import layers
 from harness.worker.signature import signature
-from harness.worker.backends.tensorflow import Trainer
+from harness.worker.backends.tensorflow import TensorFlowTrainer as Trainer
 from harness.records import Case
 from harness.workloads import fitting
 

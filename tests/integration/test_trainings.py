@@ -33,7 +33,7 @@ def small_data(tmp_path):
 
 
 def recipes(dataset, backend="tensorflow"):
-    jit = backends.jit_by_default(backend)
+    jit = backends.find(backend).jit_by_default
     case = Case("baseline+no_hidden_dense+adam", dataset, 64, backend=backend, jit=jit)
     other = dataclasses.replace(case, batch_size=128)
     return [Recipe(case, 3, case), Recipe(other, 2, case)]

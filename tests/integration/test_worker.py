@@ -92,7 +92,7 @@ def test_an_epoch_of_a_small_dataset_is_measured_whole(make_runner, tmp_path):
 def test_a_step_is_one_update_however_the_model_was_compiled(tmp_path):
     """`steps_per_execution=4` would make four of it."""
     code = """
-from harness.worker.backends.tensorflow import Trainer
+from harness.worker.backends.tensorflow import TensorFlowTrainer as Trainer
 from harness.records import Case
 from harness.workloads.datasets import Dataset
 import keras, numpy as np

@@ -243,7 +243,7 @@ def _left_out(item: pytest.Item, workbench: "Workbench") -> str | None:
     device = params.get("device", settings.devices[0])
     reason = workbench.unavailable(backend, device)
     if reason is None and params.get("replicas", 1) > 1:
-        reason = backends.undistributed(backend) or _too_few(params["replicas"], device)
+        reason = backends.find(backend).undistributed() or _too_few(params["replicas"], device)
     if reason is None and "lever" in params:
         # Before the test begins: pytest-benchmark loses all results where one skips itself.
         reason = workbench.lever_unavailable(params["lever"], backend, device)

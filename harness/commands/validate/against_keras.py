@@ -47,7 +47,7 @@ class _Bare:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=backends.environment(case.backend, case.device, None),
+            env=backends.find(case.backend).environment(case.device, None),
         )
         self._read()
 

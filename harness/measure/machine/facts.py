@@ -14,14 +14,12 @@ import psutil
 from harness.measure.machine.cgroup import cpu_quota, memory_limit, memory_used
 from harness.measure.machine.gpu import AnyGpu
 from harness.records import Machine
+from harness.worker.backends import BACKENDS
 
 _LIBRARIES = (
-    "tensorflow",
     "keras",
+    *(library for backend in BACKENDS for library in backend.libraries),
     "numpy",
-    "jax",
-    "jaxlib",
-    "torch",
     "pytest-benchmark",
     "training-harness",
 )

@@ -18,7 +18,7 @@ def visible_gpus(backend: str, cuda_device: str | None) -> list[str]:
 
     Args:
         backend: The backend; its framework is imported, which takes seconds.
-        cuda_device: What it is to see, see `backends.environment`.
+        cuda_device: What it is to see, see `Backend.environment`.
 
     Raises:
         ProbeFailed: it cannot be imported, or fails while it looks.
@@ -26,7 +26,7 @@ def visible_gpus(backend: str, cuda_device: str | None) -> list[str]:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "harness.measure.machine.framework_gpus", backend],
-            env=backends.environment(backend, "gpu", cuda_device),
+            env=backends.find(backend).environment("gpu", cuda_device),
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_SECONDS,

@@ -3,92 +3,91 @@
 import contextlib
 import itertools
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from harness.errors import BadCase
 from harness.records import Case, Fit
 from harness.worker import work
+from harness.worker.backends.backend import Backend
 from harness.worker.trainer import KerasTrainer, median_seconds
 from harness.workloads.datasets import Dataset, mapped
 
-GPU_BUILD = "pip install 'jax[cuda12]'"
-DEFAULTS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 _FULL_PRECISION = ("float32", "highest", "F32_F32_F32")
 
 
-def environment(device: str) -> dict[str, str]:
-    """What JAX reads of the device when it starts; empty means whatever it finds."""
-    return {"JAX_PLATFORMS": "cpu" if device == "cpu" else ""}
+class Jax(Backend):
+    """JAX: Keras compiles the step with XLA."""
 
+    name = "jax"
+    gpu_build = "pip install 'jax[cuda12]'"
+    libraries = ("jax", "jaxlib")
+    defaults: ClassVar = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    jit_by_default = True
+    out_of_memory = ("RESOURCE_EXHAUSTED",)
 
-def preload() -> None:
-    """Import JAX and Keras; JAX's client and its threads start in the child."""
-    import jax
-    import keras
+    def undistributed(self, hosts: int = 1) -> None:
+        """Devices of one host and of several train together."""
 
-    _ = (keras.Model, keras.layers, keras.optimizers, jax.numpy)  # lazy parts, before the fork
+    def device_environment(self, device: str) -> dict[str, str]:
+        """JAX takes the best device that it finds unless one is named."""
+        return {"JAX_PLATFORMS": "cpu" if device == "cpu" else ""}
 
+    def preload(self) -> None:
+        """JAX's client and its threads start in the child."""
+        import jax
+        import keras
 
-def configure(case: Case) -> None:
-    """Set devices and float32; XLA's pool takes as many threads as the process may use CPUs."""
-    if case.replicas > 1 and case.device == "cpu":
+        _ = (keras.Model, keras.layers, keras.optimizers, jax.numpy)  # load lazy parts now
+
+    def configure(self, case: Case) -> None:
+        """Set devices and float32; XLA's pool has one thread per usable CPU."""
         import jax
 
-        jax.config.update("jax_num_cpu_devices", case.replicas // case.hosts)
-    if case.setting("tf32"):
+        if case.replicas > 1 and case.device == "cpu":
+            jax.config.update("jax_num_cpu_devices", case.replicas // case.hosts)
+        if case.setting("tf32"):
+            precision = "tensorfloat32" if case.setting("tf32") == "on" else "highest"
+            jax.config.update("jax_default_matmul_precision", precision)
+
+    def join(self, case: Case, rank: int, size: int, address: str) -> None:
+        """Processes on CPUs communicate through gloo."""
         import jax
+        import keras
 
-        precision = "tensorfloat32" if case.setting("tf32") == "on" else "highest"
-        jax.config.update("jax_default_matmul_precision", precision)
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        keras.distribution.initialize(address, size, rank)
 
+    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
+        """Set Keras's distribution for the whole process: it is read for every batch."""
+        import keras
 
-def join(case: Case, rank: int, size: int, address: str) -> None:  # noqa: ARG001
-    """Find the processes on the other hosts; on CPUs they talk through gloo.
-
-    Args:
-        case: What is trained.
-        rank: Number of this process.
-        size: How many there are.
-        address: Where the first one listens.
-    """
-    import jax
-    import keras
-
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    keras.distribution.initialize(address, size, rank)
-
-
-def distributed(case: Case) -> contextlib.AbstractContextManager[Any]:
-    """The scope in which Keras shares batches among devices.
-
-    Raises:
-        BadCase: there are not so many.
-    """
-    import keras
-
-    if case.replicas == 1:
+        if case.replicas == 1:
+            return contextlib.nullcontext()
+        devices = keras.distribution.list_devices(case.device)
+        if len(devices) < case.replicas:
+            raise BadCase(f"{case.replicas} devices were asked for, JAX sees {len(devices)}")
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(
+                devices=devices[: case.replicas], auto_shard_dataset=False
+            )
+        )
         return contextlib.nullcontext()
-    devices = keras.distribution.list_devices(case.device)
-    if len(devices) < case.replicas:
-        raise BadCase(f"{case.replicas} devices were asked for, JAX sees {len(devices)}")
-    # Set for good: it is read whenever a batch is shared out.
-    keras.distribution.set_distribution(
-        keras.distribution.DataParallel(devices=devices[: case.replicas], auto_shard_dataset=False)
-    )
-    return contextlib.nullcontext()
+
+    def gpus(self) -> list[str]:
+        """Names of the GPUs, as JAX calls them."""
+        import jax
+
+        return [str(device.device_kind) for device in jax.devices() if device.platform == "gpu"]
+
+    def trainer(self, model: Any, data: Dataset, case: Case) -> KerasTrainer:
+        """See `JaxTrainer`."""
+        return JaxTrainer(model, data, case)
 
 
-def gpus() -> list[str]:
-    """List the GPUs that JAX sees, by name."""
-    import jax
-
-    return [str(device.device_kind) for device in jax.devices() if device.platform == "gpu"]
-
-
-class Trainer(KerasTrainer):
-    """See `KerasTrainer`.
+class JaxTrainer(KerasTrainer):
+    """Keeps the state of the train function between rounds.
 
     Keras's train function takes and returns the variables' values; as in
     `fit`, they live outside of the model while it trains.
@@ -226,13 +225,6 @@ class Trainer(KerasTrainer):
         )
         seconds = median_seconds(lambda: jax.block_until_ready(total(values)))
         return seconds, work.bytes_of(self.model.trainable_weights)
-
-    def version(self) -> str:
-        """Framework and Keras versions."""
-        import jax
-        import keras
-
-        return f"jax {jax.__version__}, keras {keras.__version__}"
 
 
 def _shared_out(batch: Any) -> Any:

@@ -1,76 +1,90 @@
 """TensorFlow through Keras 3: threads, sync, the compiled train function."""
 
 import contextlib
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.errors import BadCase
 from harness.records import Case
 from harness.worker import work
+from harness.worker.backends.backend import Backend
 from harness.worker.trainer import KerasTrainer, median_seconds
 from harness.workloads.datasets import Dataset
 
-GPU_BUILD = "pip install 'tensorflow[and-cuda]'"
-DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
+class TensorFlow(Backend):
+    """TensorFlow: Keras traces the step as a `tf.function`."""
 
-def environment(device: str) -> dict[str, str]:  # noqa: ARG001  (CUDA_VISIBLE_DEVICES says it)
-    """What TensorFlow reads of the device when it is imported."""
-    return {}
-
-
-def preload() -> None:
-    """Import TensorFlow and Keras; their context and pools start in the child."""
-    import keras
-    import tensorflow as tf
-
-    # Attribute access loads Keras's and TensorFlow's lazy parts before the fork.
-    _ = (keras.Model, keras.layers, keras.optimizers, tf.data.Dataset)
-
-
-def configure(case: Case) -> None:
-    """Set threads and float32; must run before the runtime starts."""
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(case.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(
-        int(case.setting("inter_op") or case.threads)
+    name = "tensorflow"
+    gpu_build = "pip install 'tensorflow[and-cuda]'"
+    defaults: ClassVar = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    out_of_memory = (
+        "ResourceExhaustedError",
+        "Dst tensor is not initialized",  # copying a batch to a full GPU
+        "Status: 1, message: could not create",  # oneDNN: dnnl_out_of_memory is 1
     )
-    if case.replicas > 1 and case.device == "cpu":
-        (cpu,) = tf.config.list_physical_devices("CPU")
-        logical = [tf.config.LogicalDeviceConfiguration() for _ in range(case.replicas)]
-        tf.config.set_logical_device_configuration(cpu, logical)
-    if case.setting("tf32"):
-        tf.config.experimental.enable_tensor_float_32_execution(case.setting("tf32") == "on")
+
+    def undistributed(self, hosts: int = 1) -> str | None:
+        """Devices of one host train together."""
+        if hosts == 1:
+            return None
+        return (
+            "TensorFlow's strategy for several hosts does not work with Keras 3 (keras issue "
+            "20585); use the backend jax"
+        )
+
+    def device_environment(self, device: str) -> dict[str, str]:
+        """TensorFlow reads `CUDA_VISIBLE_DEVICES`, which every backend sets."""
+        return {}
+
+    def preload(self) -> None:
+        """TensorFlow's context and thread pools start in the child."""
+        import keras
+        import tensorflow as tf
+
+        _ = (keras.Model, keras.layers, keras.optimizers, tf.data.Dataset)  # load lazy parts now
+
+    def configure(self, case: Case) -> None:
+        """Set threads, devices and float32."""
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(case.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(
+            int(case.setting("inter_op") or case.threads)
+        )
+        if case.replicas > 1 and case.device == "cpu":
+            (cpu,) = tf.config.list_physical_devices("CPU")
+            logical = [tf.config.LogicalDeviceConfiguration() for _ in range(case.replicas)]
+            tf.config.set_logical_device_configuration(cpu, logical)
+        if case.setting("tf32"):
+            tf.config.experimental.enable_tensor_float_32_execution(case.setting("tf32") == "on")
+
+    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
+        """The scope of a strategy that mirrors the variables on each device."""
+        import tensorflow as tf
+
+        if case.replicas == 1:
+            return contextlib.nullcontext()
+        devices = tf.config.list_logical_devices(case.device.upper())
+        if len(devices) < case.replicas:
+            raise BadCase(f"{case.replicas} devices were asked for, TensorFlow sees {len(devices)}")
+        names = [device.name for device in devices[: case.replicas]]
+        return tf.distribute.MirroredStrategy(names).scope()  # type: ignore[no-any-return]
+
+    def gpus(self) -> list[str]:
+        """Names of the GPUs, as the driver has them."""
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details
+        found = tf.config.list_physical_devices("GPU")
+        return [str(details(gpu).get("device_name", gpu.name)) for gpu in found]
+
+    def trainer(self, model: Any, data: Dataset, case: Case) -> KerasTrainer:
+        """See `TensorFlowTrainer`."""
+        return TensorFlowTrainer(model, data, case)
 
 
-def distributed(case: Case) -> contextlib.AbstractContextManager[Any]:
-    """The scope of a strategy that mirrors the variables on each device.
-
-    Raises:
-        BadCase: there are not so many.
-    """
-    import tensorflow as tf
-
-    if case.replicas == 1:
-        return contextlib.nullcontext()
-    devices = tf.config.list_logical_devices(case.device.upper())
-    if len(devices) < case.replicas:
-        raise BadCase(f"{case.replicas} devices were asked for, TensorFlow sees {len(devices)}")
-    names = [device.name for device in devices[: case.replicas]]
-    return tf.distribute.MirroredStrategy(names).scope()  # type: ignore[no-any-return]
-
-
-def gpus() -> list[str]:
-    """List the GPUs that TensorFlow sees, by name."""
-    import tensorflow as tf
-
-    details = tf.config.experimental.get_device_details
-    found = tf.config.list_physical_devices("GPU")
-    return [str(details(gpu).get("device_name", gpu.name)) for gpu in found]
-
-
-class Trainer(KerasTrainer):
-    """See `KerasTrainer`."""
+class TensorFlowTrainer(KerasTrainer):
+    """Calls the compiled train function on an endless iterator."""
 
     def __init__(self, model: Any, data: Dataset, case: Case) -> None:
         super().__init__(model, data, case)
@@ -110,7 +124,7 @@ class Trainer(KerasTrainer):
     def device_name(self) -> str:
         """The device that holds the weights."""
         device = self.model.trainable_weights[0].value.device
-        return gpus()[0] if "GPU" in device.upper() else "cpu"
+        return TensorFlow().gpus()[0] if "GPU" in device.upper() else "cpu"
 
     def float32_setting(self) -> str:
         """TF32 is TensorFlow's default where the GPU has it: from compute capability 8 on."""
@@ -162,10 +176,3 @@ class Trainer(KerasTrainer):
             self.sync()
 
         return median_seconds(once), work.bytes_of(self.model.trainable_weights)
-
-    def version(self) -> str:
-        """Framework and Keras versions."""
-        import keras
-        import tensorflow as tf
-
-        return f"tensorflow {tf.__version__}, keras {keras.__version__}"

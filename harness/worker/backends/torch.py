@@ -5,54 +5,62 @@ import itertools
 from typing import Any
 
 from harness.records import Case
+from harness.worker.backends.backend import Backend
 from harness.worker.trainer import KerasTrainer
 from harness.workloads.datasets import Dataset
 
-GPU_BUILD = "pip install --force-reinstall torch"  # PyPI's build for Linux is that for GPUs
 
-DEFAULTS: dict[str, str] = {}
+class Torch(Backend):
+    """Torch: Keras runs the step eagerly unless a case asks for jit."""
+
+    name = "torch"
+    gpu_build = "pip install --force-reinstall torch"  # PyPI's build for Linux is that for GPUs
+    out_of_memory = ("OutOfMemoryError", "CUDA out of memory", "can't allocate memory")
+
+    def undistributed(self, hosts: int = 1) -> str:
+        """Keras trains on one device."""
+        return "Keras does not distribute over devices with Torch"
+
+    def device_environment(self, device: str) -> dict[str, str]:
+        """Without it Keras would start CUDA when it imports Torch, before the fork."""
+        return {"KERAS_TORCH_DEVICE": "cpu" if device == "cpu" else "cuda"}
+
+    def preload(self) -> None:
+        """CUDA and the thread pools start in the child."""
+        import keras
+        import torch
+
+        _ = (keras.Model, keras.layers, keras.optimizers, torch.Tensor)  # load lazy parts now
+
+    def configure(self, case: Case) -> None:
+        """Set threads, float32 and kernels, before the first parallel operation."""
+        import torch
+
+        torch.set_num_threads(case.threads)
+        torch.set_num_interop_threads(int(case.setting("inter_op") or case.threads))
+        if case.setting("tf32"):
+            torch.backends.cuda.matmul.allow_tf32 = case.setting("tf32") == "on"
+            torch.backends.cudnn.allow_tf32 = case.setting("tf32") == "on"
+        if case.setting("onednn"):
+            torch.backends.mkldnn.set_flags(case.setting("onednn") == "on")
+
+    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
+        """There is one device."""
+        return contextlib.nullcontext()
+
+    def gpus(self) -> list[str]:
+        """Names of the GPUs, as the driver has them."""
+        import torch
+
+        return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+    def trainer(self, model: Any, data: Dataset, case: Case) -> KerasTrainer:
+        """See `TorchTrainer`."""
+        return TorchTrainer(model, data, case)
 
 
-def environment(device: str) -> dict[str, str]:
-    """What Keras reads when it imports Torch; else it would ask CUDA, before the fork."""
-    return {"KERAS_TORCH_DEVICE": "cpu" if device == "cpu" else "cuda"}
-
-
-def preload() -> None:
-    """Import Torch and Keras; CUDA and the thread pools start in the child."""
-    import keras
-    import torch
-
-    _ = (keras.Model, keras.layers, keras.optimizers, torch.Tensor)  # lazy parts, before the fork
-
-
-def configure(case: Case) -> None:
-    """Set threads, float32 and kernels; must run before the first parallel operation."""
-    import torch
-
-    torch.set_num_threads(case.threads)
-    torch.set_num_interop_threads(int(case.setting("inter_op") or case.threads))
-    if case.setting("tf32"):
-        torch.backends.cuda.matmul.allow_tf32 = case.setting("tf32") == "on"
-        torch.backends.cudnn.allow_tf32 = case.setting("tf32") == "on"
-    if case.setting("onednn"):
-        torch.backends.mkldnn.set_flags(case.setting("onednn") == "on")
-
-
-def distributed(case: Case) -> contextlib.AbstractContextManager[Any]:  # noqa: ARG001
-    """Nothing: with Torch Keras trains on one device."""
-    return contextlib.nullcontext()
-
-
-def gpus() -> list[str]:
-    """List the GPUs that Torch sees, by name."""
-    import torch
-
-    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-
-
-class Trainer(KerasTrainer):
-    """See `KerasTrainer`."""
+class TorchTrainer(KerasTrainer):
+    """Calls the train function batch by batch."""
 
     def __init__(self, model: Any, data: Dataset, case: Case) -> None:
         import keras
@@ -124,13 +132,6 @@ class Trainer(KerasTrainer):
     def allreduce(self) -> tuple[float, int]:
         """There is one device."""
         raise NotImplementedError
-
-    def version(self) -> str:
-        """Framework and Keras versions."""
-        import keras
-        import torch
-
-        return f"torch {torch.__version__}, keras {keras.__version__}"
 
 
 def _compiled_graphs() -> int:

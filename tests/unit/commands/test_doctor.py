@@ -103,7 +103,9 @@ def frameworks(monkeypatch, gpu, seen, installed=backends.NAMES):
 
     monkeypatch.setattr(framework_gpus, "visible_gpus", ask)
     monkeypatch.setattr(
-        backends, "missing", lambda name: None if name in installed else f"{name} is not: pip"
+        backends.Backend,
+        "missing",
+        lambda self: None if self.name in installed else f"{self.name} is not: pip",
     )
     return list(doctor.frameworks(gpu, dict.fromkeys(backends.NAMES, "1.0")))
 

@@ -106,7 +106,7 @@ def test_the_outlook_is_a_ring_of_more_devices(tmp_path):
 )
 def test_what_cannot_be_distributed_is_refused(case, message, monkeypatch):
     """Before a worker starts."""
-    monkeypatch.setattr("harness.worker.backends.missing", lambda name: None)
+    monkeypatch.setattr("harness.worker.backends.Backend.missing", lambda self: None)
     with pytest.raises(HarnessError, match=message):
         check_case(case, None, 2, NoGpu("none"))
 

@@ -1,0 +1,128 @@
+"""What the harness needs of a framework."""
+
+import abc
+import contextlib
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from harness.errors import BadCase
+from harness.records import Case
+from harness.worker.trainer import KerasTrainer
+from harness.workloads.datasets import Dataset
+
+
+class Backend(abc.ABC):
+    """One framework under Keras: its facts, and what a worker does with it.
+
+    The parent process reads the facts, so importing a backend's module imports no framework.
+    Methods marked *worker* import the framework.
+
+    Attributes:
+        defaults: Environment variables that apply unless the user has set them.
+        jit_by_default: Whether Keras compiles the step when a model does not say.
+        out_of_memory: Text in the type or message of errors that mean out of memory.
+    """
+
+    defaults: ClassVar[Mapping[str, str]] = {}
+    jit_by_default = False
+    out_of_memory: Sequence[str] = ()
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """The name for Keras, which is that of the framework's module."""
+
+    @property
+    @abc.abstractmethod
+    def gpu_build(self) -> str:
+        """The command that installs the framework's build for GPUs."""
+
+    @property
+    def libraries(self) -> Sequence[str]:
+        """Packages whose versions are recorded."""
+        return (self.name,)
+
+    def missing(self) -> str | None:
+        """Return why the framework cannot be imported, and how to install it; None if it can."""
+        if importlib.util.find_spec(self.name):
+            return None
+        return f"the backend {self.name} is not installed: pip install {self.name}"
+
+    def unseen(self) -> str:
+        """Return that the framework does not see the GPU, and what helps."""
+        return (
+            f"{self.name} sees no GPU and would train on the CPU; install its build for GPUs "
+            f"({self.gpu_build}) or, where that is installed, a newer driver"
+        )
+
+    @abc.abstractmethod
+    def undistributed(self, hosts: int = 1) -> str | None:
+        """Return why several devices, or hosts, cannot train one model; None if they can."""
+
+    @abc.abstractmethod
+    def device_environment(self, device: str) -> dict[str, str]:
+        """Environment variables of this framework for `cpu` or `gpu`."""
+
+    def environment(
+        self, device: str, cuda_device: str | None, *, several: bool = False
+    ) -> dict[str, str]:
+        """The environment of a worker: all that the framework reads when it is imported.
+
+        Args:
+            device: `cpu` or `gpu`.
+            cuda_device: The GPU of a case: a UUID, or an index in PCI order.
+            several: Whether all GPUs of this process are visible instead.
+        """
+        visible = {"CUDA_VISIBLE_DEVICES": "-1" if cuda_device is None else cuda_device}
+        if device == "cpu":
+            visible = {"CUDA_VISIBLE_DEVICES": "-1"}
+        elif several:
+            visible = {}
+        return {
+            **self.defaults,
+            **os.environ,  # a user's own value replaces a default
+            "KERAS_BACKEND": self.name,
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            **visible,
+            **self.device_environment(device),
+        }
+
+    @abc.abstractmethod
+    def preload(self) -> None:
+        """Import framework and Keras without starting threads or devices (*worker*)."""
+
+    @abc.abstractmethod
+    def configure(self, case: Case) -> None:
+        """Set threads and devices, before the runtime starts (*worker*)."""
+
+    def join(self, case: Case, rank: int, size: int, address: str) -> None:
+        """Join the processes on other hosts (*worker*).
+
+        Args:
+            case: What is trained.
+            rank: Number of this process.
+            size: Number of processes.
+            address: Where the first process listens.
+
+        Raises:
+            BadCase: the backend cannot train on several hosts.
+        """
+        raise BadCase(str(self.undistributed(size)))
+
+    @abc.abstractmethod
+    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
+        """The scope in which a model for `case.replicas` devices is built (*worker*).
+
+        Raises:
+            BadCase: there are fewer devices.
+        """
+
+    @abc.abstractmethod
+    def gpus(self) -> list[str]:
+        """Names of the GPUs that the framework sees (*worker*)."""
+
+    @abc.abstractmethod
+    def trainer(self, model: Any, data: Dataset, case: Case) -> KerasTrainer:
+        """Trainer of a compiled model (*worker*)."""

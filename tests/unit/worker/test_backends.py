@@ -1,0 +1,47 @@
+"""Backends as classes, without their frameworks."""
+
+import pytest
+
+from harness.errors import BadCase, UnknownName
+from harness.records import Case
+from harness.worker.backends import BACKENDS, NAMES, Backend, find
+from harness.worker.backends.torch import Torch
+
+
+def test_a_backend_is_found_by_its_name():
+    """An unknown name lists the known ones."""
+    assert [find(name) for name in NAMES] == list(BACKENDS)
+    with pytest.raises(UnknownName, match="known: tensorflow, jax, torch"):
+        find("pytorch")
+
+
+@pytest.mark.parametrize("method", sorted(Backend.__abstractmethods__))
+def test_a_backend_that_lacks_a_method_cannot_be_instantiated(method):
+    """Python says which one."""
+    forgetful = type("Forgetful", (Torch,), {method: getattr(Backend, method)})
+    with pytest.raises(TypeError, match=method):
+        forgetful()
+
+
+def test_what_a_worker_calls_is_abstract():
+    """So that no backend can leave it out."""
+    assert {"configure", "distributed", "gpus", "preload", "trainer"} <= Backend.__abstractmethods__
+
+
+def test_a_backend_of_one_host_refuses_others():
+    """With its own reason."""
+    with pytest.raises(BadCase, match="keras issue 20585"):
+        find("tensorflow").join(Case("mine", "none", 8), 0, 2, "here:1")
+
+
+def test_a_user_s_variable_replaces_a_default_and_the_device_wins(monkeypatch):
+    """Memory may be reserved at will; which device trains is the case's."""
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "false")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    tensorflow = find("tensorflow")
+    assert tensorflow.environment("cpu", "GPU-a")["CUDA_VISIBLE_DEVICES"] == "-1"
+    assert tensorflow.environment("gpu", "GPU-a")["CUDA_VISIBLE_DEVICES"] == "GPU-a"
+    several = tensorflow.environment("gpu", "GPU-a", several=True)
+    assert several["CUDA_VISIBLE_DEVICES"] == "3"
+    assert several["TF_FORCE_GPU_ALLOW_GROWTH"] == "false"
+    assert find("jax").environment("cpu", None)["JAX_PLATFORMS"] == "cpu"
