@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, Self
 from harness.measure import worker_log as logs
 from harness.records import Case, FailureKind
 from harness.worker import backends, processes
-from harness.worker.channel import Channel, ChannelClosed, Garbled
+from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 from harness.workloads import lever_settings
 
 Method = Literal["fork", "spawn"]
@@ -28,12 +28,19 @@ _PRELOAD_TIMEOUT = 300.0
 
 
 class WorkerFailed(Exception):  # noqa: N818  (caught by the runner, which makes a Failure of it)
-    """A worker did not answer; carries what a `Failure` needs."""
+    """A worker did not answer; carries what a `Failure` needs.
 
-    def __init__(self, kind: FailureKind, message: str, log_tail: str = "") -> None:
+    Attributes:
+        rss_bytes: Resident memory of a worker in which allocating host memory failed.
+    """
+
+    def __init__(
+        self, kind: FailureKind, message: str, log_tail: str = "", rss_bytes: int | None = None
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.log_tail = log_tail
+        self.rss_bytes = rss_bytes
 
 
 class Worker:
@@ -55,7 +62,7 @@ class Worker:
         self._idle = True
         self._ended = False
 
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         """Send a command and wait for its answer.
 
         Raises:
@@ -71,7 +78,7 @@ class Worker:
                     self._idle = True
                     return message
                 if event == "failed":
-                    raise WorkerFailed(message["kind"], message["message"], self.log_tail())
+                    raise WorkerFailed(log_tail=self.log_tail(), **message)
         except (Garbled, KeyError):
             log_tail = self.log_tail()
             self.end()

@@ -1,15 +1,15 @@
-"""Tell the kernel's end of a worker for memory from somebody else's."""
+"""Explain failures of workers that have to do with memory."""
 
 from harness import units
 from harness.measure.launcher import WorkerFailed
-from harness.measure.machine.facts import memory_in_all, oom_kills
+from harness.measure.machine.facts import memory_available, memory_in_all, oom_kills
 from harness.records import FailureKind
 
 
 def explained(
     error: WorkerFailed, kills_before: int | None, last_rss_bytes: int | None
 ) -> WorkerFailed:
-    """Say how large a worker was that was killed, and whether it was for that.
+    """Add how much memory a worker used and how much there was.
 
     Args:
         error: How a worker failed; it is `oom` if the kernel has ended a process for memory
@@ -17,6 +17,10 @@ def explained(
         kills_before: `oom_kills()` before it was started.
         last_rss_bytes: Its latest reading of resident memory, if there is any.
     """
+    if error.rss_bytes is not None:
+        used, free = units.mebibytes(error.rss_bytes), units.mebibytes(memory_available())
+        text = f"{error} ({used} were in use, {free} free)"
+        return WorkerFailed(error.kind, text, error.log_tail)
     if error.kind != "killed":
         return error
     kind: FailureKind = "killed"

@@ -10,6 +10,7 @@ from harness.measure.machine.cooling import cool_down
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.machine.sampler import Sampler, disturbance, read_machine
 from harness.records import Case, Fit, ModelFacts, Protocol, Role, Round, Start, from_json, to_json
+from harness.worker.channel import Command
 
 _RATE_SECONDS = 0.1
 
@@ -19,7 +20,7 @@ class AnyWorker(Interface):
 
     pid: int
 
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         """Send a command and return its answer."""
 
 
@@ -65,7 +66,7 @@ class Seat:
         self._rates: dict[str, Any] = {}
         self._fit: Fit | None = None
 
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         """Ask the worker, and remember that it was this one if it fails."""
         assert self._worker is not None  # noqa: S101  (nobody asks one that has left)
         try:
@@ -131,8 +132,8 @@ class Seat:
 
     def find_rates(self) -> None:
         """Have the worker multiply and copy: what its threads and device can do at best."""
-        for command in ("product_rate", "copy_rate"):
-            self._rates |= self.ask(command, seconds=_RATE_SECONDS)
+        self._rates |= self.ask("product_rate", seconds=_RATE_SECONDS)
+        self._rates |= self.ask("copy_rate", seconds=_RATE_SECONDS)
         if self._case.replicas > 1:
             self._rates |= self.ask("allreduce")
 

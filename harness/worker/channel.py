@@ -6,8 +6,23 @@ from C++; results never travel there.
 
 import json
 import socket
-from typing import Any
+from typing import Any, Literal, get_args
 
+Command = Literal[
+    "allreduce",
+    "copy_rate",
+    "counters",
+    "fit",
+    "inspect",
+    "next_epoch",
+    "open",
+    "open_training",
+    "product_rate",
+    "round",
+    "train",
+    "warm_up",
+]
+COMMANDS: tuple[Command, ...] = get_args(Command)
 _LONGEST = 2**28  # bytes of a message; a training's mistakes take a thousandth
 
 

@@ -24,14 +24,13 @@ import traceback
 from harness.worker import processes, serve
 from harness.worker.backends import find as find_backend
 from harness.worker.channel import Channel, ChannelClosed
-from harness.worker.lifeline import die_with_parent, exit_with_parent
 from harness.workloads import datasets
 
 
 def main(argv: list[str]) -> None:
     """Preload, then fork a worker a request until the parent closes the socket."""
     descriptor, backend, parent = int(argv[0]), argv[1], int(argv[2])
-    die_with_parent(parent)
+    processes.die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     control = socket.socket(fileno=descriptor)
     wake_read, wake_write = os.pipe()
@@ -44,7 +43,7 @@ def main(argv: list[str]) -> None:
     channel = Channel(control)
     code = 1
     try:  # from now on there may be workers, and what they have started: they end before this does
-        exit_with_parent(parent)
+        processes.exit_with_parent(parent)
         channel.send(event="preloaded")
         _serve(control, channel, wake_read)
         code = 0
@@ -105,7 +104,7 @@ def _report_ended(channel: Channel) -> None:
 def _become_worker(server: int, channel_fd: int, log_fd: int) -> None:
     code = 1
     try:
-        die_with_parent(server)
+        processes.die_with_parent(server)
         processes.adopt_orphans()
         os.setsid()  # a group of its own, so that its own children can be ended with it
         os.dup2(log_fd, 1)

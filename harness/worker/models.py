@@ -1,12 +1,42 @@
 """Build and compile the model of a case, and load the data that it is trained on."""
 
+import contextlib
+import sys
+import traceback
+from collections.abc import Iterator
 from typing import Any
 
-from harness.errors import BadCase
+from harness.errors import BadCase, HarnessError
 from harness.records import Case
+from harness.worker import user_errors
 from harness.worker.signature import loss_name, losses
 from harness.workloads import applications, datasets, fitting, registry
 from harness.workloads.datasets import Dataset
+
+
+def configure_keras(case: Case) -> None:
+    """Set precision and seed."""
+    import keras
+
+    keras.config.set_dtype_policy(case.precision)
+    with contextlib.nullcontext() if case.backend == "tensorflow" else _hidden("tensorflow"):
+        keras.utils.set_random_seed(case.seed)
+
+
+@contextlib.contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """Make a module that is not imported yet look as if it were not installed.
+
+    Keras imports TensorFlow to set its seed, whatever the backend is: seconds
+    and hundreds of MiB that have nothing to do with what is measured.
+    """
+    loaded = sys.modules.get(module)
+    sys.modules[module] = loaded  # type: ignore[assignment]  # None means "not installed"
+    try:
+        yield
+    finally:
+        if loaded is None:
+            del sys.modules[module]
 
 
 def load(case: Case) -> Dataset | None:
@@ -42,7 +72,19 @@ def build(case: Case, data: Dataset | None) -> Any:
 
     Raises:
         HarnessError: it is no model, or cannot be compiled as asked.
+        Rejected: the user's function raised an error.
     """
+    try:
+        return _build(case, data)
+    except HarnessError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        text = f"{case.variant} raised {user_errors.one_line(error)}"
+        raise user_errors.Rejected(user_errors.kind(error), text) from error
+
+
+def _build(case: Case, data: Dataset | None) -> Any:
     import keras
 
     given = _application(case, data) if applications.is_one(case.variant) else None

@@ -1,11 +1,15 @@
-"""A process with all that it has started, daemons among them."""
+"""Process trees (Linux): a child ends with its parent, a worker with all that it has started."""
 
 import contextlib
 import ctypes
+import os
+import signal
 from collections.abc import Iterable
+from typing import NoReturn
 
 import psutil
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 10  # a process may fork while it is being ended
 
@@ -15,8 +19,7 @@ def adopt_orphans() -> None:
 
     See prctl(2), PR_SET_CHILD_SUBREAPER. Elsewhere than on Linux this does nothing.
     """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -58,3 +61,37 @@ def _living_children(pid: int) -> list[psutil.Process]:
                 if child.status() != psutil.STATUS_ZOMBIE:
                     found.append(child)
     return found
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Ask the kernel for SIGKILL when the parent ends; exit if it already has.
+
+    See prctl(2), PR_SET_PDEATHSIG. Without Linux's libc this does nothing:
+    there the closed channel ends the child at its next message.
+    """
+    if _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) and os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def exit_with_parent(parent_pid: int) -> None:
+    """Raise SystemExit when the parent ends or SIGTERM comes, so that children can be ended first.
+
+    Undone in a forked child by `signal.signal(signal.SIGTERM, signal.SIG_DFL)`; the kernel's
+    promise is not inherited.
+    """
+    signal.signal(signal.SIGTERM, _exit)
+    if _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) and os.getppid() != parent_pid:
+        raise SystemExit(1)
+
+
+def _exit(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    raise SystemExit(1)
+
+
+def _prctl(option: int, value: int) -> bool:
+    """Whether there is such a call: there is on Linux."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(option, value)
+        return True
+    return False

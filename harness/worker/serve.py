@@ -1,471 +1,52 @@
-"""The child's side: environment, data, model, steps, answers.
+"""The child's side of the channel: one answer per command, `progress` in between.
 
-A worker trains one case. It answers messages over its channel, one answer
-each, with `progress` in between: `inspect`; or `open`, `warm_up`, `round`, `counters`,
-`product_rate`, `copy_rate`, `allreduce` and, last, for it leaves its input pipeline open,
-`fit`; or, for a training in full, `open_training`, `train` and, once an epoch, `next_epoch`.
+Run as `python -m harness.worker.serve FD PARENT_PID` where workers are spawned.
 """
 
 import contextlib
-import math
-import os
-import resource
 import socket
-import statistics
 import sys
-import time
 import traceback
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 from harness import units
-from harness.errors import HarnessError
-from harness.measure.machine.facts import memory_available
-from harness.records import Case, Epoch, from_json, to_json
-from harness.worker import models, training
-from harness.worker import warm_up as timing
-from harness.worker.backends import BACKENDS
-from harness.worker.backends import find as find_backend
-from harness.worker.channel import Channel, ChannelClosed
-from harness.worker.signature import signature
-from harness.workloads import datasets, fitting
-
-_TOGETHER = 5  # executions of a warm-up on several hosts
-_TRIED_STEPS = 3  # a schedule may begin at a learning rate of 0
-_OUT_OF_MEMORY = ("MemoryError", "bad_alloc")  # Python and NumPy, C++
-
-
-class _Rejected(Exception):  # noqa: N818  (a result, not a mistake of ours)
-    """The model cannot be trained as asked; the text says why."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+from harness.worker import processes, resources, user_errors
+from harness.worker.channel import COMMANDS, Channel, ChannelClosed
+from harness.worker.commands import Commands
 
 
 def serve(channel: Channel) -> int:
-    """Answer messages until the parent has gone.
+    """Answer commands until the parent ends.
 
     Returns:
         The exit code: 0, or 1 after a failure that was reported.
     """
-    desk = _Desk(channel)
+    commands = Commands(channel)
     try:
         while True:
             message = channel.receive()
             command = message.pop("command")
-            answer = getattr(desk, command)(**message)
-            channel.send(event="answer", **answer)
+            if command not in COMMANDS:
+                raise ValueError(f"no command {command!r}")
+            channel.send(event="answer", **getattr(commands, command)(**message))
     except ChannelClosed:
         return 0
     except (Exception, SystemExit) as error:  # whatever a user's model does is a result
         traceback.print_exc()
-        kind, text = _kind(error), _one_line(error)
-        if kind == "oom":
-            text += desk.memory_words()
+        kind, text, rss = user_errors.kind(error), user_errors.one_line(error), None
+        if kind == "oom" and not commands.on_gpu:
+            rss = resources.status_bytes("VmRSS")
+            if commands.most_bytes is not None:
+                limit = units.mebibytes(commands.most_bytes)
+                text += f" ({units.mebibytes(rss)} were in use, {limit} were allowed)"
+                rss = None
         with contextlib.suppress(ChannelClosed):
-            channel.send(event="failed", kind=kind, message=text)
+            channel.send(event="failed", kind=kind, message=text, rss_bytes=rss)
         return 1
 
 
-class _Desk:
-    """One method a command; each returns the fields of its answer."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._trainer: Any = None
-        self._data: Any = None
-        self._data_seconds = self._build_seconds = 0.0
-        self._import_rss = 0
-        self._traces_before = 0
-        self._on_gpu = False
-        self._most_bytes: int | None = None
-
-    def memory_words(self) -> str:
-        """What was in use and what there was; of a GPU the framework's own words tell."""
-        if self._on_gpu:
-            return ""
-        used = units.mebibytes(_status_bytes("VmRSS"))
-        if self._most_bytes is not None:
-            return f" ({used} were in use, {units.mebibytes(self._most_bytes)} were allowed)"
-        return f" ({used} were in use, {units.mebibytes(memory_available())} free)"
-
-    def _prepare(self, case: Case, cpus: list[int], group: dict[str, Any] | None = None) -> Any:
-        """Load, build, and return the trainer."""
-        self._on_gpu = case.device == "gpu"
-        _limit_threads(case, cpus)
-        backend = find_backend(case.backend)
-        self._phase("import", backend.preload)
-        backend.configure(case)
-        if group is not None:
-            self._phase("joining the other hosts", lambda: backend.join(case, **group))
-        _configure_keras(case)
-        if case.device == "gpu" and not backend.gpus():
-            raise _Rejected("unsupported", backend.unseen())
-        self._import_rss = _high_water_bytes()
-        self._data_seconds, raw = self._phase("data", lambda: models.load(case))
-        with backend.distributed(case):
-            self._build_seconds, model = self._phase("build", lambda: _build(case, raw))
-            self._signature = signature(model, case.input_shape)
-            seconds, self._data = self._phase(
-                "data", lambda: models.fitted(case, self._signature, raw)
-            )
-            self._data_seconds += seconds
-            self._trainer = backend.trainer(model, self._data, case)
-        return self._trainer
-
-    def open(
-        self,
-        case: dict[str, Any],
-        cpus: list[int],
-        memory_bytes: int | None = None,
-        early_steps: int | None = None,
-        group: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Load, build, run the first step, or one execution of several.
-
-        Args:
-            case: What is trained.
-            cpus: Those that may be used.
-            memory_bytes: Most memory that may be taken.
-            early_steps: Go on to that many, and report the mean loss of the second half.
-            group: `rank`, `size` and `address` of what it trains together with.
-        """
-        if memory_bytes is not None:
-            self._most_bytes = memory_bytes
-            _limit_memory(memory_bytes)
-        trainer = self._prepare(from_json(Case, case), cpus, group)
-        model = trainer.model
-        before = trainer.weights_digest()
-        build_rss = _high_water_bytes()
-        _reset_high_water()
-        first_step_seconds, loss = self._phase("first step", lambda: trainer.run(trainer.stride))
-        if not math.isfinite(loss):
-            raise _Rejected("diverged", f"the loss of the first step is {loss}")
-        moved = trainer.weights_digest() != before
-        device = _device_name(trainer)
-        early_loss = early_steps and self._early_loss(early_steps)
-        self._traces_before = trainer.traces
-        return {
-            "start": {
-                "data_seconds": self._data_seconds,
-                "build_seconds": self._build_seconds,
-                "first_step_seconds": first_step_seconds,
-                "early_loss": early_loss,
-                "early_steps": early_steps,
-                "import_rss_bytes": self._import_rss,
-                "build_rss_bytes": build_rss,
-            },
-            "facts": {
-                "parameters": int(model.count_params()),
-                **trainer.work(),
-                "optimizer": type(model.optimizer).__name__,
-                "train_samples": self._data.epoch_samples,
-                "signature": str(self._signature),
-                "device_name": device,
-                "backend_version": trainer.version(),
-                "initial_loss": loss,
-                "parameters_moved": moved,
-                "jit": bool(model.jit_compile),
-                "float32_math": trainer.float32_math(),
-            },
-        }
-
-    def _early_loss(self, steps: int) -> float:
-        """Go on from the first execution; the mean loss of the second half of so many steps."""
-        trainer = self._trainer
-        if rest := steps // 2 - trainer.stride:
-            self._phase("early steps", lambda: trainer.run(rest))
-        trainer.reset()
-        _, loss = self._phase("early steps", lambda: trainer.run(steps // 2))
-        if not math.isfinite(loss):
-            raise _Rejected("diverged", f"the loss of the first {steps} steps became {loss}")
-        return float(loss)
-
-    def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
-        """Try whether a model can be trained, and say what data it takes.
-
-        Args:
-            case: What is to be trained, at a small batch size.
-            cpus: Those that may be used.
-            images: The dataset that a model of 28×28 images gets.
-        """
-        trainer = self._prepare(from_json(Case, case), cpus)
-        before = trainer.weights_digest()
-        losses = []
-        for step in range(1, _TRIED_STEPS + 1):
-            _, loss = self._phase(f"step {step}", lambda: trainer.run(trainer.stride))
-            if not math.isfinite(loss):
-                raise _Rejected("diverged", f"the loss of step {step} is {loss}")
-            losses.append(loss)
-        if trainer.weights_digest() == before:
-            raise _Rejected(
-                "error",
-                f"the parameters did not move in {_TRIED_STEPS} steps: check that layers are "
-                "trainable, the loss depends on them and the learning rate is not 0",
-            )
-        made = trainer.case.dataset == datasets.FITTED
-        images_fit = made and fitting.takes_images(self._signature)
-        return {
-            "dataset": images if images_fit else trainer.case.dataset,
-            "train_samples": self._data.epoch_samples,
-            "signature": str(self._signature),
-            "parameters": int(trainer.model.count_params()),
-            "losses": losses,
-        }
-
-    def warm_up(self, seconds: float, floor_seconds: float) -> dict[str, Any]:
-        """Train untimed until the rate is steady: so long at most, and so long at least."""
-        stride = self._trainer.stride
-        if self._trainer.case.hosts > 1:
-            return self._warm_up_together()
-        warm = timing.warm_up(
-            lambda calls: self._trainer.run(calls * stride),
-            time.perf_counter,
-            seconds,
-            floor_seconds,
-        )
-        self._traces_before = self._trainer.traces
-        self._trainer.reset_peak_memory()
-        return {
-            "step_seconds": warm.step_seconds / stride,
-            "warm_up_steps": warm.steps * stride,
-            "steady": warm.steady,
-        }
-
-    def _warm_up_together(self) -> dict[str, Any]:
-        """As many steps on every host, however long they take."""
-        stride = self._trainer.stride
-        times = []
-        for _ in range(_TOGETHER):
-            start = time.perf_counter()
-            self._trainer.run(stride)
-            times.append((time.perf_counter() - start) / stride)
-        self._traces_before = self._trainer.traces
-        self._trainer.reset_peak_memory()
-        return {
-            "step_seconds": statistics.median(times[-3:]),
-            "warm_up_steps": _TOGETHER * stride,
-            "steady": timing.is_steady(times),
-        }
-
-    def round(self, steps: int) -> dict[str, Any]:
-        """Time so many whole steps; the counters are read outside the timed part."""
-        self._trainer.reset()
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        start = time.perf_counter()
-        loss = self._trainer.run(steps)
-        seconds = time.perf_counter() - start
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        if not math.isfinite(loss):
-            raise _Rejected("diverged", f"the loss became {loss}")
-        return {
-            "steps": steps,
-            "seconds": seconds,
-            "loss": loss,
-            "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-            "involuntary_switches": after.ru_nivcsw - before.ru_nivcsw,
-            "minor_faults": after.ru_minflt - before.ru_minflt,
-            "major_faults": after.ru_majflt - before.ru_majflt,
-        }
-
-    def counters(self) -> dict[str, Any]:
-        """Report what is known only at the end of the rounds."""
-        gpu_memory, source = self._trainer.peak_memory()
-        return {
-            "peak_rss_bytes": _high_water_bytes(),
-            "traces": self._trainer.traces - self._traces_before,
-            "gpu_memory_bytes": gpu_memory,
-            "gpu_memory_source": source,
-        }
-
-    def product_rate(self, seconds: float) -> dict[str, Any]:
-        """Find the best rate of a matrix product, on the same threads and device."""
-        try:
-            flops, size = self._trainer.product_rate(seconds)
-        except Exception:  # out of memory, say: that must not cost the rounds measured before
-            traceback.print_exc()
-            return {"product_flops": None, "product_size": None}
-        return {"product_flops": flops, "product_size": size}
-
-    def copy_rate(self, seconds: float) -> dict[str, Any]:
-        """Find the best rate of copying an array, on the same threads and device."""
-        try:
-            rate, size = self._trainer.copy_rate(seconds)
-        except Exception:  # as above
-            traceback.print_exc()
-            return {"copy_bytes_per_second": None, "copy_bytes": None}
-        return {"copy_bytes_per_second": rate, "copy_bytes": size}
-
-    def allreduce(self) -> dict[str, Any]:
-        """Time what replicas tell each other in a step."""
-        seconds, size = self._trainer.allreduce()
-        return {"allreduce_seconds": seconds, "allreduce_bytes": size}
-
-    def fit(self, steps: int) -> dict[str, Any]:
-        """Time a real `Model.fit`."""
-        return {"fit": to_json(self._trainer.fit(steps))}
-
-    def open_training(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
-        """Load and build for a training in full; no step is made yet."""
-        trainer = self._prepare(from_json(Case, case), cpus)
-        return {
-            "facts": {
-                "parameters": int(trainer.model.count_params()),
-                "optimizer": type(trainer.model.optimizer).__name__,
-                "device_name": _device_name(trainer),
-                "train_samples": self._data.epoch_samples,
-                "test_samples": len(datasets.leaves(self._data.x_test)[0]),
-            }
-        }
-
-    def train(self, epochs: int) -> dict[str, Any]:
-        """Train in full; between two epochs wait until the parent asks for the next one."""
-        trainer, data = self._trainer, self._data
-        begin = _cpu_seconds()
-        last: dict[str, Any] = {}
-
-        def on_epoch(epoch: Epoch) -> None:
-            nonlocal begin, last
-            if not math.isfinite(epoch.loss):
-                raise _Rejected("diverged", f"the loss of epoch {epoch.epoch} is {epoch.loss}")
-            last = to_json(epoch)
-            if epoch.epoch < epochs:
-                answer = {**last, "cpu_seconds": _cpu_seconds() - begin}
-                self._channel.send(event="answer", epoch=answer)
-                self._channel.receive()
-                begin = _cpu_seconds()
-
-        training.train(
-            trainer.model,
-            data,
-            trainer.case.batch_size,
-            epochs,
-            trainer.sync,
-            on_epoch,
-            lambda number: self._channel.send(event="progress", phase=f"epoch {number}"),
-        )
-        mistakes = training.mistakes(trainer.model, data.x_test, data.y_test)
-        return {
-            "mistakes": to_json(mistakes),
-            "image_shape": training.image_shape(data.x_test),
-            "epoch": {**last, "cpu_seconds": _cpu_seconds() - begin},
-        }
-
-    def _phase(self, name: str, work: Any) -> tuple[float, Any]:
-        self._channel.send(event="progress", phase=name)
-        start = time.perf_counter()
-        result = work()
-        return time.perf_counter() - start, result
-
-
-def _device_name(trainer: Any) -> str:
-    """The device that trains; refuses a CPU in a GPU's place."""
-    name = str(trainer.device_name())
-    if trainer.case.device == "gpu" and name == "cpu":
-        raise _Rejected("unsupported", find_backend(trainer.case.backend).unseen())
-    return name
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _limit_memory(most: int) -> None:
-    """Let allocations fail beyond it; what is reserved and not used so far does not count.
-
-    See setrlimit(2): RLIMIT_DATA covers private writable mappings.
-    """
-    reserved = max(0, _status_bytes("VmData") - _status_bytes("VmRSS"))
-    resource.setrlimit(resource.RLIMIT_DATA, (most + reserved, resource.RLIM_INFINITY))
-
-
-def _limit_threads(case: Case, cpus: list[int]) -> None:
-    """Bind every library's threads, before the runtime starts them."""
-    os.environ["OMP_NUM_THREADS"] = str(case.threads)
-    with contextlib.suppress(OSError):  # when memory runs out the worker goes, not the parent
-        Path("/proc/self/oom_score_adj").write_text("500")
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cpus[: case.threads])
-
-
-def _configure_keras(case: Case) -> None:
-    import keras
-
-    keras.config.set_dtype_policy(case.precision)
-    with contextlib.nullcontext() if case.backend == "tensorflow" else _hidden("tensorflow"):
-        keras.utils.set_random_seed(case.seed)
-
-
-@contextlib.contextmanager
-def _hidden(module: str) -> Iterator[None]:
-    """Let a module seem not installed, as long as nobody has imported it.
-
-    To set its seed Keras imports TensorFlow whatever the backend is: seconds
-    and hundreds of MiB that have nothing to do with what is measured.
-    """
-    loaded = sys.modules.get(module)
-    sys.modules[module] = loaded  # type: ignore[assignment]  # None means "not to be had"
-    try:
-        yield
-    finally:
-        if loaded is None:
-            del sys.modules[module]
-
-
-def _build(case: Case, data: datasets.Dataset | None) -> Any:
-    """Build and compile; what the user's code raises is named as the user's."""
-    try:
-        return models.build(case, data)
-    except HarnessError:
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        raise _Rejected(_kind(error), f"{case.variant} raised {_one_line(error)}") from error
-
-
-def _high_water_bytes() -> int:
-    """VmHWM; `ru_maxrss` would start at the size of the process that forked this one."""
-    return _status_bytes("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _status_bytes(name: str) -> int:
-    """One of the sizes in /proc/self/status (proc(5)); 0 where it is not told."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _reset_high_water() -> None:
-    """Let VmHWM start again from the present size; see proc(5), clear_refs."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _kind(error: BaseException) -> str:
-    if isinstance(error, _Rejected):
-        return error.kind
-    text = f"{type(error).__name__}: {error}"
-    signs = (*_OUT_OF_MEMORY, *(sign for backend in BACKENDS for sign in backend.out_of_memory))
-    return "oom" if any(sign in text for sign in signs) else "error"
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, (_Rejected, HarnessError)):
-        return str(error)
-    text = " ".join(str(error).split())
-    name = type(error).__name__
-    return f"{name}: {text[:400]}" if text else name
-
-
 def main(argv: list[str]) -> int:
-    """Serve as a spawned worker: `python -m harness.worker.serve FD PARENT_PID`."""
-    from harness.worker.lifeline import die_with_parent
-
-    die_with_parent(int(argv[1]))
+    """Serve as a spawned worker."""
+    processes.die_with_parent(int(argv[1]))
     return serve(Channel(socket.socket(fileno=int(argv[0]))))
 
 

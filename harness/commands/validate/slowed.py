@@ -10,10 +10,11 @@ from typing import Any
 from harness.commands.validate.truths import Trial
 from harness.measure.side import AnyLauncher, AnyWorker
 from harness.records import Case
+from harness.worker.channel import Command
 
 _SPINNING = """
 import sys
-from harness.measure.lifeline import die_with_parent
+from harness.worker.processes import die_with_parent
 die_with_parent(int(sys.argv[1]))
 while True:
     pass
@@ -28,7 +29,7 @@ class SlowedWorker:
         self.pid = worker.pid
         self._slowdown = slowdown
 
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         """Ask the worker; a round is longer than it says."""
         if command != "round":
             return self.worker.ask(command, **arguments)

@@ -13,8 +13,9 @@ from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.group import HostsFailed
 from harness.measure.launcher import Launcher, Worker, WorkerFailed
 from harness.measure.machine.facts import usable_cpus
+from harness.measure.oom import explained
 from harness.records import Case, from_json
-from harness.worker.channel import Channel, ChannelClosed, Garbled
+from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 
 _RETRY_SECONDS = 0.5
 
@@ -89,12 +90,12 @@ class _Service:
         try:
             self._workers[number] = self._launcher.start(from_json(Case, case), timeout)
         except WorkerFailed as error:
-            self._failed(error)
+            self._failed(explained(error, None, None))
         else:
             self._count += 1
             self._channel.send(started=number)
 
-    def _ask(self, number: int, command: str, arguments: dict[str, Any]) -> None:
+    def _ask(self, number: int, command: Command, arguments: dict[str, Any]) -> None:
         worker = self._workers.get(number)
         if worker is None:  # another host's failure was told sooner than this was asked
             self._failed(WorkerFailed("killed", "its worker has been ended"))
@@ -108,7 +109,7 @@ class _Service:
                 try:
                     answer = worker.ask(command, **arguments)
                 except WorkerFailed as error:
-                    self._failed(error)
+                    self._failed(explained(error, None, None))
                 else:
                     self._channel.send(**answer)
 

@@ -18,7 +18,7 @@ from harness.measure.hosts.discovery import Hosts
 from harness.measure.launcher import Launcher, Worker, WorkerFailed
 from harness.measure.machine.facts import versions
 from harness.records import Case, to_json
-from harness.worker.channel import Channel, ChannelClosed, Garbled
+from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 
 VERSION = 1
 _MARGIN_SECONDS = 15.0  # in which the other host's own time limit tells what was late
@@ -189,7 +189,7 @@ class GroupWorker:
             self._end_others()  # those that have started one
             raise
 
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         """Have all of them do something; the answer is that of the one on this host.
 
         Raises:
@@ -232,11 +232,11 @@ class GroupWorker:
         with socket.create_server(("", 0)) as probe:
             return f"{self._hosts.address}:{probe.getsockname()[1]}"
 
-    def _local(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _local(self, command: Command, arguments: dict[str, Any]) -> dict[str, Any]:
         return self.local.ask(command, **_ranked(arguments, 0))
 
     def _remote(
-        self, follower: Follower, command: str, arguments: dict[str, Any]
+        self, follower: Follower, command: Command, arguments: dict[str, Any]
     ) -> dict[str, Any]:
         return follower.ask(
             "ask",

@@ -1,0 +1,49 @@
+"""What this process may use, and what it has used (Linux)."""
+
+import contextlib
+import os
+import resource
+from pathlib import Path
+
+
+def bind_threads(threads: int, cpus: list[int]) -> None:
+    """Bind every library to the first CPUs, before a runtime starts its threads."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    with contextlib.suppress(OSError):  # the kernel then kills the worker before the parent
+        Path("/proc/self/oom_score_adj").write_text("500")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cpus[:threads])
+
+
+def limit_memory(most_bytes: int) -> None:
+    """Let allocations beyond a size fail; memory that is reserved but unused does not count.
+
+    See setrlimit(2): RLIMIT_DATA covers private writable mappings.
+    """
+    reserved = max(0, status_bytes("VmData") - status_bytes("VmRSS"))
+    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes + reserved, resource.RLIM_INFINITY))
+
+
+def cpu_seconds() -> float:
+    """CPU time of all threads so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def high_water_bytes() -> int:
+    """VmHWM; `ru_maxrss` would start at the size of the process that forked this one."""
+    return status_bytes("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def status_bytes(name: str) -> int:
+    """One of the sizes in /proc/self/status (proc(5)); 0 if it is missing."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def reset_high_water() -> None:
+    """Let VmHWM start again from the present size; see proc(5), clear_refs."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
