@@ -10,7 +10,7 @@ import numpy as np
 from harness.analyze import stats
 from harness.records import Estimate
 
-Verdict = Literal["better", "worse", "same", "inconclusive"]
+Verdict = Literal["better", "worse", "same", "undecided"]
 MARGIN = 0.001  # 10 of 10 000 test samples
 FEWEST_SEEDS = 3
 _POWER = 0.8
@@ -107,12 +107,12 @@ def verdict(estimate: Estimate, samples: int, margin: float = MARGIN) -> Verdict
     """
     low, high = estimate.low, estimate.high
     if low is None or high is None:
-        return "inconclusive"
+        return "undecided"
     if -margin <= low and high <= margin and samples * margin >= 1:
         return "same"
     if low > 0:
         return "better"
-    return "worse" if high < 0 else "inconclusive"
+    return "worse" if high < 0 else "undecided"
 
 
 def smallest_visible(estimate: Estimate) -> float | None:

@@ -17,8 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import cases, stats
-from harness.records import Case, Estimate, Measurement, Run
+from harness.analyze import legacy, stats, verdicts
+from harness.analyze.analysis import Analysis
+from harness.records import Case, Estimate, Measurement
 
 COLUMNS = [
     "variant", "backend", "device", "threads", "reference", "batch_size", "measured",
@@ -138,7 +139,7 @@ def _refusal(law: Law, sizes: int) -> str:
         return f"not fitted: {_FEWEST_SIZES} batch sizes are needed to see whether the law holds"
     if law.alpha.high is not None and law.alpha.high < 0:
         return "the law does not hold: a sample takes longer in a larger batch"
-    if law.lack_of_fit_p < _WORST_P and law.misfit > stats.MARGIN:
+    if law.lack_of_fit_p < _WORST_P and law.misfit > verdicts.MARGIN:
         return f"the law does not hold: a size misses it by {100 * law.misfit:.0f} %"
     ends = [law.alpha.value, *filter(None, (law.alpha.low, law.alpha.high))]
     if min(law.sample_time(alpha, math.inf) for alpha in ends) <= 0:
@@ -146,14 +147,14 @@ def _refusal(law: Law, sizes: int) -> str:
     return ""
 
 
-def laws(run: Run) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[float]]]]:
+def laws(analysis: Analysis) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[float]]]]:
     """Fit the law to every variant and device whose batch sizes were compared.
 
     Yields:
         The reference, the law, and the logarithms of speedups, one a block, by batch size.
     """
     groups: dict[Case, list[Measurement]] = defaultdict(list)
-    for m in cases.compared(run, "batch_size"):
+    for m in analysis.roles.compared("batch_size"):
         groups[dataclasses.replace(m.case, batch_size=m.reference.batch_size)].append(m)
     for reference, measured in groups.items():
         points = {m.case.batch_size: stats.speedup_logs(m) for m in measured}
@@ -161,15 +162,15 @@ def laws(run: Run) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[float]]]]:
             yield reference, fit(points, reference.batch_size), points
 
 
-def batch_size_law(run: Run) -> pd.DataFrame:
+def batch_size_law(analysis: Analysis) -> pd.DataFrame:
     """One row a variant, device and batch size, measured or not, with the law beside it.
 
     A refused law leaves its columns empty and says why in `reason`. `alpha` is the
     overhead in sample times of the reference; see the text of this module.
     """
-    step = {side.case: side.step for side in cases.sides(run)}
+    step = {side.case: side.step for side in analysis.cases}
     rows: list[dict[str, Any]] = []
-    for reference, law, points in laws(run):
+    for reference, law, points in laws(analysis):
         rows += _rows(reference, law, step[reference], points)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.sort_values(["variant", "device", "batch_size"], kind="stable", ignore_index=True)
@@ -179,7 +180,7 @@ def _rows(
     reference: Case, law: Law, step: Estimate, points: Mapping[int, Sequence[float]]
 ) -> list[dict[str, Any]]:
     shared: dict[str, Any] = {
-        **cases.case_columns(reference),
+        **legacy.case_columns(reference),
         "reference": str(reference.batch_size),
         "lack_of_fit_p": law.lack_of_fit_p,
         "misfit": law.misfit,
@@ -252,7 +253,7 @@ def _row(law: Law, size: int, logs: Sequence[float] | None) -> dict[str, Any]:
         }
         if size > law.largest:
             gain = law.gain(size)
-            judged = None if gain.low is None else stats.verdict(gain)
+            judged = None if gain.low is None else verdicts.verdict(gain)
             row |= {**_columns("gain", gain), "gain_verdict": judged}
     return row
 

@@ -18,10 +18,21 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness import units
-from harness.analyze import batch_law, cases, cautions, epochs, gpu, rounds, stats, work, workers
-from harness.analyze.cases import Side
+from harness.analyze import (
+    batch_law,
+    cautions,
+    epochs,
+    gpu,
+    legacy,
+    rounds,
+    stats,
+    work,
+    workers,
+)
+from harness.analyze.analysis import Analysis
+from harness.analyze.cases import CaseData
 from harness.analyze.workers import Worker
-from harness.records import Case, Estimate, ModelFacts, Run, Start
+from harness.records import Case, Estimate, ModelFacts, Start
 
 NOT_SHOWN = "not shown"
 THROTTLED = "throttled"
@@ -116,14 +127,14 @@ class Share:
     missing: str = ""
 
 
-def bottleneck(run: Run) -> pd.DataFrame:
+def bottleneck(analysis: Analysis) -> pd.DataFrame:
     """One row a measured case: what decides its time, the shares behind it, what to try next.
 
     `verdict` is the first in `ORDER` that is shown, `also` the others. A
     disturbance comes last: it is a doubt about the numbers, and a verdict only where there is
     no other. `step_bytes` is a low count and `step_flop` a high one.
     """
-    sides = cases.sides(run)
+    sides = analysis.cases
     places: dict[work.Place, list[Start]] = defaultdict(list)
     for side in sides:
         places[work.place(side.case)] += side.starts
@@ -131,8 +142,8 @@ def bottleneck(run: Run) -> pd.DataFrame:
         place: (_rate(starts, "copy_bytes_per_second"), _rate(starts, "product_flops"))
         for place, starts in places.items()
     }
-    blocks, overhead = workers.by_block(run), _overheads(run)
-    between = cases.aside(run)
+    blocks, overhead = workers.by_block(analysis.run), _overheads(analysis)
+    between = analysis.roles.auxiliary
     unfitted = Share(None, "the law of the batch size needs three sizes of it")
     rows = []
     for side in sides:
@@ -144,11 +155,11 @@ def bottleneck(run: Run) -> pd.DataFrame:
             "memory_share": _of_rate(side, moved, copies, "copies"),
             "compute_share": _of_rate(side, computed, products, "products"),
         }
-        judged = run.protocol.effort != "quick"
+        judged = analysis.run.protocol.effort != "quick"
         found = [*_throttled(side), *(_bounds(shares) if judged else ()), *_disturbed(side)]
         rows.append(
             {
-                **cases.case_columns(side.case),
+                **legacy.case_columns(side.case),
                 "verdict": found[0].verdict if found else NOT_SHOWN,
                 "also": ", ".join(dict.fromkeys(f.verdict for f in found[1:])),
                 "evidence": cautions.SEPARATOR.join(f.evidence for f in found),
@@ -179,13 +190,13 @@ def step_bytes(facts: ModelFacts, batch_size: int) -> float | None:
     return 2.0 * ((activations or 0) * batch_size + (parameters or 0) + (optimizer or 0))
 
 
-def _step_flop(side: Side) -> float | None:
+def _step_flop(side: CaseData) -> float | None:
     """What a step computes at most; see `work`."""
     macs = side.facts.macs_per_sample
     return None if macs is None else 2.0 * work.PASSES * macs * side.case.batch_size
 
 
-def _input(blocks: Sequence[Sequence[Worker]], side: Side) -> Share:
+def _input(blocks: Sequence[Sequence[Worker]], side: CaseData) -> Share:
     """What `fit` adds to its steps, block by block: the same workers ran both."""
     steps = side.facts.train_samples / side.case.batch_size
     logs = [
@@ -209,10 +220,10 @@ def _input(blocks: Sequence[Sequence[Worker]], side: Side) -> Share:
     return Share(dataclasses.replace(ratio, value=ratio.value - 1, low=low, high=high))
 
 
-def _overheads(run: Run) -> dict[Case, Share]:
+def _overheads(analysis: Analysis) -> dict[Case, Share]:
     """The share of the overhead at every measured size, where the law holds."""
     found = {}
-    for reference, law, points in batch_law.laws(run):
+    for reference, law, points in batch_law.laws(analysis):
         for size in {reference.batch_size, *points}:
             share = Share(None, law.reason) if law.reason else Share(law.overhead_share(size))
             found[dataclasses.replace(reference, batch_size=size)] = share
@@ -225,7 +236,7 @@ def _rate(starts: Sequence[Start], name: str) -> stats.Mean | None:
     return stats.mean(logs) if logs else None
 
 
-def _of_rate(side: Side, amount: float | None, rate: stats.Mean | None, kind: str) -> Share:
+def _of_rate(side: CaseData, amount: float | None, rate: stats.Mean | None, kind: str) -> Share:
     """The time that an amount takes at a rate, over the time of a step."""
     if amount is None:
         return Share(None, "not counted: a layer is of an unknown kind or shape")
@@ -244,7 +255,7 @@ def _bounds(shares: Mapping[str, Share]) -> Iterator[Finding]:
         yield Finding(bound.verdict, bound.evidence.format(_percents(estimate)), bound.advice)
 
 
-def _throttled(side: Side) -> Iterator[Finding]:
+def _throttled(side: CaseData) -> Iterator[Finding]:
     """A quota or a lowered clock that took a good part of the time."""
     stopped = rounds.total(side.rounds, "throttled_seconds") / side.seconds
     if stopped > cautions.THROTTLED_SHARE:
@@ -263,7 +274,7 @@ def _throttled(side: Side) -> Iterator[Finding]:
             )
 
 
-def _disturbed(side: Side) -> Iterator[Finding]:
+def _disturbed(side: CaseData) -> Iterator[Finding]:
     usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
     doubts = [
         *cautions.disturbed_cpus(

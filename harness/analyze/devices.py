@@ -6,8 +6,9 @@ from collections import defaultdict
 
 import pandas as pd
 
-from harness.analyze import cases, crossover, rounds, stats
-from harness.records import Case, Measurement, Run, Start
+from harness.analyze import cases, crossover, legacy, roles, rounds, stats
+from harness.analyze.analysis import Analysis
+from harness.records import Case, Measurement, Start
 
 CROSSOVER = [
     "variant", "backend", "threads", "device", "reference", "batch_size", "low", "high", "sizes",
@@ -19,10 +20,10 @@ BREAK_EVEN = [
 ]  # fmt: skip
 
 
-def crossovers(run: Run) -> pd.DataFrame:
+def crossovers(analysis: Analysis) -> pd.DataFrame:
     """One row a variant: the batch size from which the GPU is as fast as the CPU."""
     rows = []
-    for measured in _by_device(run):
+    for measured in _by_device(analysis):
         case = measured[0].case
         points = [(m.case.batch_size, stats.speedup(m)) for m in measured]
         found = crossover.batch_size(points)
@@ -43,10 +44,10 @@ def crossovers(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CROSSOVER)
 
 
-def break_evens(run: Run) -> pd.DataFrame:
+def break_evens(analysis: Analysis) -> pd.DataFrame:
     """One row a variant and batch size: steps and epochs after which the GPU has paid."""
     rows = []
-    for m in (m for measured in _by_device(run) for m in measured):
+    for m in (m for measured in _by_device(analysis) for m in measured):
         found = crossover.break_even_samples(m)
         steps, low, high = (
             None if samples is None else samples / m.case.batch_size
@@ -58,7 +59,7 @@ def break_evens(run: Run) -> pd.DataFrame:
         }
         rows.append(
             {
-                **cases.case_columns(m.case),
+                **legacy.case_columns(m.case),
                 "reference": m.reference.device,
                 "ready_s": ready["case"],
                 "reference_ready_s": ready["reference"],
@@ -73,14 +74,14 @@ def break_evens(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=BREAK_EVEN)
 
 
-def timelines(run: Run, most: int) -> tuple[dict[str, pd.DataFrame], int]:
+def timelines(analysis: Analysis, most: int) -> tuple[dict[str, pd.DataFrame], int]:
     """Every reading of the GPU by case: one row a reading, with its worker and its seconds.
 
     Returns:
         Those of the first cases, so many at most; and how many cases there are.
     """
     found: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    read = [side for side in cases.sides(run) if any(map(_has_readings, side.starts))]
+    read = [side for side in analysis.cases if any(map(_has_readings, side.starts))]
     for side in read[:most]:
         for start in side.starts:
             if start.usage and start.usage.gpu and _has_readings(start):
@@ -99,12 +100,12 @@ def _has_readings(start: Start) -> bool:
     return bool(start.usage and start.usage.gpu and start.usage.gpu.trace.seconds)
 
 
-def _by_device(run: Run) -> list[list[Measurement]]:
+def _by_device(analysis: Analysis) -> list[list[Measurement]]:
     """Group the comparisons of devices that differ in batch size alone, in order of size."""
     groups: dict[Case, list[Measurement]] = defaultdict(list)
-    for m in run.outcomes:
+    for m in analysis.run.outcomes:
         if not isinstance(m, Measurement) or m.case.device != "gpu":
             continue
-        if cases.differs_only_in("device", m.case, m.reference):
+        if roles.differs_only_in("device", m.case, m.reference):
             groups[dataclasses.replace(m.case, batch_size=0)].append(m)
     return [sorted(group, key=lambda m: m.case.batch_size) for group in groups.values()]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import Mistake, Run
+from harness.analyze.analysis import Analysis
+from harness.records import Mistake
 
 _LARGEST_IMAGE = 2**24  # pixels
 
@@ -57,14 +58,14 @@ class Ceiling:
     hardest: tuple[Hard, ...]
 
 
-def ceiling(run: Run, shown: int) -> Ceiling | None:
+def ceiling(analysis: Analysis, shown: int) -> Ceiling | None:
     """Find the hardest test images; None when there are no images that were got wrong.
 
     Args:
-        run: With trainings in full.
+        analysis: With trainings in full.
         shown: How many images at most.
     """
-    trainings = [t for t in run.trainings if t.mistakes is not None and t.image_shape]
+    trainings = [t for t in analysis.run.trainings if t.mistakes is not None and t.image_shape]
     found: dict[int, list[Mistake]] = defaultdict(list)
     for training in trainings:
         for mistake in training.mistakes or ():

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import cases, stats
+from harness.analyze import legacy, stats
+from harness.analyze.analysis import Analysis
 from harness.analyze.cautions import SEPARATOR
-from harness.records import Estimate, Ladder, Measurement, Run, Rung, comparison_key
+from harness.records import Estimate, Ladder, Measurement, Rung, comparison_key
 
 DIRECT = "direct"
 COLUMNS = [
@@ -21,7 +22,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def ladder(run: Run) -> pd.DataFrame:
+def ladder(analysis: Analysis) -> pd.DataFrame:
     """One row a rung, then one of the direct comparison, for every order of the changes.
 
     `cumulative` is the product of the rungs so far, `share` the rung's part of the
@@ -29,8 +30,8 @@ def ladder(run: Run) -> pd.DataFrame:
     compares both ends of the ladder with each other and holds the ratio of the product to
     it, which should be 1.
     """
-    measured = {o.key: o for o in run.outcomes if isinstance(o, Measurement)}
-    rows = [row for each in run.ladders for row in _rows(each, measured, run)]
+    measured = {o.key: o for o in analysis.run.outcomes if isinstance(o, Measurement)}
+    rows = [row for each in analysis.run.ladders for row in _rows(each, measured, analysis)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -38,7 +39,9 @@ def _direct(each: Ladder) -> Rung:
     return Rung(DIRECT, each.rungs[-1].case, each.rungs[0].reference)
 
 
-def _rows(each: Ladder, measured: dict[str, Measurement], run: Run) -> list[dict[str, Any]]:
+def _rows(
+    each: Ladder, measured: dict[str, Measurement], analysis: Analysis
+) -> list[dict[str, Any]]:
     """Make the rows of one order; the product ends where a rung is missing."""
     climbed: list[Sequence[float]] = []
     rows = []
@@ -48,7 +51,7 @@ def _rows(each: Ladder, measured: dict[str, Measurement], run: Run) -> list[dict
             break
         climbed.append(stats.speedup_logs(m))
         so_far = stats.exponential(stats.sum_interval(climbed))
-        rows.append({**_row(each, str(number), rung.change, m, run), **_cumulative(so_far)})
+        rows.append({**_row(each, str(number), rung.change, m, analysis), **_cumulative(so_far)})
     if climbed and agrees(rows[-1]["cumulative_low"], rows[-1]["cumulative_high"]) is False:
         whole = sum(statistics.fmean(logs) for logs in climbed)
         for row, logs in zip(rows, climbed, strict=True):
@@ -56,19 +59,21 @@ def _rows(each: Ladder, measured: dict[str, Measurement], run: Run) -> list[dict
     direct = _direct(each)
     m = measured.get(comparison_key(direct.case, direct.reference))
     if m is not None:
-        row = _row(each, DIRECT, f"all {len(each.rungs)} at once", m, run)
+        row = _row(each, DIRECT, f"all {len(each.rungs)} at once", m, analysis)
         if 1 < len(climbed) == len(each.rungs):
             row |= _agreement(climbed, stats.speedup_logs(m))
         rows.append(row)
     return rows
 
 
-def _row(each: Ladder, number: str, change: str, m: Measurement, run: Run) -> dict[str, Any]:
-    speedup = cases.speedup_columns(m, run)
+def _row(
+    each: Ladder, number: str, change: str, m: Measurement, analysis: Analysis
+) -> dict[str, Any]:
+    speedup = legacy.speedup_columns(m, analysis)
     return {
-        **cases.case_columns(m.case),
+        **legacy.case_columns(m.case),
         **speedup,
-        "cautions": SEPARATOR.join(map(str, cases.doubts(m, run))),
+        "cautions": SEPARATOR.join(map(str, analysis.roles.cautions(m))),
         "optimizer": m.facts.optimizer,
         "order": each.name,
         "rung": number,

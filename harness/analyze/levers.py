@@ -1,129 +1,60 @@
-"""What levers bring, alone and on top of each other: Run → one row an attempt."""
+"""What a setting costs and brings besides its speedup: early losses, slower starts, memory."""
 
 import statistics
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-import pandas as pd
-
-from harness.analyze import cases, rounds, stats
-from harness.analyze.cautions import SEPARATOR
-from harness.records import Attempt, Estimate, Failure, Measurement, Role, Run, Tuning
+from harness.analyze import rounds, stats
+from harness.analyze.verdicts import MARGIN
+from harness.records import Estimate, Measurement, Role, Run
 
 LossVerdict = Literal["same", "differs", "not shown"]
 LOSS_MARGIN = 0.05
 _SAME = 1e-6
-ALONE, ADDED, STACK = "alone", "added", "stack"
-COLUMNS = [
-    "plain", "case", "variant", "dataset", "batch_size", "backend", "device", "threads", "what",
-    "lever", "setting", "on_top_of", "in_stack", "status", "reason", "note", "speedup", "low",
-    "high", "blocks", "verdict", "smallest_visible", "compared_by", "first_step_s",
-    "first_step_plain_s", "pays_after_steps", "peak_rss_mib", "peak_rss_plain_mib", "loss",
-    "loss_plain", "loss_difference", "loss_low", "loss_high", "loss_verdict", "early_steps",
-    "environment", "cautions",
-]  # fmt: skip
-_COUNTS = ("blocks", "pays_after_steps", "early_steps")
-
-
-def levers(run: Run) -> pd.DataFrame:
-    """One row a lever alone, then one each that was tried on top of others, then the stack.
-
-    `plain` in a column's name means the reference: the case without the lever. `loss` is the
-    mean over blocks of the loss in the second half of the first `early_steps` steps;
-    `loss_difference` that of the two sides as a share of the reference's, paired by block, each
-    of which trains both from the same weights.
-    """
-    found = {outcome.key: outcome for outcome in run.outcomes}
-    rows = [
-        _row(tuning, attempt, what, found.get(attempt.key), run)
-        for tuning in run.tunings
-        for attempt, what in _attempts(tuning)
-        if attempt.reason or attempt.key in found
-    ]
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame.astype(dict.fromkeys(_COUNTS, "Int64"))  # whole, though some are missing
-
-
-def _attempts(tuning: Tuning) -> list[tuple[Attempt, str]]:
-    its = [(a, ALONE if a.reference == tuning.plain else ADDED) for a in tuning.attempts]
-    its.sort(key=lambda pair: (pair[1] == ADDED, bool(pair[0].reason)))
-    if tuning.stacked is not None and tuning.stack:
-        whole = Attempt(" + ".join(tuning.stack), tuning.stacked, tuning.plain)
-        its.append((whole, STACK))
-    return its
-
-
-def _row(
-    tuning: Tuning, attempt: Attempt, what: str, outcome: Measurement | Failure | None, run: Run
-) -> dict[str, Any]:
-    name, _, setting = attempt.lever.partition("=")
-    several = what == STACK or "+" in attempt.lever
-    row = {
-        **{k: v for k, v in cases.case_columns(attempt.case).items() if k in COLUMNS},
-        "plain": tuning.plain.id,
-        **({"case": None} if attempt.reason else {}),  # nothing was trained
-        "what": what,
-        "lever": attempt.lever if several else name,
-        "setting": None if several else setting or None,
-        "on_top_of": " + ".join(_below(tuning, attempt)) if what == ADDED else None,
-        "in_stack": what == STACK or attempt.lever in tuning.stack,
-        "status": "not possible here",
-        "reason": attempt.reason or None,
-        "note": attempt.note or None,
-        "environment": " ".join(f"{k}={v}" for k, v in attempt.environment.items()) or None,
-    }
-    if isinstance(outcome, Failure):
-        return row | {"status": outcome.kind, "reason": outcome.message}
-    return row if outcome is None else row | _measured(outcome, run)
-
-
-def _below(tuning: Tuning, attempt: Attempt) -> list[str]:
-    """The levers of the stack that had been taken before."""
-    added = [a for a in tuning.attempts if a.reference != tuning.plain]
-    before = [a.lever for a in added[: added.index(attempt)]]
-    taken = [lever for lever in tuning.stack[1:] if lever in before]
-    return [*tuning.stack[:1], *taken]
-
-
-def _measured(m: Measurement, run: Run) -> dict[str, Any]:
-    speedup = cases.speedup_columns(m, run)
-    return {
-        **{name: value for name, value in speedup.items() if name in COLUMNS},
-        "status": "measured",
-        "compared_by": "fit" if stats.by_fit(m) else "steps",
-        "first_step_s": _first_step(m, "case"),
-        "first_step_plain_s": _first_step(m, "reference"),
-        "pays_after_steps": pays_after_steps(m),
-        "peak_rss_mib": _peak_mib(m, "case"),
-        "peak_rss_plain_mib": _peak_mib(m, "reference"),
-        **loss_columns(m, run),
-        "cautions": SEPARATOR.join(map(str, cases.doubts(m, run))),
-    }
 
 
 def worth(m: Measurement) -> bool:
-    """Whether a lever is taken: shown to be faster at all, and not to change what is learned.
+    """Whether a setting is kept: the whole interval is above 1, and it learns the same.
 
-    At quick effort, which has no intervals, faster by more than the margin of verdicts.
+    At quick effort, which has no intervals, the speedup must exceed the margin of verdicts.
     """
     estimate, loss = stats.speedup(m), loss_difference(m)
     if loss is not None and loss_verdict(loss) == "differs":
         return False
-    return estimate.value > 1 + stats.MARGIN if estimate.low is None else estimate.low > 1
+    return estimate.value > 1 + MARGIN if estimate.low is None else estimate.low > 1
 
 
-def loss_columns(m: Measurement, run: Run) -> dict[str, Any]:
-    """The losses of both sides after equal steps, and how they differ."""
-    loss = loss_difference(m)
-    return {
-        "loss": _mean(_losses(m, "case")),
-        "loss_plain": _mean(_losses(m, "reference")),
-        "loss_difference": loss and loss.value,
-        "loss_low": loss and loss.low,
-        "loss_high": loss and loss.high,
-        "loss_verdict": None if run.protocol.effort == "quick" else loss_verdict(loss),
-        "early_steps": next((s.early_steps for s in m.starts if s.early_steps), None),
-    }
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The losses of both sides after equal steps, and how they differ.
+
+    Attributes:
+        case: Mean over blocks of the loss in the second half of the first `steps` steps.
+        reference: The same of the reference.
+        difference: Share of the reference's loss, paired by block: both sides of a block start
+            from the same weights.
+        verdict: None at quick effort.
+        steps: None where the losses were not measured.
+    """
+
+    case: float | None
+    reference: float | None
+    difference: Estimate | None
+    verdict: LossVerdict | None
+    steps: int | None
+
+
+def losses(m: Measurement, run: Run) -> Losses:
+    """Compare the early losses of both sides."""
+    found = loss_difference(m)
+    return Losses(
+        case=_mean(_losses(m, "case")),
+        reference=_mean(_losses(m, "reference")),
+        difference=found,
+        verdict=None if run.protocol.effort == "quick" else loss_verdict(found),
+        steps=next((s.early_steps for s in m.starts if s.early_steps), None),
+    )
 
 
 def loss_difference(m: Measurement) -> Estimate | None:
@@ -162,8 +93,8 @@ def pays_after_steps(m: Measurement) -> int | None:
     here, there = _step(m, "case"), _step(m, "reference")
     if here >= there:
         return None
-    extra = _first_step(m, "case") - m.case.steps_per_execution * here
-    extra -= _first_step(m, "reference") - m.reference.steps_per_execution * there
+    extra = first_step_seconds(m, "case") - m.case.steps_per_execution * here
+    extra -= first_step_seconds(m, "reference") - m.reference.steps_per_execution * there
     return max(0, round(extra / (there - here)))
 
 
@@ -182,11 +113,13 @@ def _step(m: Measurement, role: Role) -> float:
     return statistics.median(its)
 
 
-def _first_step(m: Measurement, role: Role) -> float:
+def first_step_seconds(m: Measurement, role: Role) -> float:
+    """Return the median time of the first step, which traces and compiles."""
     return statistics.median(s.first_step_seconds for s in m.starts if s.role == role)
 
 
-def _peak_mib(m: Measurement, role: Role) -> float:
+def peak_mib(m: Measurement, role: Role) -> float:
+    """Return the largest peak of memory of a side's workers, in MiB."""
     return max(s.peak_rss_bytes for s in m.starts if s.role == role) / 2**20
 
 

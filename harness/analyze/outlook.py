@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import cases, scaling
-from harness.records import Measurement, Run
+from harness.analyze import legacy, roles, scaling
+from harness.analyze.analysis import Analysis
+from harness.records import Measurement
 
 DEVICES = (8, 64, 512)
 COLUMNS = [
@@ -16,7 +17,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def outlook(run: Run) -> pd.DataFrame:
+def outlook(analysis: Analysis) -> pd.DataFrame:
     """One row a comparison of several devices with one, and a number of devices.
 
     A step takes what it computes and then an all-reduce. What it computes is the step of one
@@ -32,7 +33,7 @@ def outlook(run: Run) -> pd.DataFrame:
     """
     rows = [
         _row(m, count)
-        for m in scaling.compared(run)
+        for m in scaling.compared(analysis)
         if m.reference.replicas == 1 and (m.case.hosts > 1 or m.case.device == "gpu")
         for count in (m.case.replicas, *DEVICES)
         if count >= m.case.replicas
@@ -44,7 +45,7 @@ def _row(m: Measurement, count: int) -> dict[str, Any] | None:
     measured = [s.allreduce_seconds for s in m.starts if s.allreduce_seconds]
     if not measured:
         return None
-    kind, few = cases.scaling_kind(m.case, m.reference), m.case.replicas
+    kind, few = roles.scaling_kind(m.case, m.reference), m.case.replicas
     weak = kind == "weak"
     one = scaling.median_step(m, "reference")
     compute = one if weak else one / count
@@ -52,7 +53,7 @@ def _row(m: Measurement, count: int) -> dict[str, Any] | None:
     step = compute + reduce
     batch = m.reference.batch_size * (count if weak else 1)
     speedup = (one / m.reference.batch_size) / (step / batch)
-    fields = cases.case_columns(m.case)
+    fields = legacy.case_columns(m.case)
     return {
         **{name: fields[name] for name in ("variant", "dataset", "backend", "device")},
         "kind": kind,

@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import cases, levers
+from harness.analyze import legacy, roles
+from harness.analyze.analysis import Analysis
 from harness.analyze.cautions import SEPARATOR
-from harness.records import Measurement, Role, Run
+from harness.records import Measurement, Role
 
 COLUMNS = [
     "case", "variant", "dataset", "backend", "device", "device_name", "threads", "kind",
@@ -20,7 +21,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def scaling(run: Run) -> pd.DataFrame:
+def scaling(analysis: Analysis) -> pd.DataFrame:
     """One row a comparison of several devices with one.
 
     `kind` is strong where both have the same batch, weak where each device has. `efficiency` is
@@ -30,33 +31,33 @@ def scaling(run: Run) -> pd.DataFrame:
     ones of one CPU, or processes on CPUs that may be the same: then it shows that it works, and
     not what further devices would bring.
     """
-    rows = [_row(m, run) for m in compared(run)]
+    rows = [_row(m, analysis) for m in compared(analysis)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def compared(run: Run) -> list[Measurement]:
+def compared(analysis: Analysis) -> list[Measurement]:
     """The comparisons that are of several devices with fewer."""
     return [
         outcome
-        for outcome in run.outcomes
+        for outcome in analysis.run.outcomes
         if isinstance(outcome, Measurement)
-        and cases.scaling_kind(outcome.case, outcome.reference) is not None
+        and roles.scaling_kind(outcome.case, outcome.reference) is not None
     ]
 
 
-def _row(m: Measurement, run: Run) -> dict[str, Any]:
-    speedup = cases.speedup_columns(m, run)
+def _row(m: Measurement, analysis: Analysis) -> dict[str, Any]:
+    speedup = legacy.speedup_columns(m, analysis)
     more = m.case.replicas / m.reference.replicas
-    loss = levers.loss_columns(m, run)
+    loss = legacy.loss_columns(m, analysis)
     step = median_step(m, "case")
     reduce = [s.allreduce_seconds for s in m.starts if s.role == "case" and s.allreduce_seconds]
     seconds = statistics.median(reduce) if reduce else None
     ends = {end: speedup[end] for end in ("low", "high")}
     return {
-        **{k: v for k, v in cases.case_columns(m.case).items() if k in COLUMNS},
+        **{k: v for k, v in legacy.case_columns(m.case).items() if k in COLUMNS},
         **{k: v for k, v in speedup.items() if k in COLUMNS},
         "device_name": m.facts.device_name,
-        "kind": cases.scaling_kind(m.case, m.reference),
+        "kind": roles.scaling_kind(m.case, m.reference),
         "batch_per_replica": m.case.batch_size // m.case.replicas,
         "reference": m.reference.replicas,
         "reference_batch_size": m.reference.batch_size,
@@ -78,7 +79,7 @@ def _row(m: Measurement, run: Run) -> dict[str, Any]:
         else "the first GPU, allocator peak",
         **{name: value for name, value in loss.items() if name in COLUMNS},
         "loss_single": loss["loss_plain"],
-        "cautions": SEPARATOR.join(map(str, cases.doubts(m, run))),
+        "cautions": SEPARATOR.join(map(str, analysis.roles.cautions(m))),
     }
 
 

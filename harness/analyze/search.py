@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from harness.records import Run
+from harness.analyze.analysis import Analysis
 
 SEARCH = [
     "variant", "dataset", "backend", "device", "batch_size", "status", "samples_per_s",
@@ -12,10 +12,10 @@ MARGIN = 0.1  # of the memory, left free by the largest size that fits with a ma
 _MIB = 2**20
 
 
-def batch_size_search(run: Run) -> pd.DataFrame:
+def batch_size_search(analysis: Analysis) -> pd.DataFrame:
     """One row a batch size that was tried, those that failed among them."""
     rows = []
-    for search in run.searches:
+    for search in analysis.run.searches:
         whole = search.memory_bytes
         for probe in search.probes:
             share = None if whole is None or probe.peak_bytes is None else probe.peak_bytes / whole

@@ -5,7 +5,6 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from scipy import special
 
@@ -14,10 +13,7 @@ from harness.analyze.once import once
 from harness.analyze.start_order import without_place
 from harness.records import Case, Estimate, Measurement, Round
 
-Verdict = Literal["faster", "slower", "same", "inconclusive"]
-MARGIN = 0.02
 _FEWEST = 3
-_POWER = 0.8
 
 
 def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -102,7 +98,7 @@ def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> fl
     if variance == 0:
         return 0.0
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts if part)
-    return _t_quantile((1 + confidence) / 2, freedom) * math.sqrt(variance)
+    return student_t_quantile((1 + confidence) / 2, freedom) * math.sqrt(variance)
 
 
 def exponential(estimate: Estimate) -> Estimate:
@@ -295,35 +291,10 @@ def at_most(hits: int, n: int, probability: float) -> float:
 
 def t_quantile(confidence: float, n: int) -> float:
     """Half-width of the interval of a mean of n values, in standard errors."""
-    return _t_quantile((1 + confidence) / 2, n - 1)
+    return student_t_quantile((1 + confidence) / 2, n - 1)
 
 
 @functools.lru_cache
-def _t_quantile(probability: float, freedom: float) -> float:
+def student_t_quantile(probability: float, freedom: float) -> float:
+    """Return the quantile of Student's t distribution."""
     return float(special.stdtrit(freedom, probability))
-
-
-def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:
-    """Judge a speedup against a margin; the interval decides, not the value."""
-    if estimate.low is None or estimate.high is None:
-        return "inconclusive"
-    if estimate.low > 1 + margin:
-        return "faster"
-    if estimate.high < 1 / (1 + margin):
-        return "slower"
-    if estimate.low >= 1 / (1 + margin) and estimate.high <= 1 + margin:
-        return "same"
-    return "inconclusive"
-
-
-def smallest_visible(estimate: Estimate) -> float | None:
-    """Effect that four of five such runs would have shown, as a share.
-
-    The margin, the half-width of the interval, and what the mean of another
-    run may fall short of it with a probability of one fifth.
-    """
-    if estimate.low is None or estimate.high is None:
-        return None
-    half = math.log(estimate.high / estimate.low) / 2
-    spread = _t_quantile(_POWER, estimate.n - 1) / t_quantile(estimate.confidence, estimate.n)
-    return math.exp(half * (1 + spread)) * (1 + MARGIN) - 1

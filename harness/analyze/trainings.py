@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from harness import units
-from harness.analyze import accuracy, cases, published, stats
+from harness.analyze import accuracy, legacy, published, roles, stats, verdicts
+from harness.analyze.analysis import Analysis
 from harness.analyze.cautions import SEPARATOR, changed, disturbed_cpus
-from harness.records import Case, Epoch, Run, Training
+from harness.records import Case, Epoch, Training
 
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 CONVERGENCE = [
@@ -36,10 +37,10 @@ _NOT_INDEPENDENT = "no interval: the test images of digits are shifts of 360 ori
 _FAR_LONGER = 1.5
 
 
-def groups(run: Run) -> list[list[Training]]:
+def groups(analysis: Analysis) -> list[list[Training]]:
     """Trainings that differ in their seed alone, in the order of seeds."""
     found: dict[tuple[Case, int], list[Training]] = defaultdict(list)
-    for training in run.trainings:
+    for training in analysis.run.trainings:
         found[_seedless(training.recipe.case), training.recipe.epochs].append(training)
     groups = [sorted(group, key=_seed) for group in found.values()]
     # What others are compared with comes first, whichever ended first.
@@ -54,15 +55,15 @@ def _seed(training: Training) -> int:
     return training.recipe.case.seed
 
 
-def convergence(run: Run) -> pd.DataFrame:
+def convergence(analysis: Analysis) -> pd.DataFrame:
     """One row a variant and epoch: means over seeds, with intervals for three or more.
 
     Seconds are medians over seeds, and `elapsed_s` their sum so far.
     """
     rows = []
-    for group in groups(run):
+    for group in groups(analysis):
         case = _seedless(group[0].recipe.case)
-        figures = _published(group[0], run)
+        figures = _published(group[0], analysis)
         # Medians over seeds: what disturbs an epoch of one does not count.
         seconds = [
             statistics.median(epoch.seconds for epoch in epochs)
@@ -73,12 +74,12 @@ def convergence(run: Run) -> pd.DataFrame:
             known = figures.get(index + 1, {})
             rows.append(
                 {
-                    **cases.case_columns(case),
+                    **legacy.case_columns(case),
                     "optimizer": group[0].optimizer,
                     "epoch": index + 1,
                     "epochs": group[0].recipe.epochs,
                     "seeds": len(group),
-                    "target": run.target_accuracy,
+                    "target": analysis.run.target_accuracy,
                     "epoch_s": seconds[index],
                     "elapsed_s": sum(seconds[: index + 1]),
                     **_figures(epochs),
@@ -90,17 +91,17 @@ def convergence(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CONVERGENCE)
 
 
-def _published(training: Training, run: Run) -> dict[int, dict[str, float]]:
+def _published(training: Training, analysis: Analysis) -> dict[int, dict[str, float]]:
     """The published figures by epoch, if this is what was published; else nothing."""
     case = training.recipe.case
     figures = published.training(case.variant, case.device, case.batch_size)
     whole = figures and training.recipe.epochs == max(figures)
-    return figures if whole and cases.as_published(case, run) else {}
+    return figures if whole and roles.as_published(case, analysis.run) else {}
 
 
-def _published_end(training: Training, run: Run) -> float | None:
+def _published_end(training: Training, analysis: Analysis) -> float | None:
     """The published accuracy on the test set at the end, if there is one."""
-    figures = _published(training, run)
+    figures = _published(training, analysis)
     return figures[max(figures)].get("val_accuracy") if figures else None
 
 
@@ -118,18 +119,20 @@ def _interval(name: str, values: Sequence[float]) -> dict[str, float | None]:
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
-def accuracies(run: Run) -> pd.DataFrame:
+def accuracies(analysis: Analysis) -> pd.DataFrame:
     """One row a variant that is compared with another: its accuracy, and the difference.
 
     Over the seeds that both have; on the same test samples.
     """
-    return pd.DataFrame([_accuracy_row(pairs, run) for pairs in _pairs(run)], columns=ACCURACY)
+    return pd.DataFrame(
+        [_accuracy_row(pairs, analysis) for pairs in _pairs(analysis)], columns=ACCURACY
+    )
 
 
-def _pairs(run: Run) -> list[list[tuple[Training, Training]]]:
+def _pairs(analysis: Analysis) -> list[list[tuple[Training, Training]]]:
     """Each compared group with its reference, seed by seed."""
-    known = {(t.recipe.case, t.recipe.epochs): t for t in run.trainings}
-    any_epochs = {t.recipe.case: t for t in run.trainings}
+    known = {(t.recipe.case, t.recipe.epochs): t for t in analysis.run.trainings}
+    any_epochs = {t.recipe.case: t for t in analysis.run.trainings}
 
     def reference(training: Training) -> Training | None:
         recipe = training.recipe
@@ -138,7 +141,7 @@ def _pairs(run: Run) -> list[list[tuple[Training, Training]]]:
         return known.get((recipe.reference, recipe.reference_epochs))
 
     found = []
-    for group in groups(run):
+    for group in groups(analysis):
         pairs = [(t, other) for t in group if (other := reference(t)) is not None]
         if pairs and group[0].recipe.reference != group[0].recipe.case:
             found.append(pairs)
@@ -148,7 +151,7 @@ def _pairs(run: Run) -> list[list[tuple[Training, Training]]]:
 def _sides(pairs: Sequence[tuple[Training, Training]]) -> dict[str, Any]:
     reference = pairs[0][1].recipe
     return {
-        **cases.case_columns(_seedless(pairs[0][0].recipe.case)),
+        **legacy.case_columns(_seedless(pairs[0][0].recipe.case)),
         "epochs": pairs[0][0].recipe.epochs,
         "optimizer": pairs[0][0].optimizer,
         "reference": reference.case.variant,
@@ -158,7 +161,7 @@ def _sides(pairs: Sequence[tuple[Training, Training]]) -> dict[str, Any]:
     }
 
 
-def _accuracy_row(pairs: Sequence[tuple[Training, Training]], run: Run) -> dict[str, Any]:
+def _accuracy_row(pairs: Sequence[tuple[Training, Training]], analysis: Analysis) -> dict[str, Any]:
     row = _sides(pairs)
     wrong = [[_wrong(training) for training in side] for side in zip(*pairs, strict=True)]
     samples = pairs[0][0].test_samples
@@ -167,7 +170,7 @@ def _accuracy_row(pairs: Sequence[tuple[Training, Training]], run: Run) -> dict[
     found = accuracy.difference(wrong[0], wrong[1], samples)  # type: ignore[arg-type]
     shares = [[1 - len(w or ()) / samples for w in side] for side in wrong]
     mine = stats.interval(shares[0])
-    mine_published, other_published = (_published_end(training, run) for training in pairs[0])
+    mine_published, other_published = (_published_end(training, analysis) for training in pairs[0])
     row |= {
         "test_samples": samples,
         "accuracy": mine.value,
@@ -183,7 +186,7 @@ def _accuracy_row(pairs: Sequence[tuple[Training, Training]], run: Run) -> dict[
     }
     if pairs[0][0].recipe.case.dataset == "digits":
         return {**row, "reason": _NOT_INDEPENDENT}
-    judged = run.protocol.effort != "quick"
+    judged = analysis.run.protocol.effort != "quick"
     return {
         **row,
         "low": found.estimate.low,
@@ -200,7 +203,7 @@ def _wrong(training: Training) -> set[int] | None:
     return {mistake.sample for mistake in training.mistakes}
 
 
-def effective(run: Run) -> pd.DataFrame:
+def effective(analysis: Analysis) -> pd.DataFrame:
     """One row a variant: how much sooner it is as accurate as its reference.
 
     A seed's speedup is that of an epoch times the ratio of the epochs that both
@@ -209,10 +212,10 @@ def effective(run: Run) -> pd.DataFrame:
     epoch does not decide, as it would with the seconds that have passed. The
     interval is over seeds.
     """
-    if run.target_accuracy is None:
+    if analysis.run.target_accuracy is None:
         return pd.DataFrame(columns=EFFECTIVE)
-    target = run.target_accuracy
-    rows = [_effective_row(pairs, target) for pairs in _pairs(run)]
+    target = analysis.run.target_accuracy
+    rows = [_effective_row(pairs, target) for pairs in _pairs(analysis)]
     return pd.DataFrame(rows, columns=EFFECTIVE)
 
 
@@ -252,7 +255,7 @@ def _effective_row(pairs: Sequence[tuple[Training, Training]], target: float) ->
         "speedup": speedup.value,
         "low": speedup.low,
         "high": speedup.high,
-        "verdict": None if speedup.low is None else stats.verdict(speedup),
+        "verdict": None if speedup.low is None else verdicts.verdict(speedup),
     }
 
 
@@ -295,9 +298,9 @@ def _median_epoch(training: Training) -> float:
     return statistics.median(epoch.seconds for epoch in training.epochs)
 
 
-def cautions(run: Run) -> Iterator[str]:
+def cautions(analysis: Analysis) -> Iterator[str]:
     """Yield a line a doubt about the times of trainings."""
-    for group in groups(run):
+    for group in groups(analysis):
         case = group[0].recipe.case
         for doubt in _disturbed(group):
             yield f"Caution: {doubt} [{case.variant} {case.batch_size}]"

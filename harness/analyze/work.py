@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analyze import cases, stats
-from harness.analyze.cases import Side
-from harness.records import Case, Estimate, Measurement, Run
+from harness.analyze import cases, legacy, stats
+from harness.analyze.analysis import Analysis
+from harness.analyze.cases import CaseData
+from harness.records import Case, Estimate, Measurement
 
 COLUMNS = [
     "case", "variant", "batch_size", "device", "backend", "threads", "reference", "parameters",
@@ -28,7 +29,7 @@ Place = tuple[str, str, int, str]
 Peak = tuple[Estimate, int]
 
 
-def work(run: Run) -> pd.DataFrame:
+def work(analysis: Analysis) -> pd.DataFrame:
     """One row a variant that was compared with another one, and one of the reference itself.
 
     `sample_us` is the reference's over the speedup: only what took turns
@@ -37,10 +38,10 @@ def work(run: Run) -> pd.DataFrame:
     reference in width alone; `fitted_us` is what the line through those gives:
     sample time = fixed + slope · multiply-accumulates.
     """
-    known = {side.case: side for side in cases.sides(run)}
+    known = {side.case: side for side in analysis.cases}
     peaks = _peaks(known.values())
     groups: dict[Case, list[Measurement]] = defaultdict(list)
-    for m in cases.compared(run, "variant"):
+    for m in analysis.roles.compared("variant"):
         if m.case != m.reference:
             groups[m.reference].append(m)
     rows: list[dict[str, Any]] = []
@@ -54,7 +55,7 @@ def work(run: Run) -> pd.DataFrame:
 
 
 def _row(
-    side: Side, reference: Side, m: Measurement | None, peaks: Mapping[Place, Peak]
+    side: CaseData, reference: CaseData, m: Measurement | None, peaks: Mapping[Place, Peak]
 ) -> dict[str, Any]:
     reference_s = reference.step.value / reference.case.batch_size
     speedup = Estimate(1.0, None, None, 0) if m is None else stats.speedup(m)
@@ -64,7 +65,7 @@ def _row(
     peak, size = peaks.get(place(side.case), (None, None))
     gflops = None if macs is None else 2e-9 * PASSES * macs / sample_s
     return {
-        **cases.case_columns(side.case),
+        **legacy.case_columns(side.case),
         **{f.name: getattr(side.facts, f.name) for f in dataclasses.fields(side.facts)},
         "reference": reference.case.variant,
         "sample_us": 1e6 * sample_s,
@@ -84,7 +85,7 @@ def _row(
     }
 
 
-def _peaks(sides: Iterable[Side]) -> dict[Place, Peak]:
+def _peaks(sides: Iterable[CaseData]) -> dict[Place, Peak]:
     """The rate of a matrix product and the size of its matrices, where they are known.
 
     Over all workers with the same framework, device, threads and precision:

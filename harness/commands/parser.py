@@ -275,19 +275,20 @@ def _report(arguments: argparse.Namespace) -> int:
     with runs.sensible(folder):
         written = files.write(shortened(runs.read(folder)), folder)
         _show(written, as_json=arguments.json)
-    return int(any(isinstance(outcome, Failure) for outcome in written.run.outcomes))
+    return int(any(isinstance(outcome, Failure) for outcome in written.analysis.run.outcomes))
 
 
 def _advise(arguments: argparse.Namespace) -> int:
     with gc_pause.kept_out():
         from harness.analyze.advice.cost import planned
+        from harness.analyze.analysis import Analysis
         from harness.records import folders as runs
         from harness.report import advice
         from harness.report.short_names import shortened
 
     folder = runs.locate(arguments.run, arguments.output)
     with runs.sensible(folder):
-        run = shortened(runs.read(folder))
+        run = Analysis(shortened(runs.read(folder)))
         answers = planned(
             run, arguments.variant, arguments.samples, arguments.epochs, arguments.price_per_hour
         )

@@ -20,10 +20,12 @@ from harness.analyze.advice.advise import (
     differing,
 )
 from harness.analyze.advice.cost import Memory, Plan
-from harness.records import Case, Estimate, Run, to_json
+from harness.analyze.analysis import Analysis
+from harness.records import Case, Estimate, to_json
 from harness.report import formats
-from harness.tables.columns.cells import Column, Row
-from harness.tables.table import Table, caption
+from harness.tables.columns.cells import Row
+from harness.tables.declare import Column
+from harness.tables.text import TextTable, caption
 
 SCHEMA = 1
 Answer = tuple[Advice, Plan | None]
@@ -32,14 +34,14 @@ _USUAL = ("tensorflow", "float32", None)  # not worth a word in a name
 _NOUNS = {"batch_size": "size", "device": "device", "threads": "number"}
 
 
-def lines(run: Run) -> list[str]:
+def lines(analysis: Analysis) -> list[str]:
     """What a run recommends, a line a variant for which there was something to choose.
 
     A last line says what throughput does not.
     """
-    advices = advise(run)
+    advices = advise(analysis)
     told = [advice for advice in advices if advice.asked or advice.failed]
-    if told and run.protocol.effort == "quick":
+    if told and analysis.run.protocol.effort == "quick":
         return [_QUICK]
     several = differing(advices)
     return [line(advice, several) for advice in told] + _remarks(told)
@@ -149,7 +151,7 @@ def _share(estimate: Estimate) -> str:
     return f"{text} [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
 
 
-def show(console: Console, run: Run, answers: Sequence[Answer]) -> None:
+def show(console: Console, analysis: Analysis, answers: Sequence[Answer]) -> None:
     """Print what is recommended, then the plan."""
     advices = [advice for advice, _ in answers]
     several = differing(advices)
@@ -163,14 +165,14 @@ def show(console: Console, run: Run, answers: Sequence[Answer]) -> None:
         )
     for text in [*said, *_remarks(advices)]:
         console.print(Text(text))
-    table = plan_table(run, answers)
+    table = plan_table(analysis, answers)
     if table.rows:
         console.print()
         console.print(formats.to_rich(table, console.width, "with --json"))
         console.print(Text(table.caption, "dim"))
 
 
-def plan_table(run: Run, answers: Sequence[Answer]) -> Table:
+def plan_table(analysis: Analysis, answers: Sequence[Answer]) -> TextTable:
     """The plans, a row each."""
     several = differing([advice for advice, _ in answers])
     rows: list[Row] = [
@@ -180,7 +182,7 @@ def plan_table(run: Run, answers: Sequence[Answer]) -> Table:
     ]
     made = [row["plan"] for row in rows]
     columns = [c for c in _COLUMNS if {c.cell(row) for row in rows} - {units.MISSING}]
-    return Table(
+    return TextTable(
         title=f"A training of {_asked(made)}",
         columns=tuple(column.heading for column in columns),
         rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
@@ -188,7 +190,7 @@ def plan_table(run: Run, answers: Sequence[Answer]) -> Table:
         ranks=tuple(column.rank for column in columns),
         notes=tuple(_notes(made)),
         doubts=(),
-        caption=caption(run),
+        caption=caption(analysis.run),
     )
 
 
@@ -254,7 +256,7 @@ def _cost(plan: Plan) -> str:
     return units.digits(plan.cost.value, 2) + ends
 
 
-_COLUMNS = (
+_COLUMNS: tuple[Column[Any], ...] = (
     Column("case", lambda row: str(row["name"]), numeric=False),
     Column("device", _plan(lambda p: p.case.device), numeric=False, rank=2),
     Column("threads", _plan(lambda p: str(p.case.threads)), rank=2),
@@ -270,13 +272,13 @@ _COLUMNS = (
 )
 
 
-def to_json_text(run: Run, answers: Sequence[Answer]) -> str:
+def to_json_text(analysis: Analysis, answers: Sequence[Answer]) -> str:
     """The advice as one JSON object; docs/measuring.md says what is in it."""
     several = differing([advice for advice, _ in answers])
     found: dict[str, Any] = {
         "schema": SCHEMA,
-        "run": run.id,
-        "effort": run.protocol.effort,
+        "run": analysis.run.id,
+        "effort": analysis.run.protocol.effort,
         "advice": [
             {
                 **to_json(advice),

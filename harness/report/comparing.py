@@ -8,11 +8,10 @@ from rich.console import Console
 from harness import units
 from harness.analyze.compare.gate import Gate
 from harness.analyze.compare.run_diff import CaseRatio, Comparison
-from harness.analyze.stats import MARGIN
+from harness.analyze.verdicts import MARGIN
 from harness.records import Case, Estimate, to_json
 from harness.report import formats
-from harness.tables.table import Table
-from harness.tables.verdicts import VERDICTS
+from harness.tables.text import TextTable
 
 SCHEMA = 1
 _ALWAYS_SHOWN = 3  # of the runs that are compared
@@ -59,7 +58,7 @@ def show(console: Console, comparisons: Sequence[Comparison], gate: Gate | None)
             line(text)
 
 
-def table(comparisons: Sequence[Comparison]) -> Table:
+def table(comparisons: Sequence[Comparison]) -> TextTable:
     """A row a case; of several runs, a column a run."""
     several = len(comparisons) > 1
     slowest: dict[Case, CaseRatio] = {}
@@ -72,7 +71,7 @@ def table(comparisons: Sequence[Comparison]) -> Table:
     columns = _of_each(comparisons) if several else _of_one()
     cells = [tuple(cell(row) for _, _, _, cell in columns) for row in rows[:_MOST_ROWS]]
     kept = [i for i in range(len(columns)) if {row[i] for row in cells} != {units.MISSING}]
-    return Table(
+    return TextTable(
         title=f"Time of {comparisons[0].reference} over time of "
         f"{'each' if several else comparisons[0].run}, per sample; above 1 is faster",
         columns=tuple(columns[i][0] for i in kept),
@@ -206,7 +205,7 @@ def _verdict(row: CaseRatio) -> str:
 
 
 def _word(verdict: str) -> str:
-    return VERDICTS.get(verdict, verdict)
+    return verdict
 
 
 def _few(names: Sequence[str]) -> str:

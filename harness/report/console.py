@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import units
-from harness.report import formats, notes, settings_code
+from harness.report import formats, notes
 from harness.report.files import Written
 
 
@@ -15,7 +15,7 @@ def show(console: Console, written: Written) -> None:
     """Print the final summary; what it comes to stands near the end, where a reader looks."""
     console.print()
     console.rule(
-        Text(formats.shortened(f"Training benchmark {units.printable(written.run.id)}")),
+        Text(formats.shortened(f"Training benchmark {units.printable(written.analysis.run.id)}")),
         align="left",
         style="default",
     )
@@ -27,21 +27,21 @@ def show(console: Console, written: Written) -> None:
             console.print()
             console.print(formats.to_rich(table, console.width))
     console.print()
-    run = written.run
+    analysis = written.analysis
     for line in [
-        *notes.others(run),
-        *_first(notes.failures(run), "failures"),
-        *_first(notes.cautions(run), "cautions"),
-        *notes.quick(run),
+        *notes.others(analysis),
+        *_first(notes.failures(analysis.run), "failures"),
+        *_first(notes.cautions(analysis), "cautions"),
+        *notes.quick(analysis.run),
     ]:
         console.print(formats.shortened(units.printable(line)), markup=False, highlight=False)
     console.print()
     for line in (written.sentence, *written.advice):
         console.print(Text(formats.shortened(units.printable(line)), "bold"))
-    if code := settings_code.code(run):
+    if written.settings:
         console.print()
         console.print("The recommended settings, to paste:")
-        console.print(code, markup=False, highlight=False, soft_wrap=True)
+        console.print(written.settings, markup=False, highlight=False, soft_wrap=True)
     console.print()
     console.print("Written to:")
     for folder in sorted({path.parent for path in written.paths}):

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from harness.report import notes, settings_code
+from harness.report import notes
 from harness.report.files import Written
-from harness.tables.table import rows_of
 
 SCHEMA = 1
 
@@ -16,16 +15,17 @@ def document(written: Written) -> dict[str, Any]:
     levers), `failures`, `cautions` (lines), `tables` (a list of rows each, columns as in the
     CSV files; what is missing is null), `files`.
     """
-    run = written.run
+    analysis = written.analysis
+    run = analysis.run
     return {
         "schema": SCHEMA,
         "run": run.id,
         "effort": run.protocol.effort,
         "sentence": written.sentence,
         "advice": list(written.advice),
-        "settings": settings_code.code(run),
+        "settings": written.settings,
         "failures": list(notes.failures(run)),
-        "cautions": list(notes.cautions(run)),
-        "tables": {name: rows_of(frame) for name, frame in written.frames.items()},
+        "cautions": list(notes.cautions(analysis)),
+        "tables": written.rows,
         "files": [str(path) for path in written.paths],
     }

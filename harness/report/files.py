@@ -4,34 +4,20 @@ import contextlib
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from harness.analyze import (
-    batch_law,
-    bottleneck,
-    devices,
-    hardest,
-    ladder,
-    levers,
-    outlook,
-    scaling,
-    search,
-    trainings,
-    work,
-)
-from harness.analyze import (
-    cases as summary,
-)
+from harness.analyze import devices, hardest
+from harness.analyze.analysis import Analysis
 from harness.errors import BadRun
 from harness.records import Run
 from harness.report import environment, formats, page, sentence, settings_code
 from harness.report.advice import lines as recommendations
-from harness.tables import charts, table
-from harness.tables.table import Table
+from harness.tables import TABLES, charts, text
+from harness.tables.declare import flat, readable, to_csv
+from harness.tables.legacy import FrameRows
+from harness.tables.text import TextTable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,112 +26,92 @@ _SUBFOLDERS = ("tables", "charts")
 _LONGEST_NAME = 120
 
 
-def frames(run: Run) -> dict[str, pd.DataFrame]:
-    """Summarize a run: every table that has a row, in the order in which they are shown."""
-    found = {
-        "measurements": summary.measurements(run),
-        "batch_size_search": search.batch_size_search(run),
-    }
-    for name in summary.COMPARISONS:
-        found[name] = summary.comparison(run, name)
-        if name == "batch_size_speedup":
-            found["batch_size_law"] = batch_law.batch_size_law(run)
-        elif name == "model_size_speedup":
-            found["work"] = work.work(run)
-            found["ladder"] = ladder.ladder(run)
-        elif name == "device_speedup":
-            found["device_crossover"] = devices.crossovers(run)
-            found["device_break_even"] = devices.break_evens(run)
-    found["levers"] = levers.levers(run)
-    found["scaling"] = scaling.scaling(run)
-    found["scaling_outlook"] = outlook.outlook(run)
-    found["bottleneck"] = bottleneck.bottleneck(run)
-    if not run.outcomes:
-        del found["measurements"]
-    found["convergence"] = trainings.convergence(run)
-    found["accuracy"] = trainings.accuracies(run)
-    found["effective_speedup"] = trainings.effective(run)
-    return {name: frame for name, frame in found.items() if len(frame)}
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Written:
     """A run as it was written.
 
     Attributes:
-        run: What was measured.
-        sentence: What it has shown.
+        sentence: What the run has shown.
         advice: What to do now, a line each.
-        frames: Its summaries by name.
-        tables: The same as they are shown.
-        paths: The files.
+        settings: Code to paste; empty where no setting is recommended.
+        rows: The rows of each table as plain values, by the columns of its CSV file.
+        tables: The same as people read them.
     """
 
-    run: Run
+    analysis: Analysis
     sentence: str
     advice: tuple[str, ...]
-    frames: dict[str, pd.DataFrame]
-    tables: dict[str, Table]
+    settings: str
+    rows: dict[str, list[dict[str, Any]]]
+    tables: dict[str, TextTable]
     paths: tuple[Path, ...]
 
 
 def write(run: Run, folder: Path) -> Written:
     """Write a run's tables, charts and page into its folder.
 
-    `tables/NAME.csv` and `.md`, `charts/NAME.png` and `.svg`, for a case on a
+    `tables/NAME.csv` and `.md`, `charts/NAME.png` and `.svg`, for each case on a
     GPU a chart of its readings, `charts/gpu_CASE.png`; `report.html` holds
-    them all. Of levers also `recommended_settings.py`.
-
-    Args:
-        run: What was measured.
-        folder: Where to.
+    them all. Of settings also `recommended_settings.py`.
 
     Raises:
         BadRun: the folder cannot be written.
     """
-    summaries = frames(run)
-    tables = {name: table.build(name, frame, run) for name, frame in summaries.items()}
-    said, advice = sentence.sentence(run), tuple(recommendations(run))
+    analysis = Analysis(run)
+    filled = [table for table in TABLES if analysis.rows(table)]
+    tables = {table.name: text.of_run(table, analysis.rows(table), run) for table in filled}
+    said, advice = sentence.sentence(analysis), tuple(recommendations(analysis))
+    code = settings_code.code(analysis)
     try:
-        drawn = [_save(figure, folder, name) for name, figure in _figures(run, summaries)]
+        drawn = [_save(figure, folder, name) for name, figure in _figures(analysis)]
+        shown = page.Page(analysis, tables, [chart for chart, _ in drawn], said, advice, code)
         texts = {
-            **_texts(summaries, tables),
+            **{f"tables/{table.name}.csv": _csv(table, analysis) for table in filled},
+            **{f"tables/{name}.md": formats.to_markdown(table) for name, table in tables.items()},
             "environment.txt": "".join(f"{k}: {v}\n" for k, v in environment.facts(run).items()),
-            "report.html": page.render(run, tables, [chart for chart, _ in drawn], said, advice),
+            "report.html": page.render(shown),
         }
-        if code := settings_code.code(run):
+        if code:
             texts["recommended_settings.py"] = code
         paths = [path for _, saved in drawn for path in saved]
-        for name, text in texts.items():
+        for name, content in texts.items():
             paths.append(_place(folder / name))
             # A name from elsewhere may hold half a character, which UTF-8 has no bytes for.
-            paths[-1].write_text(text, encoding="utf-8", errors="backslashreplace")
+            paths[-1].write_text(content, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
-    return Written(run, said, advice, summaries, tables, tuple(paths))
+    rows = {table.name: _flat(table, analysis) for table in filled}
+    return Written(analysis, said, advice, code, rows, tables, tuple(paths))
 
 
-def _texts(summaries: Mapping[str, pd.DataFrame], tables: Mapping[str, Table]) -> dict[str, str]:
-    """Every table as CSV and as Markdown, by the names of their files."""
-    csv = {
-        f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n")
-        for name, frame in summaries.items()
-    }
-    return csv | {f"tables/{name}.md": formats.to_markdown(built) for name, built in tables.items()}
+def _csv(table: Any, analysis: Analysis) -> str:
+    rows = analysis.rows(table)
+    if isinstance(rows, FrameRows):
+        return str(rows.frame.to_csv(index=False, lineterminator="\n"))
+    return to_csv(table, rows)
 
 
-def _figures(run: Run, summaries: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, "Figure"]]:
+def _flat(table: Any, analysis: Analysis) -> list[dict[str, Any]]:
+    rows = analysis.rows(table)
+    return rows if isinstance(rows, FrameRows) else [flat(table, row) for row in rows]
+
+
+def _figures(analysis: Analysis) -> Iterator[tuple[str, "Figure"]]:
     """Draw the chart of each table that has one, then those of a GPU's readings and of images."""
-    caption = table.caption(run)
-    for name in summaries:
-        figure = charts.draw(name, summaries, caption)
-        if figure is not None:
-            yield name, figure
-    timelines, cases = devices.timelines(run, charts.MOST_TIMELINES)
+    caption = text.caption(analysis.run)
+    for table in TABLES:
+        if table.chart is None:
+            continue
+        rows, left_out = readable(table.chart, analysis.rows(table))
+        if rows and table.chart.answers(rows):
+            figure = table.chart.draw(rows, "; ".join((caption, *left_out)))
+            if figure is not None:
+                yield table.name, figure
+    timelines, cases = devices.timelines(analysis, charts.MOST_TIMELINES)
     below = "; ".join((caption, *charts.timelines_left_out(cases)))
     for case, frame in timelines.items():
         yield f"gpu_{_plain(case)}", charts.timeline(case, frame, below)
-    hard = hardest.ceiling(run, charts.DIGITS_SHOWN)
+    hard = hardest.ceiling(analysis, charts.DIGITS_SHOWN)
     if hard is not None and hard.hardest:
         yield "hardest_digits", charts.hardest_digits(hard, caption)
 
@@ -171,8 +137,8 @@ def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[P
         if path.suffix == ".png":
             options["pil_kwargs"] = {"compress_level": 3}
         figure.savefig(path, bbox_inches=edges, **options)
-    text = paths[-1].read_text(encoding="utf-8")
-    chart = page.Chart(name, charts.title(figure), charts.caption(figure), text, charts.CAPTION)
+    svg = paths[-1].read_text(encoding="utf-8")
+    chart = page.Chart(name, charts.title(figure), charts.caption(figure), svg, charts.CAPTION)
     return chart, paths
 
 

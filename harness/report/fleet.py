@@ -10,7 +10,8 @@ from harness.errors import BadComparison
 from harness.records import Run
 from harness.report import page
 from harness.tables.columns.cells import Row, verdict_words
-from harness.tables.table import Table, rows_of
+from harness.tables.legacy import rows_of
+from harness.tables.text import TextTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +37,12 @@ def write(frame: "pd.DataFrame", runs: Sequence[Run], path: Path) -> None:
         raise BadComparison(f"cannot write {path}: {error.strerror}") from error
 
 
-def _table(name: str, rows: list[Row]) -> Table:
+def _table(name: str, rows: list[Row]) -> TextTable:
     headings = ("rank", "machine", "run", "samples/s [95 %]", "of the first [interval]", "verdict",
                 "mJ/sample", "price an hour", "price a million samples")  # fmt: skip
     cells = [tuple(map(units.printable, _cells(row))) for row in rows]
     kept = [i for i in range(len(headings)) if {row[i] for row in cells} != {units.MISSING}]
-    return Table(
+    return TextTable(
         title=units.printable(name),
         columns=tuple(headings[i] for i in kept),
         rows=tuple(tuple(row[i] for i in kept) for row in cells),

@@ -1,4 +1,4 @@
-"""Write a `Table` for a terminal or as Markdown."""
+"""Write a `TextTable` for a terminal or as Markdown."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from harness import units
-from harness.tables.table import Table
+from harness.tables.text import TextTable
 
 MOST_ROWS = 30  # of a table on a terminal
 MOST_NOTES = 12
@@ -16,7 +16,7 @@ _LONGEST = 800
 _LONGEST_CELL = 200
 
 
-def to_rich(table: Table, width: int, elsewhere: str = "in the files") -> Group:
+def to_rich(table: TextTable, width: int, elsewhere: str = "in the files") -> Group:
     """Write title, table and notes for a terminal of so many columns.
 
     Where there is no room, columns are left out by their rank and a note says
@@ -53,7 +53,7 @@ def _cut(text: str) -> str:
     return text[: _LONGEST if space < 0 else space]
 
 
-def _draw(table: Table, kept: list[int]) -> rich.table.Table:
+def _draw(table: TextTable, kept: list[int]) -> rich.table.Table:
     shown = rich.table.Table(
         box=rich.box.SIMPLE_HEAD,
         show_edge=False,
@@ -77,7 +77,7 @@ def _short(cell: str) -> str:
     return cell if len(cell) <= _LONGEST_CELL else f"{cell[:_LONGEST_CELL]}…"
 
 
-def _heading(table: Table, column: int) -> str:
+def _heading(table: TextTable, column: int) -> str:
     """Break a heading that is wider than its cells: before a bracket, else at its last space."""
     heading = table.columns[column]
     if len(heading) <= max((len(row[column]) for row in table.rows), default=0):
@@ -85,7 +85,7 @@ def _heading(table: Table, column: int) -> str:
     return "\n[".join(heading.split(" [")) if " [" in heading else "\n".join(heading.rsplit(" ", 1))
 
 
-def _width(table: Table, kept: list[int]) -> int:
+def _width(table: TextTable, kept: list[int]) -> int:
     """Columns of a terminal that it needs if no cell is broken; the longest ones decide."""
     longest = tuple(_short(max(cells, key=len)) for cells in zip(*table.rows, strict=True))
     shown = _draw(dataclasses.replace(table, rows=(longest,)), kept)
@@ -97,7 +97,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-def to_markdown(table: Table) -> str:
+def to_markdown(table: TextTable) -> str:
     """Write the table in GitHub's Markdown, with its title, notes, doubts and caption."""
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
     lines = [table.columns, rule, *(map(_cell, row) for row in table.rows)]

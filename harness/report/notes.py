@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 from harness import units
-from harness.analyze import cases as summary
-from harness.analyze import stats, trainings
+from harness.analyze import stats, trainings, verdicts
+from harness.analyze.analysis import Analysis
 from harness.records import Failure, Measurement, Run
 from harness.report.names import comparison
-from harness.tables.columns import VERDICTS
 
 
 def quick(run: Run) -> Iterator[str]:
@@ -16,13 +15,15 @@ def quick(run: Run) -> Iterator[str]:
         yield "Quick effort: no verdicts; two blocks show no more than the order of size."
 
 
-def others(run: Run) -> Iterator[str]:
+def others(analysis: Analysis) -> Iterator[str]:
     """Comparisons that no table shows."""
-    for m in summary.others(run):
+    for m in analysis.roles.others():
         estimate = stats.speedup(m)
         ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
-        verdict = "not judged" if run.protocol.effort == "quick" else stats.verdict(estimate)
-        yield f"{m.case.id} against {m.reference.id}: {ratio}, {VERDICTS.get(verdict, verdict)}"
+        verdict = (
+            "not judged" if analysis.run.protocol.effort == "quick" else verdicts.verdict(estimate)
+        )
+        yield f"{m.case.id} against {m.reference.id}: {ratio}, {verdict}"
 
 
 def failures(run: Run) -> Iterator[str]:
@@ -32,12 +33,12 @@ def failures(run: Run) -> Iterator[str]:
             yield f"Failed: {outcome.case.id}: {outcome.kind}: {outcome.message}"
 
 
-def cautions(run: Run) -> Iterator[str]:
+def cautions(analysis: Analysis) -> Iterator[str]:
     """One line a doubt, with the cases and their figures behind it."""
     seen: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for outcome in run.outcomes:
+    for outcome in analysis.run.outcomes:
         if isinstance(outcome, Measurement):
-            for caution in summary.doubts(outcome, run):
+            for caution in analysis.roles.cautions(outcome):
                 figures = seen.setdefault((caution.doubt, caution.advice), {})
                 cases = figures.setdefault(caution.figure, [])
                 cases.append(comparison(outcome.case, outcome.reference))
@@ -47,4 +48,4 @@ def cautions(run: Run) -> Iterator[str]:
             for figure, cases in figures.items()
         )
         yield f"Caution: {doubt}; {advice} [{where}]"
-    yield from trainings.cautions(run)
+    yield from trainings.cautions(analysis)

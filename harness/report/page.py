@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 import jinja2
 
 from harness import units
+from harness.analyze.analysis import Analysis
 from harness.analyze.compare.run_diff import machine
-from harness.analyze.stats import MARGIN
+from harness.analyze.verdicts import MARGIN
 from harness.records import Run
-from harness.report import environment, notes, settings_code, svg
-from harness.tables.table import Table, caption
+from harness.report import environment, notes, svg
+from harness.tables.text import TextTable, caption
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("harness.report"),
@@ -49,44 +50,51 @@ class _Section:
     """A table with its chart."""
 
     name: str
-    table: Table
+    table: TextTable
     chart: Chart | None
 
 
-def render(
-    run: Run,
-    tables: Mapping[str, Table],
-    charts: Sequence[Chart],
-    sentence: str,
-    advice: Sequence[str] = (),
-) -> str:
-    """Write the page of a run.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """What the page of a run shows.
 
-    Nothing is fetched when it is read, and its security policy forbids it; the
-    only script is its own.
-
-    Args:
-        run: Whose page.
+    Attributes:
         tables: By name, in the order of the page.
         charts: Those of tables stand above them, others in a section of their own.
         sentence: What the run has shown.
         advice: What to do now, a line each.
+        settings: Code to paste; empty where no setting is recommended.
     """
-    charts = [_inlined(chart, number) for number, chart in enumerate(charts)]
+
+    analysis: Analysis
+    tables: Mapping[str, TextTable]
+    charts: Sequence[Chart]
+    sentence: str
+    advice: Sequence[str] = ()
+    settings: str = ""
+
+
+def render(shown: Page) -> str:
+    """Write the page of a run.
+
+    The page loads nothing, and its security policy forbids that; the only script is its own.
+    """
+    analysis, run = shown.analysis, shown.analysis.run
+    charts = [_inlined(chart, number) for number, chart in enumerate(shown.charts)]
     drawn = {chart.name: chart for chart in charts}
     # What was asked is answered first; the seconds behind it come last.
-    names = sorted(tables, key=lambda name: name == "measurements")
+    names = sorted(shown.tables, key=lambda name: name == "measurements")
     return _TEMPLATES.get_template("page.html").render(
         run=run,
-        sentence=sentence,
+        sentence=shown.sentence,
         caption=caption(run),
-        advice=advice,
-        settings=settings_code.code(run),
-        sections=[_Section(name, tables[name], drawn.get(name)) for name in names],
-        **_without_table([chart for chart in charts if chart.name not in tables]),
-        unlisted=list(notes.others(run)),
+        advice=shown.advice,
+        settings=shown.settings,
+        sections=[_Section(name, shown.tables[name], drawn.get(name)) for name in names],
+        **_without_table([chart for chart in charts if chart.name not in shown.tables]),
+        unlisted=list(notes.others(analysis)),
         failures=list(notes.failures(run)),
-        cautions=list(notes.cautions(run)),
+        cautions=list(notes.cautions(analysis)),
         environment=environment.facts(run),
         margin=f"{100 * MARGIN:g} %",
         script_hash=_hash("sort.js"),
@@ -95,7 +103,7 @@ def render(
     )
 
 
-def render_fleet(tables: Mapping[str, Table], runs: Sequence[Run]) -> str:
+def render_fleet(tables: Mapping[str, TextTable], runs: Sequence[Run]) -> str:
     """Write the page of runs from many machines; see `render` for what it may load.
 
     Args:

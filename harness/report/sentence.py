@@ -4,75 +4,84 @@ from collections import Counter
 from collections.abc import Iterator
 
 from harness import units
-from harness.analyze import cases, levers, scaling, stats, trainings
-from harness.analyze.stats import MARGIN, Verdict
-from harness.records import Estimate, Failure, Measurement, Run
+from harness.analyze import scaling, stats, trainings, verdicts
+from harness.analyze.analysis import Analysis
+from harness.analyze.verdicts import MARGIN, Verdict
+from harness.records import Estimate, Failure, Measurement
 from harness.report.names import comparison, differing
 from harness.tables.columns.cells import Row, speedup_cell
 from harness.tables.columns.training import points_cell
-from harness.tables.table import rows_of
+from harness.tables.declare import speedup_of
+from harness.tables.legacy import rows_of
+from harness.tables.levers import ALONE, LEVERS, STACK
 
 _VERDICTS: dict[Verdict, str] = {
     "faster": "faster",
     "slower": "slower",
     "same": f"the same within {100 * MARGIN:g} %",
-    "inconclusive": "with no difference shown",
+    "small difference": f"with a difference smaller than {100 * MARGIN:g} %",
+    "undecided": "undecided",
 }
 
 
-def sentence(run: Run) -> str:
+def sentence(analysis: Analysis) -> str:
     """Say what the comparisons and the trainings of a run have shown, and how many failed."""
-    failed = sum(isinstance(outcome, Failure) for outcome in run.outcomes)
-    clauses = [*_comparisons(run), *_tunings(run), *_scaling(run), *_trainings(run)]
+    failed = sum(isinstance(outcome, Failure) for outcome in analysis.run.outcomes)
+    clauses = [
+        *_comparisons(analysis),
+        *_tunings(analysis),
+        *_scaling(analysis),
+        *_trainings(analysis),
+    ]
     if failed:
         clauses.append(f"{failed} failed")
     text = "; ".join(clauses) or "nothing was measured"
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _comparisons(run: Run) -> Iterator[str]:
-    apart = cases.tuning_keys(run) | {m.key for m in scaling.compared(run)}
-    measured = [o for o in run.outcomes if isinstance(o, Measurement) and o.key not in apart]
+def _comparisons(analysis: Analysis) -> Iterator[str]:
+    apart = analysis.roles.tuning_keys | {m.key for m in scaling.compared(analysis)}
+    measured = [
+        o for o in analysis.run.outcomes if isinstance(o, Measurement) and o.key not in apart
+    ]
     compared = [m for m in measured if m.case != m.reference]
     many = f"{len(compared)} comparison{'s' if len(compared) > 1 else ''}"
     if measured and not compared:
         yield "the reference was measured against itself alone: there is nothing to compare"
-    elif compared and run.protocol.effort == "quick":
+    elif compared and analysis.run.protocol.effort == "quick":
         yield f"{many} at quick effort, which gives no verdicts"
     elif compared:
         estimates = [(stats.speedup(m), m) for m in compared]
-        verdicts = Counter(stats.verdict(estimate) for estimate, _ in estimates)
-        if set(verdicts) == {"inconclusive"}:
-            yield f"{many}, no difference shown"
+        found = Counter(verdicts.verdict(estimate) for estimate, _ in estimates)
+        if set(found) == {"undecided"}:
+            yield f"{many}, all undecided"
             return
         yield f"{many}: " + ", ".join(
-            f"{verdicts[verdict]} {words}"
-            for verdict, words in _VERDICTS.items()
-            if verdicts[verdict]
+            f"{found[verdict]} {words}" for verdict, words in _VERDICTS.items() if found[verdict]
         )
-        yield from _largest(estimates, run)
+        yield from _largest(estimates, analysis)
 
 
-def _tunings(run: Run) -> Iterator[str]:
+def _tunings(analysis: Analysis) -> Iterator[str]:
     """What the levers bring, and their stack."""
-    rows = rows_of(levers.levers(run))
-    for tuning in run.tunings:
-        its = [row for row in rows if row["plain"] == tuning.plain.id]
-        tried = sum(row["what"] == levers.ALONE and row["status"] == "measured" for row in its)
+    rows = analysis.rows(LEVERS)
+    for tuning in analysis.run.tunings:
+        its = [row for row in rows if row.plain == tuning.plain.id]
+        tried = sum(row.what == ALONE and row.status == "measured" for row in its)
         many = f"{tried} lever{'s' if tried != 1 else ''} tried on {tuning.plain.variant}"
         many += f" at batch {tuning.plain.batch_size}"
-        stack = next((row for row in its if row["what"] == levers.STACK), None)
-        if stack is not None and stack["speedup"] is not None:
-            yield f"{many}: {stack['lever']} is {speedup_cell(stack)} as fast as the plain case"
+        stack = next((row for row in its if row.what == STACK), None)
+        if stack is not None and stack.speedup is not None:
+            yield f"{many}: {stack.lever} is {speedup_of(stack.speedup)} as fast as the plain case"
         elif tuning.stacked is not None:
             yield f"{many}: none is shown to be faster"
         else:
             yield many
 
 
-def _scaling(run: Run) -> Iterator[str]:
+def _scaling(analysis: Analysis) -> Iterator[str]:
     """What several devices bring; of logical ones that they work."""
-    rows = rows_of(scaling.scaling(run))
+    rows = rows_of(scaling.scaling(analysis))
     checks = [row for row in rows if row["functional"]]
     if checks:
         many = f"{len(checks)} comparison{'s' if len(checks) > 1 else ''}"
@@ -85,45 +94,45 @@ def _scaling(run: Run) -> Iterator[str]:
             )
 
 
-def _largest(estimates: list[tuple[Estimate, Measurement]], run: Run) -> Iterator[str]:
+def _largest(estimates: list[tuple[Estimate, Measurement]], analysis: Analysis) -> Iterator[str]:
     """The largest speedup that is shown; where none is, the largest slowdown."""
     for verdict, what, choose in (("faster", "speedup", max), ("slower", "slowdown", min)):
-        shown = [pair for pair in estimates if stats.verdict(pair[0]) == verdict]
+        shown = [pair for pair in estimates if verdicts.verdict(pair[0]) == verdict]
         if shown:
             estimate, m = choose(shown, key=lambda pair: pair[0].value)
             ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
             name = comparison(m.case, m.reference)
-            yield f"the largest {what} shown is {ratio}, {name}{_elsewhere(m, run)}"
+            yield f"the largest {what} shown is {ratio}, {name}{_elsewhere(m, analysis)}"
             return
 
 
-def _elsewhere(m: Measurement, run: Run) -> str:
+def _elsewhere(m: Measurement, analysis: Analysis) -> str:
     """Device and backend, where the run has several and the comparison's name says neither."""
     told = [
         getattr(m.case, axis)
         for axis in ("device", "backend")
         if axis not in differing(m.case, m.reference)
-        and len({getattr(outcome.case, axis) for outcome in run.outcomes}) > 1
+        and len({getattr(outcome.case, axis) for outcome in analysis.run.outcomes}) > 1
     ]
     return f" ({', '.join(told)})" if told else ""
 
 
-def _trainings(run: Run) -> Iterator[str]:
-    if not run.trainings:
+def _trainings(analysis: Analysis) -> Iterator[str]:
+    if not analysis.run.trainings:
         return
-    groups = trainings.groups(run)
+    groups = trainings.groups(analysis)
     seeds = max(map(len, groups))
     yield (
         f"{len(groups)} model{'s' if len(groups) > 1 else ''} trained in full with "
         f"{seeds} seed{'s' if seeds > 1 else ''}"
     )
-    yield from _accuracies(run)
-    yield from _effective(run)
+    yield from _accuracies(analysis)
+    yield from _effective(analysis)
 
 
-def _accuracies(run: Run) -> Iterator[str]:
+def _accuracies(analysis: Analysis) -> Iterator[str]:
     """The largest difference of test accuracy that is shown."""
-    judged = [row for row in rows_of(trainings.accuracies(run)) if row["verdict"] is not None]
+    judged = [row for row in rows_of(trainings.accuracies(analysis)) if row["verdict"] is not None]
     shown = [row for row in judged if row["verdict"] in ("better", "worse")]
     if shown:
         largest = max(shown, key=lambda row: abs(row["difference"]))
@@ -135,11 +144,11 @@ def _accuracies(run: Run) -> Iterator[str]:
         yield f"no difference shown in test accuracy ({len(judged)} compared)"
 
 
-def _effective(run: Run) -> Iterator[str]:
+def _effective(analysis: Analysis) -> Iterator[str]:
     """The largest speedup to the same accuracy that is shown."""
-    judged = [row for row in rows_of(trainings.effective(run)) if row["verdict"] is not None]
+    judged = [row for row in rows_of(trainings.effective(analysis)) if row["verdict"] is not None]
     faster = [row for row in judged if row["verdict"] == "faster"]
-    goal = f"in the time to test accuracy {run.target_accuracy:g}" if judged else ""
+    goal = f"in the time to test accuracy {analysis.run.target_accuracy:g}" if judged else ""
     if faster:
         largest = max(faster, key=lambda row: row["speedup"])
         yield f"the largest speedup shown {goal} is {speedup_cell(largest)}, {_pair(largest)}"

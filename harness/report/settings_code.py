@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from harness.analyze import levers
-from harness.analyze.levers import STACK
-from harness.records import Case, Run, Tuning
-from harness.tables.columns.cells import speedup_cell
-from harness.tables.table import rows_of
+from harness.analyze.analysis import Analysis
+from harness.records import Case, Tuning
+from harness.tables.declare import speedup_of
+from harness.tables.levers import LEVERS, STACK
 
 _FEEDS = {
     "slices": "tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch({size})"
@@ -23,20 +22,20 @@ _INTER_OP = {
 }
 
 
-def code(run: Run) -> str:
+def code(analysis: Analysis) -> str:
     """Write the best stack of each case that was tuned; empty where there is none."""
-    rows = rows_of(levers.levers(run))
+    rows = analysis.rows(LEVERS)
     blocks = []
-    for tuning in run.tunings:
-        stacks = (r for r in rows if r["what"] == STACK and r["plain"] == tuning.plain.id)
-        row = next((r for r in stacks if r["speedup"] is not None), None)
-        if row is not None and tuning.stacked is not None:
+    for tuning in analysis.run.tunings:
+        stacks = (r for r in rows if r.what == STACK and r.plain == tuning.plain.id)
+        row = next((r for r in stacks if r.speedup is not None), None)
+        if row and row.speedup and tuning.stacked is not None:
             plain = tuning.plain
             head = (
                 f"# {plain.variant} at batch {plain.batch_size} on {plain.backend}, "
-                f"{plain.device.upper()}: {speedup_cell(row)} (run {run.id})"
+                f"{plain.device.upper()}: {speedup_of(row.speedup)} (run {analysis.run.id})"
             )
-            doubt = [] if row["low"] is not None else [_DOUBT]
+            doubt = [] if row.speedup.low is not None else [_DOUBT]
             blocks.append("\n".join([head, *doubt, *_lines(tuning, tuning.stacked)]) + "\n")
     return "\n".join(blocks)
 

@@ -1,17 +1,17 @@
 """Which batch size, device and threads a run supports for each variant, or why it supports none."""
 
 import dataclasses
-import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.analyze import cases as summary
-from harness.analyze import cautions, stats, trainings
+from harness.analyze import cautions, roles, stats, trainings, verdicts
 from harness.analyze.advice.knee import Ratios, knee
-from harness.records import Case, Estimate, Failure, Measurement, Outcome, Run
+from harness.analyze.analysis import Analysis
+from harness.analyze.cases import CaseData, quotient
+from harness.records import Case, Estimate, Failure, Measurement, Outcome
 
 _COMPARE = {
     "batch_size": "measure several batch sizes",
@@ -113,19 +113,19 @@ class Advice:
         return bool(self.asked) and all(choice.value is not None for choice in self.asked)
 
 
-def advise(run: Run) -> list[Advice]:
+def advise(analysis: Analysis) -> list[Advice]:
     """Advise on each variant, dataset, backend, optimizer and precision of a run.
 
     Batch size and threads by their `knee`, devices by the paired comparison.
     """
-    aside = summary.aside(run)
-    memory = {row["case"]: row for row in summary.measurements(run).to_dict("records")}
+    aside = analysis.roles.auxiliary
+    observed = {data.case: data for data in analysis.cases}
     groups: dict[Case, dict[Case, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
-    for outcome in run.outcomes:
+    for outcome in analysis.run.outcomes:
         for case in {outcome.case: None, outcome.reference: None}:
             if case not in aside:
                 groups[_alike(case)][case].append(outcome)
-    advices = [_Group(run, cases, memory).advice() for cases in groups.values()]
+    advices = [_Group(analysis, cases, observed).advice() for cases in groups.values()]
     return [advice for advice in advices if advice.case or advice.failed]
 
 
@@ -138,12 +138,12 @@ class _Group:
 
     def __init__(
         self,
-        run: Run,
+        analysis: Analysis,
         cases: Mapping[Case, Sequence[Outcome]],
-        rows: Mapping[str, Mapping[Any, Any]],
+        observed: Mapping[Case, CaseData],
     ) -> None:
-        self._run = run
-        self._rows = rows
+        self._analysis, self._run = analysis, analysis.run
+        self._observed = observed
         self._cases = [
             case for case, its in cases.items() if any(isinstance(o, Measurement) for o in its)
         ]
@@ -168,7 +168,7 @@ class _Group:
             case=places[chosen][0],
             choices=tuple(sorted([*choices, device], key=lambda c: _AXES.index(c.axis))),
             failed=failed,
-            remark=_epochs_remark(self._run, self._cases),
+            remark=_epochs_remark(self._analysis, self._cases),
         )
 
     def _place(self, device: str) -> tuple[Case, list[Choice]]:
@@ -188,13 +188,13 @@ class _Group:
         groups: dict[Case, list[Case]] = defaultdict(list)
         for case in cases:
             groups[_without(axis, case)].append(case)
-        return max(groups.values(), key=lambda group: (len(group), -self._sample_us(group)))
+        return max(groups.values(), key=lambda group: (len(group), -self._sample_seconds(group)))
 
-    def _sample_us(self, cases: Iterable[Case]) -> float:
-        return min(float(self._rows[case.id]["sample_us"]) for case in cases)
+    def _sample_seconds(self, cases: Iterable[Case]) -> float:
+        return min(self._observed[case].step.value / case.batch_size for case in cases)
 
     def _fastest(self, cases: Iterable[Case]) -> Case:
-        return min(cases, key=lambda case: self._sample_us([case]))
+        return min(cases, key=lambda case: self._sample_seconds([case]))
 
     def _sweep(self, axis: str, cases: Sequence[Case]) -> Choice:
         """Choose among cases that differ in an axis alone."""
@@ -226,7 +226,7 @@ class _Group:
             case=known[found.value],
             throughput=found.over_best.get(found.value),
             next_smaller=None if smaller is None else Rival(smaller, found.over_best[smaller]),
-            memory_share=summary.quotient(
+            memory_share=quotient(
                 self._memory(known[found.value]), self._memory(known[found.best])
             ),
             undecided=undecided,
@@ -239,7 +239,7 @@ class _Group:
         if len(places) == 1:
             return dataclasses.replace(choice, reason=_ALONE, todo=_COMPARE["device"])
         compared = [
-            m for m in self._measurements if summary.differs_only_in("device", m.case, m.reference)
+            m for m in self._measurements if roles.differs_only_in("device", m.case, m.reference)
         ]
         if not compared:
             return dataclasses.replace(choice, reason=_NOT_COMPARED, todo=_COMPARE["device"])
@@ -252,10 +252,12 @@ class _Group:
         ratios = Ratios("device", [m])
         for device, other in (("gpu", "cpu"), ("cpu", "gpu")):
             faster = ratios.over(device, other)
-            if stats.verdict(faster) == "faster":
+            if verdicts.verdict(faster) == "faster":
                 return dataclasses.replace(choice, value=device, best=other, throughput=faster)
-        if stats.verdict(ratios.over("gpu", "cpu")) == "same":
-            return dataclasses.replace(choice, reason=f"the same within {100 * stats.MARGIN:g} %")
+        if verdicts.verdict(ratios.over("gpu", "cpu")) == "same":
+            return dataclasses.replace(
+                choice, reason=f"the same within {100 * verdicts.MARGIN:g} %"
+            )
         return dataclasses.replace(choice, reason="no difference shown", todo=self._narrower())
 
     def _narrower(self) -> str:
@@ -282,11 +284,11 @@ class _Group:
         return f"disturbed: {doubts[0].doubt} ({doubts[0].figure})", doubts[0].advice
 
     def _memory(self, case: Case) -> float | None:
-        row = self._rows[case.id]
+        data = self._observed[case]
         if case.device == "gpu":
-            size = row["gpu_memory_mib"]
-            return None if size is None or math.isnan(size) else float(size)
-        return float(row["peak_rss_mib"]) - float(row["import_rss_mib"])
+            return data.gpu_memory_mib
+        peak, imported = (data.largest_mib(f"{when}_rss_bytes") for when in ("peak", "import"))
+        return None if peak is None or imported is None else peak - imported
 
 
 def _values(axis: str, cases: Iterable[Case]) -> list[str]:
@@ -298,26 +300,26 @@ def _without(axis: str, case: Case) -> Case:
     return dataclasses.replace(case, **changed)
 
 
-def _epochs_remark(run: Run, cases: Sequence[Case]) -> str:
+def _epochs_remark(analysis: Analysis, cases: Sequence[Case]) -> str:
     """What the trainings in full say of the epochs that a batch size needs, or which would."""
     if len({case.batch_size for case in cases}) < 2:
         return ""
-    needed = dict(_epochs_needed(run, _alike(cases[0])))
+    needed = dict(_epochs_needed(analysis, _alike(cases[0])))
     if len(needed) < 2:
         return RANDOM_REMARK if cases[0].dataset == cautions.RANDOM_DATA else EPOCHS_REMARK
     parts = [f"batch {size} {words}" for size, words in sorted(needed.items())]
-    return f"epochs to test accuracy {run.target_accuracy:g}: {', '.join(parts)}"
+    return f"epochs to test accuracy {analysis.run.target_accuracy:g}: {', '.join(parts)}"
 
 
-def _epochs_needed(run: Run, alike: Case) -> Iterator[tuple[int, str]]:
+def _epochs_needed(analysis: Analysis, alike: Case) -> Iterator[tuple[int, str]]:
     """Mean epochs until the test set is as accurate as the target, by batch size."""
-    if run.target_accuracy is None:
+    if analysis.run.target_accuracy is None:
         return
-    for group in trainings.groups(run):
+    for group in trainings.groups(analysis):
         case = group[0].recipe.case
         if dataclasses.replace(_alike(case), seed=alike.seed) != alike:
             continue
-        needed = [trainings.reached(training, run.target_accuracy) for training in group]
+        needed = [trainings.reached(training, analysis.run.target_accuracy) for training in group]
         known = [number for number in needed if number is not None]
         if len(known) < len(needed):
             yield case.batch_size, f"not reached by {len(needed) - len(known)} of {len(needed)}"

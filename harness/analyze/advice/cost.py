@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from harness.analyze import epochs, gpu, stats, workers
 from harness.analyze.advice.advise import Advice, advise
+from harness.analyze.analysis import Analysis
 from harness.analyze.workers import Worker
 from harness.errors import BadCase, BadRun, UnknownName
-from harness.records import Case, Estimate, Measurement, Run
+from harness.records import Case, Estimate, Measurement
 
 # Peaks of workers of one case differ: in a default run of 23 cases the largest was up to 18 %
 # above the smallest.
@@ -70,7 +71,7 @@ class Plan:
 
 
 def plan(
-    run: Run,
+    analysis: Analysis,
     case: Case,
     samples: int | None = None,
     epoch_count: int = 1,
@@ -79,7 +80,7 @@ def plan(
     """Plan a training of a measured case; every interval is over blocks of fresh workers.
 
     Args:
-        run: In which it was measured.
+        analysis: In which it was measured.
         case: What is trained.
         samples: An epoch; None for those of the training set that was measured.
         epoch_count: Of the training.
@@ -88,9 +89,9 @@ def plan(
     Raises:
         BadCase: there is less than a batch, no epoch, or no price; the text says what can be.
     """
-    size = train_samples(run, case) if samples is None else samples
+    size = train_samples(analysis, case) if samples is None else samples
     _check(size, epoch_count, price_per_hour, case)
-    blocks = workers.by_block(run)[case]
+    blocks = workers.by_block(analysis.run)[case]
     fitted = [[w for w in block if w.start.fit] for block in blocks]
     timed = [block for block in fitted if block]
     source = _source(timed, size)
@@ -122,7 +123,7 @@ def plan(
 
 
 def planned(
-    run: Run,
+    analysis: Analysis,
     variant: str | None = None,
     samples: int | None = None,
     epoch_count: int = 1,
@@ -137,24 +138,33 @@ def planned(
         BadRun: the run has no comparison.
         UnknownName: no such variant in it.
     """
-    advices = advise(run)
+    advices = advise(analysis)
     if not advices:
-        raise BadRun(f"{run.id} has no comparison to advise from: harness run measures some")
+        raise BadRun(
+            f"{analysis.run.id} has no comparison to advise from: harness run measures some"
+        )
     known = dict.fromkeys(advice.variant for advice in advices)
     if variant is not None and variant not in known:
-        raise UnknownName(f"{run.id} has no variant {variant!r}; it has {', '.join(known)}")
+        raise UnknownName(
+            f"{analysis.run.id} has no variant {variant!r}; it has {', '.join(known)}"
+        )
     return [
-        (a, None if a.case is None else plan(run, a.case, samples, epoch_count, price_per_hour))
+        (
+            a,
+            None
+            if a.case is None
+            else plan(analysis, a.case, samples, epoch_count, price_per_hour),
+        )
         for a in advices
         if variant in (None, a.variant)
     ]
 
 
-def train_samples(run: Run, case: Case) -> int:
+def train_samples(analysis: Analysis, case: Case) -> int:
     """Size of the training set that a case was measured on."""
     return next(
         facts.train_samples
-        for m in run.outcomes
+        for m in analysis.run.outcomes
         if isinstance(m, Measurement)
         for side, facts in ((m.case, m.facts), (m.reference, m.reference_facts))
         if side == case

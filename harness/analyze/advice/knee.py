@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.analyze import cases, stats
+from harness.analyze import roles, stats
 from harness.records import Estimate, Measurement
 
 WITHIN = 0.95  # of the best throughput: 5 % more is seldom worth several times the memory
@@ -25,7 +25,7 @@ class Ratios:
 
     def __init__(self, axis: str, measurements: Sequence[Measurement]) -> None:
         self.compared = [
-            m for m in measurements if cases.differs_only_in(axis, m.case, m.reference)
+            m for m in measurements if roles.differs_only_in(axis, m.case, m.reference)
         ]
         self._logs = {
             (getattr(m.case, axis), getattr(m.reference, axis)): stats.speedup_logs(m)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analyze import cases as summary
-from harness.analyze import stats
+from harness.analyze import verdicts
+from harness.analyze.analysis import Analysis
+from harness.analyze.cases import CaseData
 from harness.analyze.compare import case_matching, run_diff
 from harness.analyze.compare.case_matching import Matching
 from harness.errors import BadComparison
@@ -49,42 +50,34 @@ def fleet(runs: Sequence[Run], prices: Mapping[str, float]) -> pd.DataFrame:
     rows = []
     for case in shared:
         having = [run for run in runs if case in measured[run.id]]
-        having.sort(key=lambda run: -measured[run.id][case]["samples_per_s"])
+        having.sort(key=lambda run: measured[run.id][case].step.value)
         for rank, run in enumerate(having, start=1):
-            row, price = measured[run.id][case], prices.get(run.id)
+            data, price = measured[run.id][case], prices.get(run.id)
+            rate = _rate(case, data.step.value)
             rows.append(
                 {
                     "case": names[case],
                     "rank": rank,
                     "run": run.id,
                     "machine": run_diff.machine(run),
-                    "samples_per_s": row["samples_per_s"],
-                    "samples_per_s_low": _rate(case, row["step_us_high"]),
-                    "samples_per_s_high": _rate(case, row["step_us_low"]),
+                    "samples_per_s": rate,
+                    "samples_per_s_low": data.step.high and _rate(case, data.step.high),
+                    "samples_per_s_high": data.step.low and _rate(case, data.step.low),
                     **ratios.of(case, run, having[0], found),
-                    "joules_per_sample": row["joules_per_sample"],
+                    "joules_per_sample": data.joules_per_sample,
                     "price_per_hour": price,
-                    "price_per_million": price and price / 3600 / row["samples_per_s"] * 1e6,
+                    "price_per_million": price and price / 3600 / rate * 1e6,
                 }
             )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rate(case: Case, step_us: float | None) -> float | None:
-    return None if step_us is None else case.batch_size / step_us * 1e6
+def _rate(case: Case, step_seconds: float) -> float:
+    return case.batch_size / step_seconds
 
 
-def _measured(run: Run, found: Matching) -> dict[Case, dict[str, Any]]:
-    frame = summary.measurements(run)
-    rows: dict[str, dict[str, Any]] = {
-        row["case"]: {str(name): value for name, value in row.items()}
-        for row in frame.astype(object).where(frame.notna(), None).to_dict("records")
-    }
-    return {
-        found.match(side.case, run): rows[side.case.id]
-        for side in summary.sides(run)
-        if rows[side.case.id]["status"] == "measured"
-    }
+def _measured(run: Run, found: Matching) -> dict[Case, CaseData]:
+    return {found.match(data.case, run): data for data in Analysis(run).cases}
 
 
 class _Ratios:
@@ -115,7 +108,7 @@ class _Ratios:
             "of_first": ratio.value,
             "of_first_low": ratio.low,
             "of_first_high": ratio.high,
-            "verdict": None if ratio.low is None else stats.verdict(ratio),
+            "verdict": None if ratio.low is None else verdicts.verdict(ratio),
         }
 
 

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from harness.analyze import stats
+from harness.analyze import stats, verdicts
 from harness.analyze.compare import case_matching
 from harness.analyze.compare import differences as differing
 from harness.analyze.compare.case_matching import Matching
@@ -40,7 +40,7 @@ class CaseRatio:
         against: Name of the case's own reference, by whose pairs it is compared.
         pair: Speedup against that in the other run, over the same in the reference run.
         judged_by: Which of the two ratios the verdict is of; None where there is none.
-        verdict: Against the margin of `stats.MARGIN`; None where nothing has an interval.
+        verdict: Against the margin of `verdicts.MARGIN`; None where nothing has an interval.
         reason: Why there is no verdict, or none by the pair.
     """
 
@@ -52,7 +52,7 @@ class CaseRatio:
     against: str | None = None
     pair: Estimate | None = None
     judged_by: Judge | None = None
-    verdict: stats.Verdict | None = None
+    verdict: verdicts.Verdict | None = None
     reason: str = ""
 
     @property
@@ -72,7 +72,7 @@ class Together:
     """
 
     ratio: Estimate
-    verdict: stats.Verdict
+    verdict: verdicts.Verdict
     cases: int
 
 
@@ -226,7 +226,7 @@ class _Pair:
         together = None
         if self._together:
             ratio = self._together.estimate(confidence)
-            together = Together(ratio, stats.verdict(ratio), self._together_cases)
+            together = Together(ratio, verdicts.verdict(ratio), self._together_cases)
 
         def comparisons(keys: Iterable[tuple[Case, Case]]) -> tuple[str, ...]:
             return tuple(sorted(_against(all_names, *key) for key in keys))
@@ -266,7 +266,7 @@ class _Pair:
             against=names[against] if against else None,
             pair=pair,
             judged_by=judged_by,
-            verdict=stats.verdict(judged) if judged else None,
+            verdict=verdicts.verdict(judged) if judged else None,
             reason=reason,
         )
 
@@ -277,11 +277,11 @@ class _Pair:
         further from what all cases share.
         """
         shown = ("faster", "slower")
-        if time.low is not None and stats.verdict(time) in shown:
+        if time.low is not None and verdicts.verdict(time) in shown:
             return "time", ""
         if self._by_pairs and pair is not None and pair.low is not None:
             against, _ = self._pairs[case]
-            if stats.verdict(pair) not in shown or self._moved(against) <= self._moved(case):
+            if verdicts.verdict(pair) not in shown or self._moved(against) <= self._moved(case):
                 return "pair", ""
             return "time" if time.low is not None else None, "its reference moved further than it"
         if time.low is None:

@@ -5,7 +5,9 @@ import math
 import random
 from collections.abc import Iterator
 
-from harness.analyze import cases, stats
+from harness import tables
+from harness.analyze import stats
+from harness.analyze.analysis import Analysis
 from harness.analyze.start_order import without_place
 from harness.commands.validate.claims import Check, Verdict, share
 from harness.commands.validate.judgements import contains
@@ -48,12 +50,17 @@ def of_run(run: Run) -> Iterator[Check]:
     equal = [stats.speedup(_equal_durations(m)) for m in measured]
     exact = all((e.value, e.low, e.high) == (1.0, 1.0, 1.0) for e in equal)
     yield _identity("equal durations", "speedup is exactly 1", len(equal), holds=exact)
-    frame = cases.measurements(run)
+    frame = tables.frame(Analysis(run), "measurements")
     product = frame["samples_per_s"] * frame["step_us"] / 1e6 / frame["batch_size"]
     exact = bool((abs(product - 1) < 1e-9).all())
     yield _identity("samples/s × s/step in every row", "is the batch size", len(frame), holds=exact)
     turned = dataclasses.replace(run, outcomes=run.outcomes[::-1])
-    other = cases.measurements(turned).set_index("case").loc[frame["case"]].reset_index()
+    other = (
+        tables.frame(Analysis(turned), "measurements")
+        .set_index("case")
+        .loc[frame["case"]]
+        .reset_index()
+    )
     names = ["step_us", "step_us_low", "step_us_high", "peak_rss_mib", "loss"]
     apart = (frame[names] - other[names]).abs() / frame[names].abs()
     exact = bool((apart.fillna(0) < 1e-12).all(axis=None))

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.analyze import stats
+from harness.analyze import stats, verdicts
 from harness.records import Estimate
 
 Verdict = Literal["holds", "falls short", "not shown", "for comparison"]
@@ -71,10 +71,10 @@ def _with_ends(estimate: Estimate) -> str:
 def _within(estimate: Estimate, margin: float | None) -> Verdict:
     if margin is None:
         return "for comparison"
-    found = stats.verdict(estimate, margin)
+    found = verdicts.verdict(estimate, margin)
     if found == "same":
         return "holds"
-    return "not shown" if found == "inconclusive" else "falls short"
+    return "not shown" if found in {"undecided", "small difference"} else "falls short"
 
 
 def half_width(estimate: Estimate) -> float:

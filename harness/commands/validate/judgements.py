@@ -5,7 +5,7 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.analyze import cautions, rounds, stats
+from harness.analyze import cautions, rounds, stats, verdicts
 from harness.commands.validate.claims import Check, half_width, ratio, share
 from harness.commands.validate.slowed import is_disturbed
 from harness.commands.validate.truths import Trial
@@ -30,7 +30,7 @@ def noise(measured: Measured) -> Iterator[Check]:
         if way == PROTOCOL:
             claim = "interval holds 1 in ≥ 93 %"
             yield _hold_one(f"{ITSELF}, {way}", claim, estimates, COVERS)
-            called = sum(stats.verdict(e) in {"faster", "slower"} for e in estimates)
+            called = sum(verdicts.verdict(e) in {"faster", "slower"} for e in estimates)
             yield share(
                 f"{ITSELF}, {way}", "not called faster or slower in ≥ 95 %",
                 len(estimates) - called, len(estimates), 0.95,
@@ -106,7 +106,7 @@ def slowdowns(measured: Measured) -> Iterator[Check]:
         least = 0.8 if slowdown >= 0.05 else None
         claim = "interval below 1 in ≥ 80 %" if least else ""
         yield share(subject, claim or "interval below 1", shown, len(here), least)
-        called = sum(stats.verdict(e) == "slower" for e in here)
+        called = sum(verdicts.verdict(e) == "slower" for e in here)
         least = 0.8 if slowdown >= 0.10 else None
         claim = "called slower in ≥ 80 %" if least else "called slower"
         yield share(subject, claim, called, len(here), least)

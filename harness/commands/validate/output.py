@@ -12,7 +12,7 @@ from harness.commands.validate.judgements import PROTOCOL, Measured, by_way
 from harness.errors import BadRun
 from harness.records import Machine
 from harness.report import formats
-from harness.tables.table import Table
+from harness.tables.text import TextTable
 
 _TITLES = {
     "noise": "A case against itself",
@@ -24,9 +24,9 @@ _TITLES = {
 }
 
 
-def table(part: str, checks: Sequence[Check], machine: Machine) -> Table:
+def table(part: str, checks: Sequence[Check], machine: Machine) -> TextTable:
     """The checks of a part, a row each."""
-    return Table(
+    return TextTable(
         title=_TITLES[part],
         columns=("tried", "must hold", "found [95 %]", "n", "verdict"),
         rows=tuple((c.subject, c.claim, c.found, str(c.n), c.verdict) for c in checks),

@@ -3,7 +3,7 @@
 Readable in grayscale: markers, line styles and hatches differ, not colors alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -71,9 +71,9 @@ def _selected(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame[_SHOWN[name](frame)].reset_index(drop=True) if name in _SHOWN else frame
 
 
-def draw(name: str, frames: Mapping[str, pd.DataFrame], caption: str) -> Figure | None:
+def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure | None:
     """Draw the chart of that name from its summary; None when it holds nothing to draw."""
-    rows, left_out = readable(name, _selected(name, frames[name]))
+    rows, left_out = readable(name, _selected(name, frame))
     if rows.empty:
         return None
     if "published" in rows and rows["published"].notna().any():
@@ -83,9 +83,7 @@ def draw(name: str, frames: Mapping[str, pd.DataFrame], caption: str) -> Figure 
         return _FIGURES[name](rows, caption)
     drawn, (axes,) = figure(caption)
     if name == "batch_size_speedup":
-        law = frames.get("batch_size_law")
-        shown = None if law is None else law[law["variant"].isin(rows["variant"])]
-        comparisons.batch_size_speedup(axes, rows, shown)
+        comparisons.batch_size_speedup(axes, rows, None)
     else:
         _CHARTS[name](axes, rows)
     return drawn

@@ -4,8 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness import units
-from harness.analyze.levers import ADDED, ALONE, STACK
 from harness.tables.charts import parts
+from harness.tables.levers import ADDED, ALONE, STACK
 
 _LOOKS = {  # of the bars: label, color, hatch
     ALONE: ("alone, against the plain case", "#56B4E9", ""),

@@ -1,6 +1,7 @@
 """The table of bottlenecks."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from harness import units
 from harness.analyze.bottleneck import BOUNDS, DISTURBED, NOT_SHOWN, ORDER, THROTTLED
@@ -10,16 +11,16 @@ from harness.tables.columns.cells import (
     BATCH,
     DEVICE,
     VARIANT,
-    Column,
     Row,
     percents,
     text,
 )
+from harness.tables.declare import Column
 
 TITLES = {
     "bottleneck": "What decides the time",
 }
-COLUMNS: dict[str, tuple[Column, ...]] = {
+COLUMNS: dict[str, tuple[Column[Any], ...]] = {
     "bottleneck": (
         VARIANT,
         BACKEND,

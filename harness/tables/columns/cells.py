@@ -1,34 +1,12 @@
 """What columns are made of: a cell from a row of a summary, and those that many tables share."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from harness import units
-from harness.tables.verdicts import VERDICTS
+from harness.tables.declare import Column
 
 Row = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Column:
-    """How a column is written.
-
-    Attributes:
-        heading: Its unit included.
-        cell: From a row of the summary to text.
-        numeric: Whether it is aligned to the right.
-        rank: See `Table.ranks`.
-        shared: Whether it moves to the title when all rows agree.
-        usual: It is left out when all rows say this.
-    """
-
-    heading: str
-    cell: Callable[[Row], str]
-    numeric: bool = True
-    rank: int = 0
-    shared: bool = False
-    usual: str = units.MISSING
 
 
 def number(name: str, write: Callable[[float], str]) -> Callable[[Row], str]:
@@ -86,13 +64,13 @@ def percents(name: str) -> Callable[[Row], str]:
 def verdict_cell(row: Row) -> str:
     """The verdict in words, or that the row is a noise floor."""
     if row["noise_floor"]:
-        return "noise floor"
+        return "reference vs itself"
     return verdict_words(row["verdict"])
 
 
 def verdict_words(verdict: str | None) -> str:
     """A verdict in words; missing without one."""
-    return units.MISSING if verdict is None else VERDICTS.get(verdict, verdict)
+    return units.MISSING if verdict is None else verdict
 
 
 VARIANT = Column("variant", text("variant"), numeric=False)

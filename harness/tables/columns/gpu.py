@@ -1,9 +1,11 @@
 """When the GPU pays: the batch size from which, and the steps after which."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from harness import units
-from harness.tables.columns.cells import BACKEND, BATCH, BLOCKS, VARIANT, Column, Row, number, text
+from harness.tables.columns.cells import BACKEND, BATCH, BLOCKS, VARIANT, Row, number, text
+from harness.tables.declare import Column
 
 TITLES = {
     "device_crossover": "Batch size from which the GPU is as fast as the CPU",
@@ -32,7 +34,7 @@ def _about(value: float | None) -> str:
     return units.count(value) if value is None or value >= 100 else units.digits(value, 2)
 
 
-COLUMNS: dict[str, tuple[Column, ...]] = {
+COLUMNS: dict[str, tuple[Column[Any], ...]] = {
     "device_crossover": (
         VARIANT,
         BACKEND,

@@ -1,6 +1,7 @@
 """The table of several devices."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from harness import units
 from harness.tables.columns.cells import (
@@ -8,13 +9,13 @@ from harness.tables.columns.cells import (
     DEVICE,
     SPEEDUP,
     VARIANT,
-    Column,
     Row,
     number,
     percents,
     text,
     verdict_words,
 )
+from harness.tables.declare import Column
 
 TITLES = {
     "scaling": "Several devices against one, per sample",
@@ -32,7 +33,7 @@ def _loss(row: Row) -> str:
     return f"{100 * row['loss_difference']:+.2g} %"
 
 
-COLUMNS: dict[str, tuple[Column, ...]] = {
+COLUMNS: dict[str, tuple[Column[Any], ...]] = {
     "scaling": (
         VARIANT,
         Column("backend", text("backend"), numeric=False),

@@ -1,13 +1,15 @@
 """The table of a search for batch sizes."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from harness import units
 from harness.analyze.search import MARGIN
-from harness.tables.columns.cells import BACKEND, DEVICE, VARIANT, Column, Row, number, text
+from harness.tables.columns.cells import BACKEND, DEVICE, VARIANT, Row, number, text
+from harness.tables.declare import Column
 
 TITLES = {"batch_size_search": "Batch sizes tried, doubling until something stopped it"}
-COLUMNS: dict[str, tuple[Column, ...]] = {
+COLUMNS: dict[str, tuple[Column[Any], ...]] = {
     "batch_size_search": (
         VARIANT,
         BACKEND,

@@ -1,6 +1,7 @@
 """Tables of trainings in full: epochs, accuracy, time to a target."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from harness import units
 from harness.analyze.accuracy import FEWEST_SEEDS, MARGIN
@@ -9,14 +10,13 @@ from harness.tables.columns.cells import (
     DEVICE,
     SPEEDUP,
     VARIANT,
-    Column,
     Row,
     interval,
     number,
     text,
 )
 from harness.tables.columns.comparisons import margin_note
-from harness.tables.verdicts import VERDICTS
+from harness.tables.declare import Column
 
 TITLES = {
     "convergence": "Trainings in full",
@@ -45,7 +45,7 @@ def _reference(row: Row) -> str:
     return f"{row['reference']} {row['reference_batch_size']}"
 
 
-def _both(name: str) -> Column:
+def _both(name: str) -> Column[Any]:
     """A column of the case's figure against the reference's."""
     headings = {"epochs_to_target": "epochs to it", "target_s": "seconds to it"}
 
@@ -58,16 +58,16 @@ def _both(name: str) -> Column:
 
 def _verdict(row: Row) -> str:
     verdict = row["verdict"]
-    return units.MISSING if verdict is None else VERDICTS.get(verdict, str(verdict))
+    return units.MISSING if verdict is None else str(verdict)
 
 
 _SEEDS = Column("seeds", text("seeds"), rank=4, shared=True)
 _BATCH = Column("batch", text("batch_size"))
-_CASE = Column("variant", lambda row: f"{row['variant']} {row['batch_size']}", numeric=False)
+_CASE: Column[Any] = Column("variant", lambda row: f"{row['variant']} {row['batch_size']}", numeric=False)
 _REFERENCE = Column("against", _reference, numeric=False)
 _VERDICT = Column("verdict", _verdict, numeric=False)
 
-COLUMNS: dict[str, tuple[Column, ...]] = {
+COLUMNS: dict[str, tuple[Column[Any], ...]] = {
     "convergence": (
         VARIANT,
         _BATCH,
@@ -163,7 +163,7 @@ def _accuracy_notes(rows: list[Row]) -> Iterator[str]:
     unseen = [
         f"{100 * row['smallest_visible']:.2f} ({row['variant']} {row['batch_size']})"
         for row in rows
-        if row["verdict"] == "inconclusive" and row["smallest_visible"] is not None
+        if row["verdict"] == "undecided" and row["smallest_visible"] is not None
     ]
     if unseen:
         yield (

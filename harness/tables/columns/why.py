@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from harness import units
 from harness.analyze.ladder import DIRECT, agrees
@@ -16,7 +17,6 @@ from harness.tables.columns.cells import (
     SPEEDUP,
     VARIANT,
     VERDICT,
-    Column,
     Row,
     interval,
     number,
@@ -24,6 +24,7 @@ from harness.tables.columns.cells import (
     text,
 )
 from harness.tables.columns.comparisons import judged_notes
+from harness.tables.declare import Column
 
 TITLES = {
     "ladder": "Where the speedup comes from: one change at a time, each against the one before",
@@ -45,12 +46,12 @@ def _ends(row: Row, name: str) -> str:
 
 
 def _gain_verdict(row: Row) -> str:
-    words = {"inconclusive": "cannot be said", "same": "no gain"}
+    words = {"undecided": "cannot be said", "small difference": "cannot be said", "same": "no gain"}
     verdict = row["gain_verdict"]
     return units.MISSING if verdict is None else words.get(verdict, str(verdict))
 
 
-COLUMNS: dict[str, tuple[Column, ...]] = {
+COLUMNS: dict[str, tuple[Column[Any], ...]] = {
     "ladder": (
         _ORDER,
         Column("rung", text("rung")),

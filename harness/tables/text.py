@@ -1,30 +1,27 @@
-"""One Table, built once from a summary; `formats` writes it, `columns` say what is in it."""
+"""A table as plain text, built in one way; `report.formats` writes it for terminals and files."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from harness import units
 from harness.analyze.cautions import RANDOM_DATA
-from harness.analyze.cautions import SEPARATOR as CAUTION_SEPARATOR
 from harness.records import Case, Run
+from harness.tables.declare import Column, Table
 
-if TYPE_CHECKING:
-    import pandas as pd
+R = TypeVar("R")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Table:
+class TextTable:
     """Plain text, ready for any format.
 
     Attributes:
-        title: One line.
         columns: Headings, units included.
-        rows: Cells as text, one tuple a row.
+        rows: One tuple per row.
         numeric: Which columns are aligned to the right.
-        ranks: 0 for a column that is always shown; where there is no room the
-            highest go first.
+        ranks: See `declare.Column.rank`.
         notes: What a reader must know of single cells, a line each.
         doubts: Cautions and failures, a line each.
         caption: Machine and protocol; the same for every table of a run.
@@ -35,20 +32,42 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[bool, ...]
     ranks: tuple[int, ...]
-    notes: tuple[str, ...]
-    doubts: tuple[str, ...]
-    caption: str
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    caption: str = ""
 
 
-def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
-    """Build the table of that name from its summary."""
-    from harness.tables.columns import COLUMNS, TITLES, notes, selected  # these need pandas
-
-    rows, all_rows = selected(name, rows_of(frame)), len(frame)
-    hidden = all_rows - len(rows)
+def of_run(table: Table[R], rows: Sequence[R], run: Run) -> TextTable:
+    """Write a declared table of a run as text."""
+    shown = [row for row in rows if table.shown(row)]
+    hidden = len(rows) - len(shown)
     left_out = [f"{hidden} more row{'s' if hidden > 1 else ''} in the file"] if hidden else []
+    return build(
+        table.title,
+        table.columns,
+        shown,
+        notes=(*table.notes(shown), *left_out),
+        doubts=_doubts(table, shown),
+        caption=caption(run),
+    )
+
+
+def build(
+    title: str,
+    declared: Iterable[Column[R]],
+    rows: Sequence[R],
+    *,
+    notes: Iterable[str] = (),
+    doubts: Iterable[str] = (),
+    caption: str = "",
+) -> TextTable:
+    """Write rows as text.
+
+    A column in which every cell is missing or usual is left out; a shared one in which all
+    cells agree moves to the title.
+    """
     columns, cells, shared = [], [], []
-    for column in COLUMNS[name]:
+    for column in declared:
         texts = [column.cell(row) for row in rows]
         values = set(texts)
         if values <= {units.MISSING, column.usual}:
@@ -59,24 +78,16 @@ def build(name: str, frame: "pd.DataFrame", run: Run) -> Table:
             columns.append(column)
             cells.append(texts)
     plain = units.printable  # names come from users, messages from their models
-    return Table(
-        title=plain(TITLES[name] + (f" ({', '.join(shared)})" if shared else "")),
+    return TextTable(
+        title=plain(title + (f" ({', '.join(shared)})" if shared else "")),
         columns=tuple(column.heading for column in columns),
         rows=tuple(zip(*(map(plain, texts) for texts in cells), strict=True)),
         numeric=tuple(column.numeric for column in columns),
         ranks=tuple(column.rank for column in columns),
-        notes=tuple(map(plain, (*notes(name, rows), *left_out))),
-        doubts=tuple(map(plain, _doubts(rows))),
-        caption=plain(caption(run)),
+        notes=tuple(map(plain, notes)),
+        doubts=tuple(map(plain, doubts)),
+        caption=plain(caption),
     )
-
-
-def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """List the rows of a summary; what is missing is None."""
-    return [
-        {str(key): value for key, value in row.items()}
-        for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
-    ]
 
 
 def caption(run: Run) -> str:
@@ -111,17 +122,13 @@ def _cases(run: Run) -> list[Case]:
     return [case for pair in pairs for case in (pair.case, pair.reference)]
 
 
-def _doubts(rows: list[dict[str, Any]]) -> Iterator[str]:
+def _doubts(table: Table[R], rows: Sequence[Any]) -> Iterator[str]:
     cases: dict[str, list[str]] = {}
     for row in rows:
-        for text in filter(None, (row.get("cautions") or "").split(CAUTION_SEPARATOR)):
-            cases.setdefault(text, []).append(str(row.get("change") or _name(row)))
+        for caution in getattr(row, "cautions", ()):
+            cases.setdefault(str(caution), []).append(table.name_of(row))
     for text, where in cases.items():
         yield f"Caution: {text} [{', '.join(dict.fromkeys(where))}]"
     for row in rows:
-        if row.get("case") and row.get("status") and row["reason"]:
-            yield f"Failed: {row['case']}: {row['reason']}"
-
-
-def _name(row: dict[str, Any]) -> str:
-    return f"{row['variant']} {row['batch_size']}"
+        if getattr(row, "case", None) and getattr(row, "status", None) and row.reason:
+            yield f"Failed: {row.case}: {row.reason}"

@@ -1,0 +1,146 @@
+"""Which comparison belongs to which table."""
+
+import dataclasses
+import functools
+from typing import Literal
+
+from harness.analyze import cautions
+from harness.analyze.cautions import Caution
+from harness.records import Case, Measurement, Run, comparison_key
+
+AXES = ("batch_size", "variant", "device", "backend", "threads")
+
+
+class Roles:
+    """The comparisons of a run, told apart by what they are for.
+
+    Args:
+        run: What was measured.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.measured = [o for o in run.outcomes if isinstance(o, Measurement)]
+
+    def compared(self, axis: str) -> list[Measurement]:
+        """List the measurements that differ from their reference in that axis alone.
+
+        A reference against itself is among them when another measurement has the same
+        reference: that row shows the noise floor. A change of a ladder is among them, unless
+        it leads to or from an unnamed model between the ends.
+        """
+        differing = [
+            m
+            for m in self.measured
+            if differs_only_in(axis, m.case, m.reference)
+            and m.key not in self.tuning_keys
+            and not {m.case, m.reference} & self.auxiliary
+        ]
+        itself = {m.reference for m in self.measured if m.case == m.reference}
+        references = {
+            m.reference for m in differing if m.key not in self.rung_keys or m.reference in itself
+        }
+        chosen = [m for m in differing if m.reference in references]
+        floors = [m for m in self.measured if m.case == m.reference and m.case in references]
+        return chosen + floors
+
+    @functools.cached_property
+    def auxiliary(self) -> set[Case]:
+        """Cases that exist only for a table of their own: of a ladder, of settings, of scaling.
+
+        Of a ladder they are the unnamed models between its ends: the baseline with changes,
+        `baseline+adam+wide_kernel`. Of settings all but the unmodified case, of scaling all
+        that train on several devices.
+        """
+        return self._between_rungs() | self._with_settings() | self._on_several_devices()
+
+    def _on_several_devices(self) -> set[Case]:
+        return {c for o in self._run.outcomes for c in (o.case, o.reference) if c.replicas > 1}
+
+    def _with_settings(self) -> set[Case]:
+        tried, others = self._apart(self.tuning_keys)
+        return tried - {tuning.plain for tuning in self._run.tunings} - others
+
+    def _between_rungs(self) -> set[Case]:
+        on_ladders, others = self._apart(self.rung_keys)
+        return {c for c in on_ladders - others if "+" in c.variant and ":" not in c.variant}
+
+    def _apart(self, keys: set[str]) -> tuple[set[Case], set[Case]]:
+        """Return the cases of the comparisons with these keys, and those of all others."""
+        within: set[Case] = set()
+        others: set[Case] = set()
+        for o in self._run.outcomes:
+            (within if o.key in keys else others).update((o.case, o.reference))
+        return within, others
+
+    @functools.cached_property
+    def tuning_keys(self) -> set[str]:
+        """Keys of the comparisons of settings, the best combination among them."""
+        return {
+            key
+            for tuning in self._run.tunings
+            for key in (
+                *(attempt.key for attempt in tuning.attempts),
+                *([comparison_key(tuning.stacked, tuning.plain)] if tuning.stacked else []),
+            )
+        }
+
+    @functools.cached_property
+    def rung_keys(self) -> set[str]:
+        """Keys of the comparisons that make ladders, the direct ones of their ends among them."""
+        return {
+            key
+            for ladder in self._run.ladders
+            for key in (
+                *(rung.key for rung in ladder.rungs),
+                comparison_key(ladder.rungs[-1].case, ladder.rungs[0].reference),
+            )
+        }
+
+    def others(self) -> list[Measurement]:
+        """List the comparisons that differ in an axis without a table, or in several."""
+        elsewhere = self.rung_keys | self.tuning_keys
+        return [
+            m
+            for m in self.measured
+            if m.case != m.reference
+            and m.key not in elsewhere
+            and not any(differs_only_in(axis, m.case, m.reference) for axis in AXES)
+            and scaling_kind(m.case, m.reference) is None
+        ]
+
+    def cautions(self, m: Measurement) -> list[Caution]:
+        """List the cautions of a comparison, without what is meant to differ in it."""
+        meant = {cautions.OPTIMIZER_DIFFERS} if m.key in self.rung_keys else set()
+        if m.key in self.tuning_keys:
+            meant = {cautions.OPTIMIZER_DIFFERS, cautions.JIT_DIFFERS}
+        found = cautions.of_measurement(m, self._run.protocol)
+        return [caution for caution in found if caution.doubt not in meant]
+
+
+def scaling_kind(case: Case, reference: Case) -> Literal["strong", "weak"] | None:
+    """Say whether more devices share the same batch (strong) or one as much larger (weak)."""
+    more, rest = divmod(case.replicas, reference.replicas)
+    if more < 2 or rest:
+        return None
+    alike = dataclasses.replace(case, replicas=reference.replicas, hosts=reference.hosts)
+    if alike == reference:
+        return "strong"
+    smaller = dataclasses.replace(alike, batch_size=case.batch_size // more)
+    return "weak" if smaller == reference else None
+
+
+def differs_only_in(axis: str, case: Case, reference: Case) -> bool:
+    """Whether two cases differ, and in that axis alone."""
+    # Whether the step is compiled goes with the backend, and is a column.
+    changed = {a: getattr(reference, a) for a in (axis, *(["jit"] if axis == "backend" else []))}
+    if all(getattr(case, name) == value for name, value in changed.items()):
+        return False
+    return dataclasses.replace(case, **changed) == reference
+
+
+def as_published(case: Case, run: Run) -> bool:
+    """Whether it is what the report trained: MNIST, its own optimizer, all CPUs or the GPU."""
+    everything = case.device == "gpu" or case.threads == run.machine.usable_cpus
+    own = case.optimizer is None and case.loss is None
+    return everything and own and case.dataset == "mnist" and case.backend == "tensorflow"

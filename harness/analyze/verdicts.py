@@ -1,0 +1,93 @@
+"""What "faster" means: how a speedup with its interval is judged against a margin of 2 %."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.analyze import published, stats
+from harness.analyze.analysis import Analysis
+from harness.analyze.roles import as_published
+from harness.records import Case, Estimate, Measurement
+
+Verdict = Literal["faster", "slower", "same", "small difference", "undecided"]
+MARGIN = 0.02
+_POWER = 0.8
+DEFINITION = (
+    f"faster, slower: the whole interval lies more than {100 * MARGIN:g} % from 1; same: all of it "
+    f"within {100 * MARGIN:g} %; small difference: all of it on one side of 1; else undecided"
+)
+
+
+def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:
+    """Judge a speedup; the interval decides, not the value.
+
+    Returns:
+        `faster` or `slower` when the whole interval lies beyond the margin, `same` when all of
+        it lies within, `small difference` when all of it lies on one side of 1, else
+        `undecided`, as without an interval.
+    """
+    low, high = estimate.low, estimate.high
+    if low is None or high is None:
+        return "undecided"
+    if low > 1 + margin:
+        return "faster"
+    if high < 1 / (1 + margin):
+        return "slower"
+    if low >= 1 / (1 + margin) and high <= 1 + margin:
+        return "same"
+    return "small difference" if low > 1 or high < 1 else "undecided"
+
+
+def smallest_visible(estimate: Estimate) -> float | None:
+    """Return the effect that four of five such runs would show, as a share.
+
+    The sum of the margin, the half-width of the interval, and what the mean of another run may
+    fall short of the effect with a probability of one fifth.
+    """
+    if estimate.low is None or estimate.high is None:
+        return None
+    half = math.log(estimate.high / estimate.low) / 2
+    spread = stats.student_t_quantile(_POWER, estimate.n - 1)
+    spread /= stats.t_quantile(estimate.confidence, estimate.n)
+    return math.exp(half * (1 + spread)) * (1 + MARGIN) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A comparison as every table of speedups shows it.
+
+    Attributes:
+        verdict: None at quick effort, which gives no verdicts.
+        smallest_visible: See the function of that name.
+        noise_floor: Whether the reference was compared with itself.
+        published: The speedup in the report that the bundled variants come from; None where the
+            comparison differs from it.
+    """
+
+    speedup: Estimate
+    blocks: int
+    verdict: Verdict | None
+    smallest_visible: float | None
+    noise_floor: bool
+    published: float | None
+
+
+def judge(m: Measurement, analysis: Analysis) -> Judged:
+    """Judge a comparison of a run."""
+    run, estimate = analysis.run, stats.speedup(m)
+    judged = run.protocol.effort != "quick"
+    comparable = m.case != m.reference and all(
+        as_published(case, run) for case in (m.case, m.reference)
+    )
+    return Judged(
+        speedup=estimate,
+        blocks=len(stats.block_logs(m)),
+        verdict=verdict(estimate) if judged else None,
+        smallest_visible=smallest_visible(estimate) if judged else None,
+        noise_floor=m.case == m.reference,
+        published=published.speedup(_key(m.case), _key(m.reference)) if comparable else None,
+    )
+
+
+def _key(case: Case) -> tuple[str, str, int]:
+    return case.variant, case.device, case.batch_size

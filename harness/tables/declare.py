@@ -1,0 +1,245 @@
+"""How a table is declared: its rows, columns, notes and chart in one place.
+
+A row is a frozen dataclass; its fields are the columns of the CSV file, in order. A field that
+holds an `Estimate` becomes three columns, `x`, `x_low`, `x_high`, here alone. What is missing
+is None and an empty cell.
+"""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from harness import units
+from harness.analyze.analysis import Analysis
+from harness.records import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+R = TypeVar("R")
+SEPARATOR = " | "  # between the texts of one CSV cell
+_RENAMED = {"auxiliary": "aside"}  # columns that keep the name by which scripts know them
+
+
+@dataclasses.dataclass(frozen=True)
+class Column(Generic[R]):
+    """A column of the table as people read it.
+
+    Attributes:
+        heading: With its unit.
+        cell: From a row to text.
+        numeric: Whether the column is aligned to the right.
+        rank: 0 for a column that is always shown; on a narrow terminal the highest rank is
+            hidden first.
+        shared: Whether the column moves to the title when all rows agree.
+        usual: The column is left out when all rows say this.
+    """
+
+    heading: str
+    cell: Callable[[R], str]
+    numeric: bool = True
+    rank: int = 0
+    shared: bool = False
+    usual: str = units.MISSING
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit(Generic[R]):
+    """How much of a table its chart shows.
+
+    Attributes:
+        most: How many are shown.
+        what: Their name, in the plural.
+        by: What tells one from another; None where each row is one.
+        effect: Size of a row's effect: the largest are shown; None for the first ones.
+    """
+
+    most: int
+    what: str
+    by: Callable[[R], Any] | None = None
+    effect: Callable[[R], float | None] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart(Generic[R]):
+    """The chart of a table.
+
+    Attributes:
+        draw: From rows, at least one, and the caption to a figure.
+        limits: How much is shown.
+        shows: Whether a row is shown.
+        answers: Whether there is something to show among these rows; else nothing is drawn.
+    """
+
+    draw: Callable[[list[R], str], "Figure"]
+    limits: tuple[Limit[R], ...] = ()
+    shows: Callable[[R], bool] = lambda _: True
+    answers: Callable[[list[R]], bool] = bool
+
+
+def _no_notes(_: Sequence[Any]) -> Iterator[str]:
+    return iter(())
+
+
+def _variant_and_batch(row: Any) -> str:
+    return f"{row.variant} {row.batch_size}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table(Generic[R]):
+    """One table: what it holds, how it is shown and drawn.
+
+    Attributes:
+        name: Of its files.
+        title: One line.
+        row: The class of its rows.
+        rows: All rows of a run.
+        columns: As people read them.
+        notes: What a reader must know of single cells, a line each.
+        csv: Columns of the CSV file; empty for all fields of the row.
+        shown: Whether a row is in the table; the CSV file has all.
+        name_of: Names a row beside its cautions.
+        chart: None for a table without a chart.
+    """
+
+    name: str
+    title: str
+    row: type[R]
+    rows: Callable[[Analysis], list[R]]
+    columns: tuple[Column[R], ...]
+    notes: Callable[[Sequence[R]], Iterable[str]] = _no_notes
+    csv: tuple[str, ...] = ()
+    shown: Callable[[R], bool] = lambda _: True
+    name_of: Callable[[R], str] = _variant_and_batch
+    chart: Chart[R] | None = None
+
+
+def ends(low: str, high: str) -> Any:
+    """Declare a field that holds an `Estimate` and names the columns of its interval."""
+    return dataclasses.field(default=None, metadata={"ends": (low, high)})
+
+
+def header(table: Table[R]) -> list[str]:
+    """Return the columns of the CSV file."""
+    return list(table.csv) or [n for f in dataclasses.fields(_of(table)) for n in _names(f)]
+
+
+def flat(table: Table[R], row: R) -> dict[str, Any]:
+    """Return a row as plain values by the columns of the CSV file."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(_of(table)):
+        value, names = getattr(row, field.name), _names(field)
+        if len(names) == 3:
+            parts = (value.value, value.low, value.high) if value else (None, None, None)
+            values.update(zip(names, parts, strict=True))
+        else:
+            values[names[0]] = _plain(value)
+    return {name: values[name] for name in header(table)}
+
+
+def _of(table: Table[R]) -> Any:
+    return table.row
+
+
+def _names(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
+    if "Estimate" not in str(field.type):
+        return (_RENAMED.get(field.name, field.name),)
+    return (field.name, *field.metadata.get("ends", (f"{field.name}_low", f"{field.name}_high")))
+
+
+def _plain(value: Any) -> Any:
+    return SEPARATOR.join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def to_csv(table: Table[R], rows: Sequence[R]) -> str:
+    """Write the CSV file."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header(table))
+    writer.writerows(flat(table, row).values() for row in rows)
+    return file.getvalue()
+
+
+def to_frame(table: Table[R], rows: Sequence[R]) -> "pd.DataFrame":
+    """Return the rows as a DataFrame; whole numbers stay whole where some are missing."""
+    import pandas as pd
+
+    frame = pd.DataFrame([flat(table, row) for row in rows], columns=header(table), dtype=object)
+    frame = frame.infer_objects()
+    for name in header(table):
+        if {type(value) for value in frame[name].dropna()} == {int}:
+            frame[name] = frame[name].astype("Int64")
+    return frame
+
+
+def speedup_of(estimate: Estimate | None) -> str:
+    """Write a speedup with its interval."""
+    if estimate is None:
+        return units.MISSING
+    return units.ratio_interval(estimate.value, estimate.low, estimate.high)
+
+
+def percent_of(estimate: Estimate | None) -> str:
+    """Write a share with its interval, in percent."""
+    if estimate is None:
+        return units.MISSING
+    # `round` gives a whole number, which has no minus at 0.
+    low, high = estimate.low, estimate.high
+    interval = "" if low is None or high is None else f" [{round(100 * low)}, {round(100 * high)}]"
+    return f"{round(100 * estimate.value)} %{interval}"
+
+
+V = TypeVar("V")
+
+
+def given(value: V | None, write: Callable[[V], str] = str) -> str:
+    """Write a value, or that there is none."""
+    return units.MISSING if value is None else write(value)
+
+
+def grouped(rows: Iterable[R], by: Callable[[R], Any]) -> Mapping[Any, list[R]]:
+    """Collect the rows that agree, in the order in which each group begins."""
+    found: dict[Any, list[R]] = {}
+    for row in rows:
+        found.setdefault(by(row), []).append(row)
+    return found
+
+
+def readable(chart: Chart[R], rows: Sequence[R]) -> tuple[list[R], list[str]]:
+    """Keep the rows that the chart can show, in their order.
+
+    Returns:
+        The rows, and a line for each kind of thing that is left out.
+    """
+    kept, left_out = [row for row in rows if chart.shows(row)], []
+    for limit in chart.limits:
+        keys = [limit.by(row) if limit.by else number for number, row in enumerate(kept)]
+        found = list(dict.fromkeys(keys))
+        if len(found) <= limit.most:
+            continue
+        chosen = set(_largest(limit, kept, keys, found)[: limit.most])
+        which = "those of the largest effects" if limit.effect else "the first ones"
+        left_out.append(left_out_line(len(found) - limit.most, len(found), limit.what, which))
+        kept = [row for row, key in zip(kept, keys, strict=True) if key in chosen]
+    return kept, left_out
+
+
+def _largest(limit: Limit[R], rows: list[R], keys: list[Any], found: list[Any]) -> list[Any]:
+    if limit.effect is None:
+        return found
+    sizes: dict[Any, float] = {}
+    for row, key in zip(rows, keys, strict=True):
+        size = limit.effect(row)
+        sizes[key] = max(sizes.get(key, -1.0), -1.0 if size is None else abs(size))
+    return sorted(found, key=lambda key: -sizes[key])
+
+
+def left_out_line(left: int, found: int, what: str, which: str, where: str = "the table") -> str:
+    """Say how much a chart leaves out, and where all of it stands."""
+    return (
+        f"left out: {units.count(left)} of {units.count(found)} {what}; {which} are shown, "
+        f"{where} has all"
+    )

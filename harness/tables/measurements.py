@@ -1,0 +1,259 @@
+"""The table of measurements: one row per case, over all comparisons that it took part in."""
+
+import dataclasses
+import statistics
+from collections.abc import Iterator, Sequence
+
+from harness import units
+from harness.analyze import epochs, gpu, published, rounds
+from harness.analyze.analysis import Analysis
+from harness.analyze.cases import MIB, CaseData
+from harness.analyze.cautions import Caution
+from harness.analyze.roles import as_published
+from harness.records import Case, Estimate, Failure
+from harness.tables.declare import SEPARATOR, Column, Table, ends, given
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredRow:
+    """One case.
+
+    Attributes:
+        optimizer: As the model was compiled with; of a failed case as asked for.
+        step_us: Microseconds per step.
+        cpu_percent: 100 is one core that is busy all the time.
+        gpu_percent: See `gpu.utilization_percent`.
+        auxiliary: Whether the case exists only for a table of its own.
+    """
+
+    case: str
+    variant: str
+    dataset: str
+    batch_size: int
+    device: str
+    device_name: str | None = None
+    backend: str
+    threads: int
+    optimizer: str | None
+    precision: str
+    float32_math: str | None = None
+    jit: bool
+    status: str
+    reason: str | None = None
+    parameters: int | None = None
+    macs_per_sample: int | None = None
+    macs_source: str | None = None
+    steps_per_round: int | None = None
+    rounds: int | None = None
+    blocks: int | None = None
+    step_us: Estimate | None = ends("step_us_low", "step_us_high")
+    sample_us: float | None = None
+    samples_per_s: float | None = None
+    epoch_s: Estimate | None = ends("epoch_s_low", "epoch_s_high")
+    epoch_s_source: str | None = None
+    published_epoch_s: float | None = None
+    input_share: float | None = None
+    ready_s: float | None = None
+    first_step_s: float | None = None
+    import_rss_mib: float | None = None
+    build_rss_mib: float | None = None
+    peak_rss_mib: float | None = None
+    gpu_memory_mib: float | None = None
+    gpu_memory_source: str | None = None
+    gpu_nvml_memory_mib: float | None = None
+    cpu_percent: float | None = None
+    gpu_percent: float | None = None
+    gpu_readings: int | None = None
+    gpu_power_w: float | None = None
+    gpu_power_source: str | None = None
+    joules_per_sample: float | None = None
+    gpu_temperature_c: float | None = None
+    gpu_sm_clock_mhz: float | None = None
+    gpu_missing: tuple[str, ...] = ()
+    loss: float | None = None
+    auxiliary: bool | None = None
+    cautions: tuple[Caution, ...] = ()
+
+
+def _rows(analysis: Analysis) -> list[MeasuredRow]:
+    found = {data.case.id: _measured(data, analysis) for data in analysis.cases}
+    for outcome in analysis.run.outcomes:
+        if isinstance(outcome, Failure):
+            case = outcome.case
+            reason = f"{outcome.kind}: {outcome.message}"
+            if case != outcome.reference:
+                reason = f"against {outcome.reference.id}: {reason}"
+            row = found.get(case.id) or _failed(case, outcome.kind)
+            reason = SEPARATOR.join(filter(None, (row.reason, reason)))
+            found[case.id] = dataclasses.replace(row, reason=reason)
+    return list(found.values())
+
+
+def _failed(case: Case, status: str) -> MeasuredRow:
+    return MeasuredRow(
+        case=case.id,
+        variant=case.variant,
+        dataset=case.dataset,
+        batch_size=case.batch_size,
+        device=case.device,
+        backend=case.backend,
+        threads=case.threads,
+        optimizer=case.optimizer,
+        precision=case.precision,
+        jit=case.jit,
+        status=status,
+    )
+
+
+def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
+    case, facts, starts, step = data.case, data.facts, data.starts, data.step
+    sample = step.value / case.batch_size
+    fits = [start.fit for start in starts if start.fit]
+    epoch = epochs.epoch(fits, step.value, case.batch_size, facts.train_samples)
+    known = published.epoch_seconds().get((case.variant, case.device, case.batch_size))
+    row = dataclasses.replace(
+        _failed(case, "measured"),
+        device_name=facts.device_name,
+        optimizer=facts.optimizer,
+        parameters=facts.parameters,
+        macs_per_sample=facts.macs_per_sample,
+        macs_source=facts.macs_source,
+        steps_per_round=min(data.steps),  # whatever the order of comparisons
+        rounds=len(data.rounds),
+        blocks=step.n,
+        step_us=_microseconds(step),
+        sample_us=sample * 1e6,
+        samples_per_s=1 / sample,
+        epoch_s=epoch.seconds,
+        epoch_s_source=epoch.source,
+        published_epoch_s=known if as_published(case, analysis.run) else None,
+        input_share=epoch.input_share,
+        ready_s=statistics.median(start.ready_seconds for start in starts),
+        first_step_s=statistics.median(start.first_step_seconds for start in starts),
+        import_rss_mib=data.largest_mib("import_rss_bytes"),
+        build_rss_mib=data.largest_mib("build_rss_bytes"),
+        peak_rss_mib=data.largest_mib("peak_rss_bytes"),
+        cpu_percent=100 * rounds.total(data.rounds, "cpu_seconds") / data.seconds,
+        loss=statistics.median(block[-1].loss for block in data.blocks.values()),
+        auxiliary=case in analysis.roles.auxiliary,
+        cautions=tuple(data.cautions),
+    )
+    return _on_gpu(row, data) if case.device == "gpu" else row
+
+
+def _microseconds(step: Estimate) -> Estimate:
+    low, high = (None if end is None else end * 1e6 for end in (step.low, step.high))
+    return Estimate(step.value * 1e6, low, high, step.n)
+
+
+def _on_gpu(row: MeasuredRow, data: CaseData) -> MeasuredRow:
+    usages = data.usages
+    busy, power = gpu.utilization_percent(usages), gpu.power_watts(usages)
+    device = gpu.memory_bytes(usages)
+    allocator = data.largest_mib("gpu_memory_bytes")
+    sources = dict.fromkeys(start.gpu_memory_source for start in data.starts)
+    own = None if device.value is None else device.value / MIB
+    missing = {
+        "GPU %": None if busy.value is not None else busy.source,
+        "W": None if power.value is not None else power.source,
+        "allocator's peak": None if allocator is not None else "; ".join(sources),
+        "device memory": None if own is not None else device.source,
+        **{name: f"NVML refuses it: {why}" for name, why in gpu.refused(usages).items()},
+    }
+    return dataclasses.replace(
+        row,
+        float32_math=data.facts.float32_math,
+        gpu_memory_mib=data.gpu_memory_mib,
+        gpu_memory_source=device.source if allocator is None else "; ".join(sources),
+        gpu_nvml_memory_mib=own,
+        gpu_percent=busy.value,
+        gpu_readings=busy.readings,
+        gpu_power_w=power.value,
+        gpu_power_source=power.source,
+        joules_per_sample=data.joules_per_sample,
+        gpu_temperature_c=gpu.largest(usages, "temperature_celsius"),
+        gpu_sm_clock_mhz=gpu.median(usages, "sm_clock_mhz"),
+        gpu_missing=tuple(f"{what}: {why}" for what, why in missing.items() if why),
+    )
+
+
+_EPOCH_MARKS = {
+    "projected from fit": ("", "s/epoch: projected from a timed part of Model.fit"),
+    "measured": (" m", "m: a whole epoch was measured"),
+    "projected from steps": ("*", "*: projected from the step time, without what Model.fit adds"),
+}
+
+
+def _step(row: MeasuredRow) -> str:
+    if row.step_us is None:
+        return units.MISSING
+    interval = units.ends(row.step_us.low, row.step_us.high, 1e3)
+    return units.digits(row.step_us.value / 1e3, 4) + interval
+
+
+def _epoch(row: MeasuredRow) -> str:
+    if row.epoch_s is None or row.epoch_s_source is None:
+        return units.MISSING
+    interval = units.ends(row.epoch_s.low, row.epoch_s.high)
+    return units.digits(row.epoch_s.value) + interval + _EPOCH_MARKS[row.epoch_s_source][0]
+
+
+def _notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
+    yield (
+        "rows are not paired: compare cases in the tables of speedups; a row is over all blocks of "
+        "its case, at different moments"
+    )
+    sources = {row.epoch_s_source for row in rows}
+    if marks := [note for source, (_, note) in _EPOCH_MARKS.items() if source in sources]:
+        yield "; ".join(marks)
+    if any(row.cpu_percent is not None for row in rows):
+        yield "CPU %: 100 is one core"
+    if any(row.published_epoch_s for row in rows):
+        yield "published: s/epoch in the report that the variants come from, on its own machine"
+    yield from _gpu_notes([r for r in rows if r.device == "gpu" and r.status == "measured"])
+
+
+def _gpu_notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
+    memory = {row.gpu_memory_source for row in rows if row.gpu_memory_mib is not None}
+    power = {row.gpu_power_source for row in rows if row.gpu_power_w is not None}
+    for heading, sources in (("GPU MiB", memory), ("W, mJ/sample", power)):
+        if known := sorted(filter(None, sources)):
+            yield f"{heading}: {', '.join(known)}"
+    if any(row.gpu_percent is not None for row in rows):
+        yield "GPU %: NVML's share of time with at least one kernel running; not efficiency"
+    missing = dict.fromkeys(text for row in rows for text in row.gpu_missing)
+    yield from (f"missing: {text}" for text in missing)
+
+
+MEASUREMENTS = Table(
+    name="measurements",
+    title="Measurements",
+    row=MeasuredRow,
+    rows=_rows,
+    shown=lambda row: not row.auxiliary or row.reason is not None,
+    columns=(
+        Column("variant", lambda row: row.variant, numeric=False),
+        Column("batch", lambda row: str(row.batch_size)),
+        Column("optimizer", lambda row: given(row.optimizer), numeric=False, rank=4),
+        Column("device", lambda row: row.device, numeric=False, shared=True),
+        Column("threads", lambda row: str(row.threads), shared=True),
+        Column("ms/step [95 %]", _step),
+        Column("µs/sample", lambda row: given(row.sample_us, units.digits), rank=1),
+        Column("s/epoch [95 %]", _epoch, rank=2),
+        Column("published", lambda row: given(row.published_epoch_s, units.digits), rank=4),
+        Column("first step (s)", lambda row: given(row.first_step_s, units.digits), rank=5),
+        Column("peak MiB", lambda row: given(row.peak_rss_mib, "{:.0f}".format), rank=3),
+        Column("CPU %", lambda row: given(row.cpu_percent, "{:.0f}".format), rank=3),
+        Column("GPU %", lambda row: given(row.gpu_percent, "{:.0f}".format), rank=2),
+        Column("GPU MiB", lambda row: given(row.gpu_memory_mib, "{:.0f}".format), rank=3),
+        Column("W", lambda row: given(row.gpu_power_w, "{:.0f}".format), rank=4),
+        Column(
+            "mJ/sample",
+            lambda row: given(row.joules_per_sample, lambda v: units.digits(1e3 * v)),
+            rank=3,
+        ),
+        Column("backend", lambda row: row.backend, numeric=False, shared=True, usual="tensorflow"),
+        Column("blocks", lambda row: given(row.blocks), rank=3),
+    ),
+    notes=_notes,
+)

@@ -1,3 +1,0 @@
-"""Words that tables and lines share."""
-
-VERDICTS = {"inconclusive": "no difference shown"}
