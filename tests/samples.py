@@ -4,7 +4,10 @@ import dataclasses
 
 from fakes import MACHINE, FakeLauncher, runner_of
 
+from harness import tables
+from harness.analyze.analysis import Analysis
 from harness.records import Case
+from harness.tables import text
 
 SIZES = (256, 1024, 4096)
 
@@ -40,3 +43,20 @@ QUICK = ("--train-effort", "quick", "--train-dataset", "synthetic", "--train-thr
 def run_folders(pytester):
     """The runs of a pytester's folder, oldest first."""
     return sorted((pytester.path / "results" / "runs").glob("*"))
+
+
+def dataframe(run, name):
+    """A table of a run as a DataFrame."""
+    return tables.frame(Analysis(run), name)
+
+
+def text_table(run, name):
+    """A table of a run as people read it."""
+    analysis, table = Analysis(run), {table.name: table for table in tables.TABLES}[name]
+    return text.of_run(table, analysis.rows(table), run)
+
+
+def dataframes(run):
+    """Every table of a run that has a row, as DataFrames by name."""
+    analysis = Analysis(run)
+    return {t.name: tables.frame(analysis, t.name) for t in tables.TABLES if analysis.rows(t)}

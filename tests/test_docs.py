@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.analyze.analysis import Analysis
 from harness.commands.parser import main
 from harness.records import folders
-from harness.report import files, formats
+from harness.report import formats
 from harness.report.short_names import shortened
-from harness.tables import table
+from harness.tables import TABLES, text
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "results" / "README.md"]
@@ -60,9 +61,11 @@ def test_the_files_of_the_examples_are_what_their_runs_give_today():
     """Every table, from run.json alone."""
     for folder in examples():
         run = shortened(folders.read(folder))
-        for name, frame in files.frames(run).items():
-            text = formats.to_markdown(table.build(name, frame, run))
-            assert text == (folder / "tables" / f"{name}.md").read_text(encoding="utf-8")
+        analysis = Analysis(run)
+        for declared in filter(analysis.rows, TABLES):
+            written = formats.to_markdown(text.of_run(declared, analysis.rows(declared), run))
+            name = declared.name
+            assert written == (folder / "tables" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_the_tables_and_ratios_of_the_readme_are_those_of_its_examples():

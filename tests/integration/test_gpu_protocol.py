@@ -9,8 +9,8 @@ import time
 
 import pytest
 from fakes import MACHINE, FakeGpu, Silent, busy_gpu
+from samples import dataframe
 
-from harness.analyze import cases
 from harness.measure.budget import Budget
 from harness.measure.launcher import Launcher
 from harness.measure.runner import Runner
@@ -72,7 +72,7 @@ def test_a_gpu_case_from_its_workers_to_its_files(tmp_path, monkeypatch):
             assert start.usage.gpu.foreign_processes == 1
         else:
             assert start.usage.gpu is None
-    row = cases.measurements(run).set_index("device").loc["gpu"]
+    row = dataframe(run, "measurements").set_index("device").loc["gpu"]
     assert 80 < row["gpu_percent"] <= 92
     assert row["gpu_readings"] > 40
     assert row["joules_per_sample"] == pytest.approx(row["gpu_power_w"] * row["sample_us"] / 1e6)

@@ -76,8 +76,8 @@ def _simulated(rng, samples, seed_spread):
         (0.0001, 0.0009, "same"),
         (0.0001, 0.003, "better"),
         (-0.003, -0.0001, "worse"),
-        (-0.003, 0.001, "inconclusive"),
-        (None, None, "inconclusive"),
+        (-0.003, 0.001, "undecided"),
+        (None, None, "undecided"),
     ],
 )
 def test_verdicts(low, high, verdict):
@@ -87,7 +87,7 @@ def test_verdicts(low, high, verdict):
 
 def test_a_test_set_that_is_coarser_than_the_margin_shows_no_equality():
     """One of a hundred samples is a point."""
-    assert accuracy.verdict(Estimate(0.0, 0.0, 0.0, 3), 100) == "inconclusive"
+    assert accuracy.verdict(Estimate(0.0, 0.0, 0.0, 3), 100) == "undecided"
 
 
 def test_seeds_must_pair():

@@ -17,11 +17,12 @@ from fakes import (
     runner_of,
     with_gpu_usage,
 )
+from samples import dataframe
 
-from harness.analyze import cases
 from harness.analyze.advice import advise as advice
 from harness.analyze.advice import cost
 from harness.analyze.advice.knee import Ratios, knee
+from harness.analyze.analysis import Analysis
 from harness.commands.parser import main
 from harness.errors import BadCase, BadRun, UnknownName
 from harness.measure.budget import Budget
@@ -77,7 +78,7 @@ def with_peaks(run, peaks):
 
 
 def choice(run, axis="batch_size"):
-    (found,) = advice.advise(run)
+    (found,) = advice.advise(Analysis(run))
     return next(c for c in found.choices if c.axis == axis)
 
 
@@ -88,7 +89,7 @@ def test_the_smallest_size_within_5_percent_of_the_best_is_recommended(tmp_path)
     assert (found.value, found.best) == (1024, 4096)
     assert found.throughput.value == pytest.approx(1.5 / 1.55)
     assert found.memory_share == pytest.approx(300 / 1000), "beyond the import's 100 MiB"
-    (text, remark) = words.lines(run)
+    (text, remark) = words.lines(Analysis(run))
     assert text == (
         "Recommendation for baseline: batch 1024: 97 % [97, 97] of the best throughput (batch "
         "4096) at 30 % of its memory beyond the import; CPU, the only device measured; 1 thread, "
@@ -109,14 +110,18 @@ def test_the_best_is_recommended_where_every_smaller_size_is_shown_to_be_slower(
     run = measured(tmp_path, {1024: 1.5, 4096: 2.0})
     found = choice(run)
     assert (found.value, found.best, found.next_smaller.value) == (4096, 4096, 1024)
-    assert "larger ones were not measured; 1024 reaches 75 % [75, 75]" in words.lines(run)[0]
+    assert (
+        "larger ones were not measured; 1024 reaches 75 % [75, 75]" in words.lines(Analysis(run))[0]
+    )
 
 
 def test_the_smallest_may_be_the_best(tmp_path):
     """Nothing is smaller."""
     run = measured(tmp_path, {1024: 0.8, 4096: 0.7})
     assert choice(run).value == 256
-    assert "batch 256: the best throughput, and the smallest measured" in words.lines(run)[0]
+    assert (
+        "batch 256: the best throughput, and the smallest measured" in words.lines(Analysis(run))[0]
+    )
 
 
 def test_two_sizes_with_a_common_reference_are_compared_by_both_of_its_blocks(tmp_path):
@@ -154,7 +159,7 @@ def test_the_interval_decides_and_not_the_value(tmp_path, spread, value, undecid
     assert [rival.value for rival in found.undecided] == undecided
     if value is None:
         assert found.case.batch_size == 4096, "what a plan is made for"
-        (text, _) = words.lines(run)
+        (text, _) = words.lines(Analysis(run))
         assert text.startswith("No recommendation for baseline: no batch size: not shown whether")
         assert "measure at thorough effort" in text
 
@@ -171,7 +176,9 @@ def test_a_smaller_size_that_may_do_is_named(tmp_path):
     found = choice(run)
     assert found.value == 1024
     assert [rival.value for rival in found.undecided] == [256]
-    assert "not shown whether 256 (95 % [94, 96]) is within 5 %, too" in words.lines(run)[0]
+    assert (
+        "not shown whether 256 (95 % [94, 96]) is within 5 %, too" in words.lines(Analysis(run))[0]
+    )
 
 
 def test_the_best_is_recommended_where_it_is_shown_to_be_enough(tmp_path):
@@ -180,7 +187,7 @@ def test_the_best_is_recommended_where_it_is_shown_to_be_enough(tmp_path):
     found = choice(run)
     assert (found.value, found.best) == (4096, 4096)
     assert [rival.value for rival in found.undecided] == [1024]
-    line = words.lines(run)[0]
+    line = words.lines(Analysis(run))[0]
     assert (
         "batch 4096: shown to be within 5 % of every other, larger ones were not measured; not"
         in line
@@ -208,7 +215,7 @@ def test_no_size_is_recommended_without_intervals(tmp_path, changes, reason, tod
     assert found.value is None
     assert reason in found.reason
     assert todo in found.todo
-    assert words.lines(run)[0].startswith("No recommendation")
+    assert words.lines(Analysis(run))[0].startswith("No recommendation")
 
 
 def test_no_size_is_recommended_from_a_disturbed_comparison(tmp_path):
@@ -226,9 +233,9 @@ def test_a_variant_whose_cases_all_failed_has_the_reasons_and_no_plan(tmp_path):
     """Nothing to recommend, nothing to plan from."""
     failures = {case(size).id: ("oom", "memory ran out", "") for size in SIZES}
     run = measured(tmp_path, {}, failures)
-    (found,) = advice.advise(run)
+    (found,) = advice.advise(Analysis(run))
     assert (found.case, found.choices) == (None, ())
-    assert words.lines(run)[0].startswith(
+    assert words.lines(Analysis(run))[0].startswith(
         "No recommendation for baseline: failed: batch 256 on the cpu: oom: memory ran out"
     )
     assert cost.planned(run) == [(found, None)]
@@ -247,7 +254,7 @@ def test_a_size_that_failed_is_named_beside_the_others(tmp_path):
     failures = {case(4096).id: ("oom", "memory ran out", "")}
     run = measured(tmp_path, {1024: 1.5}, failures)
     assert choice(run).value == 1024
-    assert "failed: batch 4096 on the cpu: oom: memory ran out" in words.lines(run)[0]
+    assert "failed: batch 4096 on the cpu: oom: memory ran out" in words.lines(Analysis(run))[0]
 
 
 def test_one_size_is_no_choice_but_can_be_planned(tmp_path):
@@ -255,7 +262,7 @@ def test_one_size_is_no_choice_but_can_be_planned(tmp_path):
     run = measured(tmp_path, {}, sizes=(256,))
     found = choice(run)
     assert (found.value, found.reason) == (None, "the only one measured")
-    assert words.lines(run) == []
+    assert words.lines(Analysis(run)) == []
     ((_, planned),) = cost.planned(run)
     assert planned.case == case()
 
@@ -270,8 +277,8 @@ def test_threads_are_chosen_like_sizes(tmp_path):
     found = choice(run, "threads")
     assert (found.value, found.next_smaller.value) == (2, 1)
     assert found.next_smaller.throughput.value == pytest.approx(0.6)
-    assert "2 threads: the best throughput, larger ones" in words.lines(run)[0]
-    assert advice.advise(run)[0].case == case(threads=2)
+    assert "2 threads: the best throughput, larger ones" in words.lines(Analysis(run))[0]
+    assert advice.advise(Analysis(run))[0].case == case(threads=2)
 
 
 def on_both(folder, gpu_seconds, sizes=(64,), spread=0.0):
@@ -297,8 +304,8 @@ def test_the_device_is_chosen_by_the_paired_comparison(tmp_path, gpu_seconds, de
     found = choice(run, "device")
     assert found.value == device
     if device == "gpu":
-        assert advice.advise(run)[0].case.device == "gpu"
-        text = words.lines(run)[0]
+        assert advice.advise(Analysis(run))[0].case.device == "gpu"
+        text = words.lines(Analysis(run))[0]
         assert "the GPU: 10.00× [10.00, 10.00] the throughput of the CPU at batch 64" in text
         assert "batch 64 on the CPU, the only size measured" in text
     elif device == "cpu":
@@ -375,7 +382,7 @@ def test_energy_is_the_power_in_rounds_times_the_time_of_the_steps(tmp_path):
     """On a GPU; on a CPU the reason stands in its place."""
     run = on_both(tmp_path, 1e-4)
     made = cost.plan(run, case(64, device="gpu"), samples=10_000, epoch_count=2)
-    row = cases.measurements(run).set_index("device").loc["gpu"]
+    row = dataframe(run, "measurements").set_index("device").loc["gpu"]
     assert made.energy_joules.value == pytest.approx(20_000 * row["joules_per_sample"])
     assert made.gpu_memory.needed_bytes == pytest.approx(360 * MIB)
     table = words.plan_table(run, cost.planned(run))

@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 from fakes import FakeLauncher, busy_gpu, gpu_usage, runner_of, with_gpu_usage
+from samples import dataframe, text_table
 
 from harness.analyze import bottleneck
 from harness.records import Case, Fit, GpuReading, folders, from_json, to_json
 from harness.report import files
-from harness.tables import table
 
 SIZES = (64, 256, 1024)
 BYTES_AT_64 = 2 * (64 * 2000 + 4000 + 8000)
@@ -29,7 +29,7 @@ def measured(folder, *, overhead=0.0, sample=1e-3, macs=5000, copy=2e10, sizes=S
 
 
 def row(run, batch_size=64):
-    frame = bottleneck.bottleneck(run)
+    frame = dataframe(run, "bottleneck")
     return frame[frame["batch_size"] == batch_size].iloc[0]
 
 
@@ -154,7 +154,7 @@ def test_what_is_missing_has_its_reason(tmp_path):
     assert "compute: not counted" in missing
     assert "overhead: not fitted: 3 batch sizes are needed" in missing
     assert row(run)[["memory_share", "compute_share", "overhead_share"]].isna().all()
-    built = table.build("bottleneck", files.frames(run)["bottleneck"], run)
+    built = text_table(run, "bottleneck")
     assert "missing: memory: the run has no rate of copies" in built.notes
     assert "not shown: what would show it: the shares that are missing" in built.notes
 

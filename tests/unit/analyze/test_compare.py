@@ -136,7 +136,7 @@ def test_a_reference_that_moved_does_not_make_its_cases_faster():
         run("a", slower(noise=noises[0])), run("b", slower("baseline", by=1.12, noise=noises[1]))
     )
     others = [row for row in found.cases if row.case.variant != "baseline"]
-    assert {row.verdict for row in others} == {"inconclusive"}
+    assert {row.verdict for row in others} == {"undecided"}
     assert {row.reason for row in others} == {"its reference moved further than it"}
 
 

@@ -5,13 +5,13 @@ import itertools
 
 import pytest
 from fakes import FakeLauncher, runner_of
+from samples import dataframe, dataframes, text_table
 
 from harness.analyze import cases as summary
 from harness.analyze import ladder as ladders
 from harness.errors import HarnessError
 from harness.records import Case, Ladder, Rung
 from harness.report import files, formats
-from harness.tables import table
 from harness.workloads import ladder
 
 
@@ -125,7 +125,7 @@ def test_ladders_of_two_backends_stand_apart(tmp_path):
         runner.measure(rung.case, rung.reference)
     run = runner.save()
     assert len(run.ladders) == 2
-    built = table.build("ladder", files.frames(run)["ladder"], run)
+    built = text_table(run, "ladder")
     assert any(note.startswith("as published, tensorflow: product") for note in built.notes)
     assert not any(note.startswith("by the place") for note in built.notes), "one place each"
     files.write(run, tmp_path)
@@ -140,29 +140,29 @@ def test_what_lies_between_the_ends_is_in_the_file_and_not_in_the_table(tmp_path
     for case, reference in ((cases[1], cases[0]), (cases[2], cases[1]), (cases[0], cases[0])):
         runner.measure(case, reference)
     run = runner.save()
-    frame = files.frames(run)["measurements"]
-    built = table.build("measurements", frame, run)
+    frame = dataframe(run, "measurements")
+    built = text_table(run, "measurements")
     assert len(frame) == 3
     assert len(built.rows) == 2
     assert "1 more row in the file" in built.notes
-    assert "model_size_speedup" not in files.frames(run)
+    assert "model_size_speedup" not in dataframes(run)
 
 
 def test_rungs_are_in_no_other_table(tmp_path):
     """Unless it has other rows against the same reference."""
     runner = climbed(tmp_path)
-    assert set(files.frames(runner.save())) == {"measurements", "ladder", "bottleneck"}
+    assert set(dataframes(runner.save())) == {"measurements", "ladder", "bottleneck"}
     assert summary.others(runner.save()) == []
     baseline = Case("baseline", "mnist", 256)
     runner.measure(baseline, baseline)
-    frame = summary.comparison(runner.save(), "model_size_speedup")
+    frame = dataframe(runner.save(), "model_size_speedup")
     assert list(frame["variant"]) == ["baseline", "wide_kernel"]
 
 
 def test_a_ladder_says_whether_its_product_agrees(tmp_path):
     """And what a change brings by its place."""
     run = climbed(tmp_path).save()
-    built = table.build("ladder", files.frames(run)["ladder"], run)
+    built = text_table(run, "ladder")
     assert any("over the direct comparison 1.00×" in note and "they agree" in note
                for note in built.notes)  # fmt: skip
     assert "all 3 at once" in formats.to_markdown(built)

@@ -4,15 +4,17 @@ import dataclasses
 
 import pytest
 from fakes import FakeLauncher, runner_of
+from samples import dataframe, dataframes, text_table
 
 from harness.analyze import cases, stats
 from harness.analyze import levers as judged
+from harness.analyze.analysis import Analysis
 from harness.commands.tune import Tuner
 from harness.errors import HarnessError
 from harness.measure.schedule import plan_alone, plan_turns
 from harness.records import Attempt, Case, Estimate, Tuning
 from harness.report import files, formats, sentence, settings_code
-from harness.tables import charts, table
+from harness.tables import charts
 from harness.worker.backends import find
 from harness.workloads import lever_settings as machine
 from harness.workloads import levers
@@ -281,8 +283,8 @@ def test_where_nothing_is_faster_there_is_no_stack(tmp_path):
     assert stack is None
     (tuning,) = bench.run().tunings
     assert (tuning.stack, tuning.stacked) == ((), PLAIN)
-    assert "none is shown to be faster" in sentence.sentence(bench.run())
-    assert settings_code.code(bench.run()) == ""
+    assert "none is shown to be faster" in sentence.sentence(Analysis(bench.run()))
+    assert settings_code.code(Analysis(bench.run())) == ""
 
 
 def test_a_run_that_is_gone_on_with_knows_what_was_tried(tmp_path):
@@ -303,7 +305,7 @@ def test_every_lever_has_a_row_with_what_it_costs(tmp_path):
     """Those that cannot be moved with the reason, the stack last."""
     bench, _ = tuned(tmp_path)
     run = bench.runner.save()
-    frame = judged.levers(run)
+    frame = dataframe(run, "levers")
     rows = {(r["what"], r["lever"], r["setting"]): r for r in frame.to_dict("records")}
     adam = rows["alone", "optimizer", "adam"]
     assert adam["loss_verdict"] == "differs"
@@ -326,11 +328,11 @@ def test_cases_with_levers_stand_in_their_own_table_alone(tmp_path):
     """The plain one is a measurement like any other; nothing else counts them."""
     bench, _ = tuned(tmp_path)
     run = bench.runner.save()
-    assert [s["case"] for s in cases.measurements(run).to_dict("records") if not s["aside"]] == [
-        PLAIN.id
-    ]
+    assert [
+        s["case"] for s in dataframe(run, "measurements").to_dict("records") if not s["aside"]
+    ] == [PLAIN.id]
     assert cases.others(run) == []
-    assert not [name for name in files.frames(run) if name.endswith("_speedup")]
+    assert not [name for name in dataframes(run) if name.endswith("_speedup")]
     assert not cases.tuning_keys(dataclasses.replace(run, tunings=()))
 
 
@@ -366,7 +368,7 @@ def test_quick_effort_takes_what_is_faster_by_more_than_the_margin(tmp_path):
     bench, _ = tuned(tmp_path, blocks=2, effort="quick")
     (tuning,) = bench.run().tunings
     assert tuning.stack == ("precision=mixed_bfloat16", "steps_per_execution=4")
-    built = table.build("levers", judged.levers(bench.run()), bench.run())
+    built = text_table(bench.run(), "levers")
     assert "| faster |" not in formats.to_markdown(built)
 
 
@@ -374,14 +376,14 @@ def test_the_table_says_what_is_taken_and_what_learns_differently(tmp_path):
     """And why a row has no number."""
     bench, _ = tuned(tmp_path)
     run = bench.runner.save()
-    text = formats.to_markdown(table.build("levers", judged.levers(run), run))
+    text = formats.to_markdown(text_table(run, "levers"))
     assert "tf32 off: a lever of GPUs" in text
     assert "-42.8 % !" in text
     assert "changes what is learned" in text
     assert "all: precision=mixed_bfloat16 + steps_per_execution=4" in text
-    assert "6 levers tried on baseline at batch 256" in sentence.sentence(run)
-    assert "2.22× [2.22, 2.22] as fast as the plain case" in sentence.sentence(run)
-    drawn = charts.draw("levers", files.frames(run), "caption")
+    assert "6 levers tried on baseline at batch 256" in sentence.sentence(Analysis(run))
+    assert "2.22× [2.22, 2.22] as fast as the plain case" in sentence.sentence(Analysis(run))
+    drawn = charts.draw("levers", dataframes(run), "caption")
     assert drawn is not None
     labels = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
     assert labels[0] == "precision mixed_bfloat16"
@@ -402,7 +404,7 @@ def test_the_recommended_settings_are_code(tmp_path, backend):
     environment = {"LD_PRELOAD": "libtcmalloc.so.4"}
     attempt = Attempt("malloc=tcmalloc", stacked, plain, environment=environment)
     runner.note_tuning(Tuning(plain, (attempt,), tuple(chosen.values()), stacked))
-    code = settings_code.code(runner.save())
+    code = settings_code.code(Analysis(runner.save()))
     compile(code, "recommended_settings.py", "exec")
     assert "2.00×" in code
     assert "export LD_PRELOAD=libtcmalloc.so.4" in code

@@ -10,8 +10,9 @@ import pytest
 from fakes import FakeLauncher, runner_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from samples import dataframe
 
-from harness.analyze import cases, stats
+from harness.analyze import stats
 from harness.records import Case, Round
 
 CASE, REFERENCE = Case("baseline", "synthetic", 1024), Case("baseline", "synthetic", 256)
@@ -146,12 +147,13 @@ def test_the_order_of_comparisons_changes_no_number(run, order):
     turned = dataclasses.replace(run, outcomes=tuple(run.outcomes[i] for i in order))
     for name in ("batch_size_speedup", "model_size_speedup"):
         frames = [
-            cases.comparison(one, name).sort_values(["variant", "batch_size"], ignore_index=True)
+            dataframe(one, name).sort_values(["variant", "batch_size"], ignore_index=True)
             for one in (run, turned)
         ]
         pd.testing.assert_frame_equal(*frames)
     frames = [
-        cases.measurements(one).sort_values("case", ignore_index=True) for one in (run, turned)
+        dataframe(one, "measurements").sort_values("case", ignore_index=True)
+        for one in (run, turned)
     ]
     pd.testing.assert_frame_equal(*frames)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyze import stats
+from harness.analyze import stats, verdicts
 from harness.records import Estimate
 
 LOGS = st.lists(st.floats(-1, 1), min_size=3, max_size=12)
@@ -54,13 +54,13 @@ def test_scaling_time_scales_the_interval(logs, shift):
         (1.03, 1.10, "faster"),
         (0.90, 0.97, "slower"),
         (0.99, 1.01, "same"),
-        (0.99, 1.03, "inconclusive"),
-        (None, None, "inconclusive"),
+        (0.99, 1.03, "undecided"),
+        (None, None, "undecided"),
     ],
 )
 def test_the_interval_decides_the_verdict(low, high, expected):
     """The value alone decides nothing."""
-    assert expected == stats.verdict(Estimate(1.05, low, high, 6))
+    assert expected == verdicts.verdict(Estimate(1.05, low, high, 6))
 
 
 def test_an_effect_of_the_visible_size_is_shown_by_four_of_five_runs():
@@ -70,12 +70,12 @@ def test_an_effect_of_the_visible_size_is_shown_by_four_of_five_runs():
     visible = []
     for _ in range(2000):
         found = stats.log_interval([rng.gauss(0.0, sigma) for _ in range(6)])
-        visible.append(stats.smallest_visible(found))
+        visible.append(verdicts.smallest_visible(found))
     effect = math.log(1 + statistics.median(visible))
     shown = 0
     for _ in range(2000):
         found = stats.log_interval([rng.gauss(effect, sigma) for _ in range(6)])
-        shown += stats.verdict(found) == "faster"
+        shown += verdicts.verdict(found) == "faster"
     assert abs(shown / 2000 - 0.8) < 0.08
 
 

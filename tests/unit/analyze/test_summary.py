@@ -4,17 +4,15 @@ import csv
 import dataclasses
 
 import pytest
-from samples import batch_sizes, case, measured
+from samples import batch_sizes, case, dataframe, dataframes, measured, text_table
 
-from harness.analyze import cases
 from harness.records import folders
 from harness.report import files, formats
-from harness.tables import table
 
 
 def test_batch_size_table_has_its_rows_and_the_published_values(tmp_path):
     """60 s an epoch at 256, 47 s at 1024, 45 s at 4096."""
-    frame = cases.comparison(batch_sizes(tmp_path), "batch_size_speedup")
+    frame = dataframe(batch_sizes(tmp_path), "batch_size_speedup")
     assert list(frame["batch_size"]) == [256, 1024, 4096]
     assert list(frame["speedup"]) == pytest.approx([1.0, 1.25, 1.25])
     assert list(frame["verdict"]) == ["same", "faster", "faster"]
@@ -29,28 +27,28 @@ def test_published_figures_stand_only_beside_what_was_published(tmp_path, change
     """MNIST with TensorFlow on all CPUs."""
     one = dataclasses.replace(case(batch_size=1024), **changes)
     run = measured(tmp_path, [(one, dataclasses.replace(one, batch_size=256))])
-    assert cases.comparison(run, "batch_size_speedup")["published"].isna().all()
-    assert cases.measurements(run)["published_epoch_s"].isna().all()
+    assert dataframe(run, "batch_size_speedup")["published"].isna().all()
+    assert dataframe(run, "measurements")["published_epoch_s"].isna().all()
 
 
 def test_quick_effort_names_its_noise_floor(tmp_path):
     """Though it judges nothing."""
     run = batch_sizes(tmp_path, effort="quick")
-    built = table.build("batch_size_speedup", files.frames(run)["batch_size_speedup"], run)
+    built = text_table(run, "batch_size_speedup")
     column = built.columns.index("verdict")
     assert [row[column] for row in built.rows] == ["noise floor", "–", "–"]
 
 
 def test_quick_effort_shows_no_verdict(tmp_path):
     """Two blocks cannot tell."""
-    frame = cases.comparison(batch_sizes(tmp_path, effort="quick"), "batch_size_speedup")
+    frame = dataframe(batch_sizes(tmp_path, effort="quick"), "batch_size_speedup")
     assert frame["verdict"].isna().all()
 
 
 def test_model_table_has_the_ratios_of_what_shrank(tmp_path):
     """Parameters fall 16.4-fold."""
     run = measured(tmp_path, [(case("improved"), case())])
-    row = cases.comparison(run, "model_size_speedup").iloc[0]
+    row = dataframe(run, "model_size_speedup").iloc[0]
     assert row["speedup"] == pytest.approx(2.0)
     assert row["parameter_ratio"] == pytest.approx(1_199_882 / 72_970)
     assert row["reference"] == "baseline"
@@ -59,7 +57,7 @@ def test_model_table_has_the_ratios_of_what_shrank(tmp_path):
 def test_thread_table_has_the_efficiency(tmp_path):
     """1.6 times on two threads is 80 %."""
     run = measured(tmp_path, [(case(threads=t), case(threads=1)) for t in (1, 2)])
-    frame = cases.comparison(run, "thread_speedup")
+    frame = dataframe(run, "thread_speedup")
     assert list(frame["efficiency"]) == pytest.approx([1.0, 0.8])
 
 
@@ -70,13 +68,13 @@ def test_a_noise_floor_is_in_the_table_of_its_reference_only(tmp_path):
         (case(batch_size=1024), case()),
         (case(), case()),
     ]
-    frame = cases.comparison(measured(tmp_path, comparisons), "batch_size_speedup")
+    frame = dataframe(measured(tmp_path, comparisons), "batch_size_speedup")
     assert list(frame["threads"] if "threads" in frame else frame["batch_size"]) == [256, 1024]
 
 
 def test_samples_a_second_times_seconds_a_step_is_the_batch_size(tmp_path):
     """In every row."""
-    frame = cases.measurements(batch_sizes(tmp_path))
+    frame = dataframe(batch_sizes(tmp_path), "measurements")
     assert list(frame["samples_per_s"] * frame["step_us"] / 1e6) == pytest.approx(
         list(frame["batch_size"])
     )
@@ -87,16 +85,16 @@ def test_permuting_comparisons_changes_no_number(tmp_path):
     run = batch_sizes(tmp_path)
     turned = dataclasses.replace(run, outcomes=run.outcomes[::-1])
     for name in ("batch_size_speedup",):
-        forward, backward = cases.comparison(run, name), cases.comparison(turned, name)
+        forward, backward = dataframe(run, name), dataframe(turned, name)
         assert forward.equals(backward)
     keys = ["case", "step_us", "step_us_low", "epoch_s"]
-    one, other = (cases.measurements(r)[keys].sort_values("case") for r in (run, turned))
+    one, other = (dataframe(r, "measurements")[keys].sort_values("case") for r in (run, turned))
     assert one.to_numpy().tolist() == other.to_numpy().tolist()
 
 
 def test_epoch_time_says_that_it_was_projected(tmp_path):
     """From a part of `fit`, which is 10 % slower than the plain steps here, once it runs."""
-    row = cases.measurements(batch_sizes(tmp_path)).iloc[0]
+    row = dataframe(batch_sizes(tmp_path), "measurements").iloc[0]
     first_step, later = 0.25 + 0.256, 1.1 * 1e-3
     assert row["epoch_s"] == pytest.approx(first_step + later * (60_000 - 256))
     assert row["epoch_s_source"] == "projected from fit"
@@ -107,7 +105,7 @@ def test_epoch_time_says_that_it_was_projected(tmp_path):
 def test_a_case_that_was_only_a_reference_has_an_epoch_of_its_steps(tmp_path):
     """No `fit` of it was timed, and the row says so."""
     run = measured(tmp_path, [(case("improved"), case())])
-    row = cases.measurements(run).set_index("variant").loc["baseline"]
+    row = dataframe(run, "measurements").set_index("variant").loc["baseline"]
     assert row["epoch_s"] == pytest.approx(60.0)
     assert row["epoch_s_source"] == "projected from steps"
     assert row[["input_share", "epoch_s_low"]].isna().all()
@@ -138,7 +136,7 @@ def test_a_case_that_failed_in_one_comparison_only_keeps_its_numbers(tmp_path):
     """And says what failed."""
     failures = {case("improved").id: ("error", "it broke", "")}
     run = measured(tmp_path, [(case(), case()), (case("improved"), case())], failures)
-    rows = cases.measurements(run).set_index("variant")
+    rows = dataframe(run, "measurements").set_index("variant")
     assert rows.loc["baseline", "status"] == "measured"
     assert rows.loc["improved", "status"] == "error"
     assert len(rows) == 2
@@ -162,7 +160,7 @@ def test_a_failed_case_is_a_row_with_its_reason(tmp_path):
     """And every measured number of it is missing."""
     broken = case(batch_size=4096)
     run = batch_sizes(tmp_path, failures={broken.id: ("oom", "memory ran out", "")})
-    row = cases.measurements(run).set_index("batch_size").loc[4096]
+    row = dataframe(run, "measurements").set_index("batch_size").loc[4096]
     assert row["status"] == "oom"
     assert row["reason"] == f"against {case().id}: oom: memory ran out"
     assert row[["step_us", "epoch_s", "loss"]].isna().all()
@@ -200,8 +198,8 @@ def test_console_tables_fit_their_width(tmp_path, name, width):
     from rich.console import Console
 
     run = batch_sizes(tmp_path)
-    frame = files.frames(run)[name]
-    built = table.build(name, frame, run)
+    frame = dataframes(run)[name]
+    built = text_table(run, name)
     console = Console(width=width, record=True)
     console.print(formats.to_rich(built, width))
     text = console.export_text()
@@ -214,6 +212,6 @@ def test_console_tables_fit_their_width(tmp_path, name, width):
 def test_what_all_rows_share_stands_in_the_title(tmp_path):
     """Rather than in a column of equal cells."""
     run = batch_sizes(tmp_path)
-    built = table.build("batch_size_speedup", files.frames(run)["batch_size_speedup"], run)
+    built = text_table(run, "batch_size_speedup")
     assert "device: cpu" in built.title
     assert "device" not in built.columns

@@ -4,12 +4,14 @@ import dataclasses
 
 import pytest
 from fakes import QUIET, FakeLauncher, runner_of
+from samples import dataframe, text_table
 
 from harness.analyze import hardest
 from harness.analyze import trainings as convergence
+from harness.analyze.analysis import Analysis
 from harness.records import Case, Failure, Recipe, Training
 from harness.report import files
-from harness.tables import table
+from harness.tables import text
 
 BASELINE = Case("baseline", "mnist", 256, threads=2)
 IMPROVED = Case("improved", "mnist", 1024, threads=2)
@@ -210,7 +212,7 @@ def test_what_every_training_gets_wrong_is_counted_and_drawn(tmp_path):
     """Those with the greatest confidence first; from the run alone."""
     wrong = lambda case: [7, 8] if case.variant == "baseline" else [8, 9]  # noqa: E731
     run = trained(tmp_path, wrong=wrong)
-    found = hardest.ceiling(run, 2)
+    found = hardest.ceiling(Analysis(run), 2)
     assert (found.wrong_always, found.wrong_ever, found.trainings) == (1, 3, 6)
     assert found.hardest[0].sample == 8
     assert found.hardest[0].image.tolist() == [[0, 255], [128, 7]]
@@ -224,7 +226,7 @@ def test_samples_that_are_no_images_have_no_picture(tmp_path):
     """And the rest of the report is there."""
     run = trained(tmp_path)
     flat = tuple(dataclasses.replace(t, image_shape=None) for t in run.trainings)
-    assert hardest.ceiling(dataclasses.replace(run, trainings=flat), 2) is None
+    assert hardest.ceiling(Analysis(dataclasses.replace(run, trainings=flat)), 2) is None
 
 
 def test_a_model_that_is_no_classifier_says_so(tmp_path):
@@ -317,8 +319,8 @@ def test_losses_that_have_no_logarithm_are_drawn(tmp_path):
 def test_the_table_shows_chosen_epochs_and_the_file_all(tmp_path):
     """First, last, and those with published figures."""
     run = trained(tmp_path, epochs=(15, 10))
-    frame = files.frames(run)["convergence"]
-    built = table.build("convergence", frame, run)
+    frame = dataframe(run, "convergence")
+    built = text_table(run, "convergence")
     column = built.columns.index("epoch")
     assert [row[column] for row in built.rows] == ["1", "4", "5", "15", "1", "4", "5", "10"]
     assert len(frame) == 25
@@ -326,5 +328,5 @@ def test_the_table_shows_chosen_epochs_and_the_file_all(tmp_path):
 
 def test_a_run_of_trainings_alone_has_a_caption(tmp_path):
     """Dataset, machine, seeds."""
-    assert "mnist on Fake CPU" in table.caption(trained(tmp_path))
-    assert "trained in full with 3 seeds" in table.caption(trained(tmp_path))
+    assert "mnist on Fake CPU" in text.caption(trained(tmp_path))
+    assert "trained in full with 3 seeds" in text.caption(trained(tmp_path))

@@ -2,8 +2,8 @@
 
 import pytest
 from fakes import FakeLauncher, runner_of
+from samples import dataframe
 
-from harness.analyze import work
 from harness.records import Case
 from harness.report import files
 
@@ -26,7 +26,7 @@ def measured(folder, variants=("half_width", "double_width", "improved")):
 
 
 def rows(run):
-    return {row["variant"]: row for row in work.work(run).to_dict("records")}
+    return {row["variant"]: row for row in dataframe(run, "work").to_dict("records")}
 
 
 def test_the_work_predicts_a_speedup(tmp_path):
@@ -52,7 +52,7 @@ def test_the_line_is_of_those_that_differ_in_width_alone(tmp_path):
 def test_two_widths_have_no_line(tmp_path):
     """Any two lie on one."""
     run = measured(tmp_path, ["half_width", "improved"])
-    assert work.work(run)["fitted_us"].isna().all()
+    assert dataframe(run, "work")["fitted_us"].isna().all()
     paths = files.write(run, tmp_path).paths
     assert "work.csv" in {path.name for path in paths}
     assert "work.png" not in {path.name for path in paths}

@@ -15,13 +15,13 @@ from fakes import (
     protocol,
     with_gpu_usage,
 )
+from samples import dataframe, dataframes, text_table
 
-from harness.analyze import cases, devices, stats
+from harness.analyze import stats
 from harness.measure.budget import Budget
 from harness.measure.runner import Runner
 from harness.records import Case, Failure, folders, from_json, to_json
 from harness.report import files
-from harness.tables import table
 
 CPU = Case("baseline", "mnist", 256, threads=2)
 GPU = dataclasses.replace(CPU, device="gpu")
@@ -107,7 +107,7 @@ def test_the_device_table_has_every_row_and_the_published_values(tmp_path):
     for variant, size in (("baseline", 256), ("improved", 1024), ("improved", 64)):
         gpu = dataclasses.replace(GPU, variant=variant, batch_size=size)
         measuring.measure(gpu, dataclasses.replace(gpu, device="cpu"))
-    frame = cases.comparison(measuring.run(), "device_speedup").set_index(["variant", "batch_size"])
+    frame = dataframe(measuring.run(), "device_speedup").set_index(["variant", "batch_size"])
     assert frame.loc[("baseline", 256), "published"] == pytest.approx(12.0)
     assert frame.loc[("improved", 1024), "published"] == pytest.approx(10.0)
     assert frame["published"].isna().sum() == 1
@@ -119,7 +119,7 @@ def test_the_device_table_has_every_row_and_the_published_values(tmp_path):
 
 def test_an_epoch_has_a_speedup_of_its_own(run):
     """From a `fit` on both sides; what `fit` adds once an epoch makes it smaller here."""
-    frame = cases.comparison(run, "device_speedup")
+    frame = dataframe(run, "device_speedup")
     last = frame.iloc[2]
     assert 1 < last["epoch_speedup"] < last["speedup"]
     assert last["epoch_low"] <= last["epoch_speedup"] <= last["epoch_high"]
@@ -127,9 +127,9 @@ def test_an_epoch_has_a_speedup_of_its_own(run):
 
 def test_crossover_and_break_even_have_a_row_each(run):
     """At 4 samples a step the GPU is slower: 1010 against 200 µs a sample."""
-    crossing = devices.crossovers(run).set_index("variant")
+    crossing = dataframe(run, "device_crossover").set_index("variant")
     assert 4 < crossing.loc["baseline", "batch_size"] < 64
-    even = devices.break_evens(run).set_index(["variant", "batch_size"])
+    even = dataframe(run, "device_break_even").set_index(["variant", "batch_size"])
     assert len(even) == 6
     assert even.loc[("baseline", 4), "reason"] == "never: its steps are not faster"
     assert even.loc[("baseline", 4)][["pays_after_steps", "pays_after_epochs"]].isna().all()
@@ -143,24 +143,24 @@ def test_two_backends_have_a_crossover_each(tmp_path):
             gpu = dataclasses.replace(GPU, backend=backend, batch_size=size)
             measuring.measure(gpu, dataclasses.replace(gpu, device="cpu"))
     run = measuring.run()
-    assert list(devices.crossovers(run)["backend"]) == ["tensorflow", "torch"]
-    assert len(devices.break_evens(run)) == 4
-    frame = files.frames(run)["device_speedup"]
-    assert "backend" in table.build("device_speedup", frame, run).columns
+    assert list(dataframe(run, "device_crossover")["backend"]) == ["tensorflow", "torch"]
+    assert len(dataframe(run, "device_break_even")) == 4
+    frame = dataframe(run, "device_speedup")
+    assert "backend" in text_table(run, "device_speedup").columns
 
 
 def test_a_cpu_against_a_gpu_has_no_crossover_of_the_gpu(tmp_path):
     """The speedup is there, the other way round."""
     measuring = runner(tmp_path)
     measuring.measure(CPU, GPU)
-    found = files.frames(measuring.run())
+    found = dataframes(measuring.run())
     assert "device_speedup" in found
     assert not {"device_crossover", "device_break_even"} & set(found)
 
 
 def test_memory_power_and_energy_are_in_the_row_of_the_gpu_alone(run):
     """Joules a sample: 205 W times the seconds of a sample."""
-    frame = cases.measurements(run).set_index(["variant", "batch_size", "device"])
+    frame = dataframe(run, "measurements").set_index(["variant", "batch_size", "device"])
     row = frame.loc[("baseline", 64, "gpu")]
     assert row["gpu_memory_mib"] == 300
     assert row["gpu_memory_source"] == "allocator peak of the rounds"
@@ -182,12 +182,12 @@ def test_what_is_missing_of_a_gpu_is_empty_with_its_reason(run):
     )
     outcomes = tuple(with_gpu_usage(o, nothing) for o in run.outcomes)
     poor = dataclasses.replace(run, outcomes=outcomes)
-    frame = cases.measurements(poor)
+    frame = dataframe(poor, "measurements")
     row = frame[frame["device"] == "gpu"].iloc[0]
     assert row[["gpu_percent", "gpu_power_w", "joules_per_sample"]].isna().all()
     assert "GPU %: NVML refuses it: Not Supported" in row["gpu_missing"]
     assert "W: insufficient: 0 readings" in row["gpu_missing"]
-    notes = table.build("measurements", frame, poor).notes
+    notes = text_table(poor, "measurements").notes
     assert any(note.startswith("missing: W: insufficient") for note in notes)
 
 
@@ -214,8 +214,8 @@ def test_a_recorded_run_is_reported_where_there_is_no_gpu(run, tmp_path):
 
     (tmp_path / NAME).write_text(__import__("json").dumps(to_json(run)))
     again = folders.read(tmp_path)
-    for name, frame in files.frames(run).items():
-        assert frame.equals(files.frames(again)[name]), name
+    for name, frame in dataframes(run).items():
+        assert frame.equals(dataframes(again)[name]), name
 
 
 def test_a_framework_that_falls_back_to_the_cpu_is_a_failure(tmp_path):

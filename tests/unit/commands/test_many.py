@@ -7,11 +7,12 @@ import io
 import pytest
 from fakes import FakeLauncher, runner_of
 from rich.console import Console
+from samples import dataframes, text_table
 
 from harness.analyze import cases, cautions
 from harness.records import Case, Failure
 from harness.report import console, files, formats
-from harness.tables import charts, table
+from harness.tables import charts
 from harness.tables.charts import limits
 
 MANY = 60
@@ -44,7 +45,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def frames(run):
-    return files.frames(run)
+    return dataframes(run)
 
 
 def test_a_chart_shows_the_largest_effects_and_says_what_it_leaves_out(frames):
@@ -97,7 +98,7 @@ def test_the_readings_of_the_first_cases_have_charts():
 
 def test_the_console_shows_the_first_rows_and_says_so(frames, run):
     """Markdown and CSV have all."""
-    built = table.build("measurements", frames["measurements"], run)
+    built = text_table(run, "measurements")
     out = Console(width=100, file=io.StringIO())
     out.print(formats.to_rich(built, 100))
     text = out.file.getvalue()
@@ -111,7 +112,7 @@ def test_the_console_shows_the_first_rows_and_says_so(frames, run):
 
 def test_the_console_cuts_long_notes(frames, run):
     """A name a comparison would fill the screen."""
-    built = table.build("model_size_speedup", frames["model_size_speedup"], run)
+    built = text_table(run, "model_size_speedup")
     built = dataclasses.replace(built, notes=("word " * 1000, *["note"] * 20))
     out = Console(width=100, file=io.StringIO())
     out.print(formats.to_rich(built, 100))
@@ -138,7 +139,7 @@ def test_the_doubts_of_a_comparison_are_worked_out_once(run, monkeypatch):
     drifting = cautions._drifting
     monkeypatch.setattr(cautions, "_drifting", lambda m: asked.append(m.key) or drifting(m))
     again = dataclasses.replace(run, outcomes=tuple(map(dataclasses.replace, run.outcomes)))
-    files.frames(again)
+    dataframes(again)
     console.show(Console(file=io.StringIO()), written(again))
     assert len(asked) == len(set(asked)) == 2 * MANY
 

@@ -8,8 +8,10 @@ import time
 
 import pytest
 from fakes import FakeLauncher, runner_of
+from samples import dataframe, dataframes, text_table
 
-from harness.analyze import cases, outlook, scaling
+from harness.analyze import cases, roles
+from harness.analyze.analysis import Analysis
 from harness.errors import HarnessError
 from harness.measure.case_checks import check_case
 from harness.measure.hosts import discovery as found
@@ -20,9 +22,9 @@ from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import NoGpu
 from harness.records import Case
-from harness.report import files, formats
+from harness.report import formats
 from harness.report.sentence import sentence
-from harness.tables import charts, table
+from harness.tables import charts
 
 ONE = Case("baseline", "mnist", 256, "jax", threads=2, jit=True)
 
@@ -44,7 +46,7 @@ def several(size=256, **changes):
 )
 def test_more_devices_are_compared_with_one_at_the_same_batch_or_one_as_much_larger(case, kind):
     """Nothing else may differ."""
-    assert cases.scaling_kind(case, ONE) == kind
+    assert roles.scaling_kind(case, ONE) == kind
 
 
 def test_efficiency_is_the_speedup_over_the_number_of_devices(tmp_path):
@@ -54,21 +56,23 @@ def test_efficiency_is_the_speedup_over_the_number_of_devices(tmp_path):
     runner.measure(several(), ONE, 16)
     runner.measure(several(512), ONE)
     run = runner.save()
-    rows = scaling.scaling(run).to_dict("records")
+    rows = dataframe(run, "scaling").to_dict("records")
     assert [row["kind"] for row in rows] == ["strong", "weak"]
     assert [row["efficiency"] for row in rows] == pytest.approx([0.8, 0.8])
     assert [row["functional"] for row in rows] == [True, True]
     assert rows[0]["loss_verdict"] == "same"
     assert rows[0]["communication_share"] == pytest.approx(0.01 / (256 * 1e-3 / 1.6))
-    text = formats.to_markdown(table.build("scaling", scaling.scaling(run), run))
+    text = formats.to_markdown(text_table(run, "scaling"))
     assert "functional check: the devices are logical ones" in text
     assert "| strong | 2 | 256 | 1 at 256 |" in text
-    assert charts.draw("scaling", files.frames(run), "caption") is not None
-    assert "2 comparisons of several devices with one, a functional check" in sentence(run)
+    assert charts.draw("scaling", dataframes(run), "caption") is not None
+    assert "2 comparisons of several devices with one, a functional check" in sentence(
+        Analysis(run)
+    )
     assert cases.others(run) == []
-    assert [r["case"] for r in cases.measurements(run).to_dict("records") if not r["aside"]] == [
-        ONE.id
-    ]
+    assert [
+        r["case"] for r in dataframe(run, "measurements").to_dict("records") if not r["aside"]
+    ] == [ONE.id]
 
 
 def test_the_outlook_is_a_ring_of_more_devices(tmp_path):
@@ -78,7 +82,7 @@ def test_the_outlook_is_a_ring_of_more_devices(tmp_path):
     for case in (several(hosts=2), several(512, hosts=2), several()):
         runner.measure(case, ONE)
     run = runner.save()
-    frame = outlook.outlook(run)
+    frame = dataframe(run, "scaling_outlook")
     assert list(frame["replicas"]) == [2, 8, 64, 512] * 2, "logical devices have no link"
     rows = {(r["kind"], r["replicas"]): r for r in frame.to_dict("records")}
     eight = rows["weak", 8]
@@ -89,9 +93,9 @@ def test_the_outlook_is_a_ring_of_more_devices(tmp_path):
     strong = rows["strong", 64]
     assert strong["step_s"] == pytest.approx(0.256 / 64 + 0.01 * (63 / 64) / 0.5)
     assert strong["batch_size"] == 256
-    text = formats.to_markdown(table.build("scaling_outlook", frame, run))
+    text = formats.to_markdown(text_table(run, "scaling_outlook"))
     assert "a model, not a measurement" in text
-    assert charts.draw("scaling_outlook", files.frames(run), "caption") is not None
+    assert charts.draw("scaling_outlook", dataframes(run), "caption") is not None
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 from fakes import FakeLauncher, runner_of
+from samples import dataframes
 
 from harness.records import Case
-from harness.report import files
 
 SMALL, LARGE = Case("baseline", "synthetic", 256), Case("baseline", "synthetic", 1024)
 ROUNDS = 2 * 3 * 2 * 2  # comparisons, blocks, pairs, sides
@@ -30,7 +30,7 @@ def whole(tmp_path_factory):
     runner = runner_of(tmp_path_factory.mktemp("whole"), launcher)
     measure(runner)
     assert launcher.rounds == ROUNDS
-    return files.frames(runner.run())
+    return dataframes(runner.run())
 
 
 @pytest.mark.parametrize("at", range(1, ROUNDS + 1))
@@ -44,7 +44,7 @@ def test_resuming_after_any_round_gives_the_same_tables(tmp_path, whole, at):
     runner.close()
     again = runner_of(tmp_path, FakeLauncher(seconds))
     measure(again)
-    found = files.frames(again.run())
+    found = dataframes(again.run())
     again.close()
     assert list(whole) == list(found)
     for name, frame in whole.items():

@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 from fakes import FakeGpu, FakeLauncher, Silent, protocol, runner_of
+from samples import dataframe, text_table
 
-from harness.analyze.search import batch_size_search
 from harness.measure.search import search
 from harness.records import Case
-from harness.tables import charts, table
+from harness.tables import charts
 
 CASE = Case("mine.py:build", "fitted", 8, threads=2)
 MIB = 2**20
@@ -115,7 +115,7 @@ def run_of_searches(folder):
 def test_a_search_is_a_table_with_what_ended_it(tmp_path):
     """And with the reason of each size that failed."""
     run = run_of_searches(tmp_path)
-    shown = table.build("batch_size_search", batch_size_search(run), run)
+    shown = text_table(run, "batch_size_search")
     found = shown.columns.index("found")
     assert [row[found] for row in shown.rows] == ["fits"] * 6 + ["oom", "error"]
     notes = "\n".join(shown.notes)
@@ -127,7 +127,9 @@ def test_a_search_is_a_table_with_what_ended_it(tmp_path):
 def test_a_search_is_drawn_with_what_it_reached(tmp_path):
     """Throughput above; below memory, a cross where it ran out, and what there was."""
     run = run_of_searches(tmp_path)
-    figure = charts.draw("batch_size_search", {"batch_size_search": batch_size_search(run)}, "")
+    figure = charts.draw(
+        "batch_size_search", {"batch_size_search": dataframe(run, "batch_size_search")}, ""
+    )
     above, below = figure.axes
     throughput, _ = above.lines
     assert list(throughput.get_xdata())[:3] == [8, 16, 32]

@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 from fakes import HOSTILE, hostile_run
+from samples import dataframes, text_table
 
+from harness.analyze.analysis import Analysis
 from harness.report import files, page
 from harness.report.sentence import sentence
-from harness.tables import table
 
 ADVICE = ("Use the GPU from batch 256 on.", f"But not for {HOSTILE}.")
 
@@ -65,8 +66,8 @@ def tags(text):
 
 def bare(run, advice=()):
     """The page without charts, which are slow to draw."""
-    tables = {name: table.build(name, f, run) for name, f in files.frames(run).items()}
-    return page.render(run, tables, [], sentence(run), advice)
+    tables = {name: text_table(run, name) for name, f in dataframes(run).items()}
+    return page.render(run, tables, [], sentence(Analysis(run)), advice)
 
 
 def test_nothing_is_fetched(tags):
@@ -120,7 +121,7 @@ def test_every_chart_that_was_drawn_is_on_the_page(tags, folder):
 
 def test_every_row_of_every_table_is_on_the_page(run, tags):
     """A row of headings each besides."""
-    built = [table.build(name, frame, run) for name, frame in files.frames(run).items()]
+    built = [text_table(run, name) for name, frame in dataframes(run).items()]
     rows = sum(len(one.rows) + 1 for one in built)
     assert len(tags.all("tr")) == rows
     assert all(attributes["scope"] in ("col", "row") for attributes in tags.all("th"))

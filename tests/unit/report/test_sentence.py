@@ -4,6 +4,7 @@ import dataclasses
 
 from fakes import FakeLauncher, runner_of
 
+from harness.analyze.analysis import Analysis
 from harness.records import Case, Recipe
 from harness.report.sentence import sentence
 
@@ -36,7 +37,7 @@ def trained(folder, target=0.985, seeds=(0, 1, 2), wrong=lambda case: range(100)
 def test_the_largest_speedup_has_its_interval_and_what_it_compares(tmp_path):
     """After how many of each verdict there are."""
     run = measured(tmp_path, [BASE, LARGE, WIDE], [1, 0.8, 2])
-    assert sentence(run) == (
+    assert sentence(Analysis(run)) == (
         "2 comparisons: 1 faster, 1 slower; the largest speedup shown is 1.25× [1.25, 1.25], "
         "baseline at batch 1024 against batch 256."
     )
@@ -45,25 +46,27 @@ def test_the_largest_speedup_has_its_interval_and_what_it_compares(tmp_path):
 def test_where_nothing_is_faster_the_largest_slowdown_is_named(tmp_path):
     """A speedup below 1."""
     run = measured(tmp_path, [BASE, LARGE, WIDE], [1, 1.25, 2])
-    assert "the largest slowdown shown is 0.50× [0.50, 0.50], wide at batch 256" in sentence(run)
+    assert "the largest slowdown shown is 0.50× [0.50, 0.50], wide at batch 256" in sentence(
+        Analysis(run)
+    )
 
 
 def test_nothing_shown_is_said_so(tmp_path):
     """Two blocks have no interval; it is not called the same."""
     run = measured(tmp_path, [BASE, LARGE], [1, 0.8], blocks=2)
-    assert sentence(run) == "1 comparison, no difference shown."
+    assert sentence(Analysis(run)) == "1 comparison, no difference shown."
 
 
 def test_the_same_is_a_verdict_of_its_own(tmp_path):
     """The whole interval lies within the margin."""
     run = measured(tmp_path, [BASE, LARGE], [1, 1])
-    assert sentence(run) == "1 comparison: 1 the same within 2 %."
+    assert sentence(Analysis(run)) == "1 comparison: 1 the same within 2 %."
 
 
 def test_quick_effort_judges_nothing(tmp_path):
     """And names no speedup."""
     run = measured(tmp_path, [BASE, LARGE], [1, 0.8], effort="quick")
-    assert sentence(run) == "1 comparison at quick effort, which gives no verdicts."
+    assert sentence(Analysis(run)) == "1 comparison at quick effort, which gives no verdicts."
 
 
 def test_failures_are_counted(tmp_path):
@@ -80,7 +83,9 @@ def test_the_device_is_named_where_a_run_has_two(tmp_path):
     """Unless it is what is compared."""
     gpu = dataclasses.replace(WIDE, device="gpu")
     run = measured(tmp_path, [BASE, WIDE, gpu], [1, 0.5, 0.6])
-    assert "2.00× [2.00, 2.00], wide at batch 256 against baseline (cpu)." in sentence(run)
+    assert "2.00× [2.00, 2.00], wide at batch 256 against baseline (cpu)." in sentence(
+        Analysis(run)
+    )
 
 
 def test_trainings_alone_have_a_sentence(tmp_path):
@@ -93,7 +98,7 @@ def test_trainings_alone_have_a_sentence(tmp_path):
 def test_a_difference_of_accuracy_that_is_shown_is_in_points(tmp_path):
     """With its interval."""
     run = trained(tmp_path, wrong=lambda c: range(100 if c.variant == "baseline" else 400))
-    assert "test accuracy shown in 1 of 1, the largest -3.00 [" in sentence(run)
+    assert "test accuracy shown in 1 of 1, the largest -3.00 [" in sentence(Analysis(run))
 
 
 def test_trainings_that_cannot_be_judged_claim_nothing(tmp_path):
