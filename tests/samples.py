@@ -7,7 +7,7 @@ from fakes import MACHINE, FakeLauncher, runner_of
 from harness import tables
 from harness.analyze.analysis import Analysis
 from harness.records import Case
-from harness.tables import text
+from harness.tables import declare, text
 
 SIZES = (256, 1024, 4096)
 
@@ -60,3 +60,9 @@ def dataframes(run):
     """Every table of a run that has a row, as DataFrames by name."""
     analysis = Analysis(run)
     return {t.name: tables.frame(analysis, t.name) for t in tables.TABLES if analysis.rows(t)}
+
+
+def drawn(run, name):
+    """The chart of a table; None where there is nothing to draw."""
+    table = {table.name: table for table in tables.TABLES}[name]
+    return declare.draw(table, Analysis(run), "caption")

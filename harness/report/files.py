@@ -15,7 +15,7 @@ from harness.records import Run
 from harness.report import environment, formats, page, sentence, settings_code
 from harness.report.advice import lines as recommendations
 from harness.tables import TABLES, charts, text
-from harness.tables.declare import flat, readable, to_csv
+from harness.tables.declare import draw, flat, to_csv
 from harness.tables.legacy import FrameRows
 from harness.tables.text import TextTable
 
@@ -100,13 +100,9 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, "Figure"]]:
     """Draw the chart of each table that has one, then those of a GPU's readings and of images."""
     caption = text.caption(analysis.run)
     for table in TABLES:
-        if table.chart is None:
-            continue
-        rows, left_out = readable(table.chart, analysis.rows(table))
-        if rows and table.chart.answers(rows):
-            figure = table.chart.draw(rows, "; ".join((caption, *left_out)))
-            if figure is not None:
-                yield table.name, figure
+        figure = draw(table, analysis, caption)
+        if figure is not None:
+            yield table.name, figure
     timelines, cases = devices.timelines(analysis, charts.MOST_TIMELINES)
     below = "; ".join((caption, *charts.timelines_left_out(cases)))
     for case, frame in timelines.items():

@@ -100,7 +100,7 @@ class Table(Generic[R]):
         columns: As people read them.
         notes: What a reader must know of single cells, a line each.
         csv: Columns of the CSV file; empty for all fields of the row.
-        shown: Whether a row is in the table; the CSV file has all.
+        selected: The rows that people see; the CSV file has all.
         name_of: Names a row beside its cautions.
         chart: None for a table without a chart.
     """
@@ -112,7 +112,7 @@ class Table(Generic[R]):
     columns: tuple[Column[R], ...]
     notes: Callable[[Sequence[R]], Iterable[str]] = _no_notes
     csv: tuple[str, ...] = ()
-    shown: Callable[[R], bool] = lambda _: True
+    selected: Callable[[Sequence[R]], Sequence[R]] = lambda rows: rows
     name_of: Callable[[R], str] = _variant_and_batch
     chart: Chart[R] | None = None
 
@@ -206,6 +206,20 @@ def grouped(rows: Iterable[R], by: Callable[[R], Any]) -> Mapping[Any, list[R]]:
     for row in rows:
         found.setdefault(by(row), []).append(row)
     return found
+
+
+def draw(table: Table[R], analysis: Analysis, caption: str) -> "Figure | None":
+    """Draw the chart of a table.
+
+    Returns:
+        The figure; None for a table without a chart, and where there is nothing to show.
+    """
+    if table.chart is None:
+        return None
+    rows, left_out = readable(table.chart, analysis.rows(table))
+    if not rows or not table.chart.answers(rows):
+        return None
+    return table.chart.draw(rows, "; ".join((caption, *left_out)))
 
 
 def readable(chart: Chart[R], rows: Sequence[R]) -> tuple[list[R], list[str]]:

@@ -67,7 +67,7 @@ def _table(
         rows=lambda analysis: FrameRows(make(analysis)),
         columns=topic.COLUMNS[name],
         notes=lambda rows: topic.notes(name, list(rows)),
-        shown=selected or (lambda _: True),
+        selected=selected or (lambda rows: rows),
         name_of=_name,
         chart=frame_chart(name),
     )
@@ -99,8 +99,10 @@ DEVICE_BREAK_EVEN = _table("device_break_even", devices.break_evens, gpu_columns
 SCALING = _table("scaling", scaling.scaling, scaling_columns)
 SCALING_OUTLOOK = _table("scaling_outlook", outlook.outlook, scaling_columns)
 BOTTLENECK = _table(
-    "bottleneck", bottleneck.bottleneck, bottleneck_columns, lambda row: not row["aside"]
+    "bottleneck", bottleneck.bottleneck, bottleneck_columns, bottleneck_columns.selected
 )
-CONVERGENCE = _table("convergence", trainings.convergence, training_columns)
+CONVERGENCE = _table(
+    "convergence", trainings.convergence, training_columns, training_columns.selected
+)
 ACCURACY = _table("accuracy", trainings.accuracies, training_columns)
 EFFECTIVE_SPEEDUP = _table("effective_speedup", trainings.effective, training_columns)

@@ -69,7 +69,7 @@ class MeasuredRow:
     joules_per_sample: float | None = None
     gpu_temperature_c: float | None = None
     gpu_sm_clock_mhz: float | None = None
-    gpu_missing: tuple[str, ...] = ()
+    gpu_missing: tuple[str, ...] | None = None
     loss: float | None = None
     auxiliary: bool | None = None
     cautions: tuple[Caution, ...] = ()
@@ -221,7 +221,7 @@ def _gpu_notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
             yield f"{heading}: {', '.join(known)}"
     if any(row.gpu_percent is not None for row in rows):
         yield "GPU %: NVML's share of time with at least one kernel running; not efficiency"
-    missing = dict.fromkeys(text for row in rows for text in row.gpu_missing)
+    missing = dict.fromkeys(text for row in rows for text in row.gpu_missing or ())
     yield from (f"missing: {text}" for text in missing)
 
 
@@ -230,7 +230,7 @@ MEASUREMENTS = Table(
     title="Measurements",
     row=MeasuredRow,
     rows=_rows,
-    shown=lambda row: not row.auxiliary or row.reason is not None,
+    selected=lambda rows: [row for row in rows if not row.auxiliary or row.reason],
     columns=(
         Column("variant", lambda row: row.variant, numeric=False),
         Column("batch", lambda row: str(row.batch_size)),

@@ -39,7 +39,7 @@ class TextTable:
 
 def of_run(table: Table[R], rows: Sequence[R], run: Run) -> TextTable:
     """Write a declared table of a run as text."""
-    shown = [row for row in rows if table.shown(row)]
+    shown = table.selected(rows)
     hidden = len(rows) - len(shown)
     left_out = [f"{hidden} more row{'s' if hidden > 1 else ''} in the file"] if hidden else []
     return build(

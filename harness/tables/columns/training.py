@@ -63,7 +63,9 @@ def _verdict(row: Row) -> str:
 
 _SEEDS = Column("seeds", text("seeds"), rank=4, shared=True)
 _BATCH = Column("batch", text("batch_size"))
-_CASE: Column[Any] = Column("variant", lambda row: f"{row['variant']} {row['batch_size']}", numeric=False)
+_CASE: Column[Any] = Column(
+    "variant", lambda row: f"{row['variant']} {row['batch_size']}", numeric=False
+)
 _REFERENCE = Column("against", _reference, numeric=False)
 _VERDICT = Column("verdict", _verdict, numeric=False)
 

@@ -238,7 +238,7 @@ def test_a_variant_whose_cases_all_failed_has_the_reasons_and_no_plan(tmp_path):
     assert words.lines(Analysis(run))[0].startswith(
         "No recommendation for baseline: failed: batch 256 on the cpu: oom: memory ran out"
     )
-    assert cost.planned(run) == [(found, None)]
+    assert cost.planned(Analysis(run)) == [(found, None)]
 
 
 def test_a_variant_that_was_only_the_reference_of_a_failure_has_no_advice(tmp_path):
@@ -246,7 +246,7 @@ def test_a_variant_that_was_only_the_reference_of_a_failure_has_no_advice(tmp_pa
     other = dataclasses.replace(case(), variant="improved")
     runner = runner_of(tmp_path, FakeLauncher(failures={other.id: ("oom", "memory ran out", "")}))
     runner.measure(other, case())
-    assert [found.variant for found in advice.advise(runner.run())] == ["improved"]
+    assert [found.variant for found in advice.advise(Analysis(runner.run()))] == ["improved"]
 
 
 def test_a_size_that_failed_is_named_beside_the_others(tmp_path):
@@ -263,7 +263,7 @@ def test_one_size_is_no_choice_but_can_be_planned(tmp_path):
     found = choice(run)
     assert (found.value, found.reason) == (None, "the only one measured")
     assert words.lines(Analysis(run)) == []
-    ((_, planned),) = cost.planned(run)
+    ((_, planned),) = cost.planned(Analysis(run))
     assert planned.case == case()
 
 
@@ -335,7 +335,7 @@ def test_trainings_in_full_say_how_many_epochs_a_size_needs(tmp_path):
     for size in SIZES:
         runner.measure(case(size), case())
     runner.train([Recipe(case(), 3, case()), Recipe(case(1024), 2, case())])
-    assert words.lines(runner.run())[-1] == (
+    assert words.lines(Analysis(runner.run()))[-1] == (
         "Remark on baseline: epochs to test accuracy 0.985: batch 256 2.0 (1 seed), batch 1024 "
         "2.0 (1 seed)"
     )
@@ -344,7 +344,7 @@ def test_trainings_in_full_say_how_many_epochs_a_size_needs(tmp_path):
 def test_a_plan_is_the_start_once_and_the_epochs_of_fit(tmp_path):
     """In the fakes: 0.25 s an epoch, its first step, and 1.1 ms a sample from then on."""
     run = measured(tmp_path, {}, sizes=(256,))
-    made = cost.plan(run, case(), samples=10_256, epoch_count=15, price_per_hour=2.0)
+    made = cost.plan(Analysis(run), case(), samples=10_256, epoch_count=15, price_per_hour=2.0)
     epoch = 0.25 + 0.256 + 10_000 * 1.1e-3
     assert made.epoch_seconds.value == pytest.approx(epoch)
     start = made.start_seconds.value
@@ -358,7 +358,7 @@ def test_a_plan_is_the_start_once_and_the_epochs_of_fit(tmp_path):
 
 def test_without_samples_a_plan_is_of_the_training_set(tmp_path):
     """One epoch of it."""
-    made = cost.plan(measured(tmp_path, {}, sizes=(256,)), case())
+    made = cost.plan(Analysis(measured(tmp_path, {}, sizes=(256,))), case())
     assert (made.samples, made.epochs, made.cost) == (60_000, 1, None)
 
 
@@ -366,14 +366,14 @@ def test_a_plan_of_a_reference_has_its_steps_alone(tmp_path):
     """No fit of it was timed, and the source says so."""
     runner = runner_of(tmp_path, FakeLauncher(seconds({1024: 1.5})))
     runner.measure(case(1024), case())
-    made = cost.plan(runner.run(), case(), samples=25_600)
+    made = cost.plan(Analysis(runner.run()), case(), samples=25_600)
     assert made.epoch_seconds.value == pytest.approx(25.6)
     assert "without what fit adds" in made.source
 
 
 def test_memory_is_the_largest_peak_and_a_margin(tmp_path):
     """200 MiB, and a fifth."""
-    memory = cost.plan(measured(tmp_path, {}, sizes=(256,)), case()).host_memory
+    memory = cost.plan(Analysis(measured(tmp_path, {}, sizes=(256,))), case()).host_memory
     assert memory.peak_bytes.value == 200 * MIB
     assert memory.needed_bytes == pytest.approx(240 * MIB)
 
@@ -381,13 +381,13 @@ def test_memory_is_the_largest_peak_and_a_margin(tmp_path):
 def test_energy_is_the_power_in_rounds_times_the_time_of_the_steps(tmp_path):
     """On a GPU; on a CPU the reason stands in its place."""
     run = on_both(tmp_path, 1e-4)
-    made = cost.plan(run, case(64, device="gpu"), samples=10_000, epoch_count=2)
+    made = cost.plan(Analysis(run), case(64, device="gpu"), samples=10_000, epoch_count=2)
     row = dataframe(run, "measurements").set_index("device").loc["gpu"]
     assert made.energy_joules.value == pytest.approx(20_000 * row["joules_per_sample"])
     assert made.gpu_memory.needed_bytes == pytest.approx(360 * MIB)
-    table = words.plan_table(run, cost.planned(run))
+    table = words.plan_table(Analysis(run), cost.planned(Analysis(run)))
     assert any(note.startswith("energy: of the GPU's board") for note in table.notes)
-    on_cpu = cost.plan(run, case(64))
+    on_cpu = cost.plan(Analysis(run), case(64))
     assert (on_cpu.energy_joules, on_cpu.gpu_memory) == (None, None)
     assert on_cpu.energy_missing == "no meter of a CPU's energy is read"
 
@@ -405,16 +405,16 @@ def test_what_cannot_be_planned_is_a_mistake(tmp_path, given, message):
     """Of one line."""
     run = measured(tmp_path, {}, sizes=(256,))
     with pytest.raises(BadCase, match=message):
-        cost.planned(run, **given)
+        cost.planned(Analysis(run), **given)
 
 
 def test_a_variant_or_a_comparison_that_is_not_there_is_a_mistake(tmp_path):
     """It says what there is."""
     run = measured(tmp_path, {}, sizes=(256,))
     with pytest.raises(UnknownName, match="no variant 'x'; it has baseline"):
-        cost.planned(run, variant="x")
+        cost.planned(Analysis(run), variant="x")
     with pytest.raises(BadRun, match="no comparison to advise from"):
-        cost.planned(dataclasses.replace(run, outcomes=()))
+        cost.planned(Analysis(dataclasses.replace(run, outcomes=())))
 
 
 @pytest.fixture

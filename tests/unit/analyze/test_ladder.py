@@ -7,8 +7,7 @@ import pytest
 from fakes import FakeLauncher, runner_of
 from samples import dataframe, dataframes, text_table
 
-from harness.analyze import cases as summary
-from harness.analyze import ladder as ladders
+from harness.analyze.analysis import Analysis
 from harness.errors import HarnessError
 from harness.records import Case, Ladder, Rung
 from harness.report import files, formats
@@ -84,7 +83,7 @@ def climbed(folder, factors=FACTORS, names=("as published",), **changes):
 
 def test_the_product_of_the_rungs_is_the_direct_comparison(tmp_path):
     """0.8 × 2.5 × 1.25 = 2.5."""
-    frame = ladders.ladder(climbed(tmp_path).save())
+    frame = dataframe(climbed(tmp_path).save(), "ladder")
     assert list(frame["rung"]) == ["1", "2", "3", "direct"]
     assert list(frame["speedup"]) == pytest.approx([0.8, 2.5, 1.25, 2.5])
     assert list(frame["cumulative"][:3]) == pytest.approx([0.8, 2.0, 2.5])
@@ -96,7 +95,7 @@ def test_the_product_of_the_rungs_is_the_direct_comparison(tmp_path):
 def test_shares_are_of_a_product_that_is_shown_to_differ_from_one(tmp_path):
     """Shares of nothing are noise."""
     run = climbed(tmp_path, {"wide_kernel": 1.0, "improved": 0.8, "baseline": 0.64}).save()
-    frame = ladders.ladder(run)
+    frame = dataframe(run, "ladder")
     assert frame["cumulative"].iloc[2] == pytest.approx(1.0)
     assert frame["share"].isna().all()
 
@@ -107,7 +106,7 @@ def test_a_single_rung_is_not_checked_against_itself(tmp_path):
     one, other = Case("baseline", "mnist", 256), Case("improved", "mnist", 1024)
     runner.note(Ladder("short", (Rung("all", other, one),)))
     runner.measure(other, one)
-    frame = ladders.ladder(runner.save())
+    frame = dataframe(runner.save(), "ladder")
     assert list(frame["rung"]) == ["1", "direct"]
     assert frame["product_over_direct"].isna().all()
 
@@ -152,7 +151,7 @@ def test_rungs_are_in_no_other_table(tmp_path):
     """Unless it has other rows against the same reference."""
     runner = climbed(tmp_path)
     assert set(dataframes(runner.save())) == {"measurements", "ladder", "bottleneck"}
-    assert summary.others(runner.save()) == []
+    assert Analysis(runner.save()).roles.others() == []
     baseline = Case("baseline", "mnist", 256)
     runner.measure(baseline, baseline)
     frame = dataframe(runner.save(), "model_size_speedup")
@@ -179,6 +178,6 @@ def test_a_missing_rung_ends_the_product(tmp_path):
     run = climbed(tmp_path).save()
     wide = Case("wide_kernel", "mnist", 256)
     kept = tuple(o for o in run.outcomes if o.reference != wide)
-    frame = ladders.ladder(dataclasses.replace(run, outcomes=kept))
+    frame = dataframe(dataclasses.replace(run, outcomes=kept), "ladder")
     assert list(frame["rung"]) == ["1", "direct"]
     assert frame["product_over_direct"].isna().all()

@@ -4,17 +4,16 @@ import dataclasses
 
 import pytest
 from fakes import FakeLauncher, runner_of
-from samples import dataframe, dataframes, text_table
+from samples import dataframe, dataframes, drawn, text_table
 
-from harness.analyze import cases, stats
 from harness.analyze import levers as judged
+from harness.analyze import stats
 from harness.analyze.analysis import Analysis
 from harness.commands.tune import Tuner
 from harness.errors import HarnessError
 from harness.measure.schedule import plan_alone, plan_turns
 from harness.records import Attempt, Case, Estimate, Tuning
 from harness.report import files, formats, sentence, settings_code
-from harness.tables import charts
 from harness.worker.backends import find
 from harness.workloads import lever_settings as machine
 from harness.workloads import levers
@@ -331,9 +330,9 @@ def test_cases_with_levers_stand_in_their_own_table_alone(tmp_path):
     assert [
         s["case"] for s in dataframe(run, "measurements").to_dict("records") if not s["aside"]
     ] == [PLAIN.id]
-    assert cases.others(run) == []
+    assert Analysis(run).roles.others() == []
     assert not [name for name in dataframes(run) if name.endswith("_speedup")]
-    assert not cases.tuning_keys(dataclasses.replace(run, tunings=()))
+    assert not Analysis(dataclasses.replace(run, tunings=())).roles.tuning_keys
 
 
 def test_a_first_step_that_takes_longer_is_paid_for(tmp_path):
@@ -383,9 +382,9 @@ def test_the_table_says_what_is_taken_and_what_learns_differently(tmp_path):
     assert "all: precision=mixed_bfloat16 + steps_per_execution=4" in text
     assert "6 levers tried on baseline at batch 256" in sentence.sentence(Analysis(run))
     assert "2.22× [2.22, 2.22] as fast as the plain case" in sentence.sentence(Analysis(run))
-    drawn = charts.draw("levers", dataframes(run), "caption")
-    assert drawn is not None
-    labels = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
+    figure = drawn(run, "levers")
+    assert figure is not None
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[0] == "precision mixed_bfloat16"
     assert labels[-1] == "the stack"
     assert "jit on" in labels

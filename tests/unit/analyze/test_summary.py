@@ -36,7 +36,7 @@ def test_quick_effort_names_its_noise_floor(tmp_path):
     run = batch_sizes(tmp_path, effort="quick")
     built = text_table(run, "batch_size_speedup")
     column = built.columns.index("verdict")
-    assert [row[column] for row in built.rows] == ["noise floor", "–", "–"]
+    assert [row[column] for row in built.rows] == ["reference vs itself", "–", "–"]
 
 
 def test_quick_effort_shows_no_verdict(tmp_path):

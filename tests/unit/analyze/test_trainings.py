@@ -64,7 +64,7 @@ def test_a_machine_that_sleeps_through_an_epoch_is_told(tmp_path):
     moments = [QUIET] * 3 + [dataclasses.replace(QUIET, slept_seconds=90.0)] * 7
     runner = runner_of(tmp_path, launcher(), look=iter(moments).__next__)
     runner.train(recipes())
-    (told,) = convergence.cautions(runner.save())
+    (told,) = convergence.cautions(Analysis(runner.save()))
     assert told.startswith("Caution: the machine was suspended meanwhile (1 min 30 s)")
     assert told.endswith("[improved 1024]")
 
@@ -126,7 +126,7 @@ def test_trainings_of_other_lengths_stand_apart(tmp_path):
     runner = runner_of(tmp_path, launcher(), target=0.985)
     runner.train(recipes(0, (2, 2)))
     runner.train(recipes(0, (15, 10)))
-    frame = convergence.convergence(runner.save())
+    frame = dataframe(runner.save(), "convergence")
     assert sorted(set(frame["epochs"])) == [2, 10, 15]
     assert set(frame["seeds"]) == {1}
     assert len(frame) == 2 + 2 + 15 + 10
@@ -134,7 +134,7 @@ def test_trainings_of_other_lengths_stand_apart(tmp_path):
 
 def test_epochs_are_rows_with_means_over_seeds(tmp_path):
     """The reference first; published figures beside epochs 4, 5 and the last."""
-    frame = convergence.convergence(trained(tmp_path, epochs=(15, 10)))
+    frame = dataframe(trained(tmp_path, epochs=(15, 10)), "convergence")
     assert list(frame["variant"]) == ["baseline"] * 15 + ["improved"] * 10
     last = frame.iloc[14]
     assert last["elapsed_s"] == pytest.approx(15 * 60)
@@ -147,7 +147,7 @@ def test_epochs_are_rows_with_means_over_seeds(tmp_path):
 
 def test_one_seed_has_no_interval(tmp_path):
     """As everywhere."""
-    frame = convergence.convergence(trained(tmp_path, seeds=[0]))
+    frame = dataframe(trained(tmp_path, seeds=[0]), "convergence")
     assert frame["val_accuracy_low"].isna().all()
 
 
@@ -155,14 +155,14 @@ def test_the_difference_of_accuracies_is_of_the_same_samples(tmp_path):
     """The improved variant gets ten samples wrong that the baseline gets right."""
     wrong = lambda case: range(100 if case.variant == "baseline" else 110)  # noqa: E731
     run = trained(tmp_path, wrong=wrong, epochs=(15, 10))
-    (row,) = convergence.accuracies(run).to_dict("records")
+    (row,) = dataframe(run, "accuracy").to_dict("records")
     assert row["variant"] == "improved"
     assert row["accuracy"] == pytest.approx(0.989)
     assert row["difference"] == pytest.approx(-0.001)
     assert (row["only_case_right"], row["only_reference_right"]) == (0, 10)
     assert row["published"] == pytest.approx(0.9896 - 0.9915)
     shorter = trained(tmp_path / "shorter", wrong=wrong, epochs=(3, 2))
-    assert convergence.accuracies(shorter)["published"].isna().all(), "it is not what was published"
+    assert dataframe(shorter, "accuracy")["published"].isna().all(), "it is not what was published"
 
 
 def test_on_a_gpu_not_all_of_it_was_published(tmp_path):
@@ -170,15 +170,15 @@ def test_on_a_gpu_not_all_of_it_was_published(tmp_path):
     runner = runner_of(tmp_path, launcher(), target=0.985)
     runner.train(recipes(device="gpu", epochs=(15, 10)))
     run = runner.save()
-    (row,) = convergence.accuracies(run).to_dict("records")
+    (row,) = dataframe(run, "accuracy").to_dict("records")
     assert row["published"] is None
-    known = convergence.convergence(run)["published_val_accuracy"].dropna()
+    known = dataframe(run, "convergence")["published_val_accuracy"].dropna()
     assert list(known) == [0.9891]
 
 
 def test_effective_speedup_is_in_time_to_the_same_accuracy(tmp_path):
     """Both reach 0.985 at the end of their second epoch; an improved one takes half as long."""
-    (row,) = convergence.effective(trained(tmp_path)).to_dict("records")
+    (row,) = dataframe(trained(tmp_path), "effective_speedup").to_dict("records")
     assert row["epochs_to_target"] == 2
     assert row["speedup"] == pytest.approx(2.0)
     assert row["epoch_speedup"] == pytest.approx(2.0)
@@ -187,7 +187,7 @@ def test_effective_speedup_is_in_time_to_the_same_accuracy(tmp_path):
 
 def test_between_the_ends_of_two_epochs_accuracy_is_taken_as_linear(tmp_path):
     """0.97 after one epoch, 0.985 after two: 0.9775 after one and a half."""
-    (row,) = convergence.effective(trained(tmp_path, target=0.9775)).to_dict("records")
+    (row,) = dataframe(trained(tmp_path, target=0.9775), "effective_speedup").to_dict("records")
     assert row["epochs_to_target"] == pytest.approx(1.5)
     assert row["target_s"] == pytest.approx(1.5 * 30)
     assert row["reference_target_s"] == pytest.approx(1.5 * 60)
@@ -195,14 +195,14 @@ def test_between_the_ends_of_two_epochs_accuracy_is_taken_as_linear(tmp_path):
 
 def test_a_target_of_the_first_epoch_takes_all_of_it(tmp_path):
     """What it was before is not known."""
-    (row,) = convergence.effective(trained(tmp_path, target=0.5)).to_dict("records")
+    (row,) = dataframe(trained(tmp_path, target=0.5), "effective_speedup").to_dict("records")
     assert row["epochs_to_target"] == 1
 
 
 def test_a_target_that_was_not_reached_is_missing_with_its_reason(tmp_path):
     """And the speedup of an epoch stays."""
     run = trained(tmp_path, target=0.99)
-    (row,) = convergence.effective(run).to_dict("records")
+    (row,) = dataframe(run, "effective_speedup").to_dict("records")
     assert row["reason"] == "0.99 not reached by improved in 3 of 3 seeds"
     assert row["epoch_speedup"] == pytest.approx(2.0)
     files.write(run, tmp_path)
@@ -234,7 +234,7 @@ def test_a_model_that_is_no_classifier_says_so(tmp_path):
     run = trained(tmp_path)
     blank = tuple(dataclasses.replace(t, mistakes=None) for t in run.trainings)
     run = dataclasses.replace(run, trainings=blank)
-    (row,) = convergence.accuracies(run).to_dict("records")
+    (row,) = dataframe(run, "accuracy").to_dict("records")
     assert "no classes to compare" in row["reason"]
     files.write(run, tmp_path)
 
@@ -244,7 +244,7 @@ def test_the_test_images_of_digits_are_not_independent(tmp_path):
     run = trained(tmp_path)
     turned = tuple(_on_digits(training) for training in run.trainings)
     run = dataclasses.replace(run, trainings=turned)
-    (row,) = convergence.accuracies(run).to_dict("records")
+    (row,) = dataframe(run, "accuracy").to_dict("records")
     assert row["difference"] == 0
     assert "shifts of 360 originals" in row["reason"]
     assert not isinstance(row["verdict"], str)
@@ -265,7 +265,7 @@ def test_a_model_without_the_metric_says_so(tmp_path):
     """In place of 'not reached'."""
     run = trained(tmp_path)
     run = with_epochs(run, lambda epoch: dataclasses.replace(epoch, val_accuracy=None))
-    (row,) = convergence.effective(run).to_dict("records")
+    (row,) = dataframe(run, "effective_speedup").to_dict("records")
     assert 'no metric "accuracy"' in row["reason"]
     files.write(run, tmp_path)
 
@@ -281,7 +281,7 @@ def test_an_epoch_that_took_far_longer_is_named(tmp_path):
         ),
     )
     assert "an epoch of seed 0 took 7 min 00 s, the median 1 min 00 s" in next(
-        convergence.cautions(slow)
+        convergence.cautions(Analysis(slow))
     )
     one = with_epochs(
         run,
@@ -289,20 +289,20 @@ def test_an_epoch_that_took_far_longer_is_named(tmp_path):
             dataclasses.replace(epoch, seconds=7 * epoch.seconds) if epoch is odd_one else epoch
         ),
     )
-    assert convergence.convergence(one)["elapsed_s"].max() == pytest.approx(5 * 60)
-    assert list(convergence.cautions(run)) == []
+    assert dataframe(one, "convergence")["elapsed_s"].max() == pytest.approx(5 * 60)
+    assert list(convergence.cautions(Analysis(run))) == []
 
 
 def test_what_else_kept_the_cpus_busy_is_named(tmp_path):
     """Steal counts by the CPU: these cases have two."""
     run = trained(tmp_path)
     quiet = with_epochs(run, lambda epoch: dataclasses.replace(epoch, steal_seconds=1.0))
-    assert list(convergence.cautions(quiet)) == []
+    assert list(convergence.cautions(Analysis(quiet))) == []
     busy = with_epochs(
         run,
         lambda epoch: dataclasses.replace(epoch, steal_seconds=6.0, other_cpu_seconds=12.2),
     )
-    found = list(convergence.cautions(busy))
+    found = list(convergence.cautions(Analysis(busy)))
     assert any("hypervisor gave CPU time to others (5 %)" in line for line in found)
     assert any("kept CPUs busy meanwhile (0.20 CPUs)" in line for line in found)
     assert all("[baseline 256]" in line or "[improved 1024]" in line for line in found)

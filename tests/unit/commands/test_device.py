@@ -145,7 +145,6 @@ def test_two_backends_have_a_crossover_each(tmp_path):
     run = measuring.run()
     assert list(dataframe(run, "device_crossover")["backend"]) == ["tensorflow", "torch"]
     assert len(dataframe(run, "device_break_even")) == 4
-    frame = dataframe(run, "device_speedup")
     assert "backend" in text_table(run, "device_speedup").columns
 
 

@@ -7,9 +7,10 @@ import io
 import pytest
 from fakes import FakeLauncher, runner_of
 from rich.console import Console
-from samples import dataframes, text_table
+from samples import dataframes, drawn, text_table
 
-from harness.analyze import cases, cautions
+from harness.analyze import cautions
+from harness.analyze.analysis import Analysis
 from harness.records import Case, Failure
 from harness.report import console, files, formats
 from harness.tables import charts
@@ -25,7 +26,7 @@ def net(number):
 
 def written(run):
     """A run without tables, to be shown."""
-    return files.Written(run, "A sentence.", (), {}, {}, ())
+    return files.Written(Analysis(run), "A sentence.", (), "", {}, {}, ())
 
 
 def speed(case):
@@ -68,17 +69,17 @@ def test_a_chart_of_lines_keeps_whole_lines(frames):
     assert f"left out: {MANY - limits.MOST_LINES} of {MANY} lines" in left_out
 
 
-def test_what_a_chart_leaves_out_stands_below_it(frames):
+def test_what_a_chart_leaves_out_stands_below_it(run):
     """In its caption."""
     for name in ("measurements", "model_size_speedup", "batch_size_speedup"):
-        drawn = charts.draw(name, frames, CAPTION)
-        assert any("left out: " in text.get_text().replace("\n", " ") for text in drawn.texts)
+        figure = drawn(run, name)
+        assert any("left out: " in text.get_text().replace("\n", " ") for text in figure.texts)
 
 
-def test_a_law_that_holds_nowhere_has_no_chart(frames):
+def test_a_law_that_holds_nowhere_has_no_chart(run, frames):
     """The table says why."""
     assert frames["batch_size_law"]["reason"].all()
-    assert charts.draw("batch_size_law", frames, CAPTION) is None
+    assert drawn(run, "batch_size_law") is None
 
 
 def test_a_chart_that_can_be_read_leaves_nothing_out(frames):
@@ -146,4 +147,5 @@ def test_the_doubts_of_a_comparison_are_worked_out_once(run, monkeypatch):
 
 def test_the_sides_of_a_run_are_collected_once(run):
     """All tables share them."""
-    assert cases.sides(run) is cases.sides(run)
+    analysis = Analysis(run)
+    assert analysis.cases is analysis.cases

@@ -8,9 +8,9 @@ import time
 
 import pytest
 from fakes import FakeLauncher, runner_of
-from samples import dataframe, dataframes, text_table
+from samples import dataframe, drawn, text_table
 
-from harness.analyze import cases, roles
+from harness.analyze import roles
 from harness.analyze.analysis import Analysis
 from harness.errors import HarnessError
 from harness.measure.case_checks import check_case
@@ -24,7 +24,6 @@ from harness.measure.machine.gpu import NoGpu
 from harness.records import Case
 from harness.report import formats
 from harness.report.sentence import sentence
-from harness.tables import charts
 
 ONE = Case("baseline", "mnist", 256, "jax", threads=2, jit=True)
 
@@ -65,11 +64,11 @@ def test_efficiency_is_the_speedup_over_the_number_of_devices(tmp_path):
     text = formats.to_markdown(text_table(run, "scaling"))
     assert "functional check: the devices are logical ones" in text
     assert "| strong | 2 | 256 | 1 at 256 |" in text
-    assert charts.draw("scaling", dataframes(run), "caption") is not None
+    assert drawn(run, "scaling") is not None
     assert "2 comparisons of several devices with one, a functional check" in sentence(
         Analysis(run)
     )
-    assert cases.others(run) == []
+    assert Analysis(run).roles.others() == []
     assert [
         r["case"] for r in dataframe(run, "measurements").to_dict("records") if not r["aside"]
     ] == [ONE.id]
@@ -95,7 +94,7 @@ def test_the_outlook_is_a_ring_of_more_devices(tmp_path):
     assert strong["batch_size"] == 256
     text = formats.to_markdown(text_table(run, "scaling_outlook"))
     assert "a model, not a measurement" in text
-    assert charts.draw("scaling_outlook", dataframes(run), "caption") is not None
+    assert drawn(run, "scaling_outlook") is not None
 
 
 @pytest.mark.parametrize(

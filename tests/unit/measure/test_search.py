@@ -4,11 +4,10 @@ import dataclasses
 
 import pytest
 from fakes import FakeGpu, FakeLauncher, Silent, protocol, runner_of
-from samples import dataframe, text_table
+from samples import drawn, text_table
 
 from harness.measure.search import search
 from harness.records import Case
-from harness.tables import charts
 
 CASE = Case("mine.py:build", "fitted", 8, threads=2)
 MIB = 2**20
@@ -127,9 +126,7 @@ def test_a_search_is_a_table_with_what_ended_it(tmp_path):
 def test_a_search_is_drawn_with_what_it_reached(tmp_path):
     """Throughput above; below memory, a cross where it ran out, and what there was."""
     run = run_of_searches(tmp_path)
-    figure = charts.draw(
-        "batch_size_search", {"batch_size_search": dataframe(run, "batch_size_search")}, ""
-    )
+    figure = drawn(run, "batch_size_search")
     above, below = figure.axes
     throughput, _ = above.lines
     assert list(throughput.get_xdata())[:3] == [8, 16, 32]

@@ -54,7 +54,7 @@ def test_where_nothing_is_faster_the_largest_slowdown_is_named(tmp_path):
 def test_nothing_shown_is_said_so(tmp_path):
     """Two blocks have no interval; it is not called the same."""
     run = measured(tmp_path, [BASE, LARGE], [1, 0.8], blocks=2)
-    assert sentence(Analysis(run)) == "1 comparison, no difference shown."
+    assert sentence(Analysis(run)) == "1 comparison, all undecided."
 
 
 def test_the_same_is_a_verdict_of_its_own(tmp_path):
@@ -72,11 +72,13 @@ def test_quick_effort_judges_nothing(tmp_path):
 def test_failures_are_counted(tmp_path):
     """Beside what was measured, or alone."""
     failures = {LARGE.id: ("oom", "memory ran out", "")}
-    assert sentence(measured(tmp_path / "a", [BASE, LARGE], [1, 1], failures)).endswith(
+    assert sentence(Analysis(measured(tmp_path / "a", [BASE, LARGE], [1, 1], failures))).endswith(
         "there is nothing to compare; 1 failed."
     )
     failures[BASE.id] = failures[LARGE.id]
-    assert sentence(measured(tmp_path / "b", [BASE, LARGE], [1, 1], failures)) == "2 failed."
+    assert (
+        sentence(Analysis(measured(tmp_path / "b", [BASE, LARGE], [1, 1], failures))) == "2 failed."
+    )
 
 
 def test_the_device_is_named_where_a_run_has_two(tmp_path):
@@ -90,7 +92,7 @@ def test_the_device_is_named_where_a_run_has_two(tmp_path):
 
 def test_trainings_alone_have_a_sentence(tmp_path):
     """Accuracy first, then the time to it."""
-    text = sentence(trained(tmp_path))
+    text = sentence(Analysis(trained(tmp_path)))
     assert text.startswith("2 models trained in full with 3 seeds; no difference shown in test")
     assert "in the time to test accuracy 0.985 is 2.00× [2.00, 2.00], wide at batch 256" in text
 
@@ -103,4 +105,4 @@ def test_a_difference_of_accuracy_that_is_shown_is_in_points(tmp_path):
 
 def test_trainings_that_cannot_be_judged_claim_nothing(tmp_path):
     """One seed has no interval of time."""
-    assert "time to test accuracy" not in sentence(trained(tmp_path, seeds=(0,)))
+    assert "time to test accuracy" not in sentence(Analysis(trained(tmp_path, seeds=(0,))))
