@@ -277,12 +277,7 @@ def _throttled(side: CaseData) -> Iterator[Finding]:
 def _disturbed(side: CaseData) -> Iterator[Finding]:
     usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
     doubts = [
-        *cautions.disturbed_cpus(
-            seconds=side.seconds,
-            cpus=side.case.threads,
-            steal_seconds=rounds.total(side.rounds, "steal_seconds"),
-            other_cpu_seconds=rounds.total(side.rounds, "other_cpu_seconds"),
-        ),
+        *cautions.disturbed_cpus(side.rounds, side.seconds, side.case.threads),
         *cautions.shared_gpu(usages),
     ]
     for caution in doubts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness import units
 from harness.analyze import gpu, rounds, stats
 from harness.analyze.once import once
-from harness.records import GpuUsage, Measurement, Protocol, Round, Surroundings
+from harness.records import Counters, GpuUsage, Measurement, Protocol, Round, Surroundings
 
 SEPARATOR = " | "  # between the cautions of one cell
 OPTIMIZER_DIFFERS = "the optimizer differs too"
@@ -53,25 +53,22 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
     return [*found, *noise_floor(measurement, protocol)]
 
 
-def disturbed_cpus(
-    *, seconds: float, cpus: int, steal_seconds: float, other_cpu_seconds: float
-) -> Iterator[Caution]:
-    """Say what else the CPUs did while something was timed.
+def disturbed_cpus(its: Sequence[Counters], seconds: float, cpus: int) -> Iterator[Caution]:
+    """Say what else the CPUs did while rounds or epochs were timed.
 
     Args:
-        seconds: How long that was.
-        cpus: How many it could use.
-        steal_seconds: CPU time that the hypervisor gave to others.
-        other_cpu_seconds: CPU time of other processes.
+        its: The rounds or epochs.
+        seconds: How long they took.
+        cpus: How many CPUs they could use.
     """
-    steal = steal_seconds / seconds / cpus
+    steal = rounds.total(its, "steal_seconds") / seconds / cpus
     if steal > _STEAL_SHARE:
         yield Caution(
             "the hypervisor gave CPU time to others",
             "measure again in a quieter hour",
             f"{100 * steal:.0f} %",
         )
-    others = other_cpu_seconds / seconds
+    others = rounds.total(its, "other_cpu_seconds") / seconds
     if others > _OTHERS_CPUS:
         yield Caution(
             "other processes kept CPUs busy meanwhile",
@@ -88,22 +85,22 @@ def disturbances(m: Measurement) -> Iterator[Caution]:
 
 @once
 def _others(m: Measurement) -> tuple[Caution, ...]:
-    found = disturbed_cpus(
-        seconds=rounds.total(m.rounds, "seconds"),
-        cpus=max(m.case.threads, m.reference.threads),
-        steal_seconds=rounds.total(m.rounds, "steal_seconds"),
-        other_cpu_seconds=rounds.total(m.rounds, "other_cpu_seconds"),
-    )
-    return tuple(found)
+    seconds = rounds.total(m.rounds, "seconds")
+    return tuple(disturbed_cpus(m.rounds, seconds, max(m.case.threads, m.reference.threads)))
 
 
-def _disturbed(m: Measurement) -> Iterator[Caution]:
-    yield from _others(m)
-    throttled = rounds.total(m.rounds, "throttled_seconds")
+def stopped_by_quota(its: Sequence[Counters]) -> Iterator[Caution]:
+    """Say that the cgroup's quota stopped the training."""
+    throttled = rounds.total(its, "throttled_seconds")
     if throttled > 0:
         yield Caution(
             "the cgroup's CPU quota stopped the training", "raise the quota", f"{throttled:.1f} s"
         )
+
+
+def _disturbed(m: Measurement) -> Iterator[Caution]:
+    yield from _others(m)
+    yield from stopped_by_quota(m.rounds)
     usage = [start.usage for start in m.starts if start.usage]
     watched = sum(u.watched_seconds for u in usage)
     watching = sum(u.watching_cpu_seconds for u in usage)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.analyze.once import once
-from harness.records import Measurement, Role, Round
+from harness.records import Counters, Measurement, Role, Round
 
 
 @once
@@ -37,7 +37,7 @@ def step_seconds(its: Iterable[Round]) -> list[float]:
     return [a_round.seconds / a_round.steps for a_round in its]
 
 
-def total(its: Iterable[Round], field: str) -> float:
-    """Sum of a field over rounds; where it is missing it counts nothing."""
+def total(its: Iterable[Counters], field: str) -> float:
+    """Sum of a field over rounds or epochs; a missing value counts nothing."""
     values: Iterable[float | None] = map(operator.attrgetter(field), its)
     return sum(filter(None, values))

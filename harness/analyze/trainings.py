@@ -12,7 +12,7 @@ import pandas as pd
 from harness import units
 from harness.analyze import accuracy, legacy, published, roles, stats, verdicts
 from harness.analyze.analysis import Analysis
-from harness.analyze.cautions import SEPARATOR, changed, disturbed_cpus
+from harness.analyze.cautions import SEPARATOR, changed, disturbed_cpus, stopped_by_quota
 from harness.records import Case, Epoch, Training
 
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -309,14 +309,12 @@ def cautions(analysis: Analysis) -> Iterator[str]:
 def _disturbed(group: Sequence[Training]) -> Iterator[str]:
     """Say what else kept the machine busy during the epochs of a variant, and what changed."""
     epochs = [epoch for training in group for epoch in training.epochs]
-    for caution in disturbed_cpus(
-        seconds=sum(e.seconds + e.validation_seconds for e in epochs),
-        cpus=group[0].recipe.case.threads,
-        steal_seconds=sum(e.steal_seconds or 0.0 for e in epochs),
-        other_cpu_seconds=sum(e.other_cpu_seconds or 0.0 for e in epochs),
+    seconds = sum(e.seconds + e.validation_seconds for e in epochs)
+    for caution in (
+        *disturbed_cpus(epochs, seconds, group[0].recipe.case.threads),
+        *stopped_by_quota(epochs),
+        *changed([s for training in group for s in training.surroundings]),
     ):
-        yield str(caution)
-    for caution in changed([s for training in group for s in training.surroundings]):
         yield str(caution)
     for training in group:
         longest, median = max(e.seconds for e in training.epochs), _median_epoch(training)

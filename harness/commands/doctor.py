@@ -12,6 +12,7 @@ from harness.measure.machine import facts as machine
 from harness.measure.machine.gpu import THERMAL, AnyGpu
 from harness.measure.machine.sampler import read_machine
 from harness.records import Finding, GpuReading
+from harness.records.counters import change
 from harness.worker import backends
 from harness.workloads import datasets
 
@@ -124,10 +125,11 @@ def disturbances(sleep: Callable[[float], None]) -> Iterator[Finding]:
     else:
         yield Finding("disturbance", "ok", f"no other process was busy for {seconds:.0f} s")
     yield Finding("disturbance", "ok", f"load average {os.getloadavg()[0]:.2f} in the last minute")
-    if before.steal_seconds is None or after.steal_seconds is None:
+    stolen = change(before, after)["steal_seconds"]
+    if stolen is None:
         yield Finding("disturbance", "note", "time that a hypervisor gives to others is not told")
         return
-    steal = (after.steal_seconds - before.steal_seconds) / seconds / (os.cpu_count() or 1)
+    steal = stolen / seconds / (os.cpu_count() or 1)
     text = f"the hypervisor gave {100 * steal:.1f} % of CPU time to others"
     if steal > _STEAL_SHARE:
         yield Finding("disturbance", "problem", text, "measure in a quieter hour, or on metal")

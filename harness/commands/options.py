@@ -1,12 +1,14 @@
-"""What a user can set, from pytest or the command line: names, defaults, checks."""
+"""What a user can set: each option is one field of `Settings` with text, default and parser."""
 
+import argparse
+import dataclasses
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any
 
-from harness.errors import BadCase
+from harness.errors import BadCase, HarnessError
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.discovery import find as find_hosts
 from harness.measure.machine.facts import usable_cpus
@@ -16,8 +18,8 @@ from harness.records import protocol as protocols
 from harness.worker import backends
 from harness.workloads import ladder, levers, registry
 
-N = TypeVar("N", int, float)
 AUTO = "auto"
+LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,267 +30,383 @@ class Option:
         name: As on the command line, without the dashes.
         metavar: What its value looks like.
         text: What it means, units included.
-        default: As text; None when it depends on the suite or the machine.
-        only: Whether `suites` or `run` alone have it; empty for both.
+        parse: Text to value; raises a HarnessError that says what is wrong.
+        default: As text; None where the suite or the machine decides.
+        only: The commands that have it, `suites` for pytest; empty for all that measure.
+        bare: The value of the option without one; None where it needs one.
     """
 
     name: str
     metavar: str
     text: str
-    default: str | None = None
-    only: Literal["", "suites", "run"] = ""
+    parse: Callable[[str], Any]
+    default: str | None
+    only: tuple[str, ...]
+    bare: str | None
+
+    @property
+    def key(self) -> str:
+        """The name as an identifier."""
+        return self.name.replace("-", "_")
+
+    @property
+    def help(self) -> str:
+        """The text with its default."""
+        return self.text + (f" (default: {self.default})" if self.default else "")
+
+    def arguments(self) -> dict[str, Any]:
+        """What `add_argument` and pytest's `addoption` take; absent is None."""
+        found: dict[str, Any] = {"metavar": self.metavar, "help": self.help}
+        return found if self.bare is None else {**found, "nargs": "?", "const": self.bare}
 
 
-OPTIONS = (
-    Option("variants", "A,B", "what to train: bundled names, file.py:build, pkg.mod:build, "
-           "keras.applications:NAME", only="suites"),
-    Option("batch-sizes", "N,N", "batch sizes, in samples", "256,1024,4096"),
-    Option("devices", "auto|cpu|gpu|cpu,gpu", "auto: CPU, and the GPU where there is one", "auto"),
-    Option("threads", "N", "CPU threads a worker may use (default: all that it may)"),
-    Option("backend", "NAME", f"Keras backend: {', '.join(backends.NAMES)}", "tensorflow"),
-    Option(
-        "dataset",
-        "NAME|FILE",
-        "auto, mnist, digits, synthetic, fitted, FILE.npz or FILE.py:function; auto: MNIST "
-        "when it is on this machine, else digits, and for a model of your own its function "
-        "data(), else what fits it",
-        "auto",
-    ),
-    Option("loss", "NAME", "a Keras loss, for a model that is not compiled or instead of its own"),
-    Option("optimizer", "NAME", "likewise a Keras optimizer"),
-    Option("input-shape", "N,N", "of one sample, where the model leaves it open: 96,96,3"),
-    Option("effort", "EFFORT", "quick (shows no verdicts), default or thorough", "default"),
-    Option("steps", "N", "exactly N steps a round (default: chosen once a comparison)"),
-    Option("timeout", "SECONDS", "longest that a worker may be silent, in seconds", "300"),
-    Option("max-minutes", "M", "drop repeats, never cases, to stay under M minutes"),
-    Option("memory-limit", "GIB", "most that a worker may take while batch sizes are searched, "
-           "in GiB (default: what is free)", only="run"),
-    Option("ladder", "STEPS", "a ladder of your own: baseline@256,+adam,my.py:build,@1024",
-           only="suites"),
-    Option("replicas", "N,N", "devices that share a batch (default: 2, 4 and so on, as many GPUs "
-           "as there are; on a CPU 2 logical ones)", only="suites"),
-    Option("hosts", "auto|HOST,HOST[@N]", "several hosts, each started with the same command; "
-           "auto: as Slurm, Open MPI or Kubernetes say; @N: which one this is, from 0 (default: "
-           "found by its name)", only="suites"),
-    Option("levers", "A,B", "levers to try: precision=mixed_bfloat16,jit=on+onednn=off "
-           "(default: all that the backend has)", only="suites"),
-    Option("epochs", "N", "convergence: epochs of every training (default: those of its recipe)",
-           only="suites"),
-    Option("seeds", "N", "convergence: trainings of each recipe (default: by effort 1, 3, 6)",
-           only="suites"),
-    Option("target", "SHARE", "convergence: accuracy on the test set that is timed to", "0.985",
-           only="suites"),
-    Option("output", "DIR", "folder of results", "results"),
-)  # fmt: skip
-SUITE_OPTIONS = tuple(option for option in OPTIONS if option.only != "run")
-RUN_OPTIONS = tuple(option for option in OPTIONS if option.only != "suites")
-TUNE_OPTIONS = tuple(
-    option
-    for option in OPTIONS
-    if option.name == "levers" or (not option.only and option.name != "batch-sizes")
-)
+def option(
+    metavar: str,
+    text: str,
+    *,
+    parse: Callable[[str], Any] = str,
+    default: str | None = None,
+    absent: Callable[[], Any] = lambda: None,
+    only: tuple[str, ...] = (),
+    bare: str | None = None,
+) -> Any:
+    """Declare a field of `Settings` as an option.
+
+    Args:
+        metavar: See `Option`, as for the others.
+        text: What it means.
+        parse: Text to value.
+        default: As text.
+        absent: The value where neither the user nor `default` says one.
+        only: The commands that have it.
+        bare: The value of the option without one.
+    """
+    return dataclasses.field(
+        default_factory=absent if default is None else lambda: parse(default),
+        metadata={
+            "metavar": metavar,
+            "text": text,
+            "parse": parse,
+            "default": default,
+            "only": only,
+            "bare": bare,
+        },
+    )
+
+
+def one_of(known: Mapping[str, object]) -> Callable[[str], str]:
+    """Return a parser of a known name, which says what is near an unknown one."""
+
+    def parse(text: str) -> str:
+        if text in known:
+            return text
+        near = difflib.get_close_matches(text, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        raise BadCase(f"no {text!r}; {hint}")
+
+    return parse
+
+
+def list_of(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """Return a parser of values that commas part."""
+    return lambda text: tuple(parse(part.strip()) for part in text.split(",") if part.strip())
+
+
+def count(text: str) -> int:
+    """Read a whole number from 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise BadCase(f"{text!r} is not a whole number from 1")
+    return value
+
+
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise BadCase(f"{text!r} is not a number above 0")
+    return value
+
+
+def checked(check: Callable[[str], object]) -> Callable[[str], str]:
+    """Return a parser of text that `check` accepts."""
+
+    def parse(text: str) -> str:
+        check(text)
+        return text
+
+    return parse
+
+
+def _share(text: str) -> float:
+    if (value := positive(text)) > 1:
+        raise BadCase(f"{text!r} is not a share, above 0 and up to 1")
+    return value
+
+
+def _threads(text: str) -> int:
+    if (threads := count(text)) > (cpus := len(usable_cpus())):
+        raise BadCase(f"{threads} is more than the {cpus} CPUs that this process may use")
+    return threads
+
+
+def _backend(text: str) -> str:
+    if lack := backends.find(text).missing():
+        raise BadCase(lack)
+    return text
+
+
+def _devices(text: str) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys(list_of(one_of(dict.fromkeys((AUTO, *DEVICES))))(text)))
+    if not wanted or (AUTO in wanted and len(wanted) > 1):
+        raise BadCase(f"{text!r} is none of auto, cpu, gpu or cpu,gpu")
+    return wanted
+
+
+def _batch_sizes(text: str) -> tuple[int, ...]:
+    return () if text == AUTO else list_of(count)(text)
+
+
+def _hosts(text: str) -> Hosts | None:
+    try:
+        return find_hosts(text)
+    except BadCase as error:
+        raise BadCase(str(error).removeprefix("hosts: ")) from error
+
+
+_SUITES = ("suites",)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Checked settings.
+    """Checked settings; a field made by `option` is an option of that name.
 
     Attributes:
-        variants: Empty: what each suite says.
-        batch_sizes: Samples a step; empty: search for them.
-        devices: `cpu`, `gpu`.
-        gpu_demanded: Whether the GPU was named: then it is a mistake if it cannot be used.
-        threads: CPU threads a worker may use.
-        backend: Keras backend.
-        dataset: As given; resolved when something is trained.
-        loss: Instead of the variants' own; None for that.
-        optimizer: Likewise.
-        input_shape: Of one sample, where variants leave it open.
-        memory_bytes: Most that a worker may take in a search; None for what is free.
-        protocol: Effort with steps and timeout.
-        max_seconds: Limit of the whole run, or None.
-        ladder: Its steps, or None for those that a suite says.
-        hosts: Those of the job, if it has several.
-        replicas: Numbers of devices that share a batch; empty for what there is.
-        levers: Those to try; empty for all that the backend has.
-        epochs: Epochs of every training in full, or None for those of its recipe.
-        seeds: Trainings of each recipe.
-        target: Accuracy that trainings are timed to.
-        output: Folder of results.
+        batch_sizes: Empty: search for them.
+        gpu_demanded: True if `devices` named the GPU: then a GPU that cannot be used is an error.
     """
 
-    variants: tuple[str, ...]
-    batch_sizes: tuple[int, ...]
-    devices: tuple[str, ...]
-    gpu_demanded: bool
-    threads: int
-    backend: str
-    dataset: str
-    loss: str | None
-    optimizer: str | None
-    input_shape: tuple[int, ...] | None
-    memory_bytes: int | None
-    protocol: Protocol
-    max_seconds: float | None
-    ladder: str | None
-    hosts: Hosts | None
-    replicas: tuple[int, ...]
-    levers: tuple[str, ...]
-    epochs: int | None
-    seeds: int
-    target: float
-    output: Path
+    variants: tuple[str, ...] = option(
+        "A,B",
+        "models to train: bundled names, file.py:build, pkg.mod:build, keras.applications:NAME "
+        "(default: those of each suite)",
+        parse=list_of(checked(registry.check)),
+        absent=tuple,
+        only=_SUITES,
+    )
+    batch_sizes: tuple[int, ...] = option(
+        "N,N",
+        "batch sizes, in samples per step",
+        parse=_batch_sizes,
+        default="256,1024,4096",
+        only=("suites", "run"),
+    )
+    devices: tuple[str, ...] = option(
+        "auto|cpu|gpu|cpu,gpu",
+        "auto: the CPU, and the GPU where there is one",
+        parse=_devices,
+        default=AUTO,
+    )
+    gpu_demanded: bool = False
+    threads: int = option(
+        "N",
+        "CPU threads that a worker may use (default: all that this process may use)",
+        parse=_threads,
+        absent=lambda: len(usable_cpus()),
+    )
+    backend: str = option(
+        "NAME",
+        f"Keras backend: {', '.join(backends.NAMES)}",
+        parse=_backend,
+        default="tensorflow",
+    )
+    dataset: str = option(
+        "NAME|FILE",
+        "auto, mnist, digits, synthetic, fitted, FILE.npz or FILE.py:function; auto: MNIST if it "
+        "is on this machine, else digits; for a model of your own its function data(), else "
+        "random data that fits it",
+        default=AUTO,
+    )
+    loss: str | None = option(
+        "NAME", "a Keras loss, for a model that is not compiled, or in place of its own"
+    )
+    optimizer: str | None = option("NAME", "likewise a Keras optimizer")
+    input_shape: tuple[int, ...] | None = option(
+        "N,N", "shape of one sample, where the model leaves it open: 96,96,3", parse=list_of(count)
+    )
+    effort: str = option(
+        "EFFORT",
+        "quick (shows no verdicts), default or thorough",
+        parse=one_of(protocols.EFFORTS),
+        default="default",
+    )
+    steps: int | None = option(
+        "N", "steps per round (default: chosen once per comparison)", parse=count
+    )
+    timeout: float = option(
+        "SECONDS",
+        "longest time that a worker may be silent, in seconds",
+        parse=positive,
+        default="300",
+    )
+    max_minutes: float | None = option(
+        "M", "stay near M minutes by dropping repeats, never cases", parse=positive
+    )
+    memory_limit: float | None = option(
+        "GIB",
+        "most memory that a worker may take while batch sizes are searched, in GiB (default: "
+        "what is free)",
+        parse=positive,
+        only=("run",),
+    )
+    ladder: str | None = option(
+        "STEPS",
+        "a ladder of your own: baseline@256,+adam,my.py:build,@1024",
+        parse=checked(ladder.steps),
+        only=_SUITES,
+    )
+    replicas: tuple[int, ...] = option(
+        "N,N",
+        "numbers of devices that share a batch (default: 2, 4 and so on up to the number of GPUs; "
+        "2 logical devices on a CPU)",
+        parse=list_of(count),
+        absent=tuple,
+        only=_SUITES,
+    )
+    hosts: Hosts | None = option(
+        "auto|HOST,HOST[@N]",
+        "several hosts, each started with the same command; auto: as Slurm, Open MPI or "
+        "Kubernetes says; @N: this host is number N, from 0 (default: found by its name)",
+        parse=_hosts,
+        only=_SUITES,
+    )
+    levers: tuple[str, ...] = option(
+        "A,B",
+        "settings to try: precision=mixed_bfloat16,jit=on+onednn=off (default: all that the "
+        "backend has)",
+        parse=list_of(checked(levers.check)),
+        absent=tuple,
+        only=("suites", "tune"),
+    )
+    epochs: int | None = option(
+        "N", "epochs of every full training (default: its recipe's)", parse=count, only=_SUITES
+    )
+    seeds: int | None = option(
+        "N",
+        "full trainings of each recipe (default by effort: 1, 3 or 6)",
+        parse=count,
+        only=_SUITES,
+    )
+    target: float = option(
+        "SHARE",
+        "test accuracy of a full training, the time to which is measured",
+        parse=_share,
+        default="0.985",
+        only=_SUITES,
+    )
+    output: Path = option("DIR", "folder of results", parse=Path, default="results")
+    resume: str | None = option(
+        "RUN",
+        f"continue an interrupted run: its id or a beginning of it (alone: {LATEST})",
+        bare=LATEST,
+    )
+
+    @property
+    def protocol(self) -> Protocol:
+        """How to measure: the effort's protocol with the user's steps and timeout."""
+        return protocols.choose(self.effort, self.steps, self.timeout)
+
+    @property
+    def max_seconds(self) -> float | None:
+        """Time limit of the run; None where there is none."""
+        return None if self.max_minutes is None else 60 * self.max_minutes
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Most memory of a worker in a search; None for what is free."""
+        return None if self.memory_limit is None else round(self.memory_limit * 2**30)
 
 
-def parse(given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str = "--") -> Settings:
+OPTIONS = tuple(
+    Option(name=field.name.replace("_", "-"), **field.metadata)
+    for field in dataclasses.fields(Settings)
+    if field.metadata
+)
+
+
+def options_of(command: str) -> tuple[Option, ...]:
+    """The options of a command; `suites` for pytest's."""
+    return tuple(one for one in OPTIONS if not one.only or command in one.only)
+
+
+def add_arguments(
+    parser: argparse.ArgumentParser, options: Iterable[str | Option], **texts: str
+) -> None:
+    """Add options to a command.
+
+    Args:
+        parser: The command's.
+        options: Options, or their names.
+        texts: Help in place of an option's own, by its key.
+    """
+    known = {one.name: one for one in OPTIONS}
+    for one in options:
+        found = known[one] if isinstance(one, str) else one
+        arguments = {**found.arguments(), "default": found.default}
+        if found.key in texts:
+            arguments["help"] = texts[found.key]
+        parser.add_argument(f"--{found.name}", **arguments)
+
+
+def named(name: str, parse: Callable[[str], Any], text: str) -> Any:
+    """Parse text; an error begins with the option's name.
+
+    Raises:
+        HarnessError: the text cannot be used.
+    """
+    try:
+        return parse(text)
+    except HarnessError as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def parse(
+    given: Mapping[str, str | None],
+    root: Path,
+    gpu: AnyGpu,
+    prefix: str = "--",
+    **fixed: Any,
+) -> Settings:
     """Check what a user gave.
 
     Args:
-        given: Text by option name; None or absent means the default.
+        given: Text by option name or key; None or absent means the default.
         root: What a relative output folder is relative to.
         gpu: From `gpu.open_gpu()`.
         prefix: Put before a name in messages.
+        fixed: Fields that are no option of the command.
 
     Raises:
-        BadCase: a value that cannot be used; the text says which and why.
-        UnknownName: no such variant, or change of a ladder.
+        HarnessError: a value that cannot be used; the text says which and why.
     """
-    text = {o.name: given.get(o.name) or o.default for o in OPTIONS}
-
-    def whole(name: str, value: str) -> int:
-        return _number(f"{prefix}{name}", value, int)
-
-    def optional(name: str, kind: Callable[[str], float]) -> float | None:
-        value = text[name]
-        return None if value is None else _number(f"{prefix}{name}", value, kind)
-
-    variants = tuple(_split(text["variants"]))
-    for name in variants:
-        registry.check(name)
-    backend = text["backend"] or ""
-    if backend not in backends.NAMES:
-        raise BadCase(
-            f"{prefix}backend: no backend {backend!r}; known: {', '.join(backends.NAMES)}"
-        )
-    if lack := backends.find(backend).missing():
-        raise BadCase(f"{prefix}backend: {lack}")
-    cpus = len(usable_cpus())
-    threads = whole("threads", text["threads"]) if text["threads"] else cpus
-    if threads > cpus:
-        raise BadCase(f"{prefix}threads: {threads} were asked for, this process may use {cpus}")
-    steps = optional("steps", int)
-    epochs = optional("epochs", int)
-    seeds = optional("seeds", int)
-    target = _number(f"{prefix}target", text["target"] or "", float)
-    if target > 1:
-        raise BadCase(f"{prefix}target: {text['target']!r} is not a share, above 0 and up to 1")
-    if text["ladder"]:
-        ladder.steps(text["ladder"])
-    wanted = tuple(_split(text["levers"]))
-    for lever in wanted:
-        levers.check(lever)
-    effort = one_of(f"{prefix}effort", text["effort"] or "", protocols.EFFORTS)
-    minutes = optional("max-minutes", float)
-    memory = optional("memory-limit", float)
-    sizes = [] if text["batch-sizes"] == AUTO else _split(text["batch-sizes"])
-    shape = tuple(whole("input-shape", size) for size in _split(text["input-shape"]))
-    return Settings(
-        variants=variants,
-        batch_sizes=tuple(whole("batch-sizes", size) for size in sizes),
-        devices=_devices(text["devices"] or "", gpu, f"{prefix}devices"),
-        gpu_demanded="gpu" in _split(text["devices"]),
-        threads=threads,
-        backend=backend,
-        dataset=text["dataset"] or AUTO,
-        loss=text["loss"],
-        optimizer=text["optimizer"],
-        input_shape=shape or None,
-        memory_bytes=None if memory is None else round(memory * 2**30),
-        protocol=protocols.choose(
-            effort,
-            None if steps is None else int(steps),
-            _number(f"{prefix}timeout", text["timeout"] or "", float),
-        ),
-        max_seconds=None if minutes is None else 60 * minutes,
-        ladder=text["ladder"],
-        hosts=_hosts(prefix, text["hosts"]),
-        replicas=tuple(whole("replicas", one) for one in _split(text["replicas"])),
-        levers=wanted,
-        epochs=None if epochs is None else int(epochs),
-        seeds=protocols.SEEDS[effort] if seeds is None else int(seeds),
-        target=target,
-        output=root / (text["output"] or ""),
+    values = {
+        one.key: named(f"{prefix}{one.name}", one.parse, text)
+        for one in OPTIONS
+        if (text := given.get(one.name) or given.get(one.key))
+    }
+    settings = Settings(**{**values, **fixed})
+    demanded = "gpu" in settings.devices
+    if demanded and gpu.name is None:
+        raise BadCase(f"{prefix}devices: a GPU was named and there is none ({gpu.reason})")
+    devices = settings.devices
+    if devices == (AUTO,):
+        devices = ("cpu",) if gpu.name is None else ("cpu", "gpu")
+    return dataclasses.replace(
+        settings, devices=devices, gpu_demanded=demanded, output=root / settings.output
     )
-
-
-def _hosts(prefix: str, text: str | None) -> Hosts | None:
-    try:
-        return find_hosts(text)
-    except BadCase as error:
-        raise BadCase(f"{prefix}{error}") from error
-
-
-def _split(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def _number(name: str, text: str, kind: Callable[[str], N]) -> N:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = kind("0")
-    if not value > 0 or value == float("inf"):
-        what = "a whole number from 1" if kind is int else "a number above 0"
-        raise BadCase(f"{name}: {text!r} is not {what}")
-    return value
-
-
-def one_of(name: str, text: str, known: Mapping[str, object]) -> str:
-    """Return the text if it is known.
-
-    Raises:
-        BadCase: it is not; the text says what is near.
-    """
-    if text in known:
-        return text
-    near = difflib.get_close_matches(text, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-    raise BadCase(f"{name}: no {text!r}; {hint}")
-
-
-def some_of(name: str, text: str | None, known: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the known names of a list that is parted by commas; all where there is none.
-
-    Raises:
-        BadCase: one is not known.
-    """
-    return tuple(one_of(name, part, known) for part in _split(text)) or tuple(known)
-
-
-def prices(name: str, text: str | None) -> dict[str, float]:
-    """Read `RUN=PRICE,RUN=PRICE`.
-
-    Raises:
-        BadCase: one is no price.
-    """
-    found = {}
-    for part in _split(text):
-        run, _, price = part.partition("=")
-        found[run] = _number(f"{name}: {run}", price, float)
-    return found
-
-
-def _devices(text: str, gpu: AnyGpu, name: str) -> tuple[str, ...]:
-    wanted = tuple(dict.fromkeys(_split(text)))
-    for device in wanted:
-        if device not in ("auto", *DEVICES):
-            raise BadCase(f"{name}: no device {device!r}; known: auto, {', '.join(DEVICES)}")
-    if not wanted or ("auto" in wanted and len(wanted) > 1):
-        raise BadCase(f"{name}: {text!r} is none of auto, cpu, gpu or cpu,gpu")
-    if wanted == ("cpu",):
-        return wanted
-    if gpu.name is None and "gpu" in wanted:
-        raise BadCase(f"{name}: a GPU was asked for and there is none ({gpu.reason})")
-    if wanted == ("auto",):
-        return ("cpu",) if gpu.name is None else ("cpu", "gpu")
-    return wanted

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.commands import options
 from harness.commands.interrupts import as_interrupts
-from harness.commands.options import AUTO, RUN_OPTIONS, TUNE_OPTIONS, parse
+from harness.commands.options import AUTO, parse
 from harness.errors import BadComparison, HarnessError
 from harness.records import Run, gc_pause, to_json
 from harness.units import printable
@@ -67,21 +67,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="my_model.py:build, pkg.mod:build, keras.applications:NAME or a bundled name",
     )
-    for option in RUN_OPTIONS:
-        default = AUTO if option.name == "batch-sizes" else option.default
-        text = option.text + (f" (default: {default})" if default else "")
-        if option.name == "batch-sizes":
-            text = "batch sizes, in samples; auto: search for them" + f" (default: {default})"
-        run.add_argument(f"--{option.name}", metavar=option.metavar, default=default, help=text)
-    run.add_argument(
-        "--resume", nargs="?", const="latest", metavar="RUN", help="go on with an interrupted run"
-    )
+    auto = "batch sizes, in samples per step; auto: search for them (default: auto)"
+    options.add_arguments(run, options.options_of("run"), batch_sizes=auto)
+    run.set_defaults(batch_sizes=AUTO)
     _add_json(run)
     run.set_defaults(command=_run)
     _add_tune(commands)
     report = commands.add_parser("report", help="make every table, chart and page of a run again")
     report.add_argument("run", nargs="?", default="latest", help="run id, its beginning, or folder")
-    report.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
+    options.add_arguments(report, ["output"])
     _add_json(report)
     report.set_defaults(command=_report)
     advise = commands.add_parser(
@@ -94,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     advise.add_argument("--epochs", type=int, default=1, help="of the training (default: 1)")
     advise.add_argument("--price-per-hour", type=float, help="of the machine, in any currency")
     _add_json(advise)
-    advise.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
+    options.add_arguments(advise, ["output"])
     advise.set_defaults(command=_advise)
     compare = commands.add_parser("compare", help="compare runs, case by case")
     compare.add_argument("runs", nargs="+", metavar="run", help="run id, its beginning, or folder")
@@ -111,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         "--prices", metavar="RUN=PRICE,…", help="of an hour of each machine, for that page"
     )
     _add_json(compare)
-    compare.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
+    options.add_arguments(compare, ["output"])
     compare.set_defaults(command=_compare)
     validate = commands.add_parser("validate", help="try the method on known truths, on this CPU")
     _add_validation(validate)
@@ -133,14 +127,7 @@ def _add_tune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     tune = commands.add_parser("tune", help="find the settings that make a model train faster")
     tune.add_argument("model", metavar="MODEL", help="as for run")
     tune.add_argument("--batch-size", metavar="N", default="256", help="in samples (default: 256)")
-    for option in TUNE_OPTIONS:
-        text = option.text + (f" (default: {option.default})" if option.default else "")
-        tune.add_argument(
-            f"--{option.name}", metavar=option.metavar, default=option.default, help=text
-        )
-    tune.add_argument(
-        "--resume", nargs="?", const="latest", metavar="RUN", help="go on with an interrupted run"
-    )
+    options.add_arguments(tune, options.options_of("tune"))
     _add_json(tune)
     tune.set_defaults(command=_tune)
 
@@ -151,11 +138,8 @@ def _add_validation(parser: argparse.ArgumentParser) -> None:
         default="quick",
         help="quick (some minutes) or thorough (some hours) (default: quick)",
     )
-    parser.add_argument(
-        "--resume", nargs="?", const="latest", metavar="ID", help="go on with an earlier one"
-    )
     _add_json(parser)
-    parser.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
+    options.add_arguments(parser, ["output", "resume"])
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -206,23 +190,23 @@ def _print_json(data: Any) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from harness.commands import run as running
 
-    given = {option.name: getattr(arguments, _key(option.name)) for option in RUN_OPTIONS}
-    given["variants"] = ",".join(arguments.models)
-    return _measure(arguments, given, lambda bench: running.run(bench, bench.settings.variants))
+    models = tuple(dict.fromkeys(arguments.models))
+    return _measure(arguments, lambda bench: running.run(bench, models))
 
 
 def _tune(arguments: argparse.Namespace) -> int:
     from harness.commands import run as running
 
-    given = {option.name: getattr(arguments, _key(option.name)) for option in TUNE_OPTIONS}
-    given |= {"variants": arguments.model, "batch-sizes": arguments.batch_size}
-    return _measure(arguments, given, lambda bench: running.tune(bench, arguments.model))
+    size = options.named("--batch-size", options.count, arguments.batch_size)
+    return _measure(
+        arguments, lambda bench: running.tune(bench, arguments.model), batch_sizes=(size,)
+    )
 
 
 def _measure(
     arguments: argparse.Namespace,
-    given: "Mapping[str, str | None]",
     measure: "Callable[[Workbench], bool]",
+    **fixed: Any,
 ) -> int:
     """Measure and show, also what an interrupted run has."""
     from rich.console import Console
@@ -231,9 +215,9 @@ def _measure(
     from harness.measure.machine.gpu import open_gpu
 
     gpu = open_gpu()
-    chosen = parse(given, Path.cwd(), gpu)
+    chosen = parse(vars(arguments), Path.cwd(), gpu, **fixed)
     progress = Console(stderr=True, soft_wrap=True)
-    workbench = Workbench(chosen, gpu, progress, arguments.resume, arguments.typed)
+    workbench = Workbench(chosen, gpu, progress, arguments.typed)
     complete = interrupted = False
     try:
         complete = measure(workbench)
@@ -260,10 +244,6 @@ def _show(written: "Written", *, as_json: bool) -> None:
         console.show(_console(), written)
 
 
-def _key(option: str) -> str:
-    return option.replace("-", "_")
-
-
 def _report(arguments: argparse.Namespace) -> int:
     with gc_pause.kept_out():
         from harness.records import Failure
@@ -271,7 +251,7 @@ def _report(arguments: argparse.Namespace) -> int:
         from harness.report import files
         from harness.report.short_names import shortened
 
-    folder = runs.locate(arguments.run, arguments.output)
+    folder = runs.locate(arguments.run, Path(arguments.output))
     with runs.sensible(folder):
         written = files.write(shortened(runs.read(folder)), folder)
         _show(written, as_json=arguments.json)
@@ -286,7 +266,7 @@ def _advise(arguments: argparse.Namespace) -> int:
         from harness.report import advice
         from harness.report.short_names import shortened
 
-    folder = runs.locate(arguments.run, arguments.output)
+    folder = runs.locate(arguments.run, Path(arguments.output))
     with runs.sensible(folder):
         run = Analysis(shortened(runs.read(folder)))
         answers = planned(
@@ -308,11 +288,11 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     slower = arguments.fail_if_slower
     share = None if slower is None else gate.threshold(slower)
-    folders = [runs.locate(name, arguments.output) for name in arguments.runs]
+    folders = [runs.locate(name, Path(arguments.output)) for name in arguments.runs]
     if arguments.reference is None:
         reference, *others = folders
     else:
-        reference = runs.locate(arguments.reference, arguments.output)
+        reference = runs.locate(arguments.reference, Path(arguments.output))
         others = [folder for folder in folders if folder.resolve() != reference.resolve()]
     if not others:
         raise BadComparison("compare takes two runs or more: harness compare RUN RUN")
@@ -320,7 +300,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         first, rest = runs.read(reference), [runs.read(folder) for folder in others]
         found = compare.compare(first, rest)
         if arguments.page is not None:
-            prices = options.prices("--prices", arguments.prices)
+            prices = _prices(arguments.prices)
             _write_fleet([first, *rest], prices, arguments.page)
         judged = None if share is None else gate.judge(found, share)
         if arguments.json:
@@ -328,6 +308,15 @@ def _compare(arguments: argparse.Namespace) -> int:
         else:
             comparing.show(_console(), found, judged)
     return int(judged is not None and bool(judged.crossed))
+
+
+def _prices(text: str | None) -> dict[str, float]:
+    """Read `RUN=PRICE,RUN=PRICE`."""
+    found = {}
+    for part in options.list_of(str)(text or ""):
+        run, _, price = part.partition("=")
+        found[run] = options.named(f"--prices: {run}", options.positive, price)
+    return found
 
 
 def _write_fleet(runs: "Sequence[Run]", prices: "Mapping[str, float]", path: Path) -> None:
@@ -350,12 +339,13 @@ def _validate(arguments: argparse.Namespace) -> int:
     from harness.records.folders import locate
     from harness.report.progress import Progress
 
-    effort = EFFORTS[options.one_of("--effort", arguments.effort, EFFORTS)]
-    parts = options.some_of("--only", arguments.only, PARTS)
+    effort = EFFORTS[options.named("--effort", options.one_of(EFFORTS), arguments.effort)]
+    only = options.list_of(options.one_of(PARTS))
+    parts = options.named("--only", only, arguments.only or "") or tuple(PARTS)
     if arguments.resume:
-        folder = locate(arguments.resume, arguments.output, "validation")
+        folder = locate(arguments.resume, Path(arguments.output), "validation")
     else:
-        folder = new_run_folder(arguments.output, "validation")
+        folder = new_run_folder(Path(arguments.output), "validation")
     progress = Console(stderr=True, soft_wrap=True)
     observer = Progress(progress, effort.comparisons(parts))
     validation = Validation(folder, effort, open_gpu(), observer)

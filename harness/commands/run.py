@@ -8,7 +8,7 @@ from harness.commands.tune import Tuner
 from harness.errors import BadCase
 from harness.measure.machine.gpu import AnyGpu
 from harness.records import Failure
-from harness.workloads import levers
+from harness.workloads import levers, registry
 from harness.workloads.matrix import comparisons, reference_size
 
 
@@ -26,7 +26,8 @@ def run(workbench: Workbench, variants: Sequence[str]) -> bool:
         HarnessError: something cannot be trained as asked.
     """
     settings = workbench.settings
-    variants = list(dict.fromkeys(variants))
+    for variant in variants:
+        registry.check(variant)
     workbench.check()
     for device in settings.devices:
         if reason := workbench.unavailable(settings.backend, device):
@@ -74,6 +75,7 @@ def tune(workbench: Workbench, variant: str) -> bool:
         HarnessError: it cannot be trained as asked.
     """
     settings = workbench.settings
+    registry.check(variant)
     workbench.check([(variant, settings.batch_sizes[0])])
     device = settings.devices[0]
     if reason := workbench.unavailable(settings.backend, device):

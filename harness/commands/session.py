@@ -57,7 +57,6 @@ class Workbench:
         settings: Checked settings.
         gpu: From `gpu.open_gpu()`.
         progress: Where progress is shown.
-        resume: A run to go on with, or None for a new one.
         command: What was typed, to repeat the run.
     """
 
@@ -66,7 +65,6 @@ class Workbench:
         settings: Settings,
         gpu: AnyGpu,
         progress: "Console",
-        resume: str | None = None,
         command: str | None = None,
     ) -> None:
         self.settings = settings
@@ -75,7 +73,6 @@ class Workbench:
         self.planned = 0
         self.lacking: dict[str, None] = {}  # levers that cannot be moved here, in their order
         self._progress = progress
-        self._resume = resume
         self._command = command
         self._dataset: str | None = None
         self._train_samples: int | None = None
@@ -107,8 +104,8 @@ class Workbench:
         if self._dataset is None:
             self._dataset = datasets.resolve(self.settings.dataset)
             self._train_samples = datasets.train_size(self._dataset)
-            if self._resume:
-                folder = locate(self._resume, self.settings.output)
+            if self.settings.resume:
+                folder = locate(self.settings.resume, self.settings.output)
                 check_resume(folder, self.settings.protocol, describe(self._gpu))
         for variant, batch_size in trained:
             if self.settings.dataset != AUTO or not registry.is_own(variant or ""):
@@ -381,8 +378,8 @@ class Workbench:
 
     def _start(self, protocol: Protocol | None) -> Runner:
         settings = self.settings
-        if self._resume:
-            folder = locate(self._resume, settings.output)
+        if settings.resume:
+            folder = locate(settings.resume, settings.output)
         else:
             folder = new_run_folder(settings.output)
         runner = Runner(

@@ -4,7 +4,6 @@ So what disturbs one disturbs the others, and their times compare. Where a GPU
 is used, one has ended before the next begins.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 from harness.measure.launcher import WorkerFailed
@@ -127,12 +126,8 @@ class _Trainee:
         else:
             answer = self._worker.ask("train", epochs=self.recipe.epochs)
         data = answer["epoch"]
-        disturbed = disturbance(before, read_machine(), data.pop("cpu_seconds"))
-        epoch = dataclasses.replace(
-            from_json(Epoch, data),
-            steal_seconds=disturbed["steal_seconds"],
-            other_cpu_seconds=disturbed["other_cpu_seconds"],
-        )
+        disturbed = disturbance(before, read_machine(), data["cpu_seconds"])
+        epoch = from_json(Epoch, {**data, **disturbed})
         self._epochs.append(epoch)
         self._surroundings.append(between(epoch.epoch, moment, self._look()))
         if "mistakes" in answer:

@@ -7,6 +7,7 @@ them is derived in `harness.analyze`. A missing value is None.
 from harness.records.case import DEVICES, PROTOCOL_VERSION, Case, Protocol, comparison_key
 from harness.records.codec import from_json, to_columns, to_json
 from harness.records.comparison import Failure, FailureKind, Ladder, Measurement, Outcome, Rung
+from harness.records.counters import Counters
 from harness.records.estimate import Estimate, Finding
 from harness.records.observations import (
     Fit,
@@ -32,6 +33,7 @@ __all__ = [
     "SCHEMA",
     "Attempt",
     "Case",
+    "Counters",
     "Epoch",
     "Estimate",
     "Failure",

@@ -1,30 +1,27 @@
-"""What a worker and its machine showed: rounds, start, memory, utilization, the model's sizes."""
+"""What was observed of a worker and its machine: rounds, start, memory, utilization, sizes.
+
+Fields called evidence are recorded so that a result can be checked later; no table shows them.
+"""
 
 from dataclasses import dataclass, field
 from typing import Literal
+
+from harness.records.counters import Counters
 
 Role = Literal["case", "reference"]
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """One timed run of whole steps, ended by a device sync.
+class Round(Counters):
+    """One timed run of whole steps, ended by a device sync, and what was counted around it.
 
     Attributes:
-        block: Index of the block, from 0.
-        pair: Index of the pair within the block, from 0.
-        role: Which side of the pair this is.
+        block: Index, from 0.
+        pair: Index within the block, from 0.
+        role: Side of the pair.
         position: 0 if it ran first in its pair, else 1.
-        steps: Training steps.
-        seconds: The worker's own monotonic clock.
-        loss: Mean loss of its steps.
-        cpu_seconds: CPU time of the worker, all threads.
-        involuntary_switches: Times the worker was taken off its CPU.
-        minor_faults: Page faults without disk.
-        major_faults: Page faults with disk.
-        steal_seconds: CPU time the hypervisor gave to others.
-        other_cpu_seconds: CPU time of all other processes.
-        throttled_seconds: Time the cgroup's quota stopped this process, if known.
+        seconds: By the worker's monotonic clock.
+        loss: Mean over its steps.
     """
 
     block: int
@@ -34,13 +31,6 @@ class Round:
     steps: int
     seconds: float
     loss: float
-    cpu_seconds: float
-    involuntary_switches: int
-    minor_faults: int
-    major_faults: int
-    steal_seconds: float | None = None
-    other_cpu_seconds: float | None = None
-    throttled_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +38,11 @@ class Fit:
     """One timed epoch of a `Model.fit` over arrays in memory.
 
     Attributes:
-        steps: Steps of the epoch.
-        samples: Samples of the epoch.
-        seconds: Its wall time.
-        first_step_seconds: From its begin to the begin of the second step, or execution of
-            several: the first one and what an epoch pays once, the start of the input pipeline.
-            All of it where there is but one.
+        first_step_seconds: From the begin of the epoch to the begin of the second step, or of the
+            second execution of several: includes the start of the input pipeline. All of
+            `seconds` if there is only one.
         whole_epoch: Whether it covered the training set once.
-        first_steps: Steps that `first_step_seconds` is of: those of one execution.
+        first_steps: Steps in `first_step_seconds`: those of one execution.
     """
 
     steps: int
@@ -67,7 +54,7 @@ class Fit:
 
     @property
     def later_sample_seconds(self) -> float:
-        """Seconds a sample after the first execution; of the only one if there is but one."""
+        """Seconds per sample after the first execution; of the only execution if there is one."""
         if self.steps <= self.first_steps:
             return self.seconds / self.samples
         later = self.samples * (self.steps - self.first_steps) / self.steps
@@ -76,19 +63,18 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class GpuReading:
-    """What NVML says at one moment; None where it says nothing.
+    """Readings of NVML at one moment; None where it has none.
 
     Attributes:
         utilization_percent: Share of the driver's last sample period (1/6 s to 1 s) with a
             kernel running; not efficiency.
-        controller_percent: Share of that period in which device memory was read or written;
-            not how full it is.
-        memory_bytes: Device memory in use, by all processes.
-        power_watts: Board power, as the driver averages it.
-        energy_joules: Energy since the driver was loaded.
-        temperature_celsius: Of the chip.
+        controller_percent: Share of that period in which device memory was read or written
+            (evidence).
+        memory_bytes: Device memory used by all processes.
+        power_watts: Board power, averaged by the driver.
+        energy_joules: Since the driver was loaded.
         sm_clock_mhz: Clock of the multiprocessors.
-        memory_clock_mhz: Clock of the memory.
+        memory_clock_mhz: Evidence.
         throttle_reasons: NVML's bit mask of clock event reasons.
     """
 
@@ -105,10 +91,10 @@ class GpuReading:
 
 @dataclass(frozen=True, slots=True)
 class GpuTrace:
-    """Readings of a GPU while the rounds of one worker ran: columns of equal length.
+    """Readings of a GPU during the rounds of one worker: columns of equal length.
 
     Attributes:
-        seconds: When, since the rounds began.
+        seconds: Since the rounds began.
 
     The others are the fields of `GpuReading`.
     """
@@ -127,14 +113,13 @@ class GpuTrace:
 
 @dataclass(frozen=True, slots=True)
 class GpuUsage:
-    """What was read of the GPU while the rounds of one worker ran.
+    """Readings of the GPU during the rounds of one worker.
 
     Attributes:
-        trace: Every reading.
-        idle_memory_bytes: Device memory in use before the worker began.
-        foreign_processes: Most processes of others seen on the GPU at once; None when NVML
-            does not list them.
-        refused: Why a reading is missing, by its name.
+        idle_memory_bytes: Device memory used before the worker began.
+        foreign_processes: Most processes of others on the GPU at once; None if NVML does not
+            list them.
+        refused: Reason for each missing reading, by its name.
     """
 
     trace: GpuTrace
@@ -145,14 +130,14 @@ class GpuUsage:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was read of one worker from outside, while its rounds ran.
+    """Readings of one worker from outside, during its rounds.
 
     Attributes:
-        readings: How many there were.
+        readings: Their number.
         watched_seconds: From the first to the last.
-        watching_cpu_seconds: CPU time that reading cost the parent.
+        watching_cpu_seconds: CPU time of the parent for reading.
         peak_rss_bytes: Largest resident set among the readings.
-        gpu: What was read of the GPU, for a worker that trained on it.
+        gpu: For a worker that trained on a GPU.
     """
 
     readings: int
@@ -164,40 +149,38 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What one fresh worker did before its first round.
+    """One fresh worker: its start before the rounds, and its totals after them.
 
     Attributes:
-        role: Which side of the pair the worker was.
-        block: Index of the block.
-        ready_seconds: From the start of its process to the end of the first step.
-        data_seconds: Loading the dataset.
-        build_seconds: Building and compiling the model object.
-        first_step_seconds: Trace, compile and run of step one, or of one execution of several.
-        warm_up_steps: Untimed steps after it.
-        steady: Whether the last two untimed steps agreed within 10 %.
+        role: Side of the pair.
+        ready_seconds: From the start of the process to the end of the first step.
+        data_seconds: Loading the dataset (evidence).
+        build_seconds: Building and compiling the model object (evidence).
+        first_step_seconds: Trace, compile and run of the first step, or of the first execution
+            of several.
         import_rss_bytes: VmHWM before data and model.
-        build_rss_bytes: VmHWM once data and model were there.
-        peak_rss_bytes: VmHWM of first step, warm-up and rounds (counter reset before them);
-            a `fit` comes after it.
-        traces: Times the step was traced during timed rounds; should be 0.
-        fit: The timed `fit` of this worker, if it did one.
-        gpu_memory_bytes: The framework allocator's peak on the GPU.
-        gpu_memory_source: What that peak covers, or why there is none.
-        cool_down_seconds: Time waited before it for a GPU that was too hot.
-        usage: What was read of the worker meanwhile.
-        product_flops: Best rate of a matrix product through the same framework on the same
-            threads and device, after the rounds: floating-point operations a second.
+        build_rss_bytes: VmHWM with data and model.
+        warm_up_steps: Untimed steps after the first (evidence).
+        steady: Whether the last two times per untimed step agreed within 10 %.
+        peak_rss_bytes: VmHWM of first step, warm-up and rounds; the counter is reset before them,
+            and `fit` comes after them.
+        traces: Traces of the step during timed rounds; should be 0.
+        fit: The timed `fit` of this worker, if any.
+        gpu_memory_bytes: Peak of the framework's allocator on the GPU.
+        gpu_memory_source: What that peak covers, or why it is unknown.
+        cool_down_seconds: Wait before the worker for a GPU that was too hot.
+        product_flops: Best rate of a matrix product by the same framework on the same threads
+            and device, after the rounds: floating-point operations per second.
         product_size: Rows and columns of its matrices.
-        copy_bytes_per_second: Best rate of an operation that reads an array and writes another,
-            through the same framework on the same threads and device: bytes read and written.
-        copy_bytes: Bytes of each of the two arrays.
-        early_loss: Mean loss of the second half of its first `early_steps`, where the two sides
-            are compared by what they learn in equal steps; in each block from other weights,
-            the same ones on both sides.
-        early_steps: The first step among them.
-        allreduce_seconds: Median time to sum arrays like the gradients over all replicas, after the
-            rounds: what they tell each other in a step, were nothing done meanwhile.
-        allreduce_bytes: Of one replica's arrays.
+        copy_bytes_per_second: Best rate of an operation that reads one array and writes another,
+            by the same framework on the same threads and device: bytes read plus written.
+        copy_bytes: Size of each of the two arrays (evidence).
+        early_loss: Mean loss of the second half of the first `early_steps`. The two sides of a
+            block start from the same weights, and blocks from different ones.
+        early_steps: Includes the first step.
+        allreduce_seconds: Median time to sum arrays like the gradients over all replicas, after
+            the rounds and with nothing else running.
+        allreduce_bytes: Size of one replica's arrays.
     """
 
     role: Role
@@ -229,15 +212,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What changed around one block, or one epoch of a training in full, from begin to end.
+    """What changed on the machine during one block, or one epoch of a full training.
 
     Attributes:
-        block: Index of the block; number of the epoch.
-        cpus_before: Numbers of the CPUs that could be used, and the cgroup's quota, at its begin.
+        block: Index of the block, or number of the epoch.
+        cpus_before: Numbers of the usable CPUs, and the cgroup's quota, at its begin.
         cpus_after: The same at its end.
         other_runs: Other runs of this harness on the machine.
-        suspended_seconds: How long the machine slept; None where no clock tells.
-        clock_step_seconds: How far the wall clock moved against the time since boot; likewise.
+        suspended_seconds: How long the machine slept; None without a clock that tells.
+        clock_step_seconds: Change of the wall clock relative to the time since boot; likewise.
     """
 
     block: int
@@ -250,29 +233,27 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a worker knows of the model it trains.
+    """What a worker reports about its model.
 
     Attributes:
-        parameters: All weights of the model.
-        macs_per_sample: Multiply-accumulates of one forward pass, biases left out.
+        parameters: All weights.
+        macs_per_sample: Multiply-accumulates of one forward pass, without biases.
         macs_source: How they were counted.
-        optimizer: Class name of the optimizer used.
+        optimizer: Class name.
         train_samples: Size of the training set.
-        device_name: The device that trained.
-        backend_version: For example `tensorflow 2.21.0, keras 3.15.1`.
+        backend_version: For example `tensorflow 2.21.0, keras 3.15.1` (evidence).
         initial_loss: Loss of the first step.
         parameters_moved: Whether the first step changed the weights.
         jit: Whether a compiler made one program of the step.
-        float32_math: How float32 is multiplied on a GPU, as set: `float32`, `TF32`, or where
-            it is one and where the other; None on a CPU, where it is always float32.
+        float32_math: How a GPU multiplies float32, as set: `float32`, `TF32`, or where it is
+            one and where the other; None on a CPU, which always uses float32.
         parameter_bytes: Memory of all weights.
-        optimizer_bytes: Memory of the optimizer's own variables.
-        activation_bytes_per_sample: What the layers put out for a sample in a forward pass,
-            but for those that only reshape.
-        layout: Names the kinds of layers; equal for models that differ in width alone.
-        machines: On how many machines it was trained: processes may be called hosts and share one.
-        signature: What a sample is and what the model makes of it: `image float32 (28, 28, 1) →
-            (10)`.
+        optimizer_bytes: Memory of the optimizer's variables.
+        activation_bytes_per_sample: Outputs of all layers in a forward pass of one sample,
+            without layers that only reshape.
+        layout: Kinds of layers; equal for models that differ only in width.
+        signature: One sample and the model's output: `image float32 (28, 28, 1) → (10)`.
+        machines: Number of machines that trained; several hosts may share one.
     """
 
     parameters: int

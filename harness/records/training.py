@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from harness.records.case import Case
+from harness.records.counters import Counters
 from harness.records.observations import Surroundings
 
 
@@ -26,8 +27,10 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """One epoch of a training in full.
+class Epoch(Counters):
+    """One epoch of a full training, and what was counted around it and its validation.
+
+    Earlier runs have no counter but `steal_seconds` and `other_cpu_seconds`.
 
     Attributes:
         epoch: Its number, from 1.
@@ -37,8 +40,6 @@ class Epoch:
         accuracy: Likewise; None when the model has no such metric.
         val_loss: On the test set, after the epoch; None without a test set.
         val_accuracy: Likewise.
-        steal_seconds: CPU time the hypervisor gave to others meanwhile.
-        other_cpu_seconds: CPU time of all other processes meanwhile.
     """
 
     epoch: int
@@ -48,8 +49,6 @@ class Epoch:
     accuracy: float | None = None
     val_loss: float | None = None
     val_accuracy: float | None = None
-    steal_seconds: float | None = None
-    other_cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ full training, `open_training`, `train` and one `next_epoch` per further epoch.
 """
 
 import math
-import resource
 import statistics
 import time
 import traceback
 from typing import Any
 
 from harness.records import Case, Epoch, from_json, to_json
+from harness.records.counters import change
 from harness.worker import models, resources, training
 from harness.worker import warm_up as timing
 from harness.worker.backends import find as find_backend
@@ -205,22 +205,14 @@ class Commands:
     def round(self, steps: int) -> dict[str, Any]:
         """Time so many whole steps; the counters are read outside the timed part."""
         self._trainer.reset()
-        before = resource.getrusage(resource.RUSAGE_SELF)
+        before = resources.read_counters()
         start = time.perf_counter()
         loss = self._trainer.run(steps)
         seconds = time.perf_counter() - start
-        after = resource.getrusage(resource.RUSAGE_SELF)
+        counted = change(before, resources.read_counters())
         if not math.isfinite(loss):
             raise Rejected("diverged", f"the loss became {loss}")
-        return {
-            "steps": steps,
-            "seconds": seconds,
-            "loss": loss,
-            "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-            "involuntary_switches": after.ru_nivcsw - before.ru_nivcsw,
-            "minor_faults": after.ru_minflt - before.ru_minflt,
-            "major_faults": after.ru_majflt - before.ru_majflt,
-        }
+        return {"steps": steps, "seconds": seconds, "loss": loss, **counted}
 
     def counters(self) -> dict[str, Any]:
         """Report what is known only at the end of the rounds."""
@@ -275,7 +267,7 @@ class Commands:
     def train(self, epochs: int) -> dict[str, Any]:
         """Train in full; between two epochs wait until the parent asks for the next one."""
         trainer, data = self._trainer, self._data
-        begin = resources.cpu_seconds()
+        begin = resources.read_counters()
         last: dict[str, Any] = {}
 
         def on_epoch(epoch: Epoch) -> None:
@@ -284,11 +276,11 @@ class Commands:
                 raise Rejected("diverged", f"the loss of epoch {epoch.epoch} is {epoch.loss}")
             last = to_json(epoch)
             if epoch.epoch < epochs:
-                answer = {**last, "cpu_seconds": resources.cpu_seconds() - begin}
-                self._channel.send(event="answer", epoch=answer)
+                counted = change(begin, resources.read_counters())
+                self._channel.send(event="answer", epoch={**last, **counted})
                 if (asked := self._channel.receive()["command"]) != "next_epoch":
                     raise ValueError(f"a training answers next_epoch only, not {asked}")
-                begin = resources.cpu_seconds()
+                begin = resources.read_counters()
 
         training.train(
             trainer.model,
@@ -303,7 +295,7 @@ class Commands:
         return {
             "mistakes": to_json(mistakes),
             "image_shape": training.image_shape(data.x_test),
-            "epoch": {**last, "cpu_seconds": resources.cpu_seconds() - begin},
+            "epoch": {**last, **change(begin, resources.read_counters())},
         }
 
     def _phase(self, name: str, work: Any) -> tuple[float, Any]:

@@ -5,6 +5,8 @@ import os
 import resource
 from pathlib import Path
 
+from harness.records.counters import Totals
+
 
 def bind_threads(threads: int, cpus: list[int]) -> None:
     """Bind every library to the first CPUs, before a runtime starts its threads."""
@@ -24,10 +26,15 @@ def limit_memory(most_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most_bytes + reserved, resource.RLIM_INFINITY))
 
 
-def cpu_seconds() -> float:
-    """CPU time of all threads so far."""
+def read_counters() -> Totals:
+    """This process's totals of the fields of `Counters` that it can know; see getrusage(2)."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    return {
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "involuntary_switches": usage.ru_nivcsw,
+        "minor_faults": usage.ru_minflt,
+        "major_faults": usage.ru_majflt,
+    }
 
 
 def high_water_bytes() -> int:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pytest
 
 from harness.commands import interrupts
-from harness.commands.options import SUITE_OPTIONS, parse
+from harness.commands.options import options_of, parse
 from harness.commands.plugin import parameters
 from harness.commands.plugin.fixtures import Climb, Converge, Train, Tune
 from harness.errors import HarnessError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from harness.commands.session import Workbench
 
+_OPTIONS = options_of("suites")
 _GPU = pytest.StashKey[AnyGpu]()
 _WORKBENCH = pytest.StashKey["Workbench"]()
 _SUMMARY = pytest.StashKey[Any]()  # what shows the summary on a console
@@ -32,21 +33,9 @@ _INTERRUPTED = pytest.StashKey[bool]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add every `--train-…` option and its ini key."""
     group = parser.getgroup("training benchmark")
-    for option in SUITE_OPTIONS:
-        text = option.text + (f" (default: {option.default})" if option.default else "")
-        group.addoption(f"--train-{option.name}", metavar=option.metavar, help=text)
-        parser.addini(_key(option.name), text, default="")
-    group.addoption(
-        "--train-resume",
-        nargs="?",
-        const="latest",
-        metavar="RUN",
-        help="go on with an interrupted run, --train-resume=RUN (default: the latest)",
-    )
-
-
-def _key(name: str) -> str:
-    return f"train_{name.replace('-', '_')}"
+    for option in _OPTIONS:
+        group.addoption(f"--train-{option.name}", **option.arguments())
+        parser.addini(f"train_{option.key}", option.help, default="")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -95,7 +84,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def _given(config: pytest.Config) -> dict[str, str | None]:
-    keys = {option.name: _key(option.name) for option in SUITE_OPTIONS}
+    """The text of each option, from the command line or the ini file."""
+    keys = {option.name: f"train_{option.key}" for option in _OPTIONS}
     return {
         name: config.getoption(key) or str(config.getini(key)) or None for name, key in keys.items()
     }
@@ -117,9 +107,9 @@ def _workbench(config: pytest.Config) -> "Workbench":
             raise pytest.UsageError(str(error)) from error
         if not settings.batch_sizes:
             raise pytest.UsageError("--train-batch-sizes: a search is for `harness run`; name some")
-        console, resume = _console(config), config.getoption("train_resume")
+        console = _console(config)
         command = shlex.join(["pytest", *config.invocation_params.args])
-        config.stash[_WORKBENCH] = Workbench(settings, gpu, console, resume, command)
+        config.stash[_WORKBENCH] = Workbench(settings, gpu, console, command)
     return config.stash[_WORKBENCH]
 
 

@@ -11,6 +11,7 @@ from harness.commands.plugin.fixtures import rungs
 from harness.errors import HarnessError
 from harness.measure.machine.gpu import AnyGpu, count
 from harness.records import DEVICES
+from harness.records.protocol import SEEDS
 from harness.worker import backends
 from harness.workloads import levers, variants
 
@@ -43,7 +44,7 @@ def values(
         return usual if given[option] else list(says.get(name, usual))
 
     known: dict[str, Callable[[], list[Any]]] = {
-        "seed": lambda: list(range(settings.seeds)),
+        "seed": lambda: list(range(settings.seeds or SEEDS[settings.effort])),
         "rung": lambda: _rungs(metafunc, settings, given),
         "variant": lambda: list(variants_of(workbench, says)),
         "batch_size": lambda: chosen("batch-sizes", "batch_sizes", list(settings.batch_sizes)),

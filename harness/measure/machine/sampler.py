@@ -11,56 +11,36 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import psutil
 
 from harness.measure.machine.cgroup import throttled_seconds
 from harness.measure.machine.gpu import AnyGpu
 from harness.records import GpuReading, GpuTrace, GpuUsage, Usage
+from harness.records.counters import Totals, change
 
 INTERVAL_SECONDS = 0.25
 GPU_INTERVAL_SECONDS = 0.1
 _PROCESSES_EVERY = 10  # readings; listing processes is the dearest call
 
 
-@dataclass(frozen=True, slots=True)
-class MachineCounters:
-    """Totals since boot, in CPU seconds; None where the machine does not say.
-
-    Attributes:
-        busy_seconds: CPU time of all processes.
-        steal_seconds: Time the hypervisor gave to others.
-        throttled_seconds: Time the cgroup's quota stopped its processes.
-    """
-
-    busy_seconds: float
-    steal_seconds: float | None
-    throttled_seconds: float | None
-
-
-def read_machine() -> MachineCounters:
-    """Read the totals now."""
+def read_machine() -> Totals:
+    """The machine's totals since boot of the fields of `Counters` that it tells."""
     times = psutil.cpu_times()
     busy = times.user + times.nice + times.system
     busy += getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
-    return MachineCounters(busy, getattr(times, "steal", None), throttled_seconds())
-
-
-def disturbance(
-    before: MachineCounters, after: MachineCounters, own_cpu_seconds: float
-) -> dict[str, float | None]:
-    """Compute the disturbance fields of a `Round` from the totals around it."""
-    busy = after.busy_seconds - before.busy_seconds
     return {
-        "steal_seconds": _difference(before.steal_seconds, after.steal_seconds),
-        "other_cpu_seconds": max(0.0, busy - own_cpu_seconds),
-        "throttled_seconds": _difference(before.throttled_seconds, after.throttled_seconds),
+        "other_cpu_seconds": busy,  # of all processes: `disturbance` takes the worker's away
+        "steal_seconds": getattr(times, "steal", None),
+        "throttled_seconds": throttled_seconds(),
     }
 
 
-def _difference(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else after - before
+def disturbance(before: Totals, after: Totals, own_cpu_seconds: float) -> dict[str, float | None]:
+    """Compute the machine's fields of `Counters` from the totals around a piece of work."""
+    found = change(before, after)
+    busy = found["other_cpu_seconds"] or 0.0
+    return {**found, "other_cpu_seconds": max(0.0, busy - own_cpu_seconds)}
 
 
 class Sampler:

@@ -30,7 +30,7 @@ STAR = [(model, MODELS[0]) for model in MODELS]  # each against the first, which
 
 def timed(role, block, pair, a_case, seconds):
     seconds *= a_case.batch_size
-    return Round(block, pair, role, 0, 1, seconds, 2.3, seconds, 0, 0, 0)
+    return Round(block, pair, role, 0, 1, seconds, 2.3, cpu_seconds=seconds)
 
 
 def measurement(one, reference, seconds, blocks=6, comparison=0):

@@ -40,7 +40,7 @@ def plain(run):
 
 
 def a_round(role, block, pair, seconds, steps=4):
-    return Round(block, pair, role, 0, steps, seconds, 1.0, 0.0, 0, 0, 0)
+    return Round(block, pair, role, 0, steps, seconds, 1.0)
 
 
 def of(plain, blocks):

@@ -308,6 +308,15 @@ def test_what_else_kept_the_cpus_busy_is_named(tmp_path):
     assert all("[baseline 256]" in line or "[improved 1024]" in line for line in found)
 
 
+def test_a_quota_that_stopped_a_training_is_named(tmp_path):
+    """As it is of rounds."""
+    run = trained(tmp_path)
+    stopped = with_epochs(run, lambda epoch: dataclasses.replace(epoch, throttled_seconds=0.5))
+    found = [line for line in convergence.cautions(Analysis(stopped)) if "quota" in line]
+    assert found
+    assert all("the cgroup's CPU quota stopped the training (" in line for line in found)
+
+
 def test_losses_that_have_no_logarithm_are_drawn(tmp_path):
     """Cosine similarity is negative."""
     run = trained(tmp_path)

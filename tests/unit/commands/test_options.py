@@ -8,6 +8,7 @@ from harness.errors import HarnessError
 from harness.measure.machine.facts import usable_cpus
 
 NO_GPU = FakeGpu(name=None)
+COMMANDS = ("suites", "run", "tune")
 
 
 def test_defaults(tmp_path):
@@ -38,12 +39,12 @@ def test_lists_and_numbers_are_read(tmp_path):
         ("batch-sizes", "0", "--train-batch-sizes: '0' is not a whole number from 1"),
         ("batch-sizes", "256,-1", "'-1' is not a whole number"),
         ("batch-sizes", "many", "'many' is not a whole number"),
-        ("threads", "4096", "this process may use"),
+        ("threads", "4096", "CPUs that this process may use"),
         ("threads", "0", "not a whole number"),
-        ("devices", "tpu", "known: auto, cpu, gpu"),
+        ("devices", "tpu", "--train-devices: no 'tpu'; did you mean gpu?"),
         ("devices", "auto,cpu", "is none of"),
         ("backend", "mxnet", "no backend 'mxnet'"),
-        ("devices", "gpu", "a GPU was asked for and there is none"),
+        ("devices", "gpu", "a GPU was named and there is none"),
         ("effort", "thorugh", "did you mean thorough"),
         ("steps", "1.5", "not a whole number"),
         ("timeout", "-3", "not a number above 0"),
@@ -56,6 +57,22 @@ def test_what_cannot_be_used_is_explained(tmp_path, name, value, message):
     with pytest.raises(HarnessError, match=message) as caught:
         options.parse({name: value}, tmp_path, NO_GPU, prefix="--train-")
     assert "\n" not in str(caught.value)
+
+
+def test_each_command_has_the_options_that_concern_it():
+    """Derived from the fields of the settings."""
+    names = {command: {o.name for o in options.options_of(command)} for command in COMMANDS}
+    assert {"batch-sizes", "memory-limit"} == names["run"] - names["tune"]
+    assert {"levers"} == names["tune"] - names["run"]
+    assert {"resume", "output", "effort", "devices"} <= set.intersection(*names.values())
+    assert set.union(*names.values()) == {o.name for o in options.OPTIONS}
+
+
+def test_the_help_of_an_option_ends_with_its_default():
+    """The value that the parser gets."""
+    (timeout,) = (o for o in options.OPTIONS if o.name == "timeout")
+    assert timeout.help.endswith("in seconds (default: 300)")
+    assert options.Settings().timeout == 300
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.records import Case, Estimate, Machine, Round, Run, Training, from_json, to_json
 
-ROUND = Round(0, 0, "case", 0, 2, 0.5, 1.0, 0.5, 0, 0, 0)
+ROUND = Round(0, 0, "case", 0, 2, 0.5, 1.0, cpu_seconds=0.5)
 
 CASES = st.builds(
     Case,

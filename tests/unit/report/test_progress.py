@@ -13,7 +13,7 @@ LARGE = Case("baseline", "mnist", 1024, threads=2)
 
 
 def a_round(block):
-    return Round(block, 0, "case", 0, 4, 1.0, 2.3, 1.0, 0, 0, 0)
+    return Round(block, 0, "case", 0, 4, 1.0, 2.3, cpu_seconds=1.0)
 
 
 def progress(*, terminal):
