@@ -17,8 +17,8 @@ from harness import units
 from harness.records import Measurement, journal, run_file, to_json
 
 READ = (
-    "import sys; from pathlib import Path; from harness.measure.resume import Earlier; "
-    "earlier = Earlier.read(Path(sys.argv[1])); assert len(earlier.measurements) > 1"
+    "import sys; from pathlib import Path; from harness.records.resume import ResumedRun; "
+    "run = ResumedRun.read(Path(sys.argv[1])); assert len(run.records['outcome']) > 1"
 )
 
 

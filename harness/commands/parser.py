@@ -13,7 +13,8 @@ from harness.commands import options
 from harness.commands.interrupts import as_interrupts
 from harness.commands.options import AUTO, parse
 from harness.errors import BadComparison, HarnessError
-from harness.records import Run, gc_pause, to_json
+from harness.records import Run, to_json
+from harness.records.run_file import gc_paused
 from harness.units import printable
 
 if TYPE_CHECKING:
@@ -245,21 +246,21 @@ def _show(written: "Written", *, as_json: bool) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    with gc_pause.kept_out():
+    with gc_paused():
         from harness.records import Failure
         from harness.records import folders as runs
         from harness.report import files
         from harness.report.short_names import shortened
 
     folder = runs.locate(arguments.run, Path(arguments.output))
-    with runs.sensible(folder):
+    with runs.errors_as_bad_run(folder):
         written = files.write(shortened(runs.read(folder)), folder)
         _show(written, as_json=arguments.json)
     return int(any(isinstance(outcome, Failure) for outcome in written.analysis.run.outcomes))
 
 
 def _advise(arguments: argparse.Namespace) -> int:
-    with gc_pause.kept_out():
+    with gc_paused():
         from harness.analyze.advice.cost import planned
         from harness.analyze.analysis import Analysis
         from harness.records import folders as runs
@@ -267,7 +268,7 @@ def _advise(arguments: argparse.Namespace) -> int:
         from harness.report.short_names import shortened
 
     folder = runs.locate(arguments.run, Path(arguments.output))
-    with runs.sensible(folder):
+    with runs.errors_as_bad_run(folder):
         run = Analysis(shortened(runs.read(folder)))
         answers = planned(
             run, arguments.variant, arguments.samples, arguments.epochs, arguments.price_per_hour
@@ -280,7 +281,7 @@ def _advise(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    with gc_pause.kept_out():
+    with gc_paused():
         from harness.analyze.compare import gate
         from harness.analyze.compare import run_diff as compare
         from harness.records import folders as runs
@@ -296,7 +297,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         others = [folder for folder in folders if folder.resolve() != reference.resolve()]
     if not others:
         raise BadComparison("compare takes two runs or more: harness compare RUN RUN")
-    with runs.sensible(reference, *others):
+    with runs.errors_as_bad_run(reference, *others):
         first, rest = runs.read(reference), [runs.read(folder) for folder in others]
         found = compare.compare(first, rest)
         if arguments.page is not None:
@@ -335,8 +336,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     from harness.commands.validate.run import PARTS, Validation
     from harness.commands.validate.truths import EFFORTS
     from harness.measure.machine.gpu import open_gpu
-    from harness.measure.runner import new_run_folder
-    from harness.records.folders import locate
+    from harness.records.folders import locate, new_run_folder
     from harness.report.progress import Progress
 
     effort = EFFORTS[options.named("--effort", options.one_of(EFFORTS), arguments.effort)]

@@ -14,8 +14,7 @@ from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import framework_gpus
 from harness.measure.machine.facts import describe, usable_cpus
 from harness.measure.machine.gpu import AnyGpu
-from harness.measure.resume import check_resume
-from harness.measure.runner import Runner, new_run_folder
+from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
 from harness.measure.trial import Inspected, inspect
 from harness.records import (
@@ -32,7 +31,8 @@ from harness.records import (
     Tuning,
 )
 from harness.records import protocol as protocols
-from harness.records.folders import locate
+from harness.records.folders import locate, new_run_folder
+from harness.records.resume import Record, check_resume
 from harness.worker import backends
 from harness.workloads import datasets, registry
 from harness.workloads import lever_settings as levers
@@ -290,11 +290,11 @@ class Workbench:
 
     def tuning(self, plain: Case, *, smoke: bool = False) -> Tuning:
         """What this run has tried so far to make a case faster."""
-        return self._running(smoke=smoke).tuning(plain)
+        return self._running(smoke=smoke).kept(Tuning, plain.id) or Tuning(plain)
 
-    def note_tuning(self, tuning: Tuning) -> None:
-        """Keep what was tried to make a case faster."""
-        self._running().note_tuning(tuning)
+    def keep(self, record: Record) -> None:
+        """Keep a record in the run."""
+        self._running().keep(record)
 
     def run(self) -> Run:
         """All that was measured so far."""
@@ -319,7 +319,7 @@ class Workbench:
         ]
         changes = [step.change for step in steps[1:]]
         rungs = zip(changes, cases[1:], cases[:-1], strict=True)
-        self._running(smoke=smoke).note(Ladder(name, tuple(Rung(*rung) for rung in rungs)))
+        self._running(smoke=smoke).keep(Ladder(name, tuple(Rung(*rung) for rung in rungs)))
 
     def recipes(
         self,

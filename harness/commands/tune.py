@@ -74,7 +74,7 @@ class Tuner:
                 taken.append(lever)
                 current = found.case
         known = self._workbench.tuning(self._plain)
-        self._workbench.note_tuning(dataclasses.replace(known, stack=tuple(taken), stacked=current))
+        self._workbench.keep(dataclasses.replace(known, stack=tuple(taken), stacked=current))
         return self._outcome(current, self._plain) if taken else None
 
     def _candidates(self) -> list[str]:
@@ -105,6 +105,4 @@ class Tuner:
     def _note(self, attempt: Attempt) -> None:
         known = self._workbench.tuning(self._plain, smoke=self._smoke)
         if all((a.lever, a.key) != (attempt.lever, attempt.key) for a in known.attempts):
-            self._workbench.note_tuning(
-                dataclasses.replace(known, attempts=(*known.attempts, attempt))
-            )
+            self._workbench.keep(dataclasses.replace(known, attempts=(*known.attempts, attempt)))

@@ -5,28 +5,16 @@ ended before the other begins.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import oom_kills
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.machine.host_state import Moment, between
 from harness.measure.oom import explained
-from harness.measure.schedule import ROLES, Plan, Share, plan_alone, plan_turns
+from harness.measure.schedule import ROLES, plan_alone, plan_turns
 from harness.measure.side import AnyLauncher, Seat
-from harness.records import Case, ModelFacts, Protocol, Role, Round, Start, Surroundings
+from harness.records import Block, BlockPlan, Case, Protocol, Role, Round, SidePlan
 from harness.worker import warm_up
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Everything observed in one block."""
-
-    plan: Plan
-    rounds: tuple[Round, ...]
-    starts: tuple[Start, ...]
-    facts: dict[Role, ModelFacts]
-    surroundings: Surroundings | None = None  # in journals from before it was recorded
 
 
 def is_interleaved(sides: Mapping[Role, Case]) -> bool:
@@ -44,7 +32,7 @@ def run_block(
     protocol: Protocol,
     launcher: AnyLauncher,
     gpu: AnyGpu,
-    plan: Plan | None,
+    plan: BlockPlan | None,
     on_round: Callable[[Round], None],
     cpus: list[int],
     look: Callable[[], Moment],
@@ -73,7 +61,7 @@ def run_block(
         rounds.append(seat.round(index, pair, position, steps))
         on_round(rounds[-1])
 
-    def take_turns() -> Plan:
+    def take_turns() -> BlockPlan:
         for role in order:
             sit_down(role)
         now = plan or plan_turns(
@@ -92,8 +80,8 @@ def run_block(
                 seats[role].fit(now.of(role).fit_steps)
         return now
 
-    def one_after_the_other() -> Plan:
-        shares: dict[Role, Share] = {role: plan.of(role) for role in ROLES} if plan else {}
+    def one_after_the_other() -> BlockPlan:
+        shares: dict[Role, SidePlan] = {role: plan.of(role) for role in ROLES} if plan else {}
         for position, role in enumerate(order):
             seat = sit_down(role)
             share = shares.setdefault(role, plan_alone(seat.step_seconds, sides[role], protocol))
@@ -105,7 +93,7 @@ def run_block(
             if share.fit_steps:
                 seat.fit(share.fit_steps)
             seat.leave()
-        return Plan(**shares)
+        return BlockPlan(**shares)
 
     try:
         plan = take_turns() if is_interleaved(sides) else one_after_the_other()

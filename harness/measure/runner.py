@@ -7,22 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol as Interface
+from typing import TypeVar
 
-from harness.measure.block import Block, is_interleaved, run_block
+from harness.measure.block import is_interleaved, run_block
 from harness.measure.budget import Budget
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.machine.host_state import Moment, look
-from harness.measure.resume import Earlier
 from harness.measure.search import search
 from harness.measure.side import AnyLauncher
 from harness.measure.training import train_together
 from harness.records import (
+    Block,
     Case,
     Epoch,
     Failure,
-    Ladder,
     Machine,
     Measurement,
     Outcome,
@@ -34,14 +34,15 @@ from harness.records import (
     Run,
     Search,
     Training,
-    Tuning,
     comparison_key,
     run_file,
     to_json,
 )
 from harness.records import journal as journals
 from harness.records.journal import Journal
+from harness.records.resume import Record, ResumedRun, kind_of
 
+R = TypeVar("R", bound=Record)
 _SAME_LOSS = 1e-6  # relative: the same arithmetic
 
 
@@ -107,20 +108,17 @@ class Runner:
         self._seed_seconds: dict[frozenset[Case], float] = {}
         self._begin = time.perf_counter()
         self._cpus = usable_cpus()
-        earlier = Earlier.read(folder) if (folder / journals.NAME).exists() else Earlier()
-        earlier.check(folder, protocol, machine)
-        self._earlier = earlier
-        self._outcomes: dict[str, Outcome] = dict(earlier.measurements)
-        self._trainings: dict[str, Training | Failure] = dict(earlier.trainings)
-        self._ladders: dict[str, Ladder] = dict(earlier.ladders)
-        self._searches: dict[str, Search] = dict(earlier.searches)
-        self._tunings: dict[str, Tuning] = dict(earlier.tunings)
+        resumed = ResumedRun.read(folder) if (folder / journals.NAME).exists() else ResumedRun()
+        resumed.check(folder, protocol, machine)
+        self._resumed = resumed
+        self._records = resumed.records
+        self._failed_trainings: dict[str, Failure] = {}
         self._lines: dict[str, tuple[Outcome, str]] = {}
-        self._started_at = earlier.started_at or _now()
+        self._started_at = resumed.started_at or _now()
         self._machine = machine
-        self._command = earlier.command or command
+        self._command = resumed.command or command
         self._journal = Journal(folder)
-        if earlier.protocol is None:
+        if resumed.protocol is None:
             self._journal.write(
                 "run",
                 schema=journals.SCHEMA,
@@ -131,31 +129,44 @@ class Runner:
             )
 
     def run(self) -> Run:
-        """Return all outcomes so far as a run."""
-        failed = [end for end in self._trainings.values() if isinstance(end, Failure)]
+        """Return all that was measured so far."""
+        outcomes = {**self._resumed.failures, **self._records["outcome"]}
+        trainings = tuple(self._records["training"].values())
+        failed = tuple(self._failed_trainings.values())
         return Run(
             id=self.folder.name,
             started_at=self._started_at,
             machine=self._machine,
             protocol=self._protocol,
-            # A failure of before that was not tried again is still one.
-            outcomes=(*{**self._earlier.failures, **self._outcomes}.values(), *failed),
+            outcomes=(*outcomes.values(), *failed),
             wall_seconds=self._wall_seconds(),
-            trainings=tuple(t for t in self._trainings.values() if isinstance(t, Training)),
-            ladders=tuple(self._ladders.values()),
-            target_accuracy=self._target_accuracy if self._trainings else None,
-            searches=tuple(self._searches.values()),
+            trainings=trainings,
+            ladders=tuple(self._records["ladder"].values()),
+            target_accuracy=self._target_accuracy if trainings or failed else None,
+            searches=tuple(self._records["search"].values()),
             command=self._command,
-            tunings=tuple(self._tunings.values()),
+            tunings=tuple(self._records["tuning"].values()),
         )
+
+    def keep(self, record: Record) -> None:
+        """Keep a record in the run and in its journal; it replaces the one of its key."""
+        kind = kind_of(type(record))
+        if self._records[kind].get(record.key) != record:
+            self._records[kind][record.key] = record
+            self._journal.write(kind, **{kind: to_json(record)}, wall_seconds=self._wall_seconds())
+
+    def kept(self, kind: type[R], key: str) -> R | None:
+        """Return the record of that type and key, if this run has one."""
+        record: R | None = self._records[kind_of(kind)].get(key)
+        return record
 
     @property
     def damaged(self) -> list[int]:
-        """Numbers of the journal's lines that are left out of a run that is gone on with."""
-        return self._earlier.damaged
+        """Numbers of unreadable lines in the journal of a resumed run."""
+        return self._resumed.damaged
 
     def _wall_seconds(self) -> float:
-        return self._earlier.wall_seconds + time.perf_counter() - self._begin
+        return self._resumed.wall_seconds + time.perf_counter() - self._begin
 
     def measure(self, case: Case, reference: Case, early_steps: int | None = None) -> Outcome:
         """Measure a case against its reference, unless this run already has.
@@ -164,49 +175,46 @@ class Runner:
         """
         key = comparison_key(case, reference)
         self._budget.next_comparison()
-        if key in self._outcomes:
-            self._observer.known(self._outcomes[key])
-        else:
-            self._observer.comparison(case, reference, self._protocol.blocks)
-            self._keep(self._measure(case, reference, early_steps))
-        return self._outcomes[key]
+        known: Outcome | None = self._records["outcome"].get(key)
+        if known is not None:
+            self._observer.known(known)
+            return known
+        self._observer.comparison(case, reference, self._protocol.blocks)
+        return self._end(self._measure(case, reference, early_steps))
 
-    def refuse(self, case: Case, reference: Case, error: WorkerFailed) -> Failure:
-        """Keep a comparison that is not begun, since a trial of its model has failed."""
-        failure = Failure(case, reference, error.kind, str(error), error.log_tail)
+    def refuse(self, case: Case, reference: Case, error: WorkerFailed) -> Outcome:
+        """Keep the failure of a comparison whose model failed in its trial."""
         self._budget.next_comparison()
-        self._keep(failure)
-        return failure
+        return self._end(Failure(case, reference, error.kind, str(error), error.log_tail))
 
-    def _keep(self, outcome: Outcome) -> None:
-        self._outcomes[outcome.key] = outcome
-        self._journal.write("outcome", outcome=to_json(outcome), wall_seconds=self._wall_seconds())
+    def _end(self, outcome: Outcome) -> Outcome:
+        self.keep(outcome)
         self.save()
         self._observer.outcome(outcome)
+        return outcome
 
     def search(self, case: Case, samples: int, memory_bytes: int | None) -> Search:
         """Search for batch sizes, unless this run already has; see `search.search`."""
-        known = self._searches.get(case.id)
-        if known is not None:
-            return known
-        found = self._searches[case.id] = search(
-            case,
-            samples=samples,
-            memory_bytes=memory_bytes,
-            launcher=self._launcher,
-            protocol=self._protocol,
-            gpu=self._gpu,
-            cpus=self._cpus,
-            on_probe=self._observer.probe,
-        )
-        self._journal.write("search", search=to_json(found))
+        found = self.kept(Search, case.id)
+        if found is None:
+            found = search(
+                case,
+                samples=samples,
+                memory_bytes=memory_bytes,
+                launcher=self._launcher,
+                protocol=self._protocol,
+                gpu=self._gpu,
+                cpus=self._cpus,
+                on_probe=self._observer.probe,
+            )
+            self.keep(found)
         return found
 
     def _measure(self, case: Case, reference: Case, early_steps: int | None) -> Outcome:
         key = comparison_key(case, reference)
         begin = time.perf_counter()
         sides: dict[Role, Case] = {"case": case, "reference": reference}
-        blocks = list(self._earlier.blocks.get(key, []))
+        blocks = list(self._resumed.blocks.get(key, []))
 
         def on_round(a_round: Round) -> None:
             self._journal.write("round", key=key, round=to_json(a_round))
@@ -264,18 +272,17 @@ class Runner:
         seedless = frozenset(dataclasses.replace(recipe.case, seed=0) for recipe in recipes)
         if not self._budget.allows(self._seed_seconds.get(seedless, 0.0)):
             return []
-        missing = [recipe for recipe in recipes if recipe.key not in self._trainings]
+        missing = [recipe for recipe in recipes if self._trained(recipe) is None]
 
         def on_epoch(recipe: Recipe, epoch: Epoch) -> None:
             self._journal.write("epoch", key=recipe.key, epoch=to_json(epoch))
             self._observer.epoch(recipe, epoch)
 
         def on_end(recipe: Recipe, end: Training | Failure) -> None:
-            self._trainings[recipe.key] = end
-            if isinstance(end, Training):  # one that failed is tried again
-                self._journal.write(
-                    "training", training=to_json(end), wall_seconds=self._wall_seconds()
-                )
+            if isinstance(end, Training):
+                self.keep(end)
+            else:  # not in the journal: a resumed run tries again
+                self._failed_trainings[recipe.key] = end
             self.save()
 
         train_together(
@@ -289,23 +296,10 @@ class Runner:
             complete=len(missing) == len(recipes),
         )
         self._seed_seconds[seedless] = time.perf_counter() - begin
-        return [self._trainings[recipe.key] for recipe in recipes]
+        return [end for recipe in recipes if (end := self._trained(recipe)) is not None]
 
-    def note(self, ladder: Ladder) -> None:
-        """Keep which comparisons make a ladder."""
-        if self._ladders.get(ladder.key) != ladder:
-            self._ladders[ladder.key] = ladder
-            self._journal.write("ladder", ladder=to_json(ladder))
-
-    def tuning(self, plain: Case) -> Tuning:
-        """What was tried so far to make a case faster."""
-        return self._tunings.get(plain.id, Tuning(plain))
-
-    def note_tuning(self, tuning: Tuning) -> None:
-        """Keep what was tried to make a case faster."""
-        if self._tunings.get(tuning.key) != tuning:
-            self._tunings[tuning.key] = tuning
-            self._journal.write("tuning", tuning=to_json(tuning))
+    def _trained(self, recipe: Recipe) -> Training | Failure | None:
+        return self.kept(Training, recipe.key) or self._failed_trainings.get(recipe.key)
 
     def save(self) -> Run:
         """Write `run.json` in one move and return the run.
@@ -333,30 +327,6 @@ def _learn_alike(block: Block) -> bool:
     """Whether both sides had the same losses, or none was asked for: then no other block is."""
     here, there = (start.early_loss for start in block.starts)
     return here is None or there is None or math.isclose(here, there, rel_tol=_SAME_LOSS)
-
-
-def new_run_folder(results: Path, kind: str = "runs") -> Path:
-    """Make the folder of a new run; its name is its start, so that runs sort by time.
-
-    Args:
-        results: The folder of results.
-        kind: The folder in it that holds such runs.
-
-    Raises:
-        BadRun: it cannot be made.
-    """
-    name = f"{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    number = 1
-    while True:
-        folder = results / kind / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise journals.unwritable(folder, error.strerror) from error
-        else:
-            return folder
 
 
 def _now() -> str:

@@ -2,42 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from harness.records import Case, Protocol, Role
+from harness.records import BlockPlan, Case, Protocol, Role, SidePlan
 from harness.worker import warm_up
 
+Sides = Mapping[Role, Case]
 ROLES: tuple[Role, Role] = ("reference", "case")
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What one side does in a block; chosen once a comparison, then fixed.
-
-    Attributes:
-        steps: Steps of a round.
-        rounds: Rounds.
-        fit_steps: Steps of the timed `fit`; 0 for none.
-    """
-
-    steps: int
-    rounds: int
-    fit_steps: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The shares of both sides."""
-
-    case: Share
-    reference: Share
-
-    def of(self, role: Role) -> Share:
-        """Return the share of that side."""
-        return self.case if role == "case" else self.reference
-
-
-def plan_turns(step: dict[Role, float], sides: Mapping[Role, Case], protocol: Protocol) -> Plan:
+def plan_turns(
+    step: dict[Role, float], sides: Mapping[Role, Case], protocol: Protocol
+) -> BlockPlan:
     """Choose the shares of workers that take turns, from the seconds a step of the warm-up.
 
     Only the case times a `fit`: the reference waits meanwhile. Where the two get their batches
@@ -57,20 +32,20 @@ def plan_turns(step: dict[Role, float], sides: Mapping[Role, Case], protocol: Pr
     )
     seconds_of_fit = protocol.block_seconds / 2 if by_fit else protocol.fit_seconds
     fits = {role: _fit_steps(step[role], sides[role], seconds_of_fit) for role in ROLES}
-    return Plan(
-        case=Share(steps["case"], pairs, fits["case"]),
-        reference=Share(steps["reference"], pairs, fits["reference"] if by_fit else 0),
+    return BlockPlan(
+        case=SidePlan(steps["case"], pairs, fits["case"]),
+        reference=SidePlan(steps["reference"], pairs, fits["reference"] if by_fit else 0),
     )
 
 
-def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> Share:
+def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> SidePlan:
     """Choose the share of a worker that has its half of a block for itself."""
     chosen = warm_up.choose_steps(step_seconds, protocol.gpu_round_seconds)
     steps = _whole(protocol.steps or chosen, case)
     rounds = warm_up.choose_pairs(
         steps * step_seconds, protocol.block_seconds / 2, protocol.min_pairs, protocol.max_pairs
     )
-    return Share(steps, rounds, _fit_steps(step_seconds, case, protocol.fit_seconds))
+    return SidePlan(steps, rounds, _fit_steps(step_seconds, case, protocol.fit_seconds))
 
 
 def _fit_steps(step_seconds: float, case: Case, seconds: float) -> int:

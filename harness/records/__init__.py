@@ -6,7 +6,17 @@ them is derived in `harness.analyze`. A missing value is None.
 
 from harness.records.case import DEVICES, PROTOCOL_VERSION, Case, Protocol, comparison_key
 from harness.records.codec import from_json, to_columns, to_json
-from harness.records.comparison import Failure, FailureKind, Ladder, Measurement, Outcome, Rung
+from harness.records.comparison import (
+    Block,
+    BlockPlan,
+    Failure,
+    FailureKind,
+    Ladder,
+    Measurement,
+    Outcome,
+    Rung,
+    SidePlan,
+)
 from harness.records.counters import Counters
 from harness.records.estimate import Estimate, Finding
 from harness.records.observations import (
@@ -32,6 +42,8 @@ __all__ = [
     "READABLE_SCHEMAS",
     "SCHEMA",
     "Attempt",
+    "Block",
+    "BlockPlan",
     "Case",
     "Counters",
     "Epoch",
@@ -58,6 +70,7 @@ __all__ = [
     "Run",
     "Rung",
     "Search",
+    "SidePlan",
     "Start",
     "Surroundings",
     "Training",

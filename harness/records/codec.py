@@ -65,6 +65,8 @@ def _decoder(kind: Any) -> Decoder:
         return _as_it_is if plain else _union(decoders[0])
     if origin is tuple:
         return _tuple(arguments[0])
+    if origin is dict:
+        return _dict(arguments[1])
     if origin is Literal:
         return sys.intern  # one object for all of the many that are equal
     return _record(kind) if is_dataclass(kind) else _as_it_is
@@ -93,6 +95,13 @@ def _tuple(kind: Any) -> Decoder:
         return tuple(rows(data) if rows and isinstance(data, dict) else map(decode, data))
 
     return items
+
+
+def _dict(kind: Any) -> Decoder:
+    decode = _decoder(kind)
+    if decode is _as_it_is:
+        return _as_it_is
+    return lambda data: {key: decode(value) for key, value in data.items()}
 
 
 def _record(kind: Any) -> Decoder:

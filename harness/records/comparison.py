@@ -1,12 +1,54 @@
-"""One case against another: measured, failed, or a change of a ladder."""
+"""One case against another: its blocks, its outcome, and the ladders made of such comparisons."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.records.case import Case, comparison_key
-from harness.records.observations import ModelFacts, Round, Start, Surroundings
+from harness.records.observations import ModelFacts, Role, Round, Start, Surroundings
 
 FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class SidePlan:
+    """What one side does in every block of a comparison.
+
+    Attributes:
+        steps: Steps per round.
+        rounds: Rounds per block.
+        fit_steps: Steps of the timed `fit`; 0 for none.
+    """
+
+    steps: int
+    rounds: int
+    fit_steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPlan:
+    """What both sides do in every block of a comparison."""
+
+    case: SidePlan
+    reference: SidePlan
+
+    def of(self, role: Role) -> SidePlan:
+        """Return the plan of that side."""
+        return self.case if role == "case" else self.reference
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Everything observed in one block.
+
+    Attributes:
+        surroundings: None in journals from before it was recorded.
+    """
+
+    plan: BlockPlan
+    rounds: tuple[Round, ...]
+    starts: tuple[Start, ...]
+    facts: dict[Role, ModelFacts]
+    surroundings: Surroundings | None = None
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -1,14 +1,47 @@
-"""Find and read the runs of a results folder."""
+"""Make, find and read the runs of a results folder."""
 
 import contextlib
+import datetime
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import BadRun, UnknownName
 from harness.records import Run, run_file
+from harness.records.journal import unwritable
 
-_NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+def new_run_folder(results: Path, kind: str = "runs") -> Path:
+    """Make the folder of a new run, named by the time, so that names sort by start.
+
+    Args:
+        results: The folder of results.
+        kind: The folder in it that holds such runs.
+
+    Raises:
+        BadRun: the folder cannot be made.
+    """
+    name = f"{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    number = 1
+    while True:
+        folder = results / kind / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise unwritable(folder, error.strerror) from error
+        else:
+            return folder
 
 
 def locate(name: str, results: Path, kind: str = "runs") -> Path:
@@ -54,20 +87,19 @@ def read(folder: Path) -> Run:
 
 
 @contextlib.contextmanager
-def sensible(*folders: Path) -> Iterator[None]:
-    """Take what goes wrong while runs are summarized for a fault of theirs.
+def errors_as_bad_run(*folders: Path) -> Iterator[None]:
+    """Report an error while runs are summarized as `BadRun`: a file is inconsistent.
 
-    They may come from elsewhere, and hold numbers that no measurement gives. Python's
-    development mode (`python -X dev -m harness`) shows where it went wrong.
+    Python's development mode (`python -X dev -m harness`) shows the traceback instead.
 
     Raises:
-        BadRun: something did.
+        BadRun: there was an error.
     """
     try:
         yield
-    except _NONSENSE as error:
+    except _ERRORS as error:
         if sys.flags.dev_mode:
             raise
         names = " or ".join(str(folder / run_file.NAME) for folder in folders)
         why = " ".join(f"{type(error).__name__}: {error}".split())
-        raise BadRun(f"{names} holds what no measurement gives ({why})") from error
+        raise BadRun(f"{names} is inconsistent ({why})") from error

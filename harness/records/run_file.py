@@ -5,9 +5,11 @@ thousands is never held as dicts. Nothing else differs from `to_json` of the run
 without lines and columns is read as well.
 """
 
+import contextlib
 import dataclasses
+import gc
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,30 @@ from harness.records import (
     Start,
     Surroundings,
     from_json,
-    gc_pause,
     to_columns,
     to_json,
 )
 
 NAME = "run.json"
 _BEGIN = '{"type":'
+_GC_THRESHOLD = 50_000  # new objects before a collection; Python's default is some hundreds
+
+
+@contextlib.contextmanager
+def gc_paused() -> Iterator[None]:
+    """Pause the garbage collector while many long-lived objects are made, then freeze them.
+
+    Records, rows and tables make no cycles, so that later collections may be rare.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD)
+        if enabled:
+            gc.enable()
 
 
 def line(outcome: Outcome) -> str:
@@ -77,7 +96,7 @@ def read(folder: Path) -> Run:
     Raises:
         BadRun: it is missing, damaged, or of another schema.
     """
-    with gc_pause.kept_out():
+    with gc_paused():
         return _read(folder / NAME)
 
 

@@ -8,7 +8,7 @@ from harness.analyze import levers as judged
 from harness.commands.tune import Tuner
 from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
-from harness.records import Case, Measurement, to_json
+from harness.records import Case, Measurement, Tuning, to_json
 from harness.workloads import levers
 from harness.workloads.lever_settings import unavailable
 
@@ -73,10 +73,10 @@ class Bench:
 
     def __init__(self, runner):
         self.runner = runner
-        self.note_tuning, self.run = runner.note_tuning, runner.run
+        self.keep, self.run = runner.keep, runner.run
 
     def tuning(self, plain, *, smoke=False):
-        return self.runner.tuning(plain)
+        return self.runner.kept(Tuning, plain.id) or Tuning(plain)
 
     def measure(self, case, reference, *, smoke, early_steps):
         return self.runner.measure(case, reference, early_steps)

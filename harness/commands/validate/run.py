@@ -22,11 +22,11 @@ from harness.measure.budget import Budget
 from harness.measure.launcher import Launcher, WorkerFailed
 from harness.measure.machine.facts import describe, usable_cpus
 from harness.measure.machine.gpu import AnyGpu
-from harness.measure.resume import Earlier
 from harness.measure.runner import Observer, Runner
 from harness.measure.side import AnyLauncher
 from harness.records import Case, Failure, Measurement, Protocol, Run, from_json, run_file, to_json
 from harness.records.journal import NAME as JOURNAL
+from harness.records.resume import ResumedRun
 from harness.workloads import datasets
 
 NAME = "validation.json"
@@ -140,8 +140,8 @@ class Validation:
         """Blocks of unfinished comparisons of that part, by their key."""
         if not (self.folder / part / JOURNAL).exists():
             return {}
-        earlier = Earlier.read(self.folder / part)
-        return {key: len(blocks) for key, blocks in earlier.blocks.items()}
+        resumed = ResumedRun.read(self.folder / part)
+        return {key: len(blocks) for key, blocks in resumed.blocks.items()}
 
 
 def _failed(part: str, why: str) -> Check:

@@ -74,7 +74,7 @@ def climbed(folder, factors=FACTORS, names=("as published",), **changes):
     runner = runner_of(folder, launcher, 4, **changes)
     rungs = tuple(Rung(*r) for r in zip(changed, cases[1:], cases[:-1], strict=True))
     for name in names:
-        runner.note(Ladder(name, rungs))
+        runner.keep(Ladder(name, rungs))
     for rung in rungs:
         runner.measure(rung.case, rung.reference)
     runner.measure(cases[-1], cases[0])
@@ -104,7 +104,7 @@ def test_a_single_rung_is_not_checked_against_itself(tmp_path):
     """It is the direct comparison."""
     runner = runner_of(tmp_path, FakeLauncher())
     one, other = Case("baseline", "mnist", 256), Case("improved", "mnist", 1024)
-    runner.note(Ladder("short", (Rung("all", other, one),)))
+    runner.keep(Ladder("short", (Rung("all", other, one),)))
     runner.measure(other, one)
     frame = dataframe(runner.save(), "ladder")
     assert list(frame["rung"]) == ["1", "direct"]
@@ -119,7 +119,7 @@ def test_ladders_of_two_backends_stand_apart(tmp_path):
         Rung(r.change, *(dataclasses.replace(c, backend="jax") for c in (r.case, r.reference)))
         for r in first.rungs
     )
-    runner.note(Ladder(first.name, rungs))
+    runner.keep(Ladder(first.name, rungs))
     for rung in rungs:
         runner.measure(rung.case, rung.reference)
     run = runner.save()
@@ -135,7 +135,7 @@ def test_what_lies_between_the_ends_is_in_the_file_and_not_in_the_table(tmp_path
     factors = {"baseline": 1.0, "baseline+adam": 0.9, "improved": 0.5}
     runner = runner_of(tmp_path, FakeLauncher(lambda case: 1e-3 * factors[case.variant]))
     cases = [Case(variant, "mnist", 256) for variant in factors]
-    runner.note(Ladder("by Adam", tuple(Rung("", b, a) for a, b in itertools.pairwise(cases))))
+    runner.keep(Ladder("by Adam", tuple(Rung("", b, a) for a, b in itertools.pairwise(cases))))
     for case, reference in ((cases[1], cases[0]), (cases[2], cases[1]), (cases[0], cases[0])):
         runner.measure(case, reference)
     run = runner.save()

@@ -233,10 +233,10 @@ class FakeWorkbench:
         return self.runner.measure(case, reference, early_steps)
 
     def tuning(self, plain, *, smoke=False):
-        return self.runner.tuning(plain)
+        return self.runner.kept(Tuning, plain.id) or Tuning(plain)
 
-    def note_tuning(self, tuning):
-        self.runner.note_tuning(tuning)
+    def keep(self, record):
+        self.runner.keep(record)
 
     def run(self):
         return self.runner.run()
@@ -402,7 +402,7 @@ def test_the_recommended_settings_are_code(tmp_path, backend):
     runner.measure(stacked, plain)
     environment = {"LD_PRELOAD": "libtcmalloc.so.4"}
     attempt = Attempt("malloc=tcmalloc", stacked, plain, environment=environment)
-    runner.note_tuning(Tuning(plain, (attempt,), tuple(chosen.values()), stacked))
+    runner.keep(Tuning(plain, (attempt,), tuple(chosen.values()), stacked))
     code = settings_code.code(Analysis(runner.save()))
     compile(code, "recommended_settings.py", "exec")
     assert "2.00×" in code

@@ -10,10 +10,10 @@ from harness.analyze import stats
 from harness.errors import BadCase, BadRun
 from harness.measure.budget import Budget
 from harness.measure.case_checks import check_case
-from harness.measure.resume import check_resume
-from harness.measure.runner import Runner, new_run_folder
+from harness.measure.runner import Runner
 from harness.records import Case, Failure, Measurement, run_file
 from harness.records import folders as runs
+from harness.records.resume import check_resume
 
 SMALL = Case("baseline", "synthetic", 256)
 LARGE = Case("baseline", "synthetic", 1024)
@@ -152,7 +152,7 @@ def test_another_timeout_is_no_other_protocol(tmp_path):
 def test_a_journal_of_another_version_is_one_line(tmp_path):
     """Not a traceback."""
     (tmp_path / "journal.jsonl").write_text('{"kind": "outcome", "outcome": {}}\n')
-    with pytest.raises(BadRun, match="damaged or of another version"):
+    with pytest.raises(BadRun, match="damaged or has another schema"):
         check_resume(tmp_path, protocol(), MACHINE)
 
 
@@ -196,7 +196,7 @@ def test_a_time_limit_drops_blocks_but_no_case(tmp_path):
 
 def test_two_runs_never_share_a_folder(tmp_path):
     """Not even when they start in the same second."""
-    folders = [new_run_folder(tmp_path) for _ in range(3)]
+    folders = [runs.new_run_folder(tmp_path) for _ in range(3)]
     assert len(set(folders)) == 3
     assert folders == sorted(folders)
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BadRun
-from harness.measure.resume import Earlier
 from harness.records import Case, journal
+from harness.records.resume import ResumedRun
 
 
 def test_entries_come_back_in_order(tmp_path):
@@ -97,16 +97,16 @@ def test_a_run_goes_on_without_a_damaged_line(tmp_path, line):
     lines[number] = lines[number].replace(b'"', b"'", 1)
     (tmp_path / journal.NAME).write_bytes(b"".join(lines))
     if number == 0:
-        with pytest.raises(BadRun, match="does not say any more how it was measured"):
-            Earlier.read(tmp_path)
+        with pytest.raises(BadRun, match="has lost its first line"):
+            ResumedRun.read(tmp_path)
     else:
-        assert [number + 1] == Earlier.read(tmp_path).damaged
+        assert [number + 1] == ResumedRun.read(tmp_path).damaged
 
 
 def test_an_empty_journal_is_a_new_run(tmp_path):
     """A crash before the first entry."""
     (tmp_path / journal.NAME).write_bytes(b"")
-    assert Earlier.read(tmp_path).protocol is None
+    assert ResumedRun.read(tmp_path).protocol is None
 
 
 def test_a_journal_of_the_first_schema_is_read(tmp_path):
@@ -116,7 +116,7 @@ def test_a_journal_of_the_first_schema_is_read(tmp_path):
     text = "".join(json.dumps(entry) + "\n" for entry in entries)
     (tmp_path / journal.NAME).write_text(text)
     assert entries == list(journal.read(tmp_path))
-    assert len(Earlier.read(tmp_path).measurements) == 1
+    assert len(ResumedRun.read(tmp_path).records["outcome"]) == 1
 
 
 def test_a_journal_of_a_later_schema_is_refused(tmp_path):
@@ -125,7 +125,7 @@ def test_a_journal_of_a_later_schema_is_refused(tmp_path):
     text = json.dumps({**entries[0], "schema": 99}) + "\n"
     (tmp_path / journal.NAME).write_text(text)
     with pytest.raises(BadRun, match="schema 99"):
-        Earlier.read(tmp_path)
+        ResumedRun.read(tmp_path)
 
 
 def test_a_disk_that_is_full_is_one_line_and_closing_says_no_more(tmp_path):
@@ -165,6 +165,6 @@ def test_any_bytes_are_read_or_refused_in_one_line(tmp_path, data):
     """Whatever a stranger calls a journal."""
     (tmp_path / journal.NAME).write_bytes(data)
     try:
-        Earlier.read(tmp_path)
+        ResumedRun.read(tmp_path)
     except BadRun as error:
         assert "\n" not in str(error)

@@ -60,7 +60,7 @@ def places(value, path=()):
 def shown(folder):
     """Read, summarize and show a run, all but its charts."""
     out = Console(file=io.StringIO(), width=100)
-    with folders.sensible(folder):
+    with folders.errors_as_bad_run(folder):
         run = folders.read(folder)
         console.show(out, files.write(run, folder))
         comparing.show(out, run_diff.compare(run, [run]), None)

@@ -1,0 +1,144 @@
+"""What the journal of an interrupted run holds, and whether the run may be resumed."""
+
+import dataclasses
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Self
+
+from harness.errors import BadRun
+from harness.records import (
+    Block,
+    Failure,
+    Ladder,
+    Machine,
+    Outcome,
+    Protocol,
+    Search,
+    Training,
+    Tuning,
+    from_json,
+    journal,
+)
+
+Record = Outcome | Training | Ladder | Search | Tuning
+KINDS: dict[str, Any] = {  # of the journal's entries that hold one whole record
+    "outcome": Outcome,
+    "training": Training,
+    "ladder": Ladder,
+    "search": Search,
+    "tuning": Tuning,
+}
+_IN_OTHERS = ("round", "epoch")  # also in the entry of their block or training
+
+
+def kind_of(record: type[Any]) -> str:
+    """Name the kind of journal entry that holds such a record."""
+    return next(kind for kind, records in KINDS.items() if issubclass(record, records))
+
+
+@dataclasses.dataclass
+class ResumedRun:
+    """What a journal holds of an interrupted run.
+
+    Attributes:
+        wall_seconds: How long the run had taken.
+        records: By kind and key; no failures.
+        failures: By key; they are measured again.
+        blocks: Of comparisons without an outcome, by key.
+        damaged: Numbers of unreadable lines; what they held is measured again.
+    """
+
+    protocol: Protocol | None = None
+    machine: Machine | None = None
+    started_at: str | None = None
+    command: str | None = None
+    wall_seconds: float = 0.0
+    records: dict[str, dict[str, Any]] = dataclasses.field(
+        default_factory=lambda: {kind: {} for kind in KINDS}
+    )
+    failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
+    blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
+    damaged: list[int] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a journal.
+
+        Raises:
+            BadRun: there is no journal, it is damaged, or it has another schema.
+        """
+        resumed, anything = cls(), False
+        path = folder / journal.NAME
+        try:
+            for entry in journal.read(folder, resumed.damaged.append, _IN_OTHERS):
+                resumed._take(entry)
+                anything = True
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise BadRun(
+                f"{path} is damaged or has another schema ({error!r}); start a new run"
+            ) from error
+        if anything and resumed.protocol is None:
+            raise BadRun(
+                f"{path} has lost its first line, which holds the protocol; start a new run"
+            )
+        return resumed
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        kind = entry["kind"]
+        if kind == "run":
+            schema = entry.get("schema", 1)
+            if schema not in journal.READABLE_SCHEMAS:
+                readable = " and ".join(map(str, journal.READABLE_SCHEMAS))
+                raise ValueError(f"schema {schema}, this version reads {readable}")
+            self.protocol = from_json(Protocol, entry["protocol"])
+            self.machine = from_json(Machine, entry["machine"])
+            self.started_at = entry["started_at"]
+            self.command = entry.get("command")
+        elif kind == "block":
+            block = from_json(Block, entry["block"])
+            known = self.blocks[entry["key"]]
+            if block.rounds[0].block == len(known):
+                known.append(block)
+        elif kind in KINDS:
+            self.wall_seconds = entry.get("wall_seconds", self.wall_seconds)
+            record = from_json(KINDS[kind], entry[kind])
+            if isinstance(record, Failure):
+                self.failures[record.key] = record
+            else:
+                self.records[kind][record.key] = record
+                self.blocks.pop(record.key, None)  # a measurement holds its blocks
+
+    def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
+        """Check that the times of this run compare with new ones.
+
+        Raises:
+            BadRun: the protocol, the machine or a version differs.
+        """
+        if self.protocol is not None and _timing(self.protocol) != _timing(protocol):
+            steps = f"{self.protocol.steps or 'no fixed'} steps per round"
+            raise BadRun(
+                f"{folder} was measured with another protocol; resume it with effort "
+                f"{self.protocol.effort} and {steps}, or start a new run"
+            )
+        if self.machine is not None and _identity(self.machine) != _identity(machine):
+            raise BadRun(
+                f"{folder} was measured on another machine or with other versions; start a new run"
+            )
+
+
+def _timing(protocol: Protocol) -> Protocol:
+    """Leave out what does not change a time."""
+    return dataclasses.replace(protocol, timeout_seconds=0.0)
+
+
+def _identity(machine: Machine) -> tuple[str, str, dict[str, str]]:
+    return machine.id, machine.python, machine.libraries
+
+
+def check_resume(folder: Path, protocol: Protocol, machine: Machine) -> None:
+    """Check that a run can be resumed.
+
+    Raises:
+        BadRun: there is no readable journal, or the protocol, the machine or a version differs.
+    """
+    ResumedRun.read(folder).check(folder, protocol, machine)
