@@ -1,5 +1,6 @@
 """README and docs: every command exists, every example runs."""
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -66,6 +67,17 @@ def test_the_files_of_the_examples_are_what_their_runs_give_today():
             written = formats.to_markdown(text.of_run(declared, analysis.rows(declared), run))
             name = declared.name
             assert written == (folder / "tables" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_making_the_examples_again_changes_no_page(monkeypatch):
+    """`tox -e examples` was run after the last change of a caption."""
+    monkeypatch.setenv("COLUMNS", "100")
+    spec = importlib.util.spec_from_file_location("made", ROOT / "docs" / "make_examples.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    for page in made.pages():
+        text = page.read_text(encoding="utf-8")
+        assert made.quoted(text) == text, page.name
 
 
 def test_the_tables_and_ratios_of_the_readme_are_those_of_its_examples():
