@@ -34,7 +34,7 @@ def losses(launcher: Launcher, case: Case) -> list[float]:
 def main() -> None:
     """Print a line for each half: the mean difference and the half-width of its interval."""
     plain = Case("baseline", datasets.resolve("auto"), 256, threads=len(usable_cpus()))
-    lower = levers.pull(plain, "precision=mixed_bfloat16")
+    lower = levers.change(plain, "precision=mixed_bfloat16")
     with Launcher() as launcher:
         pairs = [
             [losses(launcher, dataclasses.replace(case, seed=seed)) for case in (plain, lower)]

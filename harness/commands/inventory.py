@@ -8,7 +8,6 @@ from harness.measure.machine.gpu import AnyGpu
 from harness.records import Case
 from harness.worker import backends
 from harness.workloads import datasets, levers, registry
-from harness.workloads import lever_settings as machine
 
 
 def inventory(gpu: AnyGpu) -> dict[str, Any]:
@@ -39,4 +38,4 @@ def _levers(device: str) -> dict[str, str]:
     """Each that TensorFlow, the usual backend, can move on a device, or why not."""
     usual = Case("", "", 1, device=device, threads=len(usable_cpus()))
     tried = levers.tried(usual.backend)
-    return {lever: machine.unavailable(lever, usual) or "can be tried" for lever in tried}
+    return {lever: levers.unavailable(lever, usual) or "can be tried" for lever in tried}

@@ -34,8 +34,7 @@ from harness.records import protocol as protocols
 from harness.records.folders import locate, new_run_folder
 from harness.records.resume import Record, check_resume
 from harness.worker import backends
-from harness.workloads import datasets, registry
-from harness.workloads import lever_settings as levers
+from harness.workloads import datasets, levers, registry
 from harness.workloads.ladder import Step
 from harness.workloads.variants import Schedule
 

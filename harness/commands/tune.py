@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from harness.analyze import levers as judged
 from harness.analyze import stats
 from harness.records import Attempt, Case, Measurement, Outcome
-from harness.workloads import lever_settings as machine
 from harness.workloads import levers
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Tuner:
         Raises:
             HarnessError: no such lever.
         """
-        reason = machine.unavailable(lever, self._plain)
+        reason = levers.unavailable(lever, self._plain)
         if reason is not None:
             self._note(Attempt(lever, self._plain, self._plain, reason))
             return reason
@@ -46,7 +45,7 @@ class Tuner:
     def _note_lacking(self) -> None:
         """Those that are known not to be possible here, and so were not asked for."""
         for lever in self._workbench.lacking:
-            if reason := machine.unavailable(lever, self._plain):
+            if reason := levers.unavailable(lever, self._plain):
                 self._note(Attempt(lever, self._plain, self._plain, reason))
 
     def stack(self, reserved: int = 1) -> Outcome | None:
@@ -65,7 +64,7 @@ class Tuner:
         candidates = self._candidates()
         self._workbench.expect_more(len(candidates) - reserved)
         taken = candidates[:1]  # it has been measured on top of nothing
-        current = levers.pull(self._plain, taken[0]) if taken else self._plain
+        current = levers.change(self._plain, taken[0]) if taken else self._plain
         for lever in candidates[1:]:
             if any(levers.names(lever) & levers.names(other) for other in taken):
                 continue
@@ -86,14 +85,14 @@ class Tuner:
             for attempt in self._workbench.tuning(self._plain).attempts
             if attempt.reference == self._plain
             and attempt.key in found
-            and not levers.changes(attempt.lever)
+            and not levers.changes_learning(attempt.lever)
             and judged.worth(found[attempt.key])
         }
         return sorted(speedups, key=lambda lever: -speedups[lever])
 
     def _measure(self, lever: str, reference: Case) -> Outcome:
-        case = levers.pull(reference, lever)
-        note, environment = machine.note(lever, reference), machine.environment(case)
+        case = levers.change(reference, lever)
+        note, environment = levers.note(lever, reference), levers.environment(case)
         self._note(Attempt(lever, case, reference, note=note, environment=environment))
         return self._outcome(case, reference)
 

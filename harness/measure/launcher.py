@@ -16,7 +16,7 @@ from harness.measure import worker_log as logs
 from harness.records import Case, FailureKind
 from harness.worker import backends, processes
 from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
-from harness.workloads import lever_settings
+from harness.workloads import levers
 
 Method = Literal["fork", "spawn"]
 _Key = tuple[str, str, bool, tuple[tuple[str, str], ...]]  # backend, device, several, environment
@@ -225,7 +225,7 @@ class Launcher:
             **backends.find(case.backend).environment(
                 case.device, self._cuda_device, several=case.replicas > 1
             ),
-            **lever_settings.environment(case),
+            **levers.environment(case),
             # The child is `python -m`: it must find this package and the user's modules.
             "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
         }
@@ -268,7 +268,7 @@ class Launcher:
 
 def _key(case: Case) -> _Key:
     several = case.device == "gpu" and case.replicas > 1
-    return case.backend, case.device, several, tuple(lever_settings.environment(case).items())
+    return case.backend, case.device, several, tuple(levers.environment(case).items())
 
 
 class _Server:

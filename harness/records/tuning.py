@@ -1,8 +1,212 @@
-"""Levers that were tried on a case, alone and on top of each other."""
+"""Settings that may make training faster: how each is set, and what came of trying it.
 
-from dataclasses import dataclass, field
+The declaration of a lever stands here because the worker and the report both read it: the worker
+executes the very line that the report prints to paste.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from harness.records.case import Case, comparison_key
+
+_ALL = ("tensorflow", "jax", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Lever:
+    """A setting other than model and batch size, written `name=setting`.
+
+    Attributes:
+        text: What it is.
+        tried: Settings that are tried, by backend; none where a backend lacks it.
+        known: All settings; empty if there is no such list.
+        field: The field of `Case` that holds the setting; None if `Case.levers` does.
+        only: The one device that has it; empty for both.
+        absent: Why a backend lacks it.
+        asked: Whether it is tried only on request.
+        changes: Whether it is meant to change what is learned; then it is never combined.
+        line: By backend, the statement for a setting. A worker executes it before it builds
+            the model, and the report prints it.
+        printed: A statement that is printed only: a worker does the same in another way.
+        argument: The argument of `Model.compile`, an attribute of the compiled model.
+        batches: By setting, the expression that `fit` trains on: of `x`, `y` and a batch size.
+        environment: By backend and setting, variables that are set before Python starts.
+        libraries: By setting, a library to preload: its Debian package, then its names.
+    """
+
+    name: str
+    text: str
+    tried: Mapping[str, Sequence[str]]
+    known: tuple[str, ...] = ()
+    field: str | None = None
+    only: str = ""
+    absent: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    asked: bool = False
+    changes: bool = False
+    line: Mapping[str, Callable[[Any], str]] = dataclasses.field(default_factory=dict)
+    printed: Callable[[Any], str] | None = None
+    argument: str = ""
+    batches: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    environment: Mapping[str, Mapping[str, Mapping[str, str]]] = dataclasses.field(
+        default_factory=dict
+    )
+    libraries: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    def setting(self, case: Case) -> Any:
+        """The setting of a case; None where it is left alone."""
+        return case.setting(self.name) if self.field is None else getattr(case, self.field)
+
+    def statement(self, case: Case) -> str | None:
+        """The statement that a worker executes for a case."""
+        setting, line = self.setting(case), self.line.get(case.backend)
+        return None if setting is None or line is None else line(setting)
+
+
+_PRECISIONS = {"on": "tensorfloat32", "off": "highest"}
+_KEEP = str(2**40)  # bytes: nothing is ever given back
+_GLIBC = {
+    # mallopt(3): no block is mapped on its own, and the end of the heap is not given back.
+    "keep": {"MALLOC_MMAP_THRESHOLD_": _KEEP, "MALLOC_TRIM_THRESHOLD_": _KEEP},
+    "hugepages": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
+}
+
+LEVERS = (
+    Lever(
+        "jit",
+        "the step compiled: by XLA, with Torch by Inductor",
+        {"tensorflow": ("on",), "jax": ("off",), "torch": ("on",)},
+        ("on", "off"),
+        field="jit",
+        argument="jit_compile",
+    ),
+    Lever(
+        "precision",
+        "Keras's dtype policy",
+        dict.fromkeys(_ALL, ("mixed_bfloat16", "mixed_float16")),
+        field="precision",
+        line=dict.fromkeys(_ALL, lambda policy: f'keras.config.set_dtype_policy("{policy}")'),
+    ),
+    Lever(
+        "tf32",
+        "whether float32 may be multiplied as TF32",
+        {"tensorflow": ("off",), "jax": ("off",), "torch": ("on", "off")},
+        ("on", "off"),
+        only="gpu",
+        line={
+            "tensorflow": lambda on: (
+                f"tensorflow.config.experimental.enable_tensor_float_32_execution({on == 'on'})"
+            ),
+            "jax": lambda on: (
+                f'jax.config.update("jax_default_matmul_precision", "{_PRECISIONS[on]}")'
+            ),
+            "torch": lambda on: (
+                "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = "
+                f"{on == 'on'}"
+            ),
+        },
+    ),
+    Lever(
+        "steps_per_execution",
+        "steps per call of the train function",
+        {"tensorflow": ("4", "8"), "jax": ("4", "8")},
+        absent={"torch": "with Torch Keras makes one step per call"},
+        argument="steps_per_execution",
+    ),
+    Lever(
+        "threads",
+        "CPU threads",
+        dict.fromkeys(_ALL, ("half",)),
+        field="threads",
+        only="cpu",
+        # Affinity binds the threads of every library; a worker gets its CPUs from the parent.
+        printed=lambda threads: (
+            f"os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{threads}])"
+        ),
+    ),
+    Lever(
+        "inter_op",
+        "threads that run operations side by side",
+        {"tensorflow": ("1",), "torch": ("1",)},
+        only="cpu",
+        absent={"jax": "XLA has one pool of threads"},
+        line={
+            "tensorflow": lambda threads: (
+                f"tensorflow.config.threading.set_inter_op_parallelism_threads({threads})"
+            ),
+            "torch": lambda threads: f"torch.set_num_interop_threads({threads})",
+        },
+    ),
+    Lever(
+        "onednn",
+        "Intel's kernels for CPUs",
+        {"tensorflow": ("off",), "torch": ("off",)},
+        ("on", "off"),
+        only="cpu",
+        absent={"jax": "XLA's kernels for CPUs are its own"},
+        line={"torch": lambda on: f"torch.backends.mkldnn.set_flags({on == 'on'})"},
+        environment={
+            "tensorflow": {
+                "on": {"TF_ENABLE_ONEDNN_OPTS": "1"},
+                "off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
+            }
+        },
+    ),
+    Lever(
+        "malloc",
+        "the allocator of host memory: glibc's keeping what is freed, with huge pages, or another",
+        dict.fromkeys(_ALL, ("keep", "hugepages", "tcmalloc", "jemalloc")),
+        ("keep", "hugepages", "tcmalloc", "jemalloc"),
+        only="cpu",
+        environment=dict.fromkeys(_ALL, _GLIBC),
+        libraries={
+            "tcmalloc": ("libtcmalloc-minimal4", "tcmalloc_minimal", "tcmalloc"),
+            "jemalloc": ("libjemalloc2", "jemalloc"),
+        },
+    ),
+    Lever(
+        "gpu_malloc",
+        "the framework's allocator of GPU memory",
+        {"tensorflow": ("async",), "jax": ("preallocate",), "torch": ("expandable",)},
+        ("async", "preallocate", "expandable"),
+        only="gpu",
+        environment={
+            "tensorflow": {"async": {"TF_GPU_ALLOCATOR": "cuda_malloc_async"}},
+            "jax": {"preallocate": {"XLA_PYTHON_CLIENT_PREALLOCATE": "true"}},
+            "torch": {"expandable": {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}},
+        },
+    ),
+    Lever(
+        "feed",
+        "how fit gets its batches: arrays; tf.data from slices; batched, cached and prefetched; "
+        "resident on the device; a PyDataset",
+        {
+            "tensorflow": ("slices", "cached", "device", "pydataset"),
+            "jax": ("device", "pydataset"),
+            "torch": ("device", "pydataset"),
+        },
+        ("arrays", "slices", "cached", "device", "pydataset"),
+        batches={
+            "slices": "tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch({size})"
+            ".prefetch(tf.data.AUTOTUNE)",
+            "cached": "tf.data.Dataset.from_tensor_slices((x, y)).batch({size}).cache()"
+            ".shuffle(-(-len(x) // {size})).prefetch(tf.data.AUTOTUNE)",
+            "device": "...  # batches that are tensors on the device already",
+            "pydataset": "...  # a keras.utils.PyDataset that returns whole batches",
+        },
+    ),
+    Lever(
+        "optimizer",
+        "another optimizer",
+        dict.fromkeys(_ALL, ("sgd", "adam")),
+        field="optimizer",
+        changes=True,
+    ),
+    Lever("variant", "another variant of the same", {}, field="variant", asked=True),
+    Lever("env:NAME", "an environment variable of the worker's process", {}, asked=True),
+)
+FEED = next(lever for lever in LEVERS if lever.name == "feed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +227,7 @@ class Attempt:
     reference: Case
     reason: str = ""
     note: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -50,9 +50,9 @@ class Commands:
         backend = find_backend(case.backend)
         self._phase("import", backend.preload)
         backend.configure(case)
+        models.configure(case)
         if group is not None:
             self._phase("joining the other hosts", lambda: backend.join(case, **group))
-        models.configure_keras(case)
         if case.device == "gpu" and not backend.gpus():
             raise Rejected("unsupported", backend.unseen())
         self._import_rss = resources.high_water_bytes()

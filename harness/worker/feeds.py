@@ -9,6 +9,7 @@ import random
 from operator import itemgetter
 from typing import Any
 
+from harness.records.tuning import FEED
 from harness.workloads.datasets import leaves, mapped
 
 
@@ -26,14 +27,18 @@ def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[
         return {"x": x, "y": y, "batch_size": batch_size}
     if feed == "pydataset" or (feed == "device" and backend != "tensorflow"):
         return {"x": _py_dataset(_batches(x, y, batch_size, backend if feed == "device" else ""))}
-    return {
-        "x": {"slices": _slices, "cached": _cached, "device": _resident}[feed](x, y, batch_size)
-    }
+    if feed == "device":
+        return {"x": _resident(x, y, batch_size)}
+    import tensorflow as tf
+
+    names = {"tf": tf, "x": x, "y": y, "len": _samples}
+    # A constant of `LEVERS`, as the report prints it.
+    return {"x": eval(FEED.batches[feed].format(size=batch_size), names)}  # noqa: S307
 
 
 def _batches(x: Any, y: Any, size: int, backend: str) -> list[Any]:
     """All batches; with a backend's name as its tensors, on the device."""
-    parts = [slice(i, i + size) for i in range(0, len(leaves(x)[0]), size)]
+    parts = [slice(i, i + size) for i in range(0, _samples(x), size)]
     batches = [(mapped(x, itemgetter(part)), mapped(y, itemgetter(part))) for part in parts]
     if not backend:
         return batches
@@ -59,20 +64,6 @@ def _py_dataset(batches: list[Any]) -> Any:
     return Batches()
 
 
-def _slices(x: Any, y: Any, size: int) -> Any:
-    import tensorflow as tf
-
-    dataset = tf.data.Dataset.from_tensor_slices((x, y))
-    return dataset.shuffle(len(leaves(x)[0])).batch(size).prefetch(tf.data.AUTOTUNE)
-
-
-def _cached(x: Any, y: Any, size: int) -> Any:
-    import tensorflow as tf
-
-    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(size).cache()
-    return dataset.shuffle(_count(x, size)).prefetch(tf.data.AUTOTUNE)
-
-
 def _resident(x: Any, y: Any, size: int) -> Any:
     """Batches cut from tensors that hold all samples; tf.data brings them to a GPU ahead of time.
 
@@ -87,11 +78,11 @@ def _resident(x: Any, y: Any, size: int) -> Any:
         part = slice(number * size, (number + 1) * size)
         return tuple(mapped(arrays, itemgetter(part)) for arrays in held)
 
-    count = _count(x, size)
+    count = -(-_samples(x) // size)
     dataset = tf.data.Dataset.range(count).shuffle(count).map(batch)
     gpus = tf.config.list_logical_devices("GPU")
     return dataset.apply(tf.data.experimental.prefetch_to_device(gpus[0].name)) if gpus else dataset
 
 
-def _count(x: Any, size: int) -> int:
-    return -(-len(leaves(x)[0]) // size)
+def _samples(arrays: Any) -> int:
+    return len(leaves(arrays)[0])

@@ -1,6 +1,7 @@
 """Build and compile the model of a case, and load the data that it is trained on."""
 
 import contextlib
+import importlib
 import sys
 import traceback
 from collections.abc import Iterator
@@ -8,17 +9,22 @@ from typing import Any
 
 from harness.errors import BadCase, HarnessError
 from harness.records import Case
+from harness.records.tuning import LEVERS
 from harness.worker import user_errors
 from harness.worker.signature import loss_name, losses
 from harness.workloads import applications, datasets, fitting, registry
 from harness.workloads.datasets import Dataset
 
 
-def configure_keras(case: Case) -> None:
-    """Set precision and seed."""
+def configure(case: Case) -> None:
+    """Execute the statements of a case's levers, and set the seed."""
     import keras
 
-    keras.config.set_dtype_policy(case.precision)
+    for lever in LEVERS:
+        if statement := lever.statement(case):
+            module = statement.partition(".")[0]
+            # A constant of `LEVERS` with a checked setting in it.
+            exec(statement, {module: importlib.import_module(module)})  # noqa: S102
     with contextlib.nullcontext() if case.backend == "tensorflow" else _hidden("tensorflow"):
         keras.utils.set_random_seed(case.seed)
 

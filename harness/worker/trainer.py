@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from harness.records import Case, Fit
+from harness.records.tuning import LEVERS
 from harness.worker import feeds, work
 from harness.workloads.datasets import Array, Dataset, leaves, mapped
 
@@ -40,8 +41,9 @@ class KerasTrainer(abc.ABC):
         self.traces = 0
         self.model = model
         self._data, self.case = data, case
-        model.jit_compile = case.jit  # "auto" would look at the devices of the machine
-        model.steps_per_execution = self.stride
+        for lever in LEVERS:
+            if lever.argument:  # jit_compile "auto" would look at the devices of the machine
+                setattr(model, lever.argument, getattr(case, lever.field or lever.name))
         self.count_traces()
         self._build_as_fit_does(*self._part(case.batch_size))
         model.make_train_function()

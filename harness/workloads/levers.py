@@ -1,136 +1,21 @@
-"""Levers: settings other than the model and its batch size that may make training faster.
+"""Levers of a case: parse `name=setting`, several joined by `+`; apply; say what is unavailable."""
 
-A lever is written `name=setting`; several that are moved at once are joined by `+`.
-"""
-
+import ctypes.util
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import platform
+from pathlib import Path
 from typing import Any
 
 from harness.errors import BadCase, UnknownName
 from harness.records import Case
+from harness.records.tuning import LEVERS, Lever
 from harness.workloads import registry
 
-_ALL = ("tensorflow", "jax", "torch")
 _ENVIRONMENT = "env:"
-
-
-@dataclass(frozen=True, slots=True)
-class Lever:
-    """What can be set otherwise.
-
-    Attributes:
-        name: As it is written.
-        text: What it is.
-        settings: Those that are tried, by backend; none where the backend does not have it.
-        known: All that it can be set to; empty where that is open.
-        field: The field of a case that holds it; None where it is one of its `levers`.
-        only: The device that has it; empty for both.
-        absent: Why a backend does not have it.
-        asked: Whether it is moved only where it is asked for.
-        changes: Whether it is meant to change what is learned: then it is in no stack.
-    """
-
-    name: str
-    text: str
-    settings: Mapping[str, Sequence[str]]
-    known: tuple[str, ...] = ()
-    field: str | None = None
-    only: str = ""
-    absent: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    asked: bool = False
-    changes: bool = False
-
-
-_MALLOCS = ("keep", "hugepages", "tcmalloc", "jemalloc")
-_FEEDS = ("arrays", "slices", "cached", "device", "pydataset")
-
-LEVERS = (
-    Lever(
-        "jit",
-        "the step compiled: by XLA, with Torch by Inductor",
-        {"tensorflow": ("on",), "jax": ("off",), "torch": ("on",)},
-        ("on", "off"),
-        field="jit",
-    ),
-    Lever(
-        "precision",
-        "Keras's dtype policy",
-        dict.fromkeys(_ALL, ("mixed_bfloat16", "mixed_float16")),
-        field="precision",
-    ),
-    Lever(
-        "tf32",
-        "whether float32 may be multiplied as TF32",
-        {"tensorflow": ("off",), "jax": ("off",), "torch": ("on", "off")},
-        ("on", "off"),
-        only="gpu",
-    ),
-    Lever(
-        "steps_per_execution",
-        "steps that one call of the train function makes",
-        {"tensorflow": ("4", "8"), "jax": ("4", "8")},
-        absent={"torch": "with Torch Keras makes one step a call"},
-    ),
-    Lever(
-        "threads",
-        "CPU threads",
-        dict.fromkeys(_ALL, ("half",)),
-        field="threads",
-        only="cpu",
-    ),
-    Lever(
-        "inter_op",
-        "threads that run operations side by side",
-        {"tensorflow": ("1",), "torch": ("1",)},
-        only="cpu",
-        absent={"jax": "XLA has one pool of threads"},
-    ),
-    Lever(
-        "onednn",
-        "Intel's kernels for CPUs",
-        {"tensorflow": ("off",), "torch": ("off",)},
-        ("on", "off"),
-        only="cpu",
-        absent={"jax": "XLA's kernels for CPUs are its own"},
-    ),
-    Lever(
-        "malloc",
-        "the allocator of host memory: glibc's keeping what is freed, with huge pages, or another",
-        dict.fromkeys(_ALL, _MALLOCS),
-        _MALLOCS,
-        only="cpu",
-    ),
-    Lever(
-        "gpu_malloc",
-        "the framework's allocator of GPU memory",
-        {"tensorflow": ("async",), "jax": ("preallocate",), "torch": ("expandable",)},
-        ("async", "preallocate", "expandable"),
-        only="gpu",
-    ),
-    Lever(
-        "feed",
-        "how fit gets its batches: arrays; tf.data from slices; batched, cached and prefetched; "
-        "resident on the device; a PyDataset",
-        {
-            "tensorflow": ("slices", "cached", "device", "pydataset"),
-            "jax": ("device", "pydataset"),
-            "torch": ("device", "pydataset"),
-        },
-        _FEEDS,
-    ),
-    Lever(
-        "optimizer",
-        "another optimizer",
-        dict.fromkeys(_ALL, ("sgd", "adam")),
-        field="optimizer",
-        changes=True,
-    ),
-    Lever("variant", "another variant of the same", {}, field="variant", asked=True),
-    Lever("env:NAME", "an environment variable of the worker's process", {}, asked=True),
-)
+_HUGE_PAGES_SINCE = (2, 35)  # of glibc, whose manual calls it glibc.malloc.hugetlb
+# Instructions for bfloat16 as Linux names them: https://docs.kernel.org/arch/x86/cpuinfo.html
+_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 _BY_NAME = {lever.name: lever for lever in LEVERS}
 
 
@@ -155,7 +40,7 @@ def tried(backend: str) -> list[str]:
     for lever in LEVERS:
         if lever.asked:
             continue
-        settings = lever.settings.get(backend, ())
+        settings = lever.tried.get(backend, ())
         found += [f"{lever.name}={setting}" for setting in settings] or [lever.name]
     return found
 
@@ -198,8 +83,8 @@ def check(text: str) -> None:
             registry.check(setting)
 
 
-def pull(case: Case, text: str) -> Case:
-    """The case with levers moved; what has a setting already gets the new one.
+def change(case: Case, text: str) -> Case:
+    """The case with other settings; one that it has already is replaced.
 
     Raises:
         HarnessError: no such lever or setting.
@@ -227,9 +112,20 @@ def _value(case: Case, name: str, setting: str) -> object:
 
 
 def environment(case: Case) -> dict[str, str]:
-    """The environment variables that levers set by their own names."""
+    """What a worker's process must find in its environment at its start; empty for most cases."""
     own = (text.removeprefix(_ENVIRONMENT) for text in case.levers if text.startswith(_ENVIRONMENT))
-    return dict(text.split("=", 1) for text in own)
+    found = dict(text.split("=", 1) for text in own)
+    for lever in LEVERS:
+        setting = lever.setting(case)
+        found |= lever.environment.get(case.backend, {}).get(setting, {})
+        if setting in lever.libraries:
+            found["LD_PRELOAD"] = _library(lever.libraries[setting]) or ""
+    return found
+
+
+def _library(names: tuple[str, ...]) -> str | None:
+    """The file of a library that is installed."""
+    return next(filter(None, map(ctypes.util.find_library, names[1:])), None)
 
 
 def names(text: str) -> set[str]:
@@ -237,13 +133,13 @@ def names(text: str) -> set[str]:
     return {lever.name for lever, _ in parts(text)}
 
 
-def changes(text: str) -> bool:
+def changes_learning(text: str) -> bool:
     """Whether it is meant to change what is learned."""
     return any(lever.changes for lever, _ in parts(text))
 
 
-def lacking(text: str, case: Case) -> str | None:
-    """Say why a case's backend or device does not have it; None when it has."""
+def unavailable(text: str, case: Case) -> str | None:
+    """Say why a case cannot have a lever here; None when it can."""
     for lever, setting in parts(text):
         absent = lever.absent.get(case.backend)
         if absent is not None:
@@ -251,10 +147,45 @@ def lacking(text: str, case: Case) -> str | None:
         if lever.only and lever.only != case.device:
             where = "GPUs" if lever.only == "gpu" else "CPUs"
             return f"a lever of {where}"
-        if lever.name == "feed" and setting not in ("arrays", *lever.settings[case.backend]):
+        if lever.name == "feed" and setting not in ("arrays", *lever.tried[case.backend]):
             return f"tf.data would bring TensorFlow into the worker of {case.backend}"
-    if (case.device, pull(case, text).precision) == ("cpu", "mixed_float16"):
+    changed = change(case, text)
+    if (case.device, changed.precision) == ("cpu", "mixed_float16"):
         return "float16 is for GPUs: CPUs compute it far slower than float32, if at all"
-    if pull(case, text) == case:
+    if changed == case:
         return "that is how it is already"
+    return _no_allocator(changed)
+
+
+def _no_allocator(case: Case) -> str | None:
+    """Why this machine does not have the allocator of a case."""
+    for lever in LEVERS:
+        library = lever.libraries.get(lever.setting(case))
+        if library is not None and _library(library) is None:
+            return f"{lever.setting(case)} is not installed: apt install {library[0]}"
+    malloc = case.setting("malloc")
+    name, version = platform.libc_ver()
+    if malloc in ("keep", "hugepages") and name != "glibc":
+        return "a setting of glibc's allocator, which this system does not use"
+    if malloc == "hugepages" and tuple(map(int, version.split("."))) < _HUGE_PAGES_SINCE:
+        return f"glibc {version} cannot, 2.35 and later can"
     return None
+
+
+def note(text: str, case: Case) -> str:
+    """What there is to know of a lever on this machine; empty where there is nothing."""
+    precision = change(case, text).precision
+    if case.device != "cpu" or "bfloat16" not in precision or precision == case.precision:
+        return ""
+    if has := sorted(_BFLOAT16 & _cpu_flags()):
+        return f"the CPU has instructions for bfloat16 ({', '.join(has)})"
+    return "the CPU has no instructions for bfloat16"
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    flags = (line.split(":", 1)[1] for line in lines if line.startswith(("flags", "Features")))
+    return set(next(flags, "").split())

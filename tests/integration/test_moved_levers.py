@@ -10,7 +10,6 @@ from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, Measurement, Tuning, to_json
 from harness.workloads import levers
-from harness.workloads.lever_settings import unavailable
 
 pytestmark = pytest.mark.slow
 
@@ -19,8 +18,8 @@ PLAIN = Case("improved", "synthetic", 32)
 
 def opened(launcher, text):
     """A worker that has made its early steps, and what it answered."""
-    worker = launcher.start(levers.pull(PLAIN, text) if text else PLAIN, 300)
-    case = to_json(levers.pull(PLAIN, text) if text else PLAIN)
+    worker = launcher.start(levers.change(PLAIN, text) if text else PLAIN, 300)
+    case = to_json(levers.change(PLAIN, text) if text else PLAIN)
     return worker, worker.ask("open", case=case, cpus=usable_cpus(), early_steps=16)
 
 
@@ -43,7 +42,7 @@ def test_what_a_process_reads_at_its_start_has_a_server_of_its_own():
     with Launcher() as launcher:
         found = {}
         for text in ("malloc=hugepages", "onednn=off", "malloc=keep"):
-            if unavailable(text, PLAIN):
+            if levers.unavailable(text, PLAIN):
                 continue
             worker, _ = opened(launcher, text)
             environ = Path(f"/proc/{worker.pid}/environ").read_bytes().decode().split("\0")
@@ -55,7 +54,7 @@ def test_what_a_process_reads_at_its_start_has_a_server_of_its_own():
         assert found["malloc=hugepages"]["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
 
 
-@pytest.mark.parametrize("feed", levers.find("feed").settings["tensorflow"])
+@pytest.mark.parametrize("feed", levers.find("feed").tried["tensorflow"])
 def test_each_way_of_feeding_trains_an_epoch_of_the_same_samples(launcher, feed):
     """And its later samples have a time."""
     worker, _ = opened(launcher, f"feed={feed}+steps_per_execution=4")

@@ -42,14 +42,11 @@ class Jax(Backend):
         _ = (keras.Model, keras.layers, keras.optimizers, jax.numpy)  # load lazy parts now
 
     def configure(self, case: Case) -> None:
-        """Set devices and float32; XLA's pool has one thread per usable CPU."""
+        """Set devices; XLA's pool has one thread per usable CPU."""
         import jax
 
         if case.replicas > 1 and case.device == "cpu":
             jax.config.update("jax_num_cpu_devices", case.replicas // case.hosts)
-        if case.setting("tf32"):
-            precision = "tensorfloat32" if case.setting("tf32") == "on" else "highest"
-            jax.config.update("jax_default_matmul_precision", precision)
 
     def join(self, case: Case, rank: int, size: int, address: str) -> None:
         """Processes on CPUs communicate through gloo."""

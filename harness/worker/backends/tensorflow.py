@@ -44,19 +44,16 @@ class TensorFlow(Backend):
         _ = (keras.Model, keras.layers, keras.optimizers, tf.data.Dataset)  # load lazy parts now
 
     def configure(self, case: Case) -> None:
-        """Set threads, devices and float32."""
+        """Set threads and devices."""
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(case.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(
-            int(case.setting("inter_op") or case.threads)
-        )
+        if not case.setting("inter_op"):
+            tf.config.threading.set_inter_op_parallelism_threads(case.threads)
         if case.replicas > 1 and case.device == "cpu":
             (cpu,) = tf.config.list_physical_devices("CPU")
             logical = [tf.config.LogicalDeviceConfiguration() for _ in range(case.replicas)]
             tf.config.set_logical_device_configuration(cpu, logical)
-        if case.setting("tf32"):
-            tf.config.experimental.enable_tensor_float_32_execution(case.setting("tf32") == "on")
 
     def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
         """The scope of a strategy that mirrors the variables on each device."""

@@ -33,16 +33,12 @@ class Torch(Backend):
         _ = (keras.Model, keras.layers, keras.optimizers, torch.Tensor)  # load lazy parts now
 
     def configure(self, case: Case) -> None:
-        """Set threads, float32 and kernels, before the first parallel operation."""
+        """Set threads, before the first parallel operation."""
         import torch
 
         torch.set_num_threads(case.threads)
-        torch.set_num_interop_threads(int(case.setting("inter_op") or case.threads))
-        if case.setting("tf32"):
-            torch.backends.cuda.matmul.allow_tf32 = case.setting("tf32") == "on"
-            torch.backends.cudnn.allow_tf32 = case.setting("tf32") == "on"
-        if case.setting("onednn"):
-            torch.backends.mkldnn.set_flags(case.setting("onednn") == "on")
+        if not case.setting("inter_op"):  # it can be set only once
+            torch.set_num_interop_threads(case.threads)
 
     def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
         """There is one device."""

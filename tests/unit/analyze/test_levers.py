@@ -13,9 +13,9 @@ from harness.commands.tune import Tuner
 from harness.errors import HarnessError
 from harness.measure.schedule import plan_alone, plan_turns
 from harness.records import Attempt, Case, Estimate, Tuning
+from harness.records.tuning import LEVERS
 from harness.report import files, formats, sentence, settings_code
 from harness.worker.backends import find
-from harness.workloads import lever_settings as machine
 from harness.workloads import levers
 
 PLAIN = Case("baseline", "mnist", 256, threads=2)
@@ -23,17 +23,17 @@ PLAIN = Case("baseline", "mnist", 256, threads=2)
 
 def test_a_lever_moves_the_field_of_a_case_or_is_kept_by_its_name():
     """Sorted, so that equal cases have equal ids; a second setting takes the first one's place."""
-    case = levers.pull(PLAIN, "malloc=tcmalloc+feed=cached+precision=mixed_bfloat16+jit=on")
+    case = levers.change(PLAIN, "malloc=tcmalloc+feed=cached+precision=mixed_bfloat16+jit=on")
     assert (case.precision, case.jit) == ("mixed_bfloat16", True)
     assert case.levers == ("feed=cached", "malloc=tcmalloc")
-    assert case == levers.pull(levers.pull(PLAIN, "jit=on+feed=slices"),
+    assert case == levers.change(levers.change(PLAIN, "jit=on+feed=slices"),
                                "feed=cached+malloc=tcmalloc+precision=mixed_bfloat16")  # fmt: skip
     assert (
         case.id
         == "baseline-mnist-b256-tensorflow-cpu-t2-mixed_bfloat16-jit-feed=cached-malloc=tcmalloc"
     )
-    assert levers.pull(PLAIN, "threads=half").threads == 1
-    assert levers.pull(PLAIN, "steps_per_execution=4").steps_per_execution == 4
+    assert levers.change(PLAIN, "threads=half").threads == 1
+    assert levers.change(PLAIN, "steps_per_execution=4").steps_per_execution == 4
     assert PLAIN.feed == "arrays"
 
 
@@ -65,18 +65,18 @@ def test_every_lever_is_tried_or_has_a_reason(backend):
     assert {levers.parts(text)[0][0].name for text in tried} == known
     plain = dataclasses.replace(PLAIN, backend=backend, jit=backend == "jax")
     for text in tried:
-        changed = levers.pull(plain, text)
-        assert levers.lacking(text, plain) or changed != plain, text
+        changed = levers.change(plain, text)
+        assert levers.unavailable(text, plain) or changed != plain, text
 
 
 def test_levers_of_a_users_own():
     """Another variant, any variable of the environment, several at once under one name."""
     text = "variant=improved+env:XLA_FLAGS=--xla_cpu_enable_fast_math=true+jit=on"
     levers.check(text)
-    case = levers.pull(PLAIN, text)
+    case = levers.change(PLAIN, text)
     assert (case.variant, case.jit) == ("improved", True)
     assert case.levers == ("env:XLA_FLAGS=--xla_cpu_enable_fast_math=true",)
-    assert machine.environment(case) == {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}
+    assert levers.environment(case) == {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}
     assert levers.names(text) == {"variant", "env:XLA_FLAGS", "jit"}
     with pytest.raises(HarnessError, match="did you mean improved"):
         levers.check("variant=imprved")
@@ -84,10 +84,10 @@ def test_levers_of_a_users_own():
 
 def test_what_cannot_be_moved_here_says_why(monkeypatch):
     """A lever of GPUs, of another backend, of a library that is not there."""
-    monkeypatch.setattr(machine, "_library", lambda malloc: None)
+    monkeypatch.setattr(levers, "_library", lambda malloc: None)
     torch = dataclasses.replace(PLAIN, backend="torch")
     reasons = {
-        text: machine.unavailable(text, case)
+        text: levers.unavailable(text, case)
         for case, text in [
             (PLAIN, "tf32=off"),
             (dataclasses.replace(PLAIN, device="gpu"), "onednn=off"),
@@ -100,21 +100,21 @@ def test_what_cannot_be_moved_here_says_why(monkeypatch):
     }
     assert reasons["tf32=off"] == "a lever of GPUs"
     assert reasons["onednn=off"] == "a lever of CPUs"
-    assert "one step a call" in reasons["steps_per_execution"]
+    assert "one step per call" in reasons["steps_per_execution"]
     assert "TensorFlow into the worker of torch" in reasons["feed=cached"]
     assert "apt install libtcmalloc-minimal4" in reasons["malloc=tcmalloc"]
     assert "float16 is for GPUs" in reasons["precision=mixed_float16"]
     assert reasons["jit=off"] == "that is how it is already"
-    assert machine.unavailable("precision=mixed_bfloat16", PLAIN) is None
-    assert machine.unavailable("tf32=off", dataclasses.replace(PLAIN, device="gpu")) is None
+    assert levers.unavailable("precision=mixed_bfloat16", PLAIN) is None
+    assert levers.unavailable("tf32=off", dataclasses.replace(PLAIN, device="gpu")) is None
 
 
 def test_what_a_process_reads_at_its_start_is_in_its_environment(monkeypatch):
     """The rest is set by the worker itself."""
-    monkeypatch.setattr(machine, "_library", lambda malloc: f"lib{malloc}.so.4")
+    monkeypatch.setattr(levers, "_library", lambda names: f"lib{names[-1]}.so.4")
 
     def environment(text, backend="tensorflow"):
-        return machine.environment(levers.pull(dataclasses.replace(PLAIN, backend=backend), text))
+        return levers.environment(levers.change(dataclasses.replace(PLAIN, backend=backend), text))
 
     assert environment("onednn=off") == {"TF_ENABLE_ONEDNN_OPTS": "0"}
     assert environment("onednn=off", "torch") == {}
@@ -131,9 +131,9 @@ def test_what_a_process_reads_at_its_start_is_in_its_environment(monkeypatch):
 )  # fmt: skip
 def test_the_row_of_bfloat16_says_whether_the_cpu_has_it(monkeypatch, flags, words):
     """Without, it is emulated."""
-    monkeypatch.setattr(machine, "_cpu_flags", lambda: set(flags.split()))
-    assert words in machine.note("precision=mixed_bfloat16", PLAIN)
-    assert machine.note("jit=on", PLAIN) == ""
+    monkeypatch.setattr(levers, "_cpu_flags", lambda: set(flags.split()))
+    assert words in levers.note("precision=mixed_bfloat16", PLAIN)
+    assert levers.note("jit=on", PLAIN) == ""
 
 
 @pytest.mark.parametrize("stride", [1, 4, 8])
@@ -141,7 +141,7 @@ def test_rounds_and_fits_are_of_whole_executions(stride):
     """However long a step is."""
     from fakes import protocol
 
-    case = levers.pull(PLAIN, f"steps_per_execution={stride}")
+    case = levers.change(PLAIN, f"steps_per_execution={stride}")
     for seconds in (0.001, 0.07, 3.0):
         for one in (
             plan_turns({"case": seconds, "reference": 0.1}, {"case": case, "reference": PLAIN},
@@ -157,7 +157,7 @@ def test_where_batches_come_another_way_both_sides_time_a_fit_of_half_a_block():
     """And rounds, which do not see it, are few."""
     from fakes import protocol
 
-    fed = levers.pull(PLAIN, "feed=cached")
+    fed = levers.change(PLAIN, "feed=cached")
     plan = plan_turns({"case": 0.1, "reference": 0.1}, {"case": fed, "reference": PLAIN},
                       protocol(block_seconds=8.0, max_pairs=24))  # fmt: skip
     assert plan.case.fit_steps == plan.reference.fit_steps == 1 + 40
@@ -167,7 +167,7 @@ def test_where_batches_come_another_way_both_sides_time_a_fit_of_half_a_block():
 def test_the_speedup_of_another_feed_is_that_of_the_fits(tmp_path):
     """Its rounds are alike."""
     launcher = FakeLauncher(lambda case: 1e-3)
-    fed = levers.pull(PLAIN, "feed=cached")
+    fed = levers.change(PLAIN, "feed=cached")
     m = runner_of(tmp_path, launcher, 1, blocks=4).measure(fed, PLAIN)
     assert stats.by_fit(m)
     starts = tuple(
@@ -214,7 +214,7 @@ def seconds(case):
     """The levers multiply, but the allocator brings nothing with bfloat16."""
     found = 1e-3
     for lever, factor in FACTORS.items():
-        if levers.pull(case, lever) == case:
+        if levers.change(case, lever) == case:
             spared = lever == "malloc=tcmalloc" and case.precision != "float32"
             found *= 1.05 if spared else factor
     return found
@@ -259,7 +259,7 @@ def tuned(folder, wanted=tuple(FACTORS), **changes):
 @pytest.fixture(autouse=True)
 def every_library(monkeypatch):
     """Whatever is installed here."""
-    monkeypatch.setattr(machine, "_library", lambda malloc: f"lib{malloc}.so.4")
+    monkeypatch.setattr(levers, "_library", lambda names: f"lib{names[-1]}.so.4")
 
 
 def test_the_stack_is_found_by_measured_steps(tmp_path):
@@ -267,7 +267,7 @@ def test_the_stack_is_found_by_measured_steps(tmp_path):
     bench, stack = tuned(tmp_path)
     (tuning,) = bench.run().tunings
     assert tuning.stack == ("precision=mixed_bfloat16", "steps_per_execution=4")
-    assert tuning.stacked == levers.pull(PLAIN, "+".join(tuning.stack))
+    assert tuning.stacked == levers.change(PLAIN, "+".join(tuning.stack))
     assert (stack.case, stack.reference) == (tuning.stacked, PLAIN)
     assert stats.speedup(stack).value == pytest.approx(1 / 0.45)
     added = [a.lever for a in tuning.attempts if a.reference != PLAIN]
@@ -338,7 +338,7 @@ def test_cases_with_levers_stand_in_their_own_table_alone(tmp_path):
 def test_a_first_step_that_takes_longer_is_paid_for(tmp_path):
     """One second more, 128 ms saved a step, of an execution of one step."""
     m = runner_of(tmp_path, FakeLauncher(seconds), 1).measure(
-        levers.pull(PLAIN, "precision=mixed_bfloat16"), PLAIN
+        levers.change(PLAIN, "precision=mixed_bfloat16"), PLAIN
     )
     assert judged.pays_after_steps(m) == 1, "of equal first steps what a step saves is missing once"
     starts = tuple(
@@ -347,7 +347,7 @@ def test_a_first_step_that_takes_longer_is_paid_for(tmp_path):
     )
     assert judged.pays_after_steps(dataclasses.replace(m, starts=starts)) == 1 + round(1 / 0.128)
     slower = runner_of(tmp_path / "slower", FakeLauncher(seconds), 1).measure(
-        levers.pull(PLAIN, "jit=on"), PLAIN
+        levers.change(PLAIN, "jit=on"), PLAIN
     )
     assert judged.pays_after_steps(slower) is None
 
@@ -397,7 +397,7 @@ def test_the_recommended_settings_are_code(tmp_path, backend):
     plain = dataclasses.replace(PLAIN, backend=backend, jit=backend == "jax")
     texts = [t for t in levers.tried(backend) if "=" in t and not t.startswith("optimizer")]
     chosen = {t.partition("=")[0]: t for t in texts}
-    stacked = levers.pull(plain, "+".join(chosen.values()))
+    stacked = levers.change(plain, "+".join(chosen.values()))
     runner = runner_of(tmp_path, FakeLauncher(lambda case: 1e-3 if case == plain else 5e-4))
     runner.measure(stacked, plain)
     environment = {"LD_PRELOAD": "libtcmalloc.so.4"}
@@ -409,6 +409,10 @@ def test_the_recommended_settings_are_code(tmp_path, backend):
     assert "export LD_PRELOAD=libtcmalloc.so.4" in code
     assert 'keras.config.set_dtype_policy("mixed_float16")' in code
     assert f"jit_compile={backend != 'jax'}" in code
+    executed = [
+        one.statement(stacked) for one in LEVERS if one.setting(plain) != one.setting(stacked)
+    ]
+    assert set(filter(None, executed)) <= set(code.splitlines()), "the line that was measured"
     assert find(backend)
     written = files.write(runner.save(), runner.folder)
     assert "recommended_settings.py" in {path.name for path in written.paths}

@@ -6,7 +6,6 @@ import pytest
 
 from harness.commands.parser import main
 from harness.records import folders
-from harness.workloads import lever_settings as machine
 from harness.workloads import levers
 
 SUITE = """
@@ -37,7 +36,7 @@ def here(tmp_path, monkeypatch, launcher, no_charts):
 
     launcher.sample_seconds = seconds
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(machine, "_library", lambda malloc: None)
+    monkeypatch.setattr(levers, "_library", lambda names: None)
     monkeypatch.delenv("MNIST_NPZ", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "100")
