@@ -172,9 +172,13 @@ class FakeWorker:
         failure = self._launcher.untrainable.get(self._case.variant)
         if failure:
             raise WorkerFailed(*failure)
-        made = self._case.dataset == "fitted"
+        dataset = self._case.dataset
+        if dataset == "auto":
+            usual = images if self._launcher.takes_images else "fitted"
+            dataset = self._launcher.own_data.get(self._case.variant, usual)
         return {
-            "dataset": images if made and self._launcher.takes_images else self._case.dataset,
+            "dataset": dataset,
+            "no_data": "no data found" if dataset == "fitted" != self._case.dataset else "",
             "train_samples": 60_000,
             "signature": "input float32 (28, 28, 1) → (10)",
             "parameters": 1000,
@@ -325,6 +329,7 @@ class FakeLauncher:
         self.layouts = {}
         self.untrainable = {}
         self.takes_images = True
+        self.own_data = {}
         self.copy_bytes_per_second = 2e10
         self.sample_seconds = sample_seconds
         self.early_loss = lambda case: 2.0 + 0.1 * case.seed

@@ -193,8 +193,7 @@ class Workbench:
             check_case(case, self._train_samples, len(usable_cpus()), self._gpu)
             return case
         if settings.dataset == AUTO and "dataset" not in fields:
-            wanted = registry.data_of(case.variant) or datasets.FITTED
-            case = dataclasses.replace(case, dataset=wanted)
+            case = dataclasses.replace(case, dataset=datasets.AUTO)
         check_case(case, None, len(usable_cpus()), self._gpu)
         found = self.inspected(case)
         if isinstance(found, WorkerFailed):
@@ -225,6 +224,9 @@ class Workbench:
                 known = dataclasses.replace(key, dataset=found.dataset)
                 self._inspected[known] = found
                 self._observer().inspected(case, _words(found))
+                if found.no_data:
+                    text = f"{found.no_data}; trained on random data that fits the model"
+                    self._observer().inspected(case, text)
         return self._inspected[key]
 
     def untrainable(self, case: Case) -> "WorkerFailed | None":
@@ -447,7 +449,7 @@ class Workbench:
 def _words(found: Inspected) -> str:
     losses = " → ".join(f"{loss:.4g}" for loss in found.losses)
     fitted = found.dataset == datasets.FITTED
-    made = "data made to fit it" if fitted else f"data {found.dataset}"
+    made = "random data" if fitted else f"data {found.dataset}"
     return (
         f"builds and trains: {units.count(found.parameters)} parameters, {found.signature}, "
         f"loss {losses}; {made}"

@@ -19,6 +19,7 @@ from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 from harness.workloads import levers
 
 Method = Literal["fork", "spawn"]
+Traceback = Literal["short", "full"]
 _Key = tuple[str, str, bool, tuple[tuple[str, str], ...]]  # backend, device, several, environment
 _GRACE_SECONDS = 1.0
 _MOST_LEVERED = 2  # fork servers beside the plain ones: a comparison has two sides
@@ -44,7 +45,14 @@ class WorkerFailed(Exception):  # noqa: N818  (caught by the runner, which makes
 
 
 class Worker:
-    """The parent's side of one child process."""
+    """The parent's side of one child process.
+
+    Attributes:
+        traceback: How a failure tells its traceback: `short`, the frames of the user's own files,
+            or `full`.
+    """
+
+    traceback: Traceback = "short"
 
     def __init__(
         self,
@@ -70,7 +78,7 @@ class Worker:
         """
         self._idle = False
         try:
-            self._channel.send(command=command, **arguments)
+            self._channel.send(command=command, traceback=self.traceback, **arguments)
             while True:
                 message = self._receive()
                 event = message.pop("event")
@@ -78,7 +86,7 @@ class Worker:
                     self._idle = True
                     return message
                 if event == "failed":
-                    raise WorkerFailed(log_tail=self.log_tail(), **message)
+                    raise WorkerFailed(log_tail=message.pop("trace"), **message)
         except (Garbled, KeyError):
             log_tail = self.log_tail()
             self.end()
@@ -159,10 +167,17 @@ class Launcher:
         method: `fork` from a server that has imported the framework, or
             `spawn` a new interpreter each time, the default where there is no fork.
         cuda_device: What `CUDA_VISIBLE_DEVICES` says to a worker on the GPU.
+        traceback: See `Worker`.
     """
 
-    def __init__(self, method: Method | None = None, cuda_device: str | None = None) -> None:
+    def __init__(
+        self,
+        method: Method | None = None,
+        cuda_device: str | None = None,
+        traceback: Traceback = "short",
+    ) -> None:
         self._cuda_device = cuda_device
+        self._traceback = traceback
         self._method = method or ("fork" if hasattr(os, "fork") else "spawn")
         self._servers: dict[_Key, _Server] = {}
         self._workers: list[Worker] = []
@@ -246,6 +261,7 @@ class Launcher:
                     worker = self._servers[key].fork(case.dataset, ours, theirs, log, timeout)
             else:
                 worker = _spawn(self._environment(case), ours, theirs, log, timeout)
+        worker.traceback = self._traceback
         self._workers.append(worker)
         return worker
 

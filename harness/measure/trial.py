@@ -24,6 +24,7 @@ class Inspected:
         signature: What a sample is and what the model makes of it.
         parameters: All weights.
         losses: Of its first steps.
+        no_data: Why random data is trained; empty where it is not, or was asked for.
     """
 
     dataset: str
@@ -31,6 +32,7 @@ class Inspected:
     signature: str
     parameters: int
     losses: tuple[float, ...]
+    no_data: str = ""
 
 
 def inspect(
@@ -39,7 +41,7 @@ def inspect(
     """Train a few steps of a small batch in a worker of its own.
 
     Args:
-        case: What is going to be trained; its dataset may be `fitted`.
+        case: What is going to be trained; its dataset may be `auto`.
         launcher: Starts the worker.
         timeout: Longest that it may be silent, in seconds.
         cpus: Those that may be used.

@@ -39,6 +39,7 @@ class Commands:
         self._data: Any = None
         self._data_seconds = self._build_seconds = 0.0
         self._import_rss = 0
+        self._no_data = ""
         self._traces_before = 0
         self.on_gpu = False
         self.most_bytes: int | None = None
@@ -56,6 +57,8 @@ class Commands:
         if case.device == "gpu" and not backend.gpus():
             raise Rejected("unsupported", backend.unseen())
         self._import_rss = resources.high_water_bytes()
+        if case.dataset == datasets.AUTO:
+            case, self._no_data = models.with_own_data(case)
         self._data_seconds, raw = self._phase("data", lambda: models.load(case))
         with backend.distributed(case):
             self._build_seconds, model = self._phase("build", lambda: models.build(case, raw))
@@ -139,7 +142,7 @@ class Commands:
         """Try whether a model can be trained, and say what data it takes.
 
         Args:
-            case: What is to be trained, at a small batch size.
+            case: What is to be trained, at a small batch size; its dataset may be `auto`.
             cpus: Those that may be used.
             images: The dataset that a model of 28×28 images gets.
         """
@@ -157,10 +160,10 @@ class Commands:
                 f"the parameters did not move in {_TRIED_STEPS} steps: check that layers are "
                 "trainable, the loss depends on them and the learning rate is not 0",
             )
-        made = trainer.case.dataset == datasets.FITTED
-        images_fit = made and fitting.takes_images(self._signature)
+        images_fit = self._no_data and fitting.takes_images(self._signature)
         return {
             "dataset": images if images_fit else trainer.case.dataset,
+            "no_data": "" if images_fit else self._no_data,
             "train_samples": self._data.epoch_samples,
             "signature": str(self._signature),
             "parameters": int(trainer.model.count_params()),

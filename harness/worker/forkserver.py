@@ -85,7 +85,7 @@ def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
 
 
 def _load(dataset: str) -> None:
-    if dataset == datasets.FITTED or datasets.is_function(dataset):
+    if dataset in (datasets.AUTO, datasets.FITTED) or datasets.is_own(dataset):
         return  # the worker's own business: it needs the model, or the user's code
     # Whatever is wrong with it, the worker meets it again and reports it.
     with contextlib.suppress(Exception):

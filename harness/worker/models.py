@@ -1,18 +1,18 @@
 """Build and compile the model of a case, and load the data that it is trained on."""
 
 import contextlib
+import dataclasses
 import importlib
 import sys
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from harness.errors import BadCase, HarnessError
+from harness.errors import BadCase
 from harness.records import Case
 from harness.records.tuning import LEVERS
-from harness.worker import user_errors
 from harness.worker.signature import loss_name, losses
-from harness.workloads import applications, datasets, fitting, registry
+from harness.worker.user_errors import raised_by
+from harness.workloads import applications, datasets, fitting, registry, sources
 from harness.workloads.datasets import Dataset
 
 
@@ -45,16 +45,29 @@ def _hidden(module: str) -> Iterator[None]:
             del sys.modules[module]
 
 
+def with_own_data(case: Case) -> tuple[Case, str]:
+    """Replace the dataset `auto` by the `data` in the file of the model, else by random data.
+
+    Returns:
+        The case, and why its data is random; empty where it is not.
+    """
+    with raised_by(case.variant):
+        name, reason = sources.data_of(case.variant)
+    return dataclasses.replace(case, dataset=name or datasets.FITTED), reason
+
+
 def load(case: Case) -> Dataset | None:
-    """Load a case's data as it is; None where it is made to fit the model.
+    """Load a case's data as it is; None for random data, which needs the model.
 
     Raises:
         HarnessError: it cannot be used.
+        Rejected: the user's code raised an error.
     """
     if case.dataset == datasets.FITTED:
         return None
-    if datasets.is_function(case.dataset):
-        return datasets.from_function(case.dataset)
+    if datasets.is_own(case.dataset):
+        with raised_by(case.dataset):
+            return datasets.of_user(case.dataset)
     return datasets.load(case.dataset)
 
 
@@ -78,16 +91,10 @@ def build(case: Case, data: Dataset | None) -> Any:
 
     Raises:
         HarnessError: it is no model, or cannot be compiled as asked.
-        Rejected: the user's function raised an error.
+        Rejected: the user's code raised an error.
     """
-    try:
+    with raised_by(case.variant):
         return _build(case, data)
-    except HarnessError:
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        text = f"{case.variant} raised {user_errors.one_line(error)}"
-        raise user_errors.Rejected(user_errors.kind(error), text) from error
 
 
 def _build(case: Case, data: Dataset | None) -> Any:

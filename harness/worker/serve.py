@@ -15,23 +15,24 @@ from harness.worker.commands import Commands
 
 
 def serve(channel: Channel) -> int:
-    """Answer commands until the parent ends.
+    """Answer commands until the parent ends; each may say `traceback`: `short` or `full`.
 
     Returns:
         The exit code: 0, or 1 after a failure that was reported.
     """
     commands = Commands(channel)
+    style: user_errors.Style = "short"
     try:
         while True:
             message = channel.receive()
-            command = message.pop("command")
+            command, style = message.pop("command"), message.pop("traceback", style)
             if command not in COMMANDS:
                 raise ValueError(f"no command {command!r}")
             channel.send(event="answer", **getattr(commands, command)(**message))
     except ChannelClosed:
         return 0
     except (Exception, SystemExit) as error:  # whatever a user's model does is a result
-        traceback.print_exc()
+        traceback.print_exc()  # all of it, into the log
         kind, text, rss = user_errors.kind(error), user_errors.one_line(error), None
         if kind == "oom" and not commands.on_gpu:
             rss = resources.status_bytes("VmRSS")
@@ -40,7 +41,13 @@ def serve(channel: Channel) -> int:
                 text += f" ({units.mebibytes(rss)} were in use, {limit} were allowed)"
                 rss = None
         with contextlib.suppress(ChannelClosed):
-            channel.send(event="failed", kind=kind, message=text, rss_bytes=rss)
+            channel.send(
+                event="failed",
+                kind=kind,
+                message=text,
+                rss_bytes=rss,
+                trace=user_errors.trace(error, style),
+            )
         return 1
 
 

@@ -27,7 +27,8 @@ BUNDLED = ("mnist", "digits", "synthetic")
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_KEYS = ("x_train", "y_train", "x_test", "y_test")
 
-FITTED = "fitted"  # made to fit the model, by `harness.workloads.fitting`
+AUTO = "auto"  # of a user's model: its own, else bundled images or random data, as fits
+FITTED = "fitted"  # random data that fits the model, see `harness.workloads.fitting`
 
 Array = NDArray[Any]
 Arrays = Array | dict[str, Array] | tuple[Array, ...]  # of a model with several: by name, in order
@@ -86,13 +87,13 @@ def resolve(name: str) -> str:
         UnknownName: neither a bundled dataset nor an `.npz` file.
         BadData: the file cannot be read as a dataset.
     """
-    if name == "auto":
+    if name == AUTO:
         return "mnist" if mnist_path() else "digits"
     if name in (*BUNDLED, FITTED):
         if name == "mnist" and mnist_path():
             train_size(name)
         return name
-    if is_function(name):
+    if is_own(name):
         sources.check(name)
         return name
     path = Path(name)
@@ -105,20 +106,20 @@ def resolve(name: str) -> str:
     return str(path.resolve())
 
 
-def is_function(name: str) -> bool:
-    """Whether a function of the user's gives the data: `my_model.py:data`."""
+def is_own(name: str) -> bool:
+    """Whether the data is in a file of the user's: `my_model.py:data`."""
     return ":" in name
 
 
 def train_size(name: str) -> int | None:
     """Count the training samples; a file is read whole, so that it is checked before a run.
 
-    None where only a worker knows: the data of a function.
+    None where only a worker knows: data in a file of the user's.
 
     Raises:
         BadData: the file lacks a key, is truncated, or holds pickled objects.
     """
-    if is_function(name):
+    if is_own(name):
         return None
     if name in ("digits", "synthetic", FITTED) or (name == "mnist" and not mnist_path()):
         return TRAIN_SAMPLES
@@ -207,23 +208,24 @@ def _digits(seed: int) -> Dataset:
     return Dataset(*extend(~held_out, TRAIN_SAMPLES), *extend(held_out, TEST_SAMPLES))
 
 
-def from_function(name: str) -> Dataset:
-    """Call a user's function for its data (worker's side).
+def of_user(name: str) -> Dataset:
+    """Load `file.py:name`: a function is called, data that is ready is taken (worker's side).
 
-    It returns `(x, y)`, or `((x_train, y_train), (x_test, y_test))` as
+    It is `(x, y)`, or `((x_train, y_train), (x_test, y_test))` as
     `keras.datasets` does. Several inputs or outputs are a dict by name, or a
     list.
 
     Raises:
-        UnknownName: there is no such function.
-        BadData: it returned something else.
+        UnknownName: the file has no such name.
+        BadData: it is, or returned, something else.
     """
-    given = sources.find(name)()
+    found = sources.find(name)
+    given, verb = (found(), "returned") if callable(found) else (found, "is")
     if not isinstance(given, tuple) or len(given) != 2:
-        raise BadData(f"{name} returned {type(given).__name__}, not (x, y)")
+        raise BadData(f"{name} {verb} {type(given).__name__}, not (x, y)")
     parts = given if all(isinstance(part, tuple) for part in given) else (given, ())
     if any(len(part) not in (0, 2) for part in parts):
-        raise BadData(f"{name} returned neither (x, y) nor ((x, y), (x_test, y_test))")
+        raise BadData(f"{name} {verb} neither (x, y) nor ((x, y), (x_test, y_test))")
     x, y = (_arrays(part) for part in parts[0])
     x_test, y_test = (_arrays(part) for part in parts[1]) if parts[1] else (none_of(x), none_of(y))
     return _checked(Dataset(x, y, x_test, y_test), name)

@@ -97,19 +97,15 @@ def find(name: str) -> Build:
         return _BUNDLED[name]
     if _is_changed(name):
         return functools.partial(variants.changed, *name.removeprefix(_CHANGED).split("+"))
-    return sources.find(name)  # type: ignore[no-any-return]  # a user's function has no type here
+    found = sources.find(name)
+    if not callable(found):
+        raise UnknownName(f"{name!r} is {type(found).__name__}, not a function that builds a model")
+    return found  # type: ignore[no-any-return]  # a user's function has no type here
 
 
 def is_own(name: str) -> bool:
     """Whether it is not one of those that come with the project."""
     return ":" in name
-
-
-def data_of(name: str) -> str | None:
-    """The function `data` in the file of a user's model, where there is one."""
-    source, _, _ = name.rpartition(":")
-    beside = f"{source}:data"
-    return beside if source.endswith(".py") and sources.defines(beside) else None
 
 
 for _build in variants.BUNDLED:

@@ -1,10 +1,10 @@
-"""Find a function of the user's by `file.py:name` or `package.module:name`."""
+"""Find what a user wrote by `file.py:name` or `package.module:name`."""
 
-import ast
 import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from harness.errors import UnknownName
@@ -23,29 +23,40 @@ def check(name: str) -> None:
         raise UnknownName(f"{name!r}: there is no file {source}")
 
 
-def defines(name: str) -> bool:
-    """Whether a file of Python defines that function at its top, as far as its text says."""
-    source, _, function = name.rpartition(":")
-    try:
-        tree = ast.parse(Path(source).read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return False  # a worker says what is wrong with it
-    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
-
-
 def find(name: str) -> Any:
-    """Import a user's function (worker's side).
+    """Import what a user's file or module calls by a name (worker's side).
 
     Raises:
-        UnknownName: no such file, module or function.
+        UnknownName: no such file, module or name.
     """
     check(name)
-    source, _, function = name.rpartition(":")
-    module = _load_file(Path(source)) if source.endswith(".py") else _load_module(source)
-    found = getattr(module, function, None)
-    if not callable(found):
-        raise UnknownName(f"{name!r}: {source} has no function {function!r}")
+    source, _, wanted = name.rpartition(":")
+    found = getattr(_module(source), wanted, None)
+    if found is None:
+        raise UnknownName(f"{name!r}: {source} has no function {wanted!r}")
     return found
+
+
+def data_of(model: str) -> tuple[str | None, str]:
+    """Find `data` beside a user's model: a function, or `(x, y)` (worker's side).
+
+    Whatever has that name once the file is imported counts: defined in a branch, assigned,
+    imported. Modules and classes do not count.
+
+    Returns:
+        `file.py:data`, or None and the reason.
+    """
+    source = model.rpartition(":")[0]
+    data = getattr(_module(source), "data", None)
+    if data is None or isinstance(data, (type, ModuleType)):
+        return None, "no data found"
+    if callable(data) or (isinstance(data, tuple) and len(data) == 2):
+        return f"{source}:data", ""
+    return None, f"data in {source} is {type(data).__name__}, neither a function nor (x, y)"
+
+
+def _module(source: str) -> Any:
+    return _load_file(Path(source)) if source.endswith(".py") else _load_module(source)
 
 
 def _load_file(path: Path) -> Any:

@@ -49,7 +49,7 @@ def test_every_loss_of_keras_gets_targets_that_it_can_train_on():
     assert len(done.stdout.split()) >= 22
 
 
-def tried(launcher, variant, dataset="fitted", **fields):
+def tried(launcher, variant, dataset="auto", **fields):
     """Inspect a model."""
     case = Case(variant, dataset, 8, threads=2, **fields)
     return inspect(case, launcher, 200.0, usable_cpus(), "digits")

@@ -78,19 +78,21 @@ def test_a_model_that_cannot_train_is_a_failure_of_a_searched_run_too(
 
 
 def test_a_model_of_mnist_s_shape_gets_the_bundled_images(launcher, no_charts, model):
-    """Another gets data made to fit it."""
+    """Another gets random data that fits it."""
     assert measured("mine.py:build", "--batch-sizes", "32")[1].outcomes[0].case.dataset == "digits"
 
 
-def test_another_model_gets_data_made_to_fit(launcher, no_charts, model):
+def test_another_model_gets_random_data_and_a_line_says_so(launcher, no_charts, model, capsys):
     """Whatever it takes."""
     launcher.takes_images = False
     assert measured("mine.py:build", "--batch-sizes", "32")[1].outcomes[0].case.dataset == "fitted"
+    expected = "mine.py:build: no data found; trained on random data that fits the model"
+    assert expected in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_function_data_beside_a_model_is_used(launcher, no_charts, model):
     """Without a word."""
-    model.write_text(MODEL + "def data():\n    return 1, 2\n")
+    launcher.own_data["mine.py:build"] = "mine.py:data"
     _, run = measured("mine.py:build", "--batch-sizes", "32")
     assert run.outcomes[0].case.dataset == "mine.py:data"
 

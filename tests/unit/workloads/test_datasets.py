@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BadData, UnknownName
-from harness.workloads import datasets
+from harness.workloads import datasets, sources
 
 
 @pytest.fixture(autouse=True)
@@ -115,13 +115,66 @@ def test_a_function_gives_data_with_or_without_a_test_set(tmp_path, monkeypatch)
     """As arrays, or as `keras.datasets` does."""
     monkeypatch.syspath_prepend(str(tmp_path))
     name = function(tmp_path, "return np.zeros((4, 2)), np.arange(4)")
-    data = datasets.from_function(name)
+    data = datasets.of_user(name)
     assert (data.x_train.shape, data.x_train.dtype, len(data.x_test)) == ((4, 2), np.float32, 0)
     sys.modules.pop("mine_data")
     both = "([np.ones(4), np.ones((4, 3))], [0.5] * 4), ([np.ones(2), np.ones((2, 3))], [1, 2])"
-    data = datasets.from_function(function(tmp_path, f"return {both}"))
+    data = datasets.of_user(function(tmp_path, f"return {both}"))
     assert [array.shape for array in data.x_train] == [(4,), (4, 3)]
     assert [array.shape for array in data.x_test] == [(2,), (2, 3)]
+
+
+LOADER = """
+import numpy as np
+
+
+def table(samples=3):
+    return np.ones((samples, 2)), np.ones(samples)
+"""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "def data():\n    return table()",
+        "from data_loader import table as data",
+        "import functools\ndata = functools.partial(table, 3)",
+        "if True:\n    def data():\n        return table()",
+        "data = table()",
+        "class Loader:\n    def __call__(self):\n        return table()\n\ndata = Loader()",
+    ],
+)
+def test_whatever_is_called_data_once_the_file_is_imported_is_used(tmp_path, monkeypatch, lines):
+    """Defined, imported, assigned, in a branch, ready, an object that can be called."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "with_data", raising=False)
+    monkeypatch.delitem(sys.modules, "data_loader", raising=False)
+    (tmp_path / "data_loader.py").write_text(LOADER)
+    model = tmp_path / "with_data.py"
+    model.write_text(f"from data_loader import table\n{lines}\n")
+    name, reason = sources.data_of(f"{model}:build")
+    assert (name, reason) == (f"{model}:data", "")
+    assert datasets.of_user(name).epoch_samples == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("", "no data found"),
+        ("import json as data", "no data found"),
+        ("class data: pass", "no data found"),
+        ("data = 'table.csv'", "is str, neither a function nor (x, y)"),
+    ],
+)
+def test_a_file_without_data_says_why(tmp_path, monkeypatch, line, reason):
+    """Random data is then trained, with that reason."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "without_data", raising=False)
+    model = tmp_path / "without_data.py"
+    model.write_text(line)
+    name, found = sources.data_of(f"{model}:build")
+    assert name is None
+    assert found.endswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +190,7 @@ def test_a_function_that_gives_something_else_is_explained(tmp_path, monkeypatch
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mine_data", raising=False)
     with pytest.raises(BadData, match=message):
-        datasets.from_function(function(tmp_path, body))
+        datasets.of_user(function(tmp_path, body))
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,14 @@ def test_a_file_without_the_function_is_explained(tmp_path):
         registry.find(f"{file}:build")
 
 
+def test_what_is_no_function_builds_no_model(tmp_path):
+    """It may be the model itself."""
+    file = tmp_path / "ready_model.py"
+    file.write_text("model = 7\n")
+    with pytest.raises(UnknownName, match="is int, not a function that builds a model"):
+        registry.find(f"{file}:model")
+
+
 def test_variants_have_the_schedule_of_what_they_are_made_of():
     """15 epochs at 256, or 10 at 1024; a user's own has none."""
     assert registry.schedule("baseline+adam").epochs == 15
