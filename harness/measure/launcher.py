@@ -86,7 +86,9 @@ class Worker:
                     self._idle = True
                     return message
                 if event == "failed":
-                    raise WorkerFailed(log_tail=message.pop("trace"), **message)
+                    printed = logs.tail(self._log, message.pop("log_bytes"))
+                    told = "\n".join(filter(None, [printed, message.pop("trace").strip()]))
+                    raise WorkerFailed(log_tail=told[-logs.TAIL_BYTES :], **message)
         except (Garbled, KeyError):
             log_tail = self.log_tail()
             self.end()

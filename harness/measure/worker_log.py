@@ -22,12 +22,17 @@ def create() -> IO[bytes]:
     return log
 
 
-def tail(log: IO[bytes]) -> str:
-    """Read the end of a log, but for a list that says nothing and would fill it."""
+def tail(log: IO[bytes], end: int | None = None) -> str:
+    """Read the end of a log, but for a list that says nothing and would fill it.
+
+    Args:
+        log: The log.
+        end: Where it ended before a worker added its traceback; None for all of it.
+    """
     with contextlib.suppress(ValueError, OSError):
-        size = os.fstat(log.fileno()).st_size
+        size = os.fstat(log.fileno()).st_size if end is None else end
         # At an offset of its own: the child writes at the end.
-        text = os.pread(log.fileno(), _READ_BYTES, max(0, size - _READ_BYTES))
+        text = os.pread(log.fileno(), min(size, _READ_BYTES), max(0, size - _READ_BYTES))
         lines = text.lstrip(b"\0").decode(errors="replace").splitlines()
         told = (line for line in lines if not line.startswith(_MODULES))
         return "\n".join(told).strip()[-TAIL_BYTES:]

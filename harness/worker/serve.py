@@ -4,6 +4,7 @@ Run as `python -m harness.worker.serve FD PARENT_PID` where workers are spawned.
 """
 
 import contextlib
+import os
 import socket
 import sys
 import traceback
@@ -32,6 +33,7 @@ def serve(channel: Channel) -> int:
     except ChannelClosed:
         return 0
     except (Exception, SystemExit) as error:  # whatever a user's model does is a result
+        printed = _log_bytes()
         traceback.print_exc()  # all of it, into the log
         kind, text, rss = user_errors.kind(error), user_errors.one_line(error), None
         if kind == "oom" and not commands.on_gpu:
@@ -47,8 +49,19 @@ def serve(channel: Channel) -> int:
                 message=text,
                 rss_bytes=rss,
                 trace=user_errors.trace(error, style),
+                log_bytes=printed,
             )
         return 1
+
+
+def _log_bytes() -> int:
+    """Length of the log with what the user's code has printed."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the user's code may have closed or replaced it
+            stream.flush()
+    with contextlib.suppress(OSError):
+        return os.fstat(2).st_size
+    return 0
 
 
 def main(argv: list[str]) -> int:

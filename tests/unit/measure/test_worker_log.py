@@ -50,3 +50,9 @@ def test_a_closed_log_has_no_end(log):
     log.close()
     assert logs.tail(log) == ""
     logs.shorten(log)
+
+
+def test_the_end_of_a_log_may_be_that_of_an_earlier_moment(log):
+    """Before a worker added its traceback."""
+    os.write(log.fileno(), b"printed\ntraceback\n")
+    assert logs.tail(log, len("printed\n")) == "printed"

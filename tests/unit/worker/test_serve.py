@@ -30,6 +30,20 @@ def test_what_is_no_command_is_a_failure(ends):
     assert (answer["kind"], answer["message"]) == ("error", "ValueError: no command '_prepare'")
 
 
+@pytest.mark.parametrize("style", ["short", "full"])
+def test_a_failure_tells_its_traceback_in_the_style_that_was_asked_for(ends, monkeypatch, style):
+    """Any command may say it; the log has it in full."""
+    ours, theirs = ends
+    monkeypatch.setattr(
+        Commands, "copy_rate", lambda self, seconds: compile("=", "mine.py", "exec")
+    )
+    ours.send(command="copy_rate", seconds=1, traceback=style)
+    assert serve.serve(theirs) == 1
+    trace = ours.receive()["trace"]
+    assert 'File "mine.py", line 1' in trace
+    assert ("harness/worker/serve.py" in trace) == (style == "full")
+
+
 @pytest.mark.parametrize(("limit", "words"), [(None, ""), (2**30, " (50 MiB were in use, 1")])
 def test_memory_that_ran_out_says_how_much_was_in_use(ends, monkeypatch, limit, words):
     """The parent adds what was free, where no limit was set."""
