@@ -2,10 +2,12 @@
 
 import pytest
 
-from harness.workloads import ladder
 
-
-@pytest.mark.ladder("as published", ladder.PUBLISHED)
-@pytest.mark.ladder("the other way round", ladder.backwards(ladder.PUBLISHED))
+@pytest.mark.ladder(
+    "as published", "baseline@256,+wide_kernel,+no_hidden_dense,+less_dropout,+adam,@1024"
+)
+@pytest.mark.ladder(
+    "the other way round", "baseline@256,@1024,+adam,+less_dropout,+no_hidden_dense,+wide_kernel"
+)
 def test_ladder(climb, rung, device):
     climb(rung, device=device)

@@ -1,18 +1,24 @@
-"""What this machine can measure, what not and why, and what disturbs it."""
+"""`harness doctor`: what this machine can measure, what not and why, and what disturbs it."""
 
+import argparse
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 
+from rich.console import Console
+from rich.text import Text
+
 from harness import units
+from harness.commands import output
 from harness.errors import HarnessError
 from harness.measure.machine import cgroup, framework_gpus
 from harness.measure.machine import facts as machine
-from harness.measure.machine.gpu import THERMAL, AnyGpu
+from harness.measure.machine.gpu import THERMAL, AnyGpu, open_gpu
 from harness.measure.machine.sampler import read_machine
-from harness.records import Finding, GpuReading
+from harness.records import Finding, GpuReading, to_json
 from harness.records.counters import change
+from harness.units import printable
 from harness.worker import backends
 from harness.workloads import datasets
 
@@ -20,10 +26,54 @@ _WATCH_SECONDS = 1.0
 _BUSY_CPUS = 0.05
 _STEAL_SHARE = 0.02
 _LITTLE_MEMORY = 3 * 2**30  # two workers of a small model, and the framework
+_STYLES = {"ok": "green", "note": "yellow", "missing": "dim", "problem": "bold red"}
+
+
+def add(commands: output.Commands) -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser(
+        "doctor", help="what this machine can measure, and what disturbs it"
+    )
+    output.add_json(parser)
+    parser.set_defaults(command=diagnose)
+
+
+def diagnose(arguments: argparse.Namespace) -> int:
+    """Print each finding as soon as it is known."""
+    shown, found = Findings(output.console()), []
+    for finding in examine(open_gpu()):
+        if not arguments.json:
+            shown.show(finding)
+        found.append(finding)
+    if arguments.json:
+        output.print_json(to_json(found))
+    return 0 if can_train(found) else 1
+
+
+class Findings:
+    """Prints findings as they come; a subject is written once.
+
+    Args:
+        console: Where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._subject = ""
+
+    def show(self, finding: Finding) -> None:
+        """Print one finding, broken to the width of the console."""
+        subject = "" if finding.subject == self._subject else finding.subject
+        self._subject = finding.subject
+        text = output.text(finding.text)
+        if finding.advice:
+            text.append(f"\n→ {printable(finding.advice)}", style="italic")
+        state = Text(finding.state, _STYLES[finding.state])
+        self._console.print(output.line(subject, state, text))
 
 
 def examine(gpu: AnyGpu) -> Iterator[Finding]:
-    """Yield findings in the order of a report; it takes seconds to ask the frameworks."""
+    """Yield findings in the order of a report; asking the frameworks takes seconds."""
     usable = len(machine.usable_cpus())
     yield from cpu(machine.cpu_name(), os.cpu_count() or 1, usable, cgroup.cpu_quota())
     yield from frequency(machine.governor())
@@ -92,7 +142,7 @@ def memory(available: int, limit: int | None) -> Iterator[Finding]:
 
 
 def data() -> Iterator[Finding]:
-    """Say which dataset is trained on when nobody names one."""
+    """Say which dataset is the default."""
     try:
         name = datasets.resolve("auto")
     except HarnessError as error:
@@ -104,7 +154,7 @@ def data() -> Iterator[Finding]:
         yield Finding(
             "data",
             "note",
-            "no MNIST here: scikit-learn's digits are trained on, enlarged to its size and number",
+            "no MNIST here: the default is scikit-learn's digits, enlarged to MNIST's size",
             "set MNIST_NPZ to a local mnist.npz",
         )
 
@@ -127,18 +177,18 @@ def disturbances(sleep: Callable[[float], None]) -> Iterator[Finding]:
     yield Finding("disturbance", "ok", f"load average {os.getloadavg()[0]:.2f} in the last minute")
     stolen = change(before, after)["steal_seconds"]
     if stolen is None:
-        yield Finding("disturbance", "note", "time that a hypervisor gives to others is not told")
+        yield Finding("disturbance", "note", "CPU time taken by a hypervisor is not reported")
         return
     steal = stolen / seconds / (os.cpu_count() or 1)
     text = f"the hypervisor gave {100 * steal:.1f} % of CPU time to others"
     if steal > _STEAL_SHARE:
-        yield Finding("disturbance", "problem", text, "measure in a quieter hour, or on metal")
+        yield Finding("disturbance", "problem", text, "measure when the host is quieter")
     else:
         yield Finding("disturbance", "ok", text)
 
 
 def graphics(gpu: AnyGpu) -> Iterator[Finding]:
-    """Say which GPU is used, what NVML tells of it, and what not."""
+    """Say which GPU is used, what NVML reports, and what not."""
     facts = gpu.facts
     if facts is None:
         yield Finding("GPU", "note", gpu.reason or "no GPU", "cases run on the CPU")
@@ -148,14 +198,14 @@ def graphics(gpu: AnyGpu) -> Iterator[Finding]:
     yield Finding("GPU", "ok", f"{facts.uuid or 'no UUID'}, chosen by {facts.chosen_by}")
     reading, processes = gpu.read(), gpu.processes()
     told = [f.name for f in fields(GpuReading) if getattr(reading, f.name) is not None]
-    yield Finding("GPU", "ok", f"NVML tells {', '.join(told).replace('_', ' ') or 'nothing'}")
+    yield Finding("GPU", "ok", f"NVML reports {', '.join(told).replace('_', ' ') or 'nothing'}")
     for what, why in facts.refused.items():
-        yield Finding("GPU", "note", f"NVML does not tell {what}: {why}", _HELP.get(why, ""))
+        yield Finding("GPU", "note", f"NVML does not report {what}: {why}", _HELP.get(why, ""))
     if processes:
         count = "1 process is" if len(processes) == 1 else f"{len(processes)} processes are"
         yield Finding("GPU", "problem", f"{count} on it", "end them: nvidia-smi lists them")
     if (reading.throttle_reasons or 0) & THERMAL:
-        yield Finding("GPU", "problem", "its clocks are lowered for heat", "cool it")
+        yield Finding("GPU", "problem", "clocks are lowered because of heat", "improve its cooling")
 
 
 _HELP = {

@@ -1,78 +1,80 @@
-"""Show what `doctor` and `list` have found, a line each."""
+"""What commands print: tables and JSON on standard output, progress on standard error."""
 
-from collections.abc import Mapping
-from typing import Any
+import argparse
+import json
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.records import Finding
 from harness.units import printable
 
-_STYLES = {"ok": "green", "note": "yellow", "missing": "dim", "problem": "bold red"}
+if TYPE_CHECKING:
+    from harness.commands.session import Session
+    from harness.report.files import Written
+
+# What a parser's `add_subparsers` returns; argparse has no public name for it.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+INTERRUPTED = 130
+RUN = "run id, a unique beginning of it, its folder, or latest"
 
 
-class Findings:
-    """Prints findings as they come; a subject is written once.
-
-    Args:
-        console: Where to.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._subject = ""
-
-    def show(self, finding: Finding) -> None:
-        """Print one finding, broken to the width of the console."""
-        subject = "" if finding.subject == self._subject else finding.subject
-        self._subject = finding.subject
-        text = Text(printable(finding.text))
-        if finding.advice:
-            text.append(f"\n→ {printable(finding.advice)}", style="italic")
-        line = Table.grid(padding=(0, 2))
-        line.add_column(width=11)
-        line.add_column(width=7)
-        line.add_column(ratio=1)
-        line.add_row(Text(subject, "bold"), Text(finding.state, _STYLES[finding.state]), text)
-        self._console.print(line)
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--json` to a command."""
+    parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
 
 
-def _levers(found: Mapping[str, str]) -> list[str]:
-    """Those that can be tried, and those that cannot by their reason."""
-    reasons: dict[str, list[str]] = {}
-    for lever, state in found.items():
-        reasons.setdefault(state, []).append(lever)
-    return [f"{', '.join(its)} ({state})" for state, its in reasons.items()]
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names a run to a command."""
+    parser.add_argument("run", nargs="?", default="latest", help=f"{RUN} (default: latest)")
 
 
-def listing(console: Console, found: Mapping[str, Any]) -> None:
-    """Print what can be trained here.
+def console() -> Console:
+    """Standard output, without colors where it is no terminal and under NO_COLOR."""
+    return Console(highlight=False)
 
-    Args:
-        console: Where to.
-        found: From `measure.inventory`.
-    """
-    lines = {
-        "Variants": [
-            ", ".join(found["variants"]),
-            f"baseline+CHANGE: {', '.join(found['changes'])}",
-            "your own: my_model.py:build, pkg.mod:build, keras.applications:NAME",
-        ],
-        "Datasets": [
-            f"mnist ({found['datasets']['mnist']}), "
-            f"{', '.join(name for name in found['datasets'] if name != 'mnist')}",
-            "your own: FILE.npz, FILE.py:function",
-        ],
-        "Backends": [f"{name} ({state})" for name, state in found["backends"].items()],
-        "Devices": [f"{name} ({state})" for name, state in found["devices"].items()],
-        "Levers": _levers(found["levers"]),
-    }
-    for subject, texts in lines.items():
-        for number, text in enumerate(texts):
-            line = Table.grid(padding=(0, 2))
-            line.add_column(width=11)
-            line.add_column(ratio=1)
-            line.add_row(Text("" if number else subject, "bold"), Text(printable(text)))
-            console.print(line)
+
+def progress() -> Console:
+    """Standard error."""
+    return Console(stderr=True, soft_wrap=True)
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON document."""
+    print(json.dumps(data, indent=1, allow_nan=False))
+
+
+def show(written: "Written", *, as_json: bool) -> None:
+    """Print the summary of a run."""
+    from harness.report import console as summary
+    from harness.report.document import document
+
+    if as_json:
+        print_json(document(written))
+    else:
+        summary.show(console(), written)
+
+
+def exit_code(session: "Session", *, complete: bool) -> int:
+    """Return the exit code of a command that measures."""
+    if session.interrupted:
+        progress().print("Interrupted: the same command with --resume measures the rest.")
+        return INTERRUPTED
+    return 0 if complete else 1
+
+
+def line(subject: str, *cells: Text) -> Table:
+    """A subject, cells of seven characters, and a text broken to the width of the console."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(width=11)
+    for _ in cells[:-1]:
+        table.add_column(width=7)
+    table.add_column(ratio=1)
+    table.add_row(Text(subject, "bold"), *cells)
+    return table
+
+
+def text(words: str, style: str = "") -> Text:
+    """Text of any origin, fit to be printed."""
+    return Text(printable(words), style)

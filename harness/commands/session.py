@@ -1,424 +1,198 @@
-"""One run, from checked settings to tables: what pytest and the command line share."""
+"""A run from its first case to its files: what pytest and the command line share."""
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from harness import units
-from harness.commands.options import AUTO, Settings
-from harness.errors import BadCase
+from harness.commands.cases import Cases, Trial
+from harness.commands.options import Settings
+from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
-from harness.measure.case_checks import check_batch_size, check_case
+from harness.measure.hosts import group
+from harness.measure.hosts.follow import follow
 from harness.measure.launcher import WorkerFailed
-from harness.measure.machine import framework_gpus
-from harness.measure.machine.facts import describe, usable_cpus
+from harness.measure.machine.facts import describe
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
-from harness.measure.trial import Inspected, inspect
-from harness.records import (
-    Case,
-    Failure,
-    Ladder,
-    Outcome,
-    Protocol,
-    Recipe,
-    Run,
-    Rung,
-    Search,
-    Training,
-    Tuning,
-)
-from harness.records import protocol as protocols
+from harness.records import Case, Outcome, Protocol, Search
 from harness.records.folders import locate, new_run_folder
-from harness.records.resume import Record, check_resume
-from harness.worker import backends
-from harness.workloads import datasets, levers, registry
-from harness.workloads.ladder import Step
-from harness.workloads.variants import Schedule
+from harness.records.resume import check_resume
+from harness.workloads import datasets
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.measure.hosts.group import Follower, GroupLauncher
-    from harness.measure.launcher import Launcher
     from harness.report.files import Written
     from harness.report.progress import Progress
 
-_SCHEDULE = Schedule(batch_size=256, epochs=10)  # of a variant that is not bundled
 
+class Session:
+    """Measures cases and writes the run; starts nothing before the first case.
 
-class Workbench:
-    """Makes cases, measures them, reports; starts nothing before the first case.
+    As a context manager it ends the workers; an interrupt ends the body, too, and what was
+    measured until then is kept.
 
     Args:
         settings: Checked settings.
         gpu: From `gpu.open_gpu()`.
-        progress: Where progress is shown.
+        console: Where progress is shown.
         command: What was typed, to repeat the run.
+        smoke: One round per side, to see that everything works.
+
+    Attributes:
+        cases: Makes the cases.
+        unavailable_levers: Settings that no test tries since they cannot be tried here, in order.
+        planned: Number of comparisons in all.
+        interrupted: True if the body of the context manager was interrupted.
     """
 
     def __init__(
         self,
         settings: Settings,
         gpu: AnyGpu,
-        progress: "Console",
+        console: "Console",
         command: str | None = None,
+        *,
+        smoke: bool = False,
     ) -> None:
         self.settings = settings
-        self._gpu = gpu
-        self._unavailable: dict[tuple[str, str], str | None] = {}
+        self.cases = Cases(settings, gpu, self._launch, self._show_trial)
+        self.unavailable_levers: dict[str, None] = {}
         self.planned = 0
-        self.lacking: dict[str, None] = {}  # levers that cannot be moved here, in their order
-        self._progress = progress
+        self.interrupted = False
+        self.gpu = gpu
+        self._console = console
         self._command = command
-        self._dataset: str | None = None
-        self._train_samples: int | None = None
-        self._launcher: Launcher | GroupLauncher | None = None
-        self._followers: list[Follower] | None = None
+        self.smoke = smoke
+        self._budget = Budget(settings.max_seconds, 0, time.monotonic)
+        self._launcher: launchers.Launcher | group.GroupLauncher | None = None
+        self._followers: list[group.Follower] | None = None
         self._runner: Runner | None = None
         self._shown: Progress | None = None
-        self._budget = Budget(settings.max_seconds, 0, time.monotonic)
-        self._inspected: dict[Case, Inspected | WorkerFailed] = {}
 
-    def check(self, trained: Sequence[tuple[str | None, int]] = ()) -> None:
-        """Resolve what a run needs before its first case.
+    def __enter__(self) -> "Session":
+        """Start nothing yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> bool:
+        """End the workers; an interrupt goes no further."""
+        self.close()
+        self.interrupted = isinstance(error, KeyboardInterrupt)
+        return self.interrupted
+
+    def check(self, sizes: Iterable[tuple[str | None, int]] = ()) -> None:
+        """Check what a run needs before its first case.
 
         Args:
-            trained: Variants and batch sizes, as far as they are known.
+            sizes: Variants with batch sizes, as far as they are known.
 
         Raises:
             HarnessError: the dataset, a batch size or the run to resume cannot be used, or a host
                 of the job is late or differs.
         """
-        if self.settings.hosts is not None and self._followers is None:
-            from harness.measure.hosts.group import about, gather
-
-            hosts, seconds = self.settings.hosts, self.settings.protocol.timeout_seconds
-            self._progress.print(
+        settings = self.settings
+        if settings.hosts is not None and self._followers is None:
+            hosts = settings.hosts
+            self._console.print(
                 f"waiting for {hosts.size - 1} more of {hosts.size} hosts, on port {hosts.port}"
             )
-            self._followers = gather(hosts, about(), seconds)
-        if self._dataset is None:
-            self._dataset = datasets.resolve(self.settings.dataset)
-            self._train_samples = datasets.train_size(self._dataset)
-            if self.settings.resume:
-                folder = locate(self.settings.resume, self.settings.output)
-                check_resume(folder, self.settings.protocol, describe(self._gpu))
-        for variant, batch_size in trained:
-            if self.settings.dataset != AUTO or not registry.is_own(variant or ""):
-                check_batch_size(batch_size, self._dataset, self._train_samples)
-
-    def unavailable(self, backend: str, device: str) -> str | None:
-        """Say why a backend cannot train on a device here; None when it can.
-
-        Whether a framework sees the GPU is asked once, in a process of its own.
-        """
-        key = (backend, device)
-        if key not in self._unavailable:
-            self._unavailable[key] = backends.find(backend).missing() or (
-                self._no_gpu(backend) if device == "gpu" else None
-            )
-        return self._unavailable[key]
-
-    def _no_gpu(self, backend: str) -> str | None:
-        if self._gpu.name is None:
-            return self._gpu.reason
-        try:
-            seen = framework_gpus.visible_gpus(backend, self._gpu.cuda_device)
-        except framework_gpus.ProbeFailed as error:
-            return str(error)
-        return None if seen else backends.find(backend).unseen()
-
-    def lever_unavailable(self, lever: str, backend: str, device: str) -> str | None:
-        """Say why a lever cannot be moved here; what tunes a case then notes it, too."""
-        threads = self.settings.threads
-        jit = backends.find(backend).jit_by_default
-        like = Case("", "", 1, backend, device, threads, self.settings.optimizer, jit=jit)
-        reason = levers.unavailable(lever, like)
-        if reason is not None:
-            self.lacking[lever] = None
-        return reason
-
-    def plan(self) -> str:
-        """Say in one line what is going to be measured, and about how long it takes."""
-        settings = self.settings
-        seconds = protocols.expected_seconds(settings.protocol, self.planned)
-        limit = settings.max_seconds
-        if limit is not None and limit < seconds:
-            about = f"repeats will be dropped to stay near {units.seconds(limit)}"
-        else:
-            about = f"about {max(1, round(seconds / 60))} min"
-        gpu = f", {self._gpu.name}" if "gpu" in settings.devices else ""
-        tests = "test" if self.planned == 1 else "tests"
-        own = " (your own models: what fits them)" if self._own_data() else ""
-        return (
-            f"training benchmark: {self.planned} {tests}, {settings.protocol.effort} effort "
-            f"({settings.protocol.blocks} blocks each), dataset {self._dataset}"
-            f"{own}, "
-            f"{settings.threads} CPU threads{gpu}; {about}"
-        )
-
-    def _own_data(self) -> bool:
-        """Whether a model of the user's may get other data than the bundled ones."""
-        return self.settings.dataset == AUTO and any(map(registry.is_own, self.settings.variants))
-
-    def case(self, **fields: Any) -> Case:
-        """Complete a case from the settings and check it.
-
-        Raises:
-            HarnessError: it cannot be trained.
-        """
-        self.check()
-        assert self._dataset is not None  # noqa: S101  (it has been resolved)
-        unknown = sorted(set(fields) - {f.name for f in dataclasses.fields(Case)})
-        if unknown:
-            raise BadCase(f"a case has no {', '.join(unknown)}")
-        settings = self.settings
-        defaults = {
-            "dataset": self._dataset,
-            "backend": settings.backend,
-            "device": settings.devices[0],
-            "threads": settings.threads,
-            **({"batch_size": settings.batch_sizes[0]} if settings.batch_sizes else {}),
-            "jit": backends.find(fields.get("backend", settings.backend)).jit_by_default,
-            "loss": settings.loss,
-            "optimizer": settings.optimizer,
-            "input_shape": settings.input_shape,
-        }
-        case = Case(**{**defaults, **fields})
-        registry.check(case.variant)
-        if not registry.is_own(case.variant):
-            check_case(case, self._train_samples, len(usable_cpus()), self._gpu)
-            return case
-        if settings.dataset == AUTO and "dataset" not in fields:
-            case = dataclasses.replace(case, dataset=datasets.AUTO)
-        check_case(case, None, len(usable_cpus()), self._gpu)
-        found = self.inspected(case)
-        if isinstance(found, WorkerFailed):
-            return case
-        case = dataclasses.replace(case, dataset=found.dataset)
-        check_batch_size(case.batch_size, case.dataset, found.train_samples)
-        return case
-
-    def inspected(self, case: Case) -> "Inspected | WorkerFailed":
-        """Try a model of the user's once, before its first round.
-
-        Returns:
-            What was found, or why it cannot be trained.
-        """
-        # Alone and plain: whether it can be trained does not depend on the rest.
-        case = dataclasses.replace(case, levers=(), replicas=1, hosts=1)
-        key = dataclasses.replace(case, batch_size=0, threads=0, seed=0)
-        if key not in self._inspected:
-            assert self._dataset is not None  # noqa: S101  (`case` has resolved it)
-            timeout = self.settings.protocol.timeout_seconds
-            try:
-                found = inspect(case, self._launch(), timeout, usable_cpus(), self._dataset)
-            except WorkerFailed as error:
-                self._inspected[key] = error
-                self._observer().inspected(case, f"{error.kind}: {error}")
-            else:
-                self._inspected[key] = found
-                known = dataclasses.replace(key, dataset=found.dataset)
-                self._inspected[known] = found
-                self._observer().inspected(case, _words(found))
-                if found.no_data:
-                    text = f"{found.no_data}; trained on random data that fits the model"
-                    self._observer().inspected(case, text)
-        return self._inspected[key]
-
-    def untrainable(self, case: Case) -> "WorkerFailed | None":
-        """Why a model of the user's cannot be trained; None where it can."""
-        if not registry.is_own(case.variant):
-            return None
-        found = self.inspected(case)
-        return found if isinstance(found, WorkerFailed) else None
-
-    def search(self, **fields: Any) -> Search:
-        """Search for the batch sizes of a variant; the first call starts the run.
-
-        Raises:
-            HarnessError: it cannot be trained.
-        """
-        case = self.case(batch_size=FIRST_BATCH, **fields)
-        samples = self._train_samples or 0
-        if registry.is_own(case.variant):
-            found = self.inspected(case)
-            if isinstance(found, WorkerFailed):
-                self._running().refuse(case, case, found)
-                return Search(case, (), None, str(found), ())
-            samples = found.train_samples
-        return self._running().search(case, samples, self.settings.memory_bytes)
+            seconds = settings.timeout
+            self._followers = group.gather(hosts, group.about(), seconds)
+        self.cases.check(sizes)
+        if settings.resume:
+            folder = locate(settings.resume, settings.output)
+            check_resume(folder, settings.protocol, describe(self.gpu))
 
     def expect(self, comparisons: int) -> None:
-        """Set how many comparisons are to come."""
-        self.planned = comparisons
-        self._budget.expect(comparisons)
-        if self._shown is not None:
-            self._shown.expect(comparisons)
-
-    def expect_more(self, comparisons: int) -> None:
-        """Add to how many comparisons are to come."""
+        """Add to the number of comparisons that are to come."""
         self.planned += comparisons
         self._budget.expect_more(comparisons)
         if self._shown is not None:
             self._shown.expect(self.planned)
 
-    def measure(
-        self, case: Case, reference: Case, *, smoke: bool = False, early_steps: int | None = None
-    ) -> Outcome:
-        """Measure a case against its reference; the first call starts the run.
+    def search(self, variant: str, device: str) -> Search:
+        """Search for the batch sizes of a variant; none is chosen if it cannot be trained.
+
+        Raises:
+            HarnessError: the variant cannot be trained as asked.
+        """
+        case = self.cases.case(batch_size=FIRST_BATCH, variant=variant, device=device)
+        if (failed := self.cases.untrainable(case)) is not None:
+            self.expect(1)
+            self.runner.refuse(case, case, failed)
+            return Search(case, (), None, str(failed), ())
+        samples = self.cases.train_samples(case)
+        return self.runner.search(case, samples, self.settings.memory_bytes)
+
+    def measure(self, case: Case, reference: Case, *, early_steps: int | None = None) -> Outcome:
+        """Measure a case against its reference.
 
         Args:
             case: What is compared.
             reference: With what.
-            smoke: One round a side, to see that it works.
             early_steps: See `block.run_block`.
 
         Raises:
             HarnessError: the run's folder cannot be used.
         """
-        runner = self._running(smoke=smoke)
-        if (failed := self.untrainable(case)) is not None:
-            return runner.refuse(case, reference, failed)
-        if (failed := self.untrainable(reference)) is not None:
+        if (failed := self.cases.untrainable(case)) is not None:
+            return self.runner.refuse(case, reference, failed)
+        if (failed := self.cases.untrainable(reference)) is not None:
             message = f"the reference {reference.variant} cannot be trained: {failed}"
             failed = WorkerFailed(failed.kind, message, failed.log_tail)
-            return runner.refuse(case, reference, failed)
-        return runner.measure(case, reference, early_steps)
+            return self.runner.refuse(case, reference, failed)
+        return self.runner.measure(case, reference, early_steps)
 
-    def tuning(self, plain: Case, *, smoke: bool = False) -> Tuning:
-        """What this run has tried so far to make a case faster."""
-        return self._running(smoke=smoke).kept(Tuning, plain.id) or Tuning(plain)
-
-    def keep(self, record: Record) -> None:
-        """Keep a record in the run."""
-        self._running().keep(record)
-
-    def run(self) -> Run:
-        """All that was measured so far."""
-        return self._running().run()
-
-    def climb(
-        self, name: str, steps: Sequence[Step], fields: Mapping[str, Any], *, smoke: bool = False
-    ) -> None:
-        """Keep which comparisons make a ladder, before they are measured.
-
-        Args:
-            name: Of the ladder.
-            steps: All of them.
-            fields: Of every case.
-            smoke: As for `measure`.
+    @property
+    def runner(self) -> Runner:
+        """The runner of this run; the first use makes or resumes the run's folder.
 
         Raises:
-            HarnessError: a case of it cannot be trained.
+            HarnessError: the folder cannot be used.
         """
-        cases = [
-            self.case(variant=step.variant, batch_size=step.batch_size, **fields) for step in steps
-        ]
-        changes = [step.change for step in steps[1:]]
-        rungs = zip(changes, cases[1:], cases[:-1], strict=True)
-        self._running(smoke=smoke).keep(Ladder(name, tuple(Rung(*rung) for rung in rungs)))
-
-    def recipes(
-        self,
-        variants: Sequence[str],
-        batch_sizes: Sequence[int] | None,
-        epochs: int | None,
-        references: Mapping[str, str],
-        fields: Mapping[str, Any],
-    ) -> list[Recipe]:
-        """Complete trainings in full from the settings and check them.
-
-        Args:
-            variants: What is trained; the first is what the others are compared with.
-            batch_sizes: Of each variant; None for that of its recipe.
-            epochs: Of each variant; None for what the settings or its recipe say.
-            references: What a variant is compared with instead.
-            fields: Of every case.
-
-        Raises:
-            HarnessError: one cannot be trained.
-        """
-        cases: dict[str, list[tuple[Case, int]]] = {}
-        for variant in dict.fromkeys(variants):
-            schedule = registry.schedule(variant) or _SCHEDULE
-            many = epochs or self.settings.epochs or schedule.epochs
-            cases[variant] = [
-                (self.case(variant=variant, batch_size=size, **fields), many)
-                for size in batch_sizes or [schedule.batch_size]
-            ]
-        first = next(iter(cases))
-
-        def reference(variant: str) -> tuple[Case, int]:
-            return cases.get(references.get(variant, first), cases[first])[0]
-
-        return [
-            Recipe(case, many, *reference(variant))
-            for variant, made in cases.items()
-            for case, many in made
-        ]
-
-    def converge(
-        self, recipes: Sequence[Recipe], *, smoke: bool = False
-    ) -> list[Training | Failure]:
-        """Train recipes in full, in turns; the first call starts the run.
-
-        Raises:
-            HarnessError: the run's folder cannot be used.
-        """
-        return self._running(smoke=smoke).train(recipes)
-
-    def _running(self, *, smoke: bool = False) -> Runner:
-        """Return the runner; the first call starts the run."""
         if self._runner is None:
-            self._runner = self._start(_smoke(self.settings.protocol) if smoke else None)
+            settings = self.settings
+            if settings.resume:
+                folder = locate(settings.resume, settings.output)
+            else:
+                folder = new_run_folder(settings.output)
+            self._runner = Runner(
+                folder,
+                _smoke(settings.protocol) if self.smoke else settings.protocol,
+                describe(self.gpu),
+                self._launch(),
+                self._progress(),
+                self.gpu,
+                self._budget,
+                settings.target,
+                self._command,
+            )
+            if self._runner.damaged:
+                self._progress().damaged(folder, self._runner.damaged)
         return self._runner
 
-    def _start(self, protocol: Protocol | None) -> Runner:
-        settings = self.settings
-        if settings.resume:
-            folder = locate(settings.resume, settings.output)
-        else:
-            folder = new_run_folder(settings.output)
-        runner = Runner(
-            folder,
-            protocol or settings.protocol,
-            describe(self._gpu),
-            self._launch(),
-            self._observer(),
-            self._gpu,
-            self._budget,
-            settings.target,
-            self._command,
-        )
-        if runner.damaged:
-            self._observer().damaged(folder, runner.damaged)
-        return runner
+    def follow(self) -> int:
+        """Serve the first host of a job until its run ends; this host is another one.
 
-    def _launch(self) -> "Launcher | GroupLauncher":
-        """Return the launcher; the first call begins to import the framework."""
-        if self._launcher is None:
-            from harness.measure.launcher import Launcher
+        Returns:
+            The number of workers that were started here.
 
-            own = self._launcher = Launcher(cuda_device=self._gpu.cuda_device)
-            if self.settings.hosts is not None:
-                from harness.measure.hosts.group import GroupLauncher
-
-                self._launcher = GroupLauncher(own, self.settings.hosts, self._followers or [])
-            # The variant does not matter: what is imported is the same for all.
-            likely = Case("", "", 1, self.settings.backend, self.settings.devices[0])
-            self._launcher.prepare(likely)
-        return self._launcher
-
-    def _observer(self) -> "Progress":
-        if self._shown is None:
-            from harness.report.progress import Progress
-
-            self._shown = Progress(self._progress, self.planned)
-        return self._shown
+        Raises:
+            HarnessError: the first host is late, refuses this one, or is lost during the run.
+        """
+        hosts, seconds = self.settings.hosts, self.settings.timeout
+        assert hosts is not None  # noqa: S101
+        with launchers.Launcher(cuda_device=self.gpu.cuda_device) as launcher:
+            return follow(hosts, group.about(), launcher, seconds)
 
     def close(self) -> None:
         """End every worker and keep what was measured."""
@@ -430,7 +204,7 @@ class Workbench:
             self._runner.close()
 
     def write(self) -> "Written | None":
-        """Write tables, charts and page; None when nothing was measured.
+        """Analyze the run and write its tables, charts and page; None if nothing was measured.
 
         Raises:
             BadRun: the folder cannot be written.
@@ -445,11 +219,36 @@ class Workbench:
 
         return files.write(shortened(self._runner.save()), self._runner.folder)
 
+    def _launch(self) -> launchers.Launcher | group.GroupLauncher:
+        """Return the launcher; the first call begins to import the framework."""
+        if self._launcher is None:
+            own = self._launcher = launchers.Launcher(cuda_device=self.gpu.cuda_device)
+            if self.settings.hosts is not None:
+                self._launcher = group.GroupLauncher(
+                    own, self.settings.hosts, self._followers or []
+                )
+            # The variant does not matter: what is imported is the same for all.
+            self._launcher.prepare(self.cases.outline())
+        return self._launcher
 
-def _words(found: Inspected) -> str:
+    def _progress(self) -> "Progress":
+        if self._shown is None:
+            from harness.report.progress import Progress
+
+            self._shown = Progress(self._console, self.planned)
+        return self._shown
+
+    def _show_trial(self, case: Case, found: Trial) -> None:
+        self._progress().inspected(case, _words(found))
+
+
+def _words(found: Trial) -> str:
+    """What the trial of a model has shown, in one line."""
+    if isinstance(found, WorkerFailed):
+        return f"{found.kind}: {found}"
     losses = " → ".join(f"{loss:.4g}" for loss in found.losses)
     fitted = found.dataset == datasets.FITTED
-    made = "random data" if fitted else f"data {found.dataset}"
+    made = "data made to fit it" if fitted else f"data {found.dataset}"
     return (
         f"builds and trains: {units.count(found.parameters)} parameters, {found.signature}, "
         f"loss {losses}; {made}"

@@ -1,107 +1,171 @@
-"""Search for the levers that make a case faster: each alone, then the best on top of each other."""
+"""`harness tune`: search for the settings that make a model train faster."""
 
+import argparse
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from harness.analyze import levers as judged
 from harness.analyze import stats
-from harness.records import Attempt, Case, Measurement, Outcome
-from harness.workloads import levers
-
-if TYPE_CHECKING:
-    from harness.commands.session import Workbench
+from harness.commands import options, output
+from harness.commands.session import Session
+from harness.measure.machine.gpu import open_gpu
+from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
+from harness.workloads import lever_settings as machine
+from harness.workloads import levers, registry
 
 _EARLY_STEPS = 32  # and more where an execution is longer than half of them
+_ON_THE_WAY = 4  # comparisons until the best combination is found, about
+
+
+def add(commands: output.Commands) -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser("tune", help="find the settings that make a model train faster")
+    parser.add_argument("model", metavar="MODEL", help="as for run")
+    parser.add_argument(
+        "--batch-size", metavar="N", default="256", help="in samples per step (default: 256)"
+    )
+    options.add_arguments(parser, options.options_of("tune"))
+    output.add_json(parser)
+    parser.set_defaults(command=tune)
+
+
+def tune(arguments: argparse.Namespace) -> int:
+    """Try every setting on a model, and find the best combination; one that fails is a result."""
+    gpu = open_gpu()
+    size = options.named("--batch-size", options.count, arguments.batch_size)
+    settings = options.parse(vars(arguments), Path.cwd(), gpu, batch_sizes=(size,))
+    session = Session(settings, gpu, output.progress(), arguments.typed)
+
+    complete = False
+    with session:  # an interrupt ends the measuring, and what was measured is shown
+        plain = _plain(session, arguments.model)
+        if session.cases.untrainable(plain):
+            session.measure(plain, plain)
+        else:
+            wanted = settings.levers or levers.tried(settings.backend)
+            reasons = {lever: session.cases.unavailable(plain, lever) for lever in wanted}
+            tuner = Tuner(session, plain, [lever for lever in wanted if reasons[lever]])
+            possible = [lever for lever in wanted if not reasons[lever]]
+            session.expect(len(possible) + _ON_THE_WAY)
+            for lever in possible:
+                tuner.alone(lever)
+            complete = not isinstance(tuner.stack(_ON_THE_WAY), Failure)
+
+    written = session.write()
+    if written is not None:
+        output.show(written, as_json=arguments.json)
+    return output.exit_code(session, complete=complete)
+
+
+def _plain(session: Session, model: str) -> Case:
+    """The case without any setting, on the first device."""
+    settings = session.settings
+    registry.check(model)
+    session.check([(model, settings.batch_sizes[0])])
+    session.cases.check_device(settings.devices[0])
+    return session.cases.case(variant=model)
 
 
 class Tuner:
-    """Tries levers on a case and notes what it tried in the run.
+    """Tries settings on a case and records every attempt in the run.
 
     Args:
-        workbench: That of the run.
-        plain: The case with no lever moved.
-        smoke: One round a side, to see that it works.
+        session: Of the run.
+        plain: The case without any setting.
+        unavailable: Settings that cannot be tried here; recorded with the reason.
     """
 
-    def __init__(self, workbench: "Workbench", plain: Case, *, smoke: bool = False) -> None:
-        self._workbench = workbench
+    def __init__(self, session: Session, plain: Case, unavailable: Sequence[str] = ()) -> None:
+        self._session = session
         self._plain = plain
-        self._smoke = smoke
+        self._unavailable = unavailable
 
     def alone(self, lever: str) -> Outcome | str:
-        """Measure a lever against the plain case; or say why it cannot be tried here.
+        """Measure a setting against the plain case; or say why it cannot be tried here.
 
         Raises:
-            HarnessError: no such lever.
+            HarnessError: no such setting.
         """
-        reason = levers.unavailable(lever, self._plain)
+        reason = machine.unavailable(lever, self._plain)
         if reason is not None:
             self._note(Attempt(lever, self._plain, self._plain, reason))
             return reason
-        self._note_lacking()
+        self._note_unavailable()
         return self._measure(lever, self._plain)
 
-    def _note_lacking(self) -> None:
-        """Those that are known not to be possible here, and so were not asked for."""
-        for lever in self._workbench.lacking:
-            if reason := levers.unavailable(lever, self._plain):
+    def _note_unavailable(self) -> None:
+        for lever in self._unavailable:
+            if reason := machine.unavailable(lever, self._plain):
                 self._note(Attempt(lever, self._plain, self._plain, reason))
 
     def stack(self, reserved: int = 1) -> Outcome | None:
-        """Find a stack by greedy search, and measure it against the plain case.
+        """Find the best combination by greedy search, and measure it against the plain case.
 
-        The levers that are faster alone, the fastest first, each on top of those taken so far; it
-        is taken if it is faster there as well. One that changes what is learned is not.
+        The settings that are faster alone are tried on top of those kept so far, the fastest
+        first; a setting is kept if it is faster there as well. A setting that changes what is
+        learned is never kept.
 
         Args:
             reserved: How many of its comparisons were expected already.
 
         Returns:
-            The stack against the plain case; None where no lever is worth taking.
+            The combination against the plain case; None where no setting is worth keeping.
         """
-        self._note_lacking()
+        from harness.analyze.levers import worth
+
+        self._note_unavailable()
         candidates = self._candidates()
-        self._workbench.expect_more(len(candidates) - reserved)
-        taken = candidates[:1]  # it has been measured on top of nothing
-        current = levers.change(self._plain, taken[0]) if taken else self._plain
+        self._session.expect(len(candidates) - reserved)
+        kept = candidates[:1]  # it has been measured on top of nothing
+        current = levers.pull(self._plain, kept[0]) if kept else self._plain
         for lever in candidates[1:]:
-            if any(levers.names(lever) & levers.names(other) for other in taken):
+            if any(levers.names(lever) & levers.names(other) for other in kept):
                 continue
             found = self._measure(lever, current)
-            if isinstance(found, Measurement) and judged.worth(found):
-                taken.append(lever)
+            if isinstance(found, Measurement) and worth(found):
+                kept.append(lever)
                 current = found.case
-        known = self._workbench.tuning(self._plain)
-        self._workbench.keep(dataclasses.replace(known, stack=tuple(taken), stacked=current))
-        return self._outcome(current, self._plain) if taken else None
+        self._keep(stack=tuple(kept), stacked=current)
+        return self._outcome(current, self._plain) if kept else None
 
     def _candidates(self) -> list[str]:
-        """The levers that are worth taking alone, the fastest first."""
-        run = self._workbench.run()
-        found = {o.key: o for o in run.outcomes if isinstance(o, Measurement)}
+        """The settings that are worth keeping alone, the fastest first."""
+        from harness.analyze.levers import worth
+
+        found = {
+            o.key: o for o in self._session.runner.run().outcomes if isinstance(o, Measurement)
+        }
         speedups = {
             attempt.lever: stats.speedup(found[attempt.key]).value
-            for attempt in self._workbench.tuning(self._plain).attempts
+            for attempt in self._tuning().attempts
             if attempt.reference == self._plain
             and attempt.key in found
-            and not levers.changes_learning(attempt.lever)
-            and judged.worth(found[attempt.key])
+            and not levers.changes(attempt.lever)
+            and worth(found[attempt.key])
         }
         return sorted(speedups, key=lambda lever: -speedups[lever])
 
     def _measure(self, lever: str, reference: Case) -> Outcome:
-        case = levers.change(reference, lever)
-        note, environment = levers.note(lever, reference), levers.environment(case)
+        case = levers.pull(reference, lever)
+        note, environment = machine.note(lever, reference), machine.environment(case)
         self._note(Attempt(lever, case, reference, note=note, environment=environment))
         return self._outcome(case, reference)
 
     def _outcome(self, case: Case, reference: Case) -> Outcome:
         strides = (case.steps_per_execution, reference.steps_per_execution)
         early = 2 * math.lcm(_EARLY_STEPS // 2, *strides)
-        return self._workbench.measure(case, reference, smoke=self._smoke, early_steps=early)
+        return self._session.measure(case, reference, early_steps=early)
 
     def _note(self, attempt: Attempt) -> None:
-        known = self._workbench.tuning(self._plain, smoke=self._smoke)
-        if all((a.lever, a.key) != (attempt.lever, attempt.key) for a in known.attempts):
-            self._workbench.keep(dataclasses.replace(known, attempts=(*known.attempts, attempt)))
+        attempts = self._tuning().attempts
+        if all((a.lever, a.key) != (attempt.lever, attempt.key) for a in attempts):
+            self._keep(attempts=(*attempts, attempt))
+
+    def _tuning(self) -> Tuning:
+        """What this run has tried so far on the case."""
+        return self._session.runner.kept(Tuning, self._plain.id) or Tuning(self._plain)
+
+    def _keep(self, **changes: Any) -> None:
+        self._session.runner.keep(dataclasses.replace(self._tuning(), **changes))

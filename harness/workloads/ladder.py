@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from harness.errors import BadCase
 from harness.workloads import registry
 
-PUBLISHED = "baseline@256,+wide_kernel,+no_hidden_dense,+less_dropout,+adam,@1024"
-
 _WORDS = {
     "wide_kernel": "first kernel 3×3 → 9×9",
     "no_hidden_dense": "no hidden dense layer",
@@ -48,12 +46,6 @@ def steps(text: str) -> list[Step]:
     if len(found) < 2:
         raise BadCase(f"a ladder has at least two steps, {text!r} has {len(found)}")
     return found
-
-
-def backwards(text: str) -> str:
-    """The same changes in the opposite order."""
-    first, *changes = (part.strip() for part in text.split(","))
-    return ",".join([first, *reversed(changes)])
 
 
 def _step(part: str, before: Step | None) -> Step:

@@ -8,7 +8,7 @@ from harness.analyze import levers as judged
 from harness.commands.tune import Tuner
 from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
-from harness.records import Case, Measurement, Tuning, to_json
+from harness.records import Case, Measurement, to_json
 from harness.workloads import levers
 
 pytestmark = pytest.mark.slow
@@ -65,29 +65,23 @@ def test_each_way_of_feeding_trains_an_epoch_of_the_same_samples(launcher, feed)
     assert 0 < fit["first_step_seconds"] < fit["seconds"]
 
 
-class Bench:
-    """What a tuner needs of a workbench, over a runner."""
-
-    lacking = ("tf32=off",)
+class FakeSession:
+    """What a tuner needs of a session, over a runner."""
 
     def __init__(self, runner):
         self.runner = runner
-        self.keep, self.run = runner.keep, runner.run
 
-    def tuning(self, plain, *, smoke=False):
-        return self.runner.kept(Tuning, plain.id) or Tuning(plain)
-
-    def measure(self, case, reference, *, smoke, early_steps):
+    def measure(self, case, reference, *, early_steps):
         return self.runner.measure(case, reference, early_steps)
 
-    def expect_more(self, comparisons):
+    def expect(self, comparisons):
         pass
 
 
 def test_a_lever_is_measured_against_the_plain_case(make_runner):
     """By its steps, or where batches come another way by a fit; both with the losses."""
     runner = make_runner()
-    tuner = Tuner(Bench(runner), PLAIN)
+    tuner = Tuner(FakeSession(runner), PLAIN, ["tf32=off"])
     for lever in ("steps_per_execution=4", "feed=cached"):
         assert isinstance(tuner.alone(lever), Measurement)
     tuner.stack()

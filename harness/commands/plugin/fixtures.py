@@ -1,8 +1,9 @@
 """What the plugin's fixtures give a test: `train`, `climb`, `tune`, `converge`."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -10,9 +11,10 @@ from harness.errors import HarnessError
 from harness.records import Case, Failure, Measurement, Outcome, Training, to_json
 from harness.workloads import ladder as ladders
 from harness.workloads.ladder import Step
+from harness.workloads.matrix import reference_size
 
 if TYPE_CHECKING:
-    from harness.commands.session import Workbench
+    from harness.commands.session import Session
     from harness.commands.tune import Tuner
 
 
@@ -21,16 +23,15 @@ class Train:
 
     Attributes:
         batch_sizes: Those of this run.
-        workbench: That of this run.
-        smoke: Whether one round a side is all that is wanted.
+        reference_size: The batch size that the others are compared with: 256, else the smallest.
     """
 
-    def __init__(self, workbench: "Workbench", benchmark: Any) -> None:
-        self.workbench = workbench
-        self.smoke = bool(benchmark.disabled)
+    def __init__(self, session: "Session", benchmark: Any) -> None:
+        self.session = session
         self._benchmark = benchmark
         self._used = False
-        self.batch_sizes = workbench.settings.batch_sizes
+        self.batch_sizes = session.settings.batch_sizes
+        self.reference_size = reference_size(self.batch_sizes)
 
     def __call__(
         self,
@@ -42,14 +43,10 @@ class Train:
     ) -> Measurement:
         """Measure once; see the fixture's own text."""
         self.use()
-        make = self.workbench.case
-        try:
-            case = make(variant=variant, **fields)
-            other = make(**{"variant": variant, **fields, **(reference or {})})
-            _skip_where_unavailable(self.workbench, [case, other])
-            outcome = self.workbench.measure(case, other, smoke=self.smoke, early_steps=early_steps)
-        except HarnessError as error:
-            pytest.fail(str(error), pytrace=False)
+        with _errors_fail_the_test():
+            pair = self.session.cases.comparison(differs_in=reference, variant=variant, **fields)
+            _skip_where_unavailable(self.session, pair)
+            outcome = self.session.measure(*pair, early_steps=early_steps)
         return self.replay(outcome)
 
     def use(self) -> None:
@@ -62,18 +59,26 @@ class Train:
         """Give what was measured to pytest-benchmark; a failure fails the test."""
         if isinstance(outcome, Failure):
             _fail([outcome])
-        assert isinstance(outcome, Measurement)  # noqa: S101  (a failure has failed the test)
         _replay(self._benchmark, outcome)
         return outcome
 
 
-def _skip_where_unavailable(workbench: "Workbench", cases: Sequence[Case]) -> None:
+@contextlib.contextmanager
+def _errors_fail_the_test() -> Iterator[None]:
+    """A mistake of the user's is one line, without a traceback of this package."""
+    try:
+        yield
+    except HarnessError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _skip_where_unavailable(session: "Session", cases: Iterable[Case]) -> None:
     for case in cases:
-        if reason := workbench.unavailable(case.backend, case.device):
+        if reason := session.cases.unavailable(case):
             pytest.skip(reason)
 
 
-def _fail(failures: Sequence[Failure]) -> None:
+def _fail(failures: Sequence[Failure]) -> NoReturn:
     """Fail the test with what the workers said."""
     logs = [f.log_tail for f in failures if f.log_tail]
     lines = [f"{f.kind}: {f.message}" for f in failures]
@@ -147,10 +152,9 @@ class Climb:
             rung: The test's parameter of that name.
             fields: Of every case of the ladder, for example `device`.
         """
-        try:
-            self._train.workbench.climb(rung.ladder, rung.steps, fields, smoke=self._train.smoke)
-        except HarnessError as error:
-            pytest.fail(str(error), pytrace=False)
+        session = self._train.session
+        with _errors_fail_the_test():
+            session.runner.keep(session.cases.ladder(rung.ladder, rung.steps, **fields))
         here, before = (rung.number, rung.number - 1) if rung.number else (-1, 0)
         case, reference = _fields(rung.steps[here]), _fields(rung.steps[before])
         return self._train(**case, reference=reference, **fields)
@@ -167,7 +171,7 @@ class Tune:
         self._train = train
 
     def alone(self, lever: str, variant: str, **fields: Any) -> Measurement:
-        """Measure a lever against the plain case; a test of one that cannot be is not begun.
+        """Measure a setting against the plain case; a setting that is unavailable is a skip.
 
         Args:
             lever: `name=setting`, several joined by `+`.
@@ -180,10 +184,10 @@ class Tune:
         return self._train.replay(outcome)
 
     def stack(self, variant: str, **fields: Any) -> Measurement:
-        """Find the best stack of the levers tried alone, and measure it against the plain case."""
+        """Find the best combination of those settings, and measure it against the plain case."""
         outcome = self._tried(variant, fields, lambda tuner: tuner.stack())
         if outcome is None:
-            pytest.skip("no lever is shown to be faster: there is nothing to stack")
+            pytest.skip("no setting is shown to be faster: there is nothing to combine")
         return self._train.replay(outcome)
 
     def _tried(
@@ -192,35 +196,26 @@ class Tune:
         from harness.commands.tune import Tuner
 
         self._train.use()
-        workbench = self._train.workbench
-        try:
-            plain = workbench.case(variant=variant, **fields)
-            _skip_where_unavailable(workbench, [plain])
-            return search(Tuner(workbench, plain, smoke=self._train.smoke))
-        except HarnessError as error:
-            pytest.fail(str(error), pytrace=False)
+        session = self._train.session
+        with _errors_fail_the_test():
+            plain = session.cases.case(variant=variant, **fields)
+            _skip_where_unavailable(session, [plain])
+            return search(Tuner(session, plain, list(session.unavailable_levers)))
 
 
 class Converge:
     """What the `converge` fixture gives a test.
 
     Args:
-        workbench: That of this run.
+        session: Of this run.
         variants: What is trained; the first is what the others are compared with.
         batch_sizes: Those that each is trained with; None for that of its recipe.
-        smoke: Whether an epoch is all that is wanted, to see that it works.
     """
 
     def __init__(
-        self,
-        workbench: "Workbench",
-        variants: Sequence[str],
-        batch_sizes: Sequence[int] | None,
-        *,
-        smoke: bool = False,
+        self, session: "Session", variants: Sequence[str], batch_sizes: Sequence[int] | None
     ) -> None:
-        self._smoke = smoke
-        self._workbench = workbench
+        self._session = session
         self._variants = variants
         self._batch_sizes = batch_sizes
 
@@ -234,18 +229,17 @@ class Converge:
             references: What a variant is compared with, where it is not the first one.
             fields: Of every case, for example `device`.
         """
-        try:
-            recipes = self._workbench.recipes(
+        session = self._session
+        with _errors_fail_the_test():
+            recipes = session.cases.recipes(
                 self._variants,
                 self._batch_sizes,
-                1 if self._smoke else None,
+                1 if session.smoke else None,
                 references or {},
                 {"seed": seed, **fields},
             )
-            _skip_where_unavailable(self._workbench, [recipe.case for recipe in recipes])
-            ends = self._workbench.converge(recipes, smoke=self._smoke)
-        except HarnessError as error:
-            pytest.fail(str(error), pytrace=False)
+            _skip_where_unavailable(session, [recipe.case for recipe in recipes])
+            ends = session.runner.train(recipes)
         if not ends:
             pytest.skip("the time limit leaves no room for another seed")
         if failures := [end for end in ends if isinstance(end, Failure)]:

@@ -1,8 +1,8 @@
-"""What a test is run for: the values of each axis that it asks for, from options and markers."""
+"""The values of each axis that a test names, from options and markers."""
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,30 +15,25 @@ from harness.records.protocol import SEEDS
 from harness.worker import backends
 from harness.workloads import levers, variants
 
-if TYPE_CHECKING:
-    from harness.commands.session import Workbench
-
 MATRIX = ("variants", "batch_sizes", "devices", "threads", "backends", "levers", "replicas")
 
 
 def values(
-    metafunc: pytest.Metafunc, workbench: "Workbench", given: Mapping[str, str | None], gpu: AnyGpu
+    metafunc: pytest.Metafunc, settings: Settings, given: Mapping[str, str | None], gpu: AnyGpu
 ) -> dict[str, list[Any]]:
     """List the values of each axis that a test asks for.
 
     Args:
         metafunc: The test.
-        workbench: That of the session.
+        settings: Checked settings.
         given: Options that were given, by their names.
         gpu: From `gpu.open_gpu()`.
 
     Raises:
         pytest.UsageError: a marker says what cannot be.
     """
-    marker = metafunc.definition.get_closest_marker("matrix")
-    says = marker.kwargs if marker else {}
+    says = matrix(metafunc.definition)
     _check_matrix(says)
-    settings = workbench.settings
 
     def chosen(option: str, name: str, usual: list[Any]) -> list[Any]:
         return usual if given[option] else list(says.get(name, usual))
@@ -46,7 +41,7 @@ def values(
     known: dict[str, Callable[[], list[Any]]] = {
         "seed": lambda: list(range(settings.seeds or SEEDS[settings.effort])),
         "rung": lambda: _rungs(metafunc, settings, given),
-        "variant": lambda: list(variants_of(workbench, says)),
+        "variant": lambda: list(variants_of(settings, says)),
         "batch_size": lambda: chosen("batch-sizes", "batch_sizes", list(settings.batch_sizes)),
         "device": lambda: [
             device if device in settings.devices else _not_chosen(device, gpu)
@@ -57,7 +52,7 @@ def values(
         ),
         "threads": lambda: chosen("threads", "threads", doubled(settings.threads)),
         "lever": lambda: _levers(settings, says),
-        "hosts": lambda: _number_of_hosts(settings),
+        "hosts": lambda: [2 if settings.hosts is None else settings.hosts.size],
         "replicas": lambda: list(
             settings.replicas or says.get("replicas", doubled(max(2, count()))[1:])
         ),
@@ -69,20 +64,19 @@ def values(
     return {name: axis() for name, axis in known.items() if name in metafunc.fixturenames}
 
 
-def variants_of(workbench: "Workbench", says: Mapping[str, Any]) -> tuple[str, ...]:
-    """Those asked for, else those of the marker, else the published ones."""
-    return workbench.settings.variants or tuple(says.get("variants") or variants.PUBLISHED)
+def matrix(item: pytest.Item) -> Mapping[str, Any]:
+    """What the marker `matrix` of a test says."""
+    marker = item.get_closest_marker("matrix")
+    return marker.kwargs if marker else {}
 
 
-def _number_of_hosts(settings: Settings) -> list[Any]:
-    if settings.hosts is not None:
-        return [settings.hosts.size]
-    reason = "one host; docs/scaling.md says how to start it on several"
-    return [pytest.param(2, marks=pytest.mark.skip(reason=reason))]
+def variants_of(settings: Settings, says: Mapping[str, Any]) -> tuple[str, ...]:
+    """The variants of the option, else of the marker, else the published ones."""
+    return settings.variants or tuple(says.get("variants") or variants.PUBLISHED)
 
 
 def _levers(settings: Settings, says: Mapping[str, Any]) -> list[str]:
-    """List those asked for, else those of the marker, else all of the backend."""
+    """List the settings of the option, else of the marker, else all of the backend."""
     wanted = settings.levers or tuple(says.get("levers", ())) or levers.tried(settings.backend)
     try:
         for lever in wanted:
@@ -95,7 +89,7 @@ def _levers(settings: Settings, says: Mapping[str, Any]) -> list[str]:
 def _rungs(
     metafunc: pytest.Metafunc, settings: Settings, given: Mapping[str, str | None]
 ) -> list[Any]:
-    """List the rungs of every ladder that a test is marked with, or of the one asked for."""
+    """List the rungs of the option's ladder, else of every ladder that a test is marked with."""
     markers = [*metafunc.definition.iter_markers("ladder")][::-1]  # as written, from the top
     try:
         texts = dict(_name_and_steps(*marker.args, **marker.kwargs) for marker in markers)
@@ -109,7 +103,7 @@ def _rungs(
         raise pytest.UsageError(str(error)) from error
     if settings.ladder or not (given["variants"] or given["batch-sizes"]):
         return found
-    reason = "a ladder is of variants and batch sizes of its own: --train-ladder"
+    reason = "a ladder has variants and batch sizes of its own: --train-ladder"
     return [pytest.param(rung, marks=pytest.mark.skip(reason=reason)) for rung in found]
 
 
@@ -138,7 +132,7 @@ def _check_matrix(says: Mapping[str, Any]) -> None:
 
 
 def _not_chosen(device: str, gpu: AnyGpu) -> Any:
-    """Skip a device that a test asks for and that the user, or the machine, leaves out."""
+    """Skip a device that a test names and that the user, or the machine, leaves out."""
     why = gpu.reason if device == "gpu" else None
     reason = why or f"about the {device.upper()}, which --train-devices leaves out"
     return pytest.param(device, marks=pytest.mark.skip(reason=reason))

@@ -44,7 +44,7 @@ def main(variant: str, dataset: str, batch_size: int) -> None:
     ragged = batch_size + len(data.x_train) % batch_size
     fit(model, data, batch_size, ragged)
     step = steps_of(model, data, batch_size)
-    print("ready", flush=True)  # noqa: T201  (its channel)
+    print("ready", flush=True)
     for line in sys.stdin:
         what, number = line.split()
         if what == "epoch":
@@ -55,7 +55,7 @@ def main(variant: str, dataset: str, batch_size: int) -> None:
                 loss = step()
             float(loss)
             seconds = time.perf_counter() - begin
-        print(seconds, flush=True)  # noqa: T201
+        print(seconds, flush=True)
 
 
 def steps_of(model: Any, data: Any, batch_size: int) -> Callable[[], Any]:

@@ -220,28 +220,21 @@ def seconds(case):
     return found
 
 
-class FakeWorkbench:
-    """A runner with what a tuner needs of a workbench."""
+class FakeSession:
+    """A runner with what a tuner needs of a session."""
 
-    def __init__(self, runner, lacking=()):
+    def __init__(self, runner):
         self.runner, self.expected = runner, 0
-        self.lacking = dict.fromkeys(lacking)
         self.early = []
 
-    def measure(self, case, reference, *, smoke, early_steps):
+    def measure(self, case, reference, *, early_steps):
         self.early.append(early_steps)
         return self.runner.measure(case, reference, early_steps)
-
-    def tuning(self, plain, *, smoke=False):
-        return self.runner.kept(Tuning, plain.id) or Tuning(plain)
-
-    def keep(self, record):
-        self.runner.keep(record)
 
     def run(self):
         return self.runner.run()
 
-    def expect_more(self, comparisons):
+    def expect(self, comparisons):
         self.expected += comparisons
 
 
@@ -249,8 +242,8 @@ def tuned(folder, wanted=tuple(FACTORS), **changes):
     """A run of every lever above and of their stack."""
     launcher = FakeLauncher(seconds)
     launcher.early_loss = lambda case: 1.2 if case.optimizer else 2.0 + 0.1 * case.seed
-    bench = FakeWorkbench(runner_of(folder, launcher, **changes), ["tf32=off"])
-    tuner = Tuner(bench, PLAIN)
+    bench = FakeSession(runner_of(folder, launcher, **changes))
+    tuner = Tuner(bench, PLAIN, ["tf32=off"])
     for lever in wanted:
         tuner.alone(lever)
     return bench, tuner.stack()
@@ -292,7 +285,7 @@ def test_a_run_that_is_gone_on_with_knows_what_was_tried(tmp_path):
     before = bench.run()
     bench.runner.close()
     launcher = FakeLauncher(seconds)
-    again = FakeWorkbench(runner_of(tmp_path, launcher))
+    again = FakeSession(runner_of(tmp_path, launcher))
     for lever in FACTORS:
         Tuner(again, PLAIN).alone(lever)
     Tuner(again, PLAIN).stack()

@@ -4,7 +4,7 @@ import pytest
 from fakes import FakeClock, FakeGpu, FakeNvml
 
 from harness.commands import doctor
-from harness.commands.output import Findings
+from harness.commands.doctor import Findings
 from harness.commands.parser import main
 from harness.measure.machine import facts, framework_gpus
 from harness.measure.machine import gpu as gpus
@@ -78,8 +78,8 @@ def test_a_gpu_is_described_with_what_nvml_refuses():
     found = list(doctor.graphics(gpu))
     texts = [f.text for f in found]
     assert texts[0] == "Fake GPU-a, 80.0 GiB, driver 580.95.05, CUDA up to 13.0"
-    assert "NVML does not tell energy_joules: Not Supported" in texts
-    assert any(text.startswith("NVML tells utilization percent, ") for text in texts)
+    assert "NVML does not report energy_joules: Not Supported" in texts
+    assert any(text.startswith("NVML reports utilization percent, ") for text in texts)
     assert [f.text for f in only(found, "problem")] == ["1 process is on it"]
 
 

@@ -246,7 +246,7 @@ def test_a_run_is_not_gone_on_with_at_another_effort(no_charts, run, launcher):
     result = run(*ONE, "--train-resume", "--train-effort", "thorough")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["*another protocol; resume it with effort quick and no number of steps"]
+        ["*another protocol; resume it with effort quick and no fixed steps per round*"]
     )
     assert launcher.rounds == rounds
 

@@ -56,7 +56,7 @@ def test_without_a_gpu_what_is_about_one_is_skipped_with_the_reason(run_devices,
     result.stdout.fnmatch_lines(
         [
             "training benchmark: 2 tests*",
-            "left out: 1 test (no GPU: fake)",
+            "skipped: 1 test (no GPU: fake)",
             "SKIPPED*no GPU: fake",
         ]
     )

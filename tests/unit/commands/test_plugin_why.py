@@ -90,7 +90,7 @@ def test_trainings_in_full_are_asked_for_by_marker_or_file(go, launcher, asked):
     assert launcher.turns.count(("baseline", 15)) == 1
     assert launcher.turns[-1] == ("baseline", 15)
     assert ("improved", 10) in launcher.turns
-    result.stdout.fnmatch_lines(["*training in full: 1 test*", "*epoch 10/10*", "*Effective*"])
+    result.stdout.fnmatch_lines(["*full training: 1 test*", "*epoch 10/10*", "*Effective*"])
 
 
 def test_epochs_seeds_target_and_batch_sizes_can_be_chosen(go, launcher, pytester):

@@ -1,0 +1,47 @@
+"""`harness advise`: which batch size, device and threads, and what a training takes."""
+
+import argparse
+from pathlib import Path
+
+from harness.commands import options, output
+from harness.records import folders as runs
+from harness.records.run_file import gc_paused
+
+
+def add(commands: output.Commands) -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser(
+        "advise", help="which batch size, device and threads, and what a training takes"
+    )
+    output.add_run(parser)
+    parser.add_argument("--variant", help="only this variant")
+    parser.add_argument(
+        "--samples", type=int, help="samples per epoch (default: those of the training set)"
+    )
+    parser.add_argument("--epochs", type=int, default=1, help="epochs of the training (default: 1)")
+    parser.add_argument(
+        "--price-per-hour", type=float, help="price per hour of the machine, in any currency"
+    )
+    options.add_arguments(parser, ["output"])
+    output.add_json(parser)
+    parser.set_defaults(command=advise)
+
+
+def advise(arguments: argparse.Namespace) -> int:
+    """Print what a run recommends; return 1 if it has no case to plan a training with."""
+    with gc_paused():
+        from harness.analyze.advice.cost import planned
+        from harness.report import advice
+        from harness.report.short_names import shortened
+
+    folder = runs.locate(arguments.run, Path(arguments.output))
+    with runs.errors_as_bad_run(folder):
+        run = shortened(runs.read(folder))
+        answers = planned(
+            run, arguments.variant, arguments.samples, arguments.epochs, arguments.price_per_hour
+        )
+        if arguments.json:
+            print(advice.to_json_text(run, answers))
+        else:
+            advice.show(output.console(), run, answers)
+    return int(not any(plan for _, plan in answers))

@@ -1,0 +1,83 @@
+"""`harness list`: variants, datasets, backends, devices and settings, each with its state here."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from harness.commands import output
+from harness.errors import HarnessError
+from harness.measure.machine.facts import usable_cpus
+from harness.measure.machine.gpu import AnyGpu, open_gpu
+from harness.records import Case
+from harness.worker import backends
+from harness.workloads import datasets, levers, registry
+from harness.workloads import lever_settings as machine
+
+
+def add(commands: output.Commands) -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser("list", help="variants, datasets, backends and devices here")
+    output.add_json(parser)
+    parser.set_defaults(command=show)
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print what can be trained here."""
+    found = inventory(open_gpu())
+    if arguments.json:
+        output.print_json(found)
+        return 0
+    console = output.console()
+    for subject, texts in _lines(found).items():
+        for number, text in enumerate(texts):
+            console.print(output.line("" if number else subject, output.text(text)))
+    return 0
+
+
+def inventory(gpu: AnyGpu) -> dict[str, Any]:
+    """List what can be trained here, as plain values."""
+    try:
+        mnist = str(datasets.mnist_path() or "not on this machine")
+    except HarnessError as error:
+        mnist = str(error)
+    others = dict.fromkeys((*datasets.BUNDLED[1:], datasets.FITTED), "always")
+    return {
+        "variants": registry.names(),
+        "changes": list(registry.CHANGES),
+        "datasets": {"mnist": mnist, **others},
+        "backends": {one.name: one.missing() or "installed" for one in backends.BACKENDS},
+        "devices": {
+            "cpu": f"{len(usable_cpus())} usable",
+            "gpu": str(gpu.name or gpu.reason),
+        },
+        "levers": _levers("cpu" if gpu.name is None else "gpu"),
+    }
+
+
+def _levers(device: str) -> dict[str, str]:
+    """Each setting of TensorFlow, the usual backend, on a device, or why it is unavailable."""
+    usual = Case("", "", 1, device=device, threads=len(usable_cpus()))
+    tried = levers.tried(usual.backend)
+    return {lever: machine.unavailable(lever, usual) or "can be tried" for lever in tried}
+
+
+def _lines(found: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The lines of each subject."""
+    sets = found["datasets"]
+    reasons: dict[str, list[str]] = {}
+    for lever, state in found["levers"].items():
+        reasons.setdefault(state, []).append(lever)
+    return {
+        "Variants": [
+            ", ".join(found["variants"]),
+            f"baseline+CHANGE: {', '.join(found['changes'])}",
+            "your own: my_model.py:build, pkg.mod:build, keras.applications:NAME",
+        ],
+        "Datasets": [
+            f"mnist ({sets['mnist']}), {', '.join(name for name in sets if name != 'mnist')}",
+            "your own: FILE.npz, FILE.py:function",
+        ],
+        "Backends": [f"{name} ({state})" for name, state in found["backends"].items()],
+        "Devices": [f"{name} ({state})" for name, state in found["devices"].items()],
+        "Levers": [f"{', '.join(names)} ({state})" for state, names in reasons.items()],
+    }

@@ -1,0 +1,76 @@
+"""`harness validate` and `harness noise`: try the method on known truths, on this CPU."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.commands import options
+from harness.commands import output as printed
+from harness.measure.machine.gpu import open_gpu
+from harness.records import to_json
+from harness.records.folders import locate, new_run_folder
+
+if TYPE_CHECKING:
+    from harness.commands.validate.claims import Check
+
+_KIND = "validation"
+
+
+def add(commands: printed.Commands) -> None:
+    """Add both commands and their arguments."""
+    both = commands.add_parser("validate", help="try the method on known truths, on this CPU")
+    both.add_argument(
+        "--only",
+        metavar="PART,PART",
+        help="noise, slowdowns, disturbed, readings, keras, arithmetic",
+    )
+    both.set_defaults(command=validate)
+    noise = commands.add_parser(
+        "noise", help="this machine's noise floor: a case against itself, and what watching costs"
+    )
+    noise.set_defaults(command=validate, only="noise")
+    for parser in (both, noise):
+        parser.add_argument(
+            "--effort",
+            default="quick",
+            help="quick (some minutes) or thorough (some hours) (default: quick)",
+        )
+        options.add_arguments(parser, ["output", "resume"])
+        printed.add_json(parser)
+
+
+def validate(arguments: argparse.Namespace) -> int:
+    """Try parts of the method; return 1 if a claim falls short."""
+    from harness.commands.validate import output
+    from harness.commands.validate.run import PARTS, Validation
+    from harness.commands.validate.truths import EFFORTS
+    from harness.report.progress import Progress
+
+    effort = EFFORTS[options.named("--effort", options.one_of(EFFORTS), arguments.effort)]
+    only = options.list_of(options.one_of(PARTS))
+    parts = options.named("--only", only, arguments.only or "") or tuple(PARTS)
+    results = Path(arguments.output)
+    if arguments.resume:
+        folder = locate(arguments.resume, results, _KIND)
+    else:
+        folder = new_run_folder(results, _KIND)
+    progress, console = printed.progress(), printed.console()
+    observer = Progress(progress, effort.comparisons(parts))
+    validation = Validation(folder, effort, open_gpu(), observer)
+
+    def show(part: str, checks: "Sequence[Check]") -> None:
+        if not arguments.json:
+            output.show(console, part, checks, validation.machine)
+
+    try:
+        validation.run(parts, show)
+    except KeyboardInterrupt:
+        progress.print("Interrupted: the same command with --resume measures the rest.")
+        return printed.INTERRUPTED
+    if arguments.json:
+        printed.print_json(to_json(validation.found))
+    else:
+        output.conclude(console, validation.found, validation.machine)
+        console.print(f"Written to {folder}")
+    return int(any(c.verdict == "falls short" for cs in validation.found.values() for c in cs))
