@@ -38,10 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     with session:  # an interrupt ends the measuring, and what was measured is shown
         wanted = _comparisons(session, list(dict.fromkeys(arguments.models)))
         session.expect(len(wanted))
-        outcomes = [session.measure(case, reference) for case, reference in wanted]
-        searched = session.runner.run().searches
-        failed = any(isinstance(outcome, Failure) for outcome in outcomes)
-        complete = not failed and all(search.chosen for search in searched)
+        for case, reference in wanted:
+            session.measure(case, reference)
+        measured = session.runner.run()
+        failed = any(isinstance(outcome, Failure) for outcome in measured.outcomes)
+        complete = not failed and all(search.chosen for search in measured.searches)
 
     written = session.write()
     if written is not None:
