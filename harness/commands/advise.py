@@ -31,12 +31,13 @@ def advise(arguments: argparse.Namespace) -> int:
     """Print what a run recommends; return 1 if it has no case to plan a training with."""
     with gc_paused():
         from harness.analyze.advice.cost import planned
+        from harness.analyze.analysis import Analysis
         from harness.report import advice
         from harness.report.short_names import shortened
 
     folder = runs.locate(arguments.run, Path(arguments.output))
     with runs.errors_as_bad_run(folder):
-        run = shortened(runs.read(folder))
+        run = Analysis(shortened(runs.read(folder)))
         answers = planned(
             run, arguments.variant, arguments.samples, arguments.epochs, arguments.price_per_hour
         )

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from harness.commands import options, output
+from harness.commands import options, output, values
 from harness.errors import BadComparison
 from harness.records import folders as runs
 from harness.records.run_file import gc_paused
@@ -72,7 +72,7 @@ def _folders(arguments: argparse.Namespace) -> list[Path]:
 def _prices(text: str | None) -> dict[str, float]:
     """Read `RUN=PRICE,RUN=PRICE`."""
     found = {}
-    for part in options.list_of(str)(text or ""):
+    for part in values.list_of(str)(text or ""):
         run, _, price = part.partition("=")
-        found[run] = options.named(f"--prices: {run}", options.positive, price)
+        found[run] = values.named(f"--prices: {run}", values.positive, price)
     return found

@@ -2,13 +2,13 @@
 
 import argparse
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BadCase, HarnessError
+from harness.commands.values import checked, count, list_of, named, one_of, positive
+from harness.errors import BadCase
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.discovery import find as find_hosts
 from harness.measure.machine.facts import usable_cpus
@@ -72,14 +72,8 @@ def option(
 ) -> Any:
     """Declare a field of `Settings` as an option.
 
-    Args:
-        metavar: See `Option`, as for the others.
-        text: What it means.
-        parse: Text to value.
-        default: As text.
-        absent: The value where neither the user nor `default` says one.
-        only: The commands that have it.
-        bare: The value of the option without one.
+    `absent` returns the value where neither the user nor `default` says one; the other arguments
+    are the attributes of `Option`.
     """
     return dataclasses.field(
         default_factory=absent if default is None else lambda: parse(default),
@@ -92,56 +86,6 @@ def option(
             "bare": bare,
         },
     )
-
-
-def one_of(known: Mapping[str, object]) -> Callable[[str], str]:
-    """Return a parser of a known name, which says what is near an unknown one."""
-
-    def parse(text: str) -> str:
-        if text in known:
-            return text
-        near = difflib.get_close_matches(text, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-        raise BadCase(f"no {text!r}; {hint}")
-
-    return parse
-
-
-def list_of(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Return a parser of values that commas part."""
-    return lambda text: tuple(parse(part.strip()) for part in text.split(",") if part.strip())
-
-
-def count(text: str) -> int:
-    """Read a whole number from 1."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise BadCase(f"{text!r} is not a whole number from 1")
-    return value
-
-
-def positive(text: str) -> float:
-    """Read a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise BadCase(f"{text!r} is not a number above 0")
-    return value
-
-
-def checked(check: Callable[[str], object]) -> Callable[[str], str]:
-    """Return a parser of text that `check` accepts."""
-
-    def parse(text: str) -> str:
-        check(text)
-        return text
-
-    return parse
 
 
 def _share(text: str) -> float:
@@ -362,18 +306,6 @@ def add_arguments(
         if found.key in texts:
             arguments["help"] = texts[found.key]
         parser.add_argument(f"--{found.name}", **arguments)
-
-
-def named(name: str, parse: Callable[[str], Any], text: str) -> Any:
-    """Parse text; an error begins with the option's name.
-
-    Raises:
-        HarnessError: the text cannot be used.
-    """
-    try:
-        return parse(text)
-    except HarnessError as error:
-        raise type(error)(f"{name}: {error}") from error
 
 
 def parse(

@@ -28,4 +28,4 @@ def report(arguments: argparse.Namespace) -> int:
     with runs.errors_as_bad_run(folder):
         written = files.write(shortened(runs.read(folder)), folder)
         output.show(written, as_json=arguments.json)
-    return int(any(isinstance(outcome, Failure) for outcome in written.run.outcomes))
+    return int(any(isinstance(outcome, Failure) for outcome in written.analysis.run.outcomes))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.analyze import stats
-from harness.commands import options, output
+from harness.analyze.levers import worth
+from harness.commands import options, output, values
 from harness.commands.session import Session
 from harness.measure.machine.gpu import open_gpu
 from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
@@ -34,7 +35,7 @@ def add(commands: output.Commands) -> None:
 def tune(arguments: argparse.Namespace) -> int:
     """Try every setting on a model, and find the best combination; one that fails is a result."""
     gpu = open_gpu()
-    size = options.named("--batch-size", options.count, arguments.batch_size)
+    size = values.named("--batch-size", values.count, arguments.batch_size)
     settings = options.parse(vars(arguments), Path.cwd(), gpu, batch_sizes=(size,))
     session = Session(settings, gpu, output.progress(), arguments.typed)
 
@@ -113,8 +114,6 @@ class Tuner:
         Returns:
             The combination against the plain case; None where no setting is worth keeping.
         """
-        from harness.analyze.levers import worth
-
         self._note_unavailable()
         candidates = self._candidates()
         self._session.expect(len(candidates) - reserved)
@@ -132,8 +131,6 @@ class Tuner:
 
     def _candidates(self) -> list[str]:
         """The settings that are worth keeping alone, the fastest first."""
-        from harness.analyze.levers import worth
-
         found = {
             o.key: o for o in self._session.runner.run().outcomes if isinstance(o, Measurement)
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from harness.commands.tune import Tuner
 from harness.errors import HarnessError
 from harness.records import Case, Failure, Measurement, Outcome, Training, to_json
 from harness.workloads import ladder as ladders
@@ -15,7 +16,6 @@ from harness.workloads.matrix import reference_size
 
 if TYPE_CHECKING:
     from harness.commands.session import Session
-    from harness.commands.tune import Tuner
 
 
 class Train:
@@ -191,10 +191,8 @@ class Tune:
         return self._train.replay(outcome)
 
     def _tried(
-        self, variant: str, fields: Mapping[str, Any], search: "Callable[[Tuner], Any]"
+        self, variant: str, fields: Mapping[str, Any], search: Callable[[Tuner], Any]
     ) -> Any:
-        from harness.commands.tune import Tuner
-
         self._train.use()
         session = self._train.session
         with _errors_fail_the_test():

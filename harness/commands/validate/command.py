@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands import options
+from harness.commands import options, values
 from harness.commands import output as printed
 from harness.measure.machine.gpu import open_gpu
 from harness.records import to_json
@@ -47,9 +47,9 @@ def validate(arguments: argparse.Namespace) -> int:
     from harness.commands.validate.truths import EFFORTS
     from harness.report.progress import Progress
 
-    effort = EFFORTS[options.named("--effort", options.one_of(EFFORTS), arguments.effort)]
-    only = options.list_of(options.one_of(PARTS))
-    parts = options.named("--only", only, arguments.only or "") or tuple(PARTS)
+    effort = EFFORTS[values.named("--effort", values.one_of(EFFORTS), arguments.effort)]
+    only = values.list_of(values.one_of(PARTS))
+    parts = values.named("--only", only, arguments.only or "") or tuple(PARTS)
     results = Path(arguments.output)
     if arguments.resume:
         folder = locate(arguments.resume, results, _KIND)
