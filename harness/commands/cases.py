@@ -15,8 +15,7 @@ from harness.measure.side import AnyLauncher
 from harness.measure.trial import Inspected, inspect
 from harness.records import Case, Ladder, Recipe, Rung
 from harness.worker import backends
-from harness.workloads import datasets, registry
-from harness.workloads import lever_settings as levers
+from harness.workloads import datasets, levers, registry
 from harness.workloads.ladder import Step
 from harness.workloads.variants import Schedule
 
@@ -152,8 +151,7 @@ class Cases:
             check_case(case, self._train_samples, len(usable_cpus()), self._gpu)
             return case
         if self._settings.dataset == AUTO and "dataset" not in fields:
-            wanted = registry.data_of(case.variant) or datasets.FITTED
-            case = dataclasses.replace(case, dataset=wanted)
+            case = dataclasses.replace(case, dataset=datasets.AUTO)
         check_case(case, None, len(usable_cpus()), self._gpu)
         found = self.trial(case)
         if isinstance(found, WorkerFailed):

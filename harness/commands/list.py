@@ -11,7 +11,6 @@ from harness.measure.machine.gpu import AnyGpu, open_gpu
 from harness.records import Case
 from harness.worker import backends
 from harness.workloads import datasets, levers, registry
-from harness.workloads import lever_settings as machine
 
 
 def add(commands: output.Commands) -> None:
@@ -58,7 +57,7 @@ def _levers(device: str) -> dict[str, str]:
     """Each setting of TensorFlow, the usual backend, on a device, or why it is unavailable."""
     usual = Case("", "", 1, device=device, threads=len(usable_cpus()))
     tried = levers.tried(usual.backend)
-    return {lever: machine.unavailable(lever, usual) or "can be tried" for lever in tried}
+    return {lever: levers.unavailable(lever, usual) or "can be tried" for lever in tried}
 
 
 def _lines(found: Mapping[str, Any]) -> dict[str, list[str]]:

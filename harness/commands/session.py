@@ -18,6 +18,7 @@ from harness.measure.machine.facts import describe
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
+from harness.measure.trial import Inspected
 from harness.records import Case, Outcome, Protocol, Search
 from harness.records.folders import locate, new_run_folder
 from harness.records.resume import check_resume
@@ -240,6 +241,9 @@ class Session:
 
     def _show_trial(self, case: Case, found: Trial) -> None:
         self._progress().inspected(case, _words(found))
+        if isinstance(found, Inspected) and found.no_data:
+            text = f"{found.no_data}; trained on random data that fits the model"
+            self._progress().inspected(case, text)
 
 
 def _words(found: Trial) -> str:
@@ -248,7 +252,7 @@ def _words(found: Trial) -> str:
         return f"{found.kind}: {found}"
     losses = " → ".join(f"{loss:.4g}" for loss in found.losses)
     fitted = found.dataset == datasets.FITTED
-    made = "data made to fit it" if fitted else f"data {found.dataset}"
+    made = "random data" if fitted else f"data {found.dataset}"
     return (
         f"builds and trains: {units.count(found.parameters)} parameters, {found.signature}, "
         f"loss {losses}; {made}"

@@ -13,7 +13,6 @@ from harness.commands import options, output, values
 from harness.commands.session import Session
 from harness.measure.machine.gpu import open_gpu
 from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
-from harness.workloads import lever_settings as machine
 from harness.workloads import levers, registry
 
 _EARLY_STEPS = 32  # and more where an execution is longer than half of them
@@ -89,7 +88,7 @@ class Tuner:
         Raises:
             HarnessError: no such setting.
         """
-        reason = machine.unavailable(lever, self._plain)
+        reason = levers.unavailable(lever, self._plain)
         if reason is not None:
             self._note(Attempt(lever, self._plain, self._plain, reason))
             return reason
@@ -98,7 +97,7 @@ class Tuner:
 
     def _note_unavailable(self) -> None:
         for lever in self._unavailable:
-            if reason := machine.unavailable(lever, self._plain):
+            if reason := levers.unavailable(lever, self._plain):
                 self._note(Attempt(lever, self._plain, self._plain, reason))
 
     def stack(self, reserved: int = 1) -> Outcome | None:
@@ -118,7 +117,7 @@ class Tuner:
         candidates = self._candidates()
         self._session.expect(len(candidates) - reserved)
         kept = candidates[:1]  # it has been measured on top of nothing
-        current = levers.pull(self._plain, kept[0]) if kept else self._plain
+        current = levers.change(self._plain, kept[0]) if kept else self._plain
         for lever in candidates[1:]:
             if any(levers.names(lever) & levers.names(other) for other in kept):
                 continue
@@ -139,14 +138,14 @@ class Tuner:
             for attempt in self._tuning().attempts
             if attempt.reference == self._plain
             and attempt.key in found
-            and not levers.changes(attempt.lever)
+            and not levers.changes_learning(attempt.lever)
             and worth(found[attempt.key])
         }
         return sorted(speedups, key=lambda lever: -speedups[lever])
 
     def _measure(self, lever: str, reference: Case) -> Outcome:
-        case = levers.pull(reference, lever)
-        note, environment = machine.note(lever, reference), machine.environment(case)
+        case = levers.change(reference, lever)
+        note, environment = levers.note(lever, reference), levers.environment(case)
         self._note(Attempt(lever, case, reference, note=note, environment=environment))
         return self._outcome(case, reference)
 
