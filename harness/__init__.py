@@ -1,6 +1,37 @@
-"""Measures what training a model costs, and how much faster one choice is than another."""
+"""Measures what training a model costs, and how much faster one choice is than another.
+
+Read a run and look at its tables as DataFrames:
+
+    import harness
+
+    run = harness.read("latest")
+    run.tables                # names of the tables that have rows
+    run.table("levers")       # a pandas.DataFrame, with the columns of tables/levers.csv
+    run.run.outcomes          # the measurements themselves
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.records import Case, Failure, Measurement, Run, Training
 
-__all__ = ["Case", "Failure", "HarnessError", "Measurement", "Run", "Training"]
+if TYPE_CHECKING:
+    from harness.report.saved_run import SavedRun
+
+__all__ = ["Case", "Failure", "HarnessError", "Measurement", "Run", "Training", "read"]
+
+
+def read(run: str | Path = "latest", results: str | Path = "results") -> "SavedRun":
+    """Read a run that was measured earlier; needs no framework and no GPU.
+
+    Args:
+        run: As in the commands: a run id, a unique beginning of one, a folder, or `latest`.
+        results: The folder of results.
+
+    Raises:
+        HarnessError: there is no such run, or it cannot be read.
+    """
+    from harness.report.saved_run import SavedRun
+
+    return SavedRun.read(run, results)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import harness
 from harness.errors import HarnessError
 from harness.records import FailureKind
 from harness.worker.backends import BACKENDS
@@ -16,7 +15,7 @@ Style = Literal["short", "full"]
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc")  # Python and NumPy, C++
 _LONGEST = 400  # characters of a message
 _LONGEST_TRACEBACK = 16_000
-_OURS = str(Path(str(harness.__file__)).parent)
+_OURS = str(Path(__file__).parents[1])
 _FRAMEWORKS = {"keras", "importlib", *(name for one in BACKENDS for name in one.libraries)}
 _GRAPH = "Graph execution error"
 # Lines of such a page that are not the error: TensorFlow's own stack, and headings of it.
