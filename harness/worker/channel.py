@@ -1,7 +1,6 @@
-"""One JSON object a line over a socket: how parent and worker talk.
+"""The protocol of parent and worker: one JSON object per line over a socket.
 
-A worker's stdout and stderr belong to the frameworks, which print to them
-from C++; results never travel there.
+Frameworks print to stdout and stderr from C++, so results never travel there.
 """
 
 import json
@@ -23,19 +22,19 @@ Command = Literal[
     "warm_up",
 ]
 COMMANDS: tuple[Command, ...] = get_args(Command)
-_LONGEST = 2**28  # bytes of a message; a training's mistakes take a thousandth
+_LONGEST = 2**28  # bytes per message; the mistakes of a training take a thousandth
 
 
 class Garbled(Exception):  # noqa: N818  (a state of the channel, not a mistake)
-    """What came is no message: somebody else has written to the descriptor."""
+    """The bytes received are no message: other code wrote to the descriptor."""
 
 
 class ChannelClosed(Exception):  # noqa: N818  (a state of the channel, not a mistake)
-    """The other side has gone."""
+    """The other side has ended."""
 
 
 class Channel:
-    """Send and receive messages, each a dict, over a stream socket."""
+    """Messages, each a dict, over a stream socket."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -45,7 +44,7 @@ class Channel:
         """Send one message.
 
         Raises:
-            ChannelClosed: the other side has gone.
+            ChannelClosed: the other side has ended.
         """
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
@@ -59,9 +58,9 @@ class Channel:
             timeout: Longest silence in seconds; None waits forever.
 
         Raises:
-            TimeoutError: nothing came for that long.
-            ChannelClosed: the other side has gone.
-            Garbled: what came is no message.
+            TimeoutError: the silence was longer.
+            ChannelClosed: the other side has ended.
+            Garbled: the bytes received are no message.
         """
         while b"\n" not in self._buffer:
             if len(self._buffer) > _LONGEST:
@@ -69,7 +68,7 @@ class Channel:
             try:
                 self._socket.settimeout(timeout)
                 data = self._socket.recv(65536)
-            except TimeoutError:
+            except TimeoutError:  # an OSError, too
                 raise
             except OSError as error:
                 raise ChannelClosed from error

@@ -78,14 +78,14 @@ class Commands:
         early_steps: int | None = None,
         group: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Load, build, run the first step, or one execution of several.
+        """Load, build, run the first execution.
 
         Args:
             case: What is trained.
-            cpus: Those that may be used.
-            memory_bytes: Most memory that may be taken.
-            early_steps: Go on to that many, and report the mean loss of the second half.
-            group: `rank`, `size` and `address` of what it trains together with.
+            cpus: Usable ones.
+            memory_bytes: Limit of memory.
+            early_steps: Steps after which the mean loss of their second half is reported.
+            group: `rank`, `size` and `address` of the processes that train together.
         """
         if memory_bytes is not None:
             self.most_bytes = memory_bytes
@@ -128,7 +128,7 @@ class Commands:
         }
 
     def _early_loss(self, steps: int) -> float:
-        """Go on from the first execution; the mean loss of the second half of so many steps."""
+        """Train on from the first execution; the mean loss of the second half of `steps`."""
         trainer = self._trainer
         if rest := steps // 2 - trainer.stride:
             self._phase("early steps", lambda: trainer.run(rest))
@@ -139,12 +139,12 @@ class Commands:
         return float(loss)
 
     def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
-        """Try whether a model can be trained, and say what data it takes.
+        """Train a few steps of a small batch, and choose the data.
 
         Args:
-            case: What is to be trained, at a small batch size; its dataset may be `auto`.
-            cpus: Those that may be used.
-            images: The dataset that a model of 28×28 images gets.
+            case: Its dataset may be `auto`.
+            cpus: Usable ones.
+            images: The dataset for a model of 28×28 images.
         """
         trainer = self._prepare(from_json(Case, case), cpus)
         before = trainer.weights_digest()
@@ -171,7 +171,7 @@ class Commands:
         }
 
     def warm_up(self, seconds: float, floor_seconds: float) -> dict[str, Any]:
-        """Train untimed until the rate is steady: so long at most, and so long at least."""
+        """Train untimed until the rate is steady; see `warm_up.warm_up`."""
         stride = self._trainer.stride
         if self._trainer.case.hosts > 1:
             return self._warm_up_together()
@@ -190,7 +190,7 @@ class Commands:
         }
 
     def _warm_up_together(self) -> dict[str, Any]:
-        """As many steps on every host, however long they take."""
+        """The same number of steps on every host, whatever their time."""
         stride = self._trainer.stride
         times = []
         for _ in range(_TOGETHER):
@@ -206,7 +206,7 @@ class Commands:
         }
 
     def round(self, steps: int) -> dict[str, Any]:
-        """Time so many whole steps; the counters are read outside the timed part."""
+        """Time a number of steps; counters are read outside the timed part."""
         self._trainer.reset()
         before = resources.read_counters()
         start = time.perf_counter()
@@ -218,7 +218,7 @@ class Commands:
         return {"steps": steps, "seconds": seconds, "loss": loss, **counted}
 
     def counters(self) -> dict[str, Any]:
-        """Report what is known only at the end of the rounds."""
+        """Report the totals after the rounds."""
         gpu_memory, source = self._trainer.peak_memory()
         return {
             "peak_rss_bytes": resources.high_water_bytes(),
@@ -228,16 +228,16 @@ class Commands:
         }
 
     def product_rate(self, seconds: float) -> dict[str, Any]:
-        """Find the best rate of a matrix product, on the same threads and device."""
+        """The best rate of a matrix product on the same threads and device."""
         try:
             flops, size = self._trainer.product_rate(seconds)
-        except Exception:  # out of memory, say: that must not cost the rounds measured before
+        except Exception:  # out of memory, for example: the rounds before it stay
             traceback.print_exc()
             return {"product_flops": None, "product_size": None}
         return {"product_flops": flops, "product_size": size}
 
     def copy_rate(self, seconds: float) -> dict[str, Any]:
-        """Find the best rate of copying an array, on the same threads and device."""
+        """The best rate of copying an array on the same threads and device."""
         try:
             rate, size = self._trainer.copy_rate(seconds)
         except Exception:  # as above
@@ -246,7 +246,7 @@ class Commands:
         return {"copy_bytes_per_second": rate, "copy_bytes": size}
 
     def allreduce(self) -> dict[str, Any]:
-        """Time what replicas tell each other in a step."""
+        """Time the communication of replicas in a step."""
         seconds, size = self._trainer.allreduce()
         return {"allreduce_seconds": seconds, "allreduce_bytes": size}
 
@@ -255,7 +255,7 @@ class Commands:
         return {"fit": to_json(self._trainer.fit(steps))}
 
     def open_training(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
-        """Load and build for a training in full; no step is made yet."""
+        """Load and build for a full training, without a step."""
         trainer = self._prepare(from_json(Case, case), cpus)
         return {
             "facts": {
@@ -268,7 +268,7 @@ class Commands:
         }
 
     def train(self, epochs: int) -> dict[str, Any]:
-        """Train in full; between two epochs wait until the parent asks for the next one."""
+        """Train all epochs; each but the first waits for `next_epoch`."""
         trainer, data = self._trainer, self._data
         begin = resources.read_counters()
         last: dict[str, Any] = {}
@@ -309,7 +309,7 @@ class Commands:
 
 
 def _device_name(trainer: Any) -> str:
-    """The device that trains; refuses a CPU in a GPU's place."""
+    """The device that trains; a CPU in place of a GPU is an error."""
     name = str(trainer.device_name())
     if trainer.case.device == "gpu" and name == "cpu":
         raise Rejected("unsupported", find_backend(trainer.case.backend).unseen())

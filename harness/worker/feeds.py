@@ -1,8 +1,7 @@
-"""How `fit` gets its batches: what a case's lever `feed` says.
+"""How `fit` gets its batches: the lever `feed`.
 
-`arrays` is Keras's own way with arrays. In the others each epoch is shuffled as that way allows:
-`slices` sample by sample; `cached`, `device` and `pydataset` are batched first, and whole batches
-are shuffled.
+`arrays` is Keras's own way, `slices` shuffles samples; `cached`, `device` and `pydataset` are
+batched first and shuffle whole batches.
 """
 
 import random
@@ -14,15 +13,7 @@ from harness.workloads.datasets import leaves, mapped
 
 
 def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[str, Any]:
-    """What `Model.fit` is given, beside epochs and callbacks.
-
-    Args:
-        feed: The setting of the lever.
-        backend: The Keras backend.
-        x: Inputs in host memory, an array or a dict or tuple of them.
-        y: Targets, likewise.
-        batch_size: Samples a step.
-    """
+    """The arguments of `Model.fit` that hold the data: arrays, or dicts or tuples of arrays."""
     if feed == "arrays":
         return {"x": x, "y": y, "batch_size": batch_size}
     if feed == "pydataset" or (feed == "device" and backend != "tensorflow"):
@@ -37,7 +28,7 @@ def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[
 
 
 def _batches(x: Any, y: Any, size: int, backend: str) -> list[Any]:
-    """All batches; with a backend's name as its tensors, on the device."""
+    """All batches; tensors on the device if a backend is named."""
     parts = [slice(i, i + size) for i in range(0, _samples(x), size)]
     batches = [(mapped(x, itemgetter(part)), mapped(y, itemgetter(part))) for part in parts]
     if not backend:
@@ -48,7 +39,7 @@ def _batches(x: Any, y: Any, size: int, backend: str) -> list[Any]:
 
 
 def _py_dataset(batches: list[Any]) -> Any:
-    """A PyDataset over batches, shuffled at the end of each epoch."""
+    """A PyDataset whose batches are shuffled after each epoch."""
     import keras
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
@@ -65,9 +56,9 @@ def _py_dataset(batches: list[Any]) -> Any:
 
 
 def _resident(x: Any, y: Any, size: int) -> Any:
-    """Batches cut from tensors that hold all samples; tf.data brings them to a GPU ahead of time.
+    """Batches cut from tensors that hold all samples; tf.data copies them to a GPU in advance.
 
-    Its pipelines run on the CPU: what lies in a GPU's memory they cannot cut.
+    Its pipelines run on the CPU and cannot cut tensors in the memory of a GPU.
     """
     import tensorflow as tf
 

@@ -1,15 +1,13 @@
-"""A process that has imported a framework once and forks workers from it.
+"""A process that imports a framework once and forks workers.
 
-Importing TensorFlow takes 11 s on a small machine; a fork takes milliseconds.
-The runtime (its thread pools, its device) starts in the worker, after the
-fork, so that every worker is as fresh as a spawned one. Python's own
-`multiprocessing` fork server is not used because it allows one server a
-process, re-imports the parent's `__main__`, and shares the parent's streams.
+Importing TensorFlow takes 11 s on a small machine; a fork takes milliseconds. The runtime (thread
+pools, device) starts in the worker after the fork, so that a forked worker is as fresh as a
+spawned one. Python's own `multiprocessing` fork server allows one server per process, imports the
+parent's `__main__` again and shares the parent's streams.
 
-Run as `python -m harness.worker.forkserver FD BACKEND PARENT_PID`; requests
-come over the socket FD, each with the name of a dataset and two descriptors:
-the worker's channel and its log. The dataset is loaded here, so that workers
-share its pages and none waits for it.
+Run as `python -m harness.worker.forkserver FD BACKEND PARENT_PID`. A request on the socket FD has
+the name of a dataset and two descriptors: the worker's channel and its log. The server loads the
+dataset, so that workers share its pages.
 """
 
 import contextlib
@@ -28,7 +26,7 @@ from harness.workloads import datasets
 
 
 def main(argv: list[str]) -> None:
-    """Preload, then fork a worker a request until the parent closes the socket."""
+    """Preload, then fork one worker per request until the parent closes the socket."""
     descriptor, backend, parent = int(argv[0]), argv[1], int(argv[2])
     processes.die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
@@ -42,7 +40,7 @@ def main(argv: list[str]) -> None:
     processes.adopt_orphans()
     channel = Channel(control)
     code = 1
-    try:  # from now on there may be workers, and what they have started: they end before this does
+    try:  # from now on there may be workers; they end before the server does
         processes.exit_with_parent(parent)
         channel.send(event="preloaded")
         _serve(control, channel, wake_read)
@@ -57,7 +55,7 @@ def main(argv: list[str]) -> None:
 
 
 def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
-    """Fork a worker a request; return once the parent has gone."""
+    """Fork one worker per request; return when the parent has ended."""
     server = os.getpid()
     while True:
         ready, _, _ = select.select([control.fileno(), wake_read], [], [])
@@ -67,14 +65,14 @@ def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
         if control.fileno() in ready:
             try:
                 request, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
-            except OSError:  # reset: the parent was ended with something unread
+            except OSError:  # reset: the parent was killed with something unread
                 return
             if not request:
                 return
             _load(json.loads(request)["dataset"])
             pid = os.fork()
             if pid == 0:
-                control.close()  # else the socket would stay open when the parent has gone
+                control.close()  # else the socket would stay open when the parent has ended
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -86,8 +84,8 @@ def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
 
 def _load(dataset: str) -> None:
     if dataset in (datasets.AUTO, datasets.FITTED) or datasets.is_own(dataset):
-        return  # the worker's own business: it needs the model, or the user's code
-    # Whatever is wrong with it, the worker meets it again and reports it.
+        return  # only the worker can load it: it needs the model, or the user's code
+    # The worker meets the same error and reports it.
     with contextlib.suppress(Exception):
         datasets.load(dataset)
 
@@ -106,7 +104,7 @@ def _become_worker(server: int, channel_fd: int, log_fd: int) -> None:
     try:
         processes.die_with_parent(server)
         processes.adopt_orphans()
-        os.setsid()  # a group of its own, so that its own children can be ended with it
+        os.setsid()  # a group of its own: its children are killed with it
         os.dup2(log_fd, 1)
         os.dup2(log_fd, 2)
         code = serve.serve(Channel(socket.socket(fileno=channel_fd)))

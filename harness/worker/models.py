@@ -1,4 +1,4 @@
-"""Build and compile the model of a case, and load the data that it is trained on."""
+"""Build and compile the model of a case, and load its data."""
 
 import contextlib
 import dataclasses
@@ -57,10 +57,10 @@ def with_own_data(case: Case) -> tuple[Case, str]:
 
 
 def load(case: Case) -> Dataset | None:
-    """Load a case's data as it is; None for random data, which needs the model.
+    """Load a case's data; None for random data, which needs the model.
 
     Raises:
-        HarnessError: it cannot be used.
+        HarnessError: the data cannot be used.
         Rejected: the user's code raised an error.
     """
     if case.dataset == datasets.FITTED:
@@ -72,10 +72,10 @@ def load(case: Case) -> Dataset | None:
 
 
 def fitted(case: Case, signature: fitting.Signature, data: Dataset | None) -> Dataset:
-    """Fit the data to the model, or make it.
+    """Fit the data to the model, or make random data.
 
     Raises:
-        BadData: the model does not take it.
+        BadData: the model does not take the data.
     """
     if data is None:
         return fitting.make(signature, case.batch_size, case.seed)
@@ -83,14 +83,14 @@ def fitted(case: Case, signature: fitting.Signature, data: Dataset | None) -> Da
 
 
 def build(case: Case, data: Dataset | None) -> Any:
-    """Build the model of a case and compile it where that is left to the harness.
+    """Build the model of a case; compile it if it is not, or the case names loss or optimizer.
 
     Args:
         case: What is trained.
-        data: What a model without an input of its own is built for.
+        data: Gives the shapes to a model without an input of its own.
 
     Raises:
-        HarnessError: it is no model, or cannot be compiled as asked.
+        HarnessError: not a model, or it cannot be compiled.
         Rejected: the user's code raised an error.
     """
     with raised_by(case.variant):
@@ -112,7 +112,7 @@ def _build(case: Case, data: Dataset | None) -> Any:
 
 
 def _application(case: Case, data: Dataset | None) -> Any:
-    """Its input and classes are those of the data, where there is data."""
+    """An application with the input and classes of the data, if there is data."""
     if data is None:
         return applications.build(case.variant, case.input_shape, None)
     x, y = datasets.leaves(data.x_train)[0], datasets.leaves(data.y_train)[0]
@@ -138,7 +138,7 @@ def _compile(model: Any, case: Case, *, is_application: bool) -> None:
 
 
 def _build_shapes(model: Any, case: Case, data: Dataset | None) -> None:
-    """Give a model its input where it does not have one: that of the data, or as asked."""
+    """Build a model without an input for the shapes of the data, or of the case."""
     if data is not None:
         x = data.x_train
         if isinstance(x, dict):

@@ -11,38 +11,33 @@ import psutil
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_ROUNDS = 10  # a process may fork while it is being ended
+_ROUNDS = 10  # a process may fork while it is killed
 
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends, so that they can be found.
 
-    See prctl(2), PR_SET_CHILD_SUBREAPER. Elsewhere than on Linux this does nothing.
+    See prctl(2), PR_SET_CHILD_SUBREAPER; only on Linux.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """List the processes below one; empty where it has gone."""
+    """List the processes below one; empty if it has ended."""
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).children(recursive=True)
     return []
 
 
 def end(processes: Iterable[psutil.Process]) -> None:
-    """End processes, with no chance to object."""
+    """Kill processes."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
 
 
 def end_strays(pid: int, kept: Iterable[int]) -> None:
-    """End what is below a process but for some of its children and what is below them.
-
-    Args:
-        pid: One that adopts orphans.
-        kept: Children of it that go on.
-    """
+    """Kill all descendants of `pid`, which adopts orphans, except `kept` and theirs."""
     going_on = set(kept)
     for _ in range(_ROUNDS):
         strays = [child for child in _living_children(pid) if child.pid not in going_on]
@@ -53,7 +48,7 @@ def end_strays(pid: int, kept: Iterable[int]) -> None:
 
 
 def _living_children(pid: int) -> list[psutil.Process]:
-    """List the children of a process that have not ended; none where it has gone itself."""
+    """List the children of a process that have not ended; none if it has ended itself."""
     found = []
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(pid).children():
@@ -64,20 +59,20 @@ def _living_children(pid: int) -> list[psutil.Process]:
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Ask the kernel for SIGKILL when the parent ends; exit if it already has.
+    """Get SIGKILL when the parent ends; exit if the parent has ended already.
 
-    See prctl(2), PR_SET_PDEATHSIG. Without Linux's libc this does nothing:
-    there the closed channel ends the child at its next message.
+    See prctl(2), PR_SET_PDEATHSIG; only on Linux. Elsewhere the closed channel ends the child at
+    its next message.
     """
     if _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) and os.getppid() != parent_pid:
         os._exit(1)
 
 
 def exit_with_parent(parent_pid: int) -> None:
-    """Raise SystemExit when the parent ends or SIGTERM comes, so that children can be ended first.
+    """Raise SystemExit at SIGTERM or when the parent ends, so that children can be killed first.
 
-    Undone in a forked child by `signal.signal(signal.SIGTERM, signal.SIG_DFL)`; the kernel's
-    promise is not inherited.
+    A forked child undoes it by `signal.signal(signal.SIGTERM, signal.SIG_DFL)`; the kernel's part
+    is not inherited.
     """
     signal.signal(signal.SIGTERM, _exit)
     if _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) and os.getppid() != parent_pid:
@@ -90,7 +85,7 @@ def _exit(*_: object) -> NoReturn:
 
 
 def _prctl(option: int, value: int) -> bool:
-    """Whether there is such a call: there is on Linux."""
+    """Call prctl(2); False if there is no such call."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(option, value)
         return True

@@ -1,4 +1,4 @@
-"""Read off a Keras model what it takes and gives, for data that is made or fitted to it."""
+"""Read inputs, outputs and losses of a Keras model, for data that fits it."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,11 +12,11 @@ _WHOLE = ("int", "uint")
 
 
 def signature(model: Any, input_shape: tuple[int, ...] | None) -> Signature:
-    """Read a model's inputs, outputs and losses.
+    """Read a compiled model's inputs, outputs and losses.
 
     Args:
         model: Compiled.
-        input_shape: Of one sample, where the model has one input and leaves it open.
+        input_shape: Shape of one sample, for a model with one input of open shape.
     """
     import keras
 
@@ -34,7 +34,7 @@ def signature(model: Any, input_shape: tuple[int, ...] | None) -> Signature:
 
 
 def _structure(model: Any, which: str) -> Any:
-    """How the model's inputs or outputs are grouped; None where only a call tells."""
+    """The structure of the model's inputs or outputs; None if only a call tells."""
     try:
         return getattr(model, which)
     except (AttributeError, ValueError):  # a Sequential model has no node of its own
@@ -53,7 +53,7 @@ def _keys(structure: Any) -> list[str]:
 
 
 def _tensors(structure: Any) -> list[Any]:
-    """In the order of the dict, or of the list, that the model was given."""
+    """The tensors in the order of the dict or list."""
     if structure is None:
         return []
     if isinstance(structure, dict):
@@ -75,13 +75,13 @@ def _inputs(model: Any, input_shape: tuple[int, ...] | None) -> list[Input]:
 
 
 def _name(tensor: Any) -> str:
-    """As the user named it; Keras's own counters tell nobody anything."""
+    """The user's name, not one that Keras numbered."""
     name = str(tensor.name)
     return "input" if name.startswith("keras_tensor") else name
 
 
 def _closed(shape: Sequence[int | None], given: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Close what a model leaves open: as given, else with a usual size."""
+    """Replace open sizes by the given ones, else by usual ones."""
     if given is not None and len(given) == len(shape):
         return tuple(g if size is None else size for size, g in zip(shape, given, strict=True))
     usual = _OPEN_EDGE if len(shape) >= 3 else _OPEN_LENGTH
@@ -89,10 +89,10 @@ def _closed(shape: Sequence[int | None], given: tuple[int, ...] | None) -> tuple
 
 
 def _below(model: Any, tensor: Any) -> int | None:
-    """What an input's whole numbers must be below; None where it takes any numbers.
+    """The upper bound of an input's whole numbers; None if the input takes any numbers.
 
-    That is the smallest vocabulary among the layers that the input goes into;
-    an input of whole numbers that goes into none gets 0 and 1, bytes all of theirs.
+    It is the smallest vocabulary of the layers that take the input; without such a layer it is 2
+    for integers and 256 for bytes.
     """
     import keras
 
@@ -119,9 +119,9 @@ def _vocabulary(layer: Any, keras: Any) -> int | None:
 
 
 def _consumers(model: Any, tensor: Any) -> Iterator[Any]:
-    """The layers that take an input as it is."""
+    """The layers that take an input directly."""
     for layer in model.layers:
-        for node in getattr(layer, "_inbound_nodes", ()):  # Keras has no public name for it
+        for node in getattr(layer, "_inbound_nodes", ()):  # Keras has no public name
             if any(taken is tensor for taken in node.input_tensors):
                 yield layer
     if not getattr(model, "_operations", None):  # a Sequential model: its first layer
@@ -149,7 +149,7 @@ def _output_shapes(model: Any, inputs: Sequence[Input]) -> list[tuple[int | None
 
 
 def _losses(model: Any, outputs: int) -> list[Any]:
-    """One loss an output."""
+    """One loss per output."""
     loss = model.loss
     if isinstance(loss, dict):
         names = _keys(_structure(model, "output")) or list(model.output_names)
@@ -160,14 +160,14 @@ def _losses(model: Any, outputs: int) -> list[Any]:
 
 
 def losses(loss: Any) -> list[Any]:
-    """The losses that a model was compiled with, as it was told them."""
+    """The losses that a model was compiled with."""
     if isinstance(loss, dict):
         return list(loss.values())
     return list(loss) if isinstance(loss, (list, tuple)) else [loss]
 
 
 def loss_name(loss: Any) -> str:
-    """A loss as the function of Keras that it is, in one spelling; empty for another."""
+    """The name of Keras's function for a loss, in one spelling; empty for the user's own."""
     import keras
 
     try:

@@ -1,4 +1,4 @@
-"""What every backend's trainer shares: a Keras model, its compiled step, a timed `fit`."""
+"""The part of a trainer that all backends share: a Keras model, its step, a timed `fit`."""
 
 import abc
 import importlib
@@ -23,18 +23,15 @@ _OPEN_FITS: list["_EpochTimed"] = []
 class KerasTrainer(abc.ABC):
     """A model with its train function and a few batches in host memory.
 
-    The batches are those that a step gets from `fit`: what a backend does to
-    bring them to its device is part of the step.
+    A step gets the batches as it gets them from `fit`: copying them to the device is part of it.
 
     Args:
-        model: A compiled Keras model; its `jit_compile` is set to the case's.
-        data: With the training inputs and targets, as the model takes them.
+        model: Compiled; its `jit_compile` and `steps_per_execution` are set to the case's.
+        data: As the model takes it.
         case: What is trained.
 
     Attributes:
-        model: The model.
-        case: What is trained.
-        traces: Times that Python traced the step so far; stays 0 where it is not traced.
+        traces: Traces of the step so far; stays 0 where Python runs every step.
     """
 
     def __init__(self, model: Any, data: Dataset, case: Case) -> None:
@@ -50,11 +47,11 @@ class KerasTrainer(abc.ABC):
 
     @property
     def stride(self) -> int:
-        """Steps that a call of the train function makes: the least that can be run."""
+        """Steps per call of the train function: the fewest that can be run."""
         return self.case.steps_per_execution
 
     def count_traces(self) -> None:
-        """Python runs `train_step` only while it is traced, where the step is compiled."""
+        """Count calls of `train_step`: Python runs a compiled step only to trace it."""
         train_step = self.model.train_step
 
         def counted(*data: Any) -> Any:
@@ -65,7 +62,7 @@ class KerasTrainer(abc.ABC):
 
     def _build_as_fit_does(self, x: Any, y: Any) -> None:
         """Create the variables of optimizer and metrics, else the first step traces twice."""
-        build = getattr(self.model, "_symbolic_build", None)  # Keras has no public name for it
+        build = getattr(self.model, "_symbolic_build", None)  # Keras has no public name
         if build is not None:
             build(data_batch=(x, y))
 
@@ -76,11 +73,11 @@ class KerasTrainer(abc.ABC):
 
     @property
     def _held(self) -> int:
-        """Samples in memory; fewer than an epoch has where they were made to fit."""
+        """Samples in memory; an epoch of random data has more."""
         return len(leaves(self._data.x_train)[0])
 
     def stacked(self) -> tuple[Any, Any]:
-        """A few whole batches, (batches, batch size, …), of inputs and of targets."""
+        """A few whole batches of inputs and of targets: (batches, batch size, …)."""
         size = self.case.batch_size
         count = max(1, min(_MEMORY_BATCHES, self._held // size))
         x, y = self._part(count * size)
@@ -91,42 +88,37 @@ class KerasTrainer(abc.ABC):
         return mapped(x, stack), mapped(y, stack)
 
     def batches(self) -> list[tuple[Any, Any]]:
-        """The same, one after the other."""
+        """The batches of `stacked`, one by one."""
         x, y = self.stacked()
         numbers = range(len(leaves(x)[0]))
         return [(mapped(x, itemgetter(i)), mapped(y, itemgetter(i))) for i in numbers]
 
     def reset(self) -> None:
-        """Forget the losses so far."""
+        """Begin a new mean of the loss."""
         self.model.reset_metrics()
 
     def calls(self, steps: int) -> "itertools.repeat[None]":
-        """As many items as calls of the train function make so many steps."""
+        """One item per call of the train function."""
         return itertools.repeat(None, steps // self.stride)
 
     @abc.abstractmethod
     def run(self, steps: int) -> float:
-        """Train so many steps, a multiple of `stride`, wait, and return the mean loss.
-
-        Waits for the device; the loss is the mean since `reset`.
-        """
+        """Train a multiple of `stride` steps, wait for the device; the mean loss since `reset`."""
 
     @abc.abstractmethod
     def sync(self) -> None:
-        """Wait until the device has done all that it was given."""
+        """Wait until the device is idle."""
 
     def fit(self, steps: int) -> Fit:
-        """Time an epoch of a real `Model.fit` over so many whole steps, or the whole set.
+        """Time one epoch of a real `Model.fit` over a number of whole steps, or the whole set.
 
-        The time is that of the epoch, as Keras's progress bar has it: what
-        `fit` prepares before the epoch is not in it. A ragged last batch is a
-        new shape that is traced once a training, so then the second epoch,
-        which is like all that follow, is the one timed.
+        The time is that of the epoch, as in Keras's progress bar, without what `fit` prepares
+        before. A smaller last batch is a new shape that is traced once per training; then the
+        second epoch is timed, which is like all later ones.
 
-        The `fit` is left at the end of that epoch, with its input pipeline
-        open: to close it, tf.data may wait until its tuning thread wakes,
-        seconds later (`OptimizeLoop` in `tensorflow/core/framework/model.cc`
-        doubles its period each time).
+        An exception leaves `fit` at the end of that epoch with its input pipeline open: to close
+        it, tf.data may wait seconds for its tuning thread (`OptimizeLoop` in
+        `tensorflow/core/framework/model.cc` doubles its period each time).
         """
         batch = self.case.batch_size
         whole = steps * batch >= self._data.epoch_samples
@@ -152,14 +144,14 @@ class KerasTrainer(abc.ABC):
         )
 
     def weights_digest(self) -> float:
-        """A number that changes when the weights do: the sum of their magnitudes."""
+        """The sum of all weights' magnitudes, which changes when they do."""
         import keras
 
         weights = self.model.trainable_weights
         return float(sum(abs(keras.ops.convert_to_numpy(w.value)).sum() for w in weights))
 
     def work(self) -> dict[str, Any]:
-        """Count the model's work: the fields of `ModelFacts` that `work` knows."""
+        """The fields of `ModelFacts` that `work` counts."""
         macs, source = work.macs(self.model)
         return {
             "macs_per_sample": macs,
@@ -171,7 +163,7 @@ class KerasTrainer(abc.ABC):
         }
 
     def product_rate(self, seconds: float) -> tuple[float, int]:
-        """See `work.product_rate`; in the precision that the model computes in."""
+        """See `work.product_rate`; in the precision of the model's computations."""
         return work.product_rate(self.model.compute_dtype, seconds)
 
     def copy_rate(self, seconds: float) -> tuple[float, int]:
@@ -180,14 +172,14 @@ class KerasTrainer(abc.ABC):
 
     @abc.abstractmethod
     def allreduce(self) -> tuple[float, int]:
-        """Median seconds to sum arrays like the gradients over all replicas, and their bytes.
+        """Median seconds to sum arrays like the trainable weights over replicas, and their bytes.
 
-        Of the trainable weights' number and sizes, as many times on every process.
+        Every process calls it equally often.
         """
 
     @abc.abstractmethod
     def device_name(self) -> str:
-        """The device that trains, `cpu` for any CPU."""
+        """The device that trains; `cpu` for any CPU."""
 
     def float32_math(self) -> str | None:
         """How the GPU multiplies float32: `float32` or `TF32`, as set; None on a CPU."""
@@ -199,18 +191,15 @@ class KerasTrainer(abc.ABC):
 
     @abc.abstractmethod
     def float32_setting(self) -> str:
-        """What the framework itself is set to, on a GPU."""
+        """How the framework is set to multiply float32 on a GPU."""
 
     @abc.abstractmethod
     def reset_peak_memory(self) -> None:
-        """Let the allocator's peak begin again, where the framework can."""
+        """Reset the allocator's peak, where the framework can."""
 
     @abc.abstractmethod
     def peak_memory(self) -> tuple[int | None, str]:
-        """The allocator's peak on the GPU in bytes, and what it covers.
-
-        None on a CPU, or when the framework does not say; then the text is the reason.
-        """
+        """The allocator's peak on the GPU in bytes and what it covers, or None and the reason."""
 
     def version(self) -> str:
         """Framework and Keras versions."""
@@ -223,7 +212,7 @@ class KerasTrainer(abc.ABC):
 
 
 def median_seconds(call: Callable[[], object]) -> float:
-    """The median of a few calls, after one that is not timed; the number does not vary."""
+    """The median over a fixed number of calls, after one that is not timed."""
     call()
     times = []
     for _ in range(_CALLS):
@@ -234,17 +223,14 @@ def median_seconds(call: Callable[[], object]) -> float:
 
 
 class _EpochTimed(Exception):  # noqa: N818  (a way out of `fit`; its frames keep the pipeline)
-    """The epoch to be timed has ended."""
+    """The timed epoch has ended."""
 
 
 def _epoch_clock(sync: Callable[[], None]) -> Any:
-    """A callback that times the latest epoch and its first step, or execution of several.
+    """A callback that times the latest epoch and its first execution.
 
-    A hook at the *end* of batches would make Keras sync every step; one at
-    their begin does not (`keras/src/callbacks/callback_list.py`).
-
-    Args:
-        sync: Waits for the device; called once an epoch, after its first step.
+    A hook at the *end* of batches would make Keras sync every step, one at their begin does not
+    (`keras/src/callbacks/callback_list.py`). `sync` is called after the first step and the last.
     """
     import keras
 

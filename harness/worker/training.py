@@ -1,4 +1,4 @@
-"""A training in full: epochs timed with their validation apart, the mistakes of the end."""
+"""Full training: epochs and their validations timed apart, mistakes on the test set."""
 
 import base64
 import time
@@ -25,16 +25,16 @@ def train(
     on_epoch: OnEpoch,
     alive: Callable[[int], None],
 ) -> None:
-    """Run one `Model.fit` over all epochs, shuffled and validated as Keras does it.
+    """Run one `Model.fit` over all epochs, shuffled and validated by Keras.
 
     Args:
         model: Compiled.
         data: A `Dataset`; without test samples there is no validation.
-        batch_size: Samples a step.
-        epochs: How many.
+        batch_size: Samples per step.
+        epochs: Their number.
         sync: Waits for the device.
-        on_epoch: Given each epoch; the next one begins when it returns.
-        alive: Given the number of the epoch every few seconds.
+        on_epoch: Called with each epoch; the next one begins when it returns.
+        alive: Called with the number of the epoch every few seconds.
     """
     model.fit(
         data.x_train,
@@ -48,22 +48,22 @@ def train(
 
 
 def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], None]) -> Any:
-    """A callback that times epochs and validations; its hooks are those that do not sync steps."""
+    """A callback that times epochs and validations with hooks that do not sync steps."""
     import keras
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-        begin = train_seconds = validation_begin = validation_seconds = told = 0.0
+        begin = train_seconds = validation_begin = validation_seconds = reported = 0.0
         epoch = 0
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.epoch = epoch + 1
             self.train_seconds = self.validation_seconds = 0.0
-            self.begin = self.told = time.perf_counter()
+            self.begin = self.reported = time.perf_counter()
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             now = time.perf_counter()
-            if now - self.told > _ALIVE_SECONDS:
-                self.told = now
+            if now - self.reported > _ALIVE_SECONDS:
+                self.reported = now
                 alive(self.epoch)
 
         on_test_batch_begin = on_train_batch_begin
@@ -106,7 +106,7 @@ def mistakes(model: Any, x: Arrays, y: Arrays) -> tuple[Mistake, ...] | None:
         y: Class numbers or one-hot rows.
 
     Returns:
-        None when there is no test sample, or the model does not give one number a class.
+        None without test samples, or if the model does not give one number per class.
     """
     label = None if isinstance(y, (dict, tuple)) else _labels(y)
     if label is None:
@@ -130,7 +130,7 @@ def mistakes(model: Any, x: Arrays, y: Arrays) -> tuple[Mistake, ...] | None:
 
 
 def _labels(y: Array) -> Array | None:
-    """The class numbers of targets; None for what are no classes, or no samples."""
+    """The class numbers of targets; None without classes or samples."""
     if not len(y):
         return None
     if y.ndim == 1:
@@ -140,7 +140,7 @@ def _labels(y: Array) -> Array | None:
 
 
 def _probabilities(scores: Array) -> Array:
-    """Leave probabilities as they are; give others, as logits, to a softmax."""
+    """Probabilities as they are; anything else is taken for logits."""
     if scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
         return scores
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -155,6 +155,6 @@ def image_shape(x: Arrays) -> tuple[int, int] | None:
 
 
 def _pixels(image: Array) -> str:
-    """Pack a gray image, in 0 … 1, as records keep it."""
+    """Pack a gray image of 0 … 1 for `Mistake.pixels`."""
     gray = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
     return base64.b64encode(zlib.compress(gray.tobytes(), 9)).decode()

@@ -1,4 +1,4 @@
-"""Warm-up, steps of a round, paired rounds: over plain callables, no framework."""
+"""Warm-up, steps per round, order of rounds: over plain callables, without a framework."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ class WarmUp:
     """Untimed steps before the first round.
 
     Attributes:
-        steps: How many there were.
-        steady: Whether the last two times of a step agreed within 10 %.
-        step_seconds: Median of the last times: what one step takes, about.
+        steps: Their number.
+        steady: Whether the last two times per step agreed within 10 %.
+        step_seconds: Median of the last three times per step.
     """
 
     steps: int
@@ -30,16 +30,16 @@ class WarmUp:
 def warm_up(
     run: Callable[[int], object], clock: Clock, cap_seconds: float, floor_seconds: float = 0.0
 ) -> WarmUp:
-    """Run until the time of a step is steady, with a floor and a cap.
+    """Run until the time per step is steady.
 
-    Where a step is short, several are run at a time, twice as many each time:
-    a single one, waited for, is slower than one among many on a GPU.
+    Short steps run in groups that double: on a GPU a single step that is waited for is slower
+    than one of many.
 
     Args:
-        run: Trains so many steps and waits for the device.
+        run: Trains a number of steps and waits for the device.
         clock: Monotonic seconds.
-        cap_seconds: Nothing further is begun after this long, beyond the floor.
-        floor_seconds: It goes on for so long, even if the time is steady.
+        cap_seconds: Longest warm-up, unless the floor is longer.
+        floor_seconds: Shortest warm-up.
     """
     times: list[float] = []
     total, steps = 0, 1
@@ -68,12 +68,12 @@ def is_steady(times: list[float]) -> bool:
 
 
 def choose_steps(step_seconds: float, round_seconds: float) -> int:
-    """Steps of a round of about that length; never less than one."""
+    """Steps per round of about that length, at least one."""
     return max(1, round(round_seconds / step_seconds))
 
 
 def choose_pairs(pair_seconds: float, block_seconds: float, fewest: int, most: int) -> int:
-    """Pairs that fill a block of about that length."""
+    """Pairs per block of about that length."""
     return min(most, max(fewest, round(block_seconds / pair_seconds)))
 
 
@@ -82,8 +82,7 @@ def schedule(
 ) -> Iterator[tuple[int, tuple[Literal["case", "reference"], ...]]]:
     """Yield each pair's index and the order of its two rounds: AB, BA, AB and so on.
 
-    The next block begins the other way round, so that each side runs first
-    equally often in every two blocks.
+    The next block begins with BA: each side runs first equally often in two blocks.
     """
     for pair in range(pairs):
         if (pair + block) % 2 == 0:

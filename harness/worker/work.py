@@ -4,12 +4,19 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-_SHAPE_KEYS = (  # of a layer's configuration: all that tells it from another but its width
-    "kernel_size", "strides", "padding", "dilation_rate", "pool_size", "rate", "activation",
-)  # fmt: skip
+# What tells layers apart but their width, in their configuration.
+_KEYS = [
+    "kernel_size",
+    "strides",
+    "padding",
+    "dilation_rate",
+    "pool_size",
+    "rate",
+    "activation",
+]
 _LONG_ENOUGH = 0.005
 _LARGEST_PRODUCT = 8192
 _SMALLEST_COPY = 128 * 2**20  # beyond the caches that a worker has to itself
@@ -17,14 +24,13 @@ _LARGEST_COPY = 2**30
 
 
 def macs(model: Any) -> tuple[int | None, str]:
-    """Count multiply-accumulates per sample, biases left out.
+    """Count multiply-accumulates per sample, without biases.
 
-    Convolutions cost output positions × kernel weights, dense layers their
-    kernel weights (per position). Layers without weights cost nothing.
+    Convolutions cost output positions × kernel weights, dense layers their kernel weights (per
+    position). Layers without weights cost nothing.
 
     Returns:
-        The count and its source; None when a layer with weights is of a kind
-        that this does not know, and the source names it.
+        The count and its source; None and the reason if a layer with weights has no rule.
     """
     import keras
 
@@ -70,10 +76,9 @@ def bytes_of(variables: Iterable[Any]) -> int:
 
 
 def activation_bytes(model: Any) -> int | None:
-    """What the layers put out for one sample in a forward pass, in bytes.
+    """Bytes of all layers' outputs for one sample, without layers that only reshape.
 
-    Layers that only reshape are left out. None when a shape is open or not to
-    be had.
+    None if a shape is open or unknown.
     """
     import keras
 
@@ -93,11 +98,9 @@ def activation_bytes(model: Any) -> int | None:
 
 
 def layout(model: Any) -> str | None:
-    """Name the kinds of layers in their order, with all but their widths.
+    """Name the kinds of layers in their order; equal for models that differ only in width.
 
-    Equal for models that differ only in channels and units: a width sweep.
-    None when a layer of the user's own does not say how it is configured: that
-    must not cost a measurement.
+    None if a layer of the user's has no configuration.
     """
     import keras
 
@@ -105,9 +108,9 @@ def layout(model: Any) -> str | None:
     for layer in _leaves(model, keras.Model):
         try:
             config = layer.get_config()
-        except Exception:  # whatever a user's layer does
+        except Exception:  # a user's layer may raise anything
             return None
-        kinds.append([type(layer).__name__, {k: config[k] for k in _SHAPE_KEYS if k in config}])
+        kinds.append([type(layer).__name__, {k: config[k] for k in _KEYS if k in config}])
     text = json.dumps(kinds, default=str, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -115,83 +118,86 @@ def layout(model: Any) -> str | None:
 def product_rate(dtype: str, seconds: float) -> tuple[float, int]:
     """The best rate of a square matrix product through Keras's backend.
 
-    The size doubles from 512 until a product lasts 5 ms, so that a large
-    device is busy.
-
     Args:
         dtype: Of the matrices.
         seconds: How long products of the last size are repeated.
 
     Returns:
-        Floating-point operations a second, two a multiply-accumulate, and the size.
+        Floating-point operations per second, two per multiply-accumulate, and the size.
     """
     import keras
 
-    def product(matrix: Any) -> float:
-        start = time.perf_counter()
-        result = keras.ops.matmul(matrix, matrix)
-        _wait_for(result[0, 0])
-        return time.perf_counter() - start
-
-    size = 512
-    while True:
-        matrix = keras.ops.full((size, size), 0.5, dtype=dtype)
-        product(matrix)
-        best = product(matrix)
-        if best >= _LONG_ENOUGH or size >= _LARGEST_PRODUCT:
-            break
-        size *= 2
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        best = min(best, product(matrix))
+    best, size = _best_seconds(
+        lambda size: keras.ops.full((size, size), 0.5, dtype=dtype),
+        lambda matrix: keras.ops.matmul(matrix, matrix)[0, 0],
+        (512, _LARGEST_PRODUCT),
+        seconds,
+    )
     return 2 * size**3 / best, size
 
 
 def copy_rate(seconds: float) -> tuple[float, int]:
-    """The best rate at which an array is read and another written through Keras's backend.
+    """The best rate of reading one array and writing another through Keras's backend.
 
-    The operation adds 1 to every number, float32 whatever the precision: a CPU
-    computes in the smaller types too slowly to show what its memory does. The
-    arrays double from 128 MiB until that lasts 5 ms, so that a large device is
-    busy, and up to 1 GiB.
+    The operation adds 1 to float32 numbers whatever the precision is: a CPU computes in smaller
+    types too slowly to show the rate of its memory.
 
     Args:
         seconds: How long copies of the last size are repeated.
 
     Returns:
-        Bytes read and written a second, and the bytes of each array.
+        Bytes read plus written per second, and the bytes of each array.
     """
     import keras
 
-    def copy(array: Any) -> float:
+    best, size = _best_seconds(
+        lambda size: keras.ops.full((size // 4,), 0.5, dtype="float32"),
+        lambda array: keras.ops.add(array, 1)[0],
+        (_SMALLEST_COPY, _LARGEST_COPY),
+        seconds,
+    )
+    return 2 * size / best, size
+
+
+def _best_seconds(
+    make: Callable[[int], Any],
+    operate: Callable[[Any], Any],
+    sizes: tuple[int, int],
+    seconds: float,
+) -> tuple[float, int]:
+    """The shortest time of an operation, and the size of its array.
+
+    The size doubles until one operation takes 5 ms, which keeps a large device busy.
+    """
+
+    def timed() -> float:
         start = time.perf_counter()
-        result = keras.ops.add(array, 1)
-        _wait_for(result[0])
+        _wait_for(operate(array))
         return time.perf_counter() - start
 
-    size = _SMALLEST_COPY
+    size, largest = sizes
     while True:
-        array = keras.ops.full((size // 4,), 0.5, dtype="float32")
-        copy(array)
-        best = copy(array)
-        if best >= _LONG_ENOUGH or size >= _LARGEST_COPY:
+        array = make(size)
+        timed()
+        best = timed()
+        if best >= _LONG_ENOUGH or size >= largest:
             break
         size *= 2
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        best = min(best, copy(array))
-    return 2 * size / best, size
+        best = min(best, timed())
+    return best, size
 
 
 def _wait_for(number: Any) -> None:
-    """Wait until the device has it; NumPy has no bfloat16."""
+    """Wait until the device has computed it; NumPy has no bfloat16."""
     import keras
 
     float(keras.ops.convert_to_numpy(keras.ops.cast(number, "float32")))
 
 
 def _itemsize(dtype: Any) -> int:
-    """Bytes of a number of that Keras type: `float32` is 4, `bfloat16` 2, `bool` 1."""
+    """Bytes per number of a Keras type: `float32` 4, `bfloat16` 2, `bool` 1."""
     digits = "".join(c for c in str(dtype).rsplit(".", 1)[-1] if c.isdigit())
     return int(digits) // 8 if digits else 1
 

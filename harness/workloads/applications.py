@@ -10,17 +10,17 @@ SOURCE = "keras.applications"
 
 
 def is_one(variant: str) -> bool:
-    """Whether a variant's name is that of an application."""
+    """Whether a variant is an application."""
     return variant.rpartition(":")[0] == SOURCE
 
 
 def build(variant: str, input_shape: tuple[int, ...] | None, classes: int | None) -> Any:
-    """Build an application with fresh weights, not compiled (worker's side).
+    """Build an application with random weights, not compiled (worker's side).
 
     Args:
         variant: `keras.applications:NAME`.
-        input_shape: Of one sample; None for the application's own.
-        classes: Of its output; None for its own 1000.
+        input_shape: Of one sample; None for the default.
+        classes: Of the output; None for the default, 1000.
 
     Raises:
         UnknownName: Keras has no such application.

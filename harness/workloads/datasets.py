@@ -1,7 +1,6 @@
-"""Datasets: MNIST, digits, synthetic, a user's `.npz` or function, as arrays in memory.
+"""Datasets as arrays in memory: MNIST, digits, synthetic, a user's `.npz` or function.
 
-Targets are as they were stored: class numbers stay class numbers until they
-are fitted to a model. Nothing here imports a framework.
+Targets stay as they are stored, `fitting` adapts them to a model. No framework is imported.
 """
 
 import contextlib
@@ -31,7 +30,7 @@ AUTO = "auto"  # of a user's model: its own, else bundled images or random data,
 FITTED = "fitted"  # random data that fits the model, see `harness.workloads.fitting`
 
 Array = NDArray[Any]
-Arrays = Array | dict[str, Array] | tuple[Array, ...]  # of a model with several: by name, in order
+Arrays = Array | dict[str, Array] | tuple[Array, ...]  # of several inputs: by name, or in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,9 @@ class Dataset:
     Attributes:
         x_train: (samples, …); float32 (samples, 28, 28, 1) in 0 … 1 for the bundled ones.
         y_train: (samples, …); class numbers for the bundled ones.
-        x_test: As x_train; no sample where there is no test set.
+        x_test: As x_train; without samples if there is no test set.
         y_test: As y_train.
-        train_samples: Samples of an epoch where it is not the length of the arrays.
+        train_samples: Samples per epoch if not the length of the arrays.
     """
 
     x_train: Arrays
@@ -54,7 +53,7 @@ class Dataset:
 
     @property
     def epoch_samples(self) -> int:
-        """Samples of an epoch."""
+        """Samples per epoch."""
         return self.train_samples or len(leaves(self.x_train)[0])
 
 
@@ -81,7 +80,7 @@ def none_of(arrays: Arrays) -> Arrays:
 
 
 def resolve(name: str) -> str:
-    """Turn `auto` into the best dataset on this machine; never touches the network.
+    """Check a dataset's name, and turn `auto` into MNIST if it is here, else digits.
 
     Raises:
         UnknownName: neither a bundled dataset nor an `.npz` file.
@@ -112,9 +111,9 @@ def is_own(name: str) -> bool:
 
 
 def train_size(name: str) -> int | None:
-    """Count the training samples; a file is read whole, so that it is checked before a run.
+    """Count the training samples; reading the whole file checks it before a run.
 
-    None where only a worker knows: data in a file of the user's.
+    None for data in a file of the user's, which only a worker imports.
 
     Raises:
         BadData: the file lacks a key, is truncated, or holds pickled objects.
@@ -144,7 +143,6 @@ def mnist_path() -> Path | None:
 
 
 def _keras_cache() -> Path:
-    """Where Keras keeps MNIST."""
     keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
     return keras_home / "datasets" / "mnist.npz"
 
@@ -153,9 +151,8 @@ def _keras_cache() -> Path:
 def load(name: str, seed: int = 0) -> Dataset:
     """Load a dataset by its resolved name; the latest one stays in memory.
 
-    The process that forks workers loads it once, and they share its pages. What
-    a function gives is not loaded here: a framework that it starts must be the
-    worker's own.
+    The process that forks workers loads it once, and they share its pages. A user's function is
+    not called here: a framework that it starts must be the worker's own.
 
     Raises:
         BadData: the file cannot be used, or MNIST could not be downloaded.
@@ -170,7 +167,7 @@ def load(name: str, seed: int = 0) -> Dataset:
 
 
 def _synthetic(seed: int) -> Dataset:
-    """Ten random prototypes with noise: learnable, and free of any file."""
+    """Ten random prototypes with noise: learnable, without a file."""
     rng = np.random.default_rng(seed)
     prototypes = rng.random((CLASSES, 28, 28, 1), dtype=np.float32)
 
@@ -183,10 +180,9 @@ def _synthetic(seed: int) -> Dataset:
 
 
 def _digits(seed: int) -> Dataset:
-    """Scikit-learn's 1797 handwritten digits, at 28×28, extended by small shifts.
+    """Scikit-learn's 1797 handwritten digits at 28×28, extended by small shifts.
 
-    Every fifth original image, and all of its shifts, belongs to the test
-    part: no original is on both sides.
+    Every fifth original image, with all of its shifts, belongs to the test set.
     """
     from sklearn.datasets import load_digits
 
@@ -211,9 +207,8 @@ def _digits(seed: int) -> Dataset:
 def of_user(name: str) -> Dataset:
     """Load `file.py:name`: a function is called, data that is ready is taken (worker's side).
 
-    It is `(x, y)`, or `((x_train, y_train), (x_test, y_test))` as
-    `keras.datasets` does. Several inputs or outputs are a dict by name, or a
-    list.
+    It is `(x, y)`, or `((x_train, y_train), (x_test, y_test))` as in `keras.datasets`. Several
+    inputs or outputs are a dict by name, or a list.
 
     Raises:
         UnknownName: the file has no such name.
@@ -240,7 +235,7 @@ def _arrays(given: Any) -> Arrays:
 
 
 def _plain(array: Array) -> Array:
-    """Bytes of images become 0 … 1; a double is more than Keras computes with."""
+    """Bytes of images become 0 … 1, and float64 becomes float32."""
     if array.dtype == np.uint8 and array.ndim > 2:
         return array.astype(np.float32) / np.float32(255)
     return array.astype(np.float32) if array.dtype == np.float64 else array
@@ -261,7 +256,7 @@ def _checked(data: Dataset, name: str) -> Dataset:
 
 
 def _from_npz(path: Path) -> Dataset:
-    """Read `x_train`, `y_train`, `x_test`, `y_test`; of several inputs `x_train_NAME` each."""
+    """Read `x_train`, `y_train`, `x_test`, `y_test`; several inputs are `x_train_NAME`."""
     arrays = _read_npz(path)
     found: dict[str, Arrays] = {}
     for part in MNIST_KEYS:
@@ -285,16 +280,16 @@ def _from_npz(path: Path) -> Dataset:
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
-    """Read all arrays; nothing is executed, and nothing unpacked that would not fit.
+    """Read all arrays; nothing is executed, and nothing larger than memory is unpacked.
 
     Raises:
-        BadData: the file is damaged, holds something else, or is too large.
+        BadData: the file is damaged, too large, or holds something else.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
             unpacked = sum(member.file_size for member in archive.zip.infolist())
             free = _free_bytes()
-            # Bytes of images become four times as many, and both are held for a moment.
+            # Images become four times as large, and both copies are held for a moment.
             if free is not None and unpacked > free // 5:
                 raise BadData(
                     f"{path} unpacks to {units.mebibytes(unpacked)}, "
@@ -303,7 +298,7 @@ def _read_npz(path: Path) -> dict[str, Array]:
             arrays = {key: archive[key] for key in archive.files}
     except BadData:
         raise
-    except Exception as error:  # a file from elsewhere makes zipfile and NumPy raise many things
+    except Exception as error:  # zipfile and NumPy raise many errors for a damaged file
         if "allow_pickle" in str(error):
             raise BadData(f"{path} holds pickled objects; save plain arrays instead") from error
         why = " ".join(str(error).split())
@@ -314,7 +309,7 @@ def _read_npz(path: Path) -> dict[str, Array]:
 
 
 def _free_bytes() -> int | None:
-    """Memory that is free or could be made so; None where the kernel does not say."""
+    """Available memory; None if the kernel does not report it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

@@ -1,7 +1,6 @@
-"""Make data that fits a model, or fit a dataset to it. Nothing here imports a framework.
+"""Make random data that fits a model, or fit a dataset to it, without a framework.
 
-What a model takes and gives is a `Signature`; how it is read from a Keras
-model stands in `harness.worker.signature`.
+`harness.worker.signature` reads the `Signature` of a Keras model.
 """
 
 import math
@@ -42,10 +41,10 @@ class Input:
     """An input of a model.
 
     Attributes:
-        name: Its key, where the model takes a dict; else the name that Keras has for it.
-        shape: Of one sample; None where it is open.
-        dtype: As Keras has it.
-        below: Values are whole numbers from 0 and below this; None for any numbers.
+        name: The key if the model takes a dict, else Keras's name.
+        shape: Of one sample; None where open.
+        dtype: Keras's name.
+        below: Upper bound of whole numbers from 0, exclusive; None for any numbers.
     """
 
     name: str
@@ -56,12 +55,12 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An output of a model, with what its targets must be like.
+    """An output of a model, and its loss, which decides the form of targets.
 
     Attributes:
-        name: Its key, or Keras's name.
-        shape: Of one sample; None where it is not known.
-        loss: Name of the loss function of Keras; empty for one of the user's own.
+        name: As of an input.
+        shape: Of one sample; None if unknown.
+        loss: Keras's function; empty for the user's own.
     """
 
     name: str
@@ -71,13 +70,13 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a model takes and gives.
+    """Inputs and outputs of a model.
 
     Attributes:
-        inputs: Empty where the model knows them only when it is called.
-        outputs: One a loss.
-        takes: Whether `x` is one array, a dict by name, or a tuple.
-        gives: The same of `y`.
+        inputs: Empty if only a call of the model tells.
+        outputs: One per loss.
+        takes: The structure of `x`.
+        gives: The structure of `y`.
     """
 
     inputs: tuple[Input, ...]
@@ -86,7 +85,7 @@ class Signature:
     gives: Literal["array", "dict", "tuple"] = "array"
 
     def __str__(self) -> str:
-        """Write it on one line: `tokens int32 (128) → (2)`."""
+        """One line: `tokens int32 (128) → (2)`."""
         taken = ", ".join(f"{i.name} {i.dtype} {_shape(i.shape)}" for i in self.inputs)
         given = ", ".join(_shape(o.shape) for o in self.outputs if o.shape is not None)
         return f"{taken or 'known when it is called'} → {given or 'known when it is called'}"
@@ -97,7 +96,7 @@ def _shape(shape: Shape) -> str:
 
 
 def takes_images(signature: Signature) -> bool:
-    """Whether the bundled datasets fit: one 28×28×1 image to one of ten classes."""
+    """Whether the bundled datasets fit: one 28×28×1 image, ten classes."""
     if len(signature.inputs) != 1 or len(signature.outputs) != 1:
         return False
     output = signature.outputs[0]
@@ -111,16 +110,15 @@ def takes_images(signature: Signature) -> bool:
 def make(signature: Signature, batch_size: int, seed: int = 0) -> Dataset:
     """Make random samples and targets that fit a model: whole numbers, classes, 0 … 1.
 
-    Two batches at least, and as many as fit into 256 MiB; an epoch is counted
-    as `FITTED_SAMPLES` all the same.
+    At least two batches, at most 256 MiB; an epoch counts as `FITTED_SAMPLES`.
 
     Raises:
-        BadData: the model does not say what it takes, or takes text.
+        BadData: the model's input is unknown, or text.
     """
     if not signature.inputs:
         raise BadData(
             "the model does not say what it takes: begin it with keras.Input, give --input-shape, "
-            "or put a function data() beside it"
+            "or define data in the same file"
         )
     sample = sum(math.prod(_closed(i.shape)) * _dtype(i).itemsize for i in signature.inputs)
     samples = min(FITTED_SAMPLES, max(2 * batch_size, _FITTED_BYTES // max(1, sample)))
@@ -148,13 +146,13 @@ def _values(rng: np.random.Generator, samples: int, wanted: Input) -> Array:
 def _dtype(wanted: Input) -> np.dtype[Any]:
     """NumPy has no bfloat16; Keras casts float32 to it."""
     if wanted.dtype == "string":
-        raise BadData(f"input {wanted.name} takes text: put a function data() beside the model")
+        raise BadData(f"input {wanted.name} takes text: define data in the file of the model")
     return np.dtype(np.float32 if wanted.dtype == "bfloat16" else wanted.dtype)
 
 
 def _targets(rng: np.random.Generator, samples: int, output: Output) -> Array:
     if output.shape is None:
-        raise BadData("the model does not say what it gives: put a function data() beside it")
+        raise BadData("the model does not say what it gives: define data in the same file")
     shape = _closed(output.shape)
     classes = shape[-1] if shape else 1
     if output.loss in _SPARSE:
@@ -182,11 +180,10 @@ def _structured(arrays: Sequence[Array], names: Sequence[str], kind: str) -> Arr
 
 
 def fit(data: Dataset, signature: Signature, name: str) -> Dataset:
-    """Bring a dataset into the types and shapes that a model takes.
+    """Convert a dataset to the types and shapes that a model takes.
 
-    Class numbers become one-hot rows, or the other way round, as the loss
-    wants them; gray images get a channel axis; a row of numbers a sample
-    becomes a column.
+    The loss decides between class numbers and one-hot rows; gray images get a channel axis; a
+    vector with one number per sample becomes a column.
 
     Args:
         data: As it was loaded.
@@ -194,7 +191,7 @@ def fit(data: Dataset, signature: Signature, name: str) -> Dataset:
         name: Of the dataset, for messages.
 
     Raises:
-        BadData: a shape does not fit, an input or output is missing.
+        BadData: a shape does not fit, or an input or output is missing.
     """
     x_train, x_test = (_inputs(x, signature, name) for x in (data.x_train, data.x_test))
     classes = [_classes(y) for y in leaves(data.y_train)]
@@ -203,7 +200,7 @@ def fit(data: Dataset, signature: Signature, name: str) -> Dataset:
 
 
 def _classes(y: Array) -> int:
-    """How many classes those numbers speak of."""
+    """Number of classes; 0 for what are no class numbers."""
     return int(y.max()) + 1 if y.ndim == 1 and y.dtype.kind in "iu" and len(y) else 0
 
 
@@ -250,7 +247,7 @@ def _target(y: Array, output: Output, known_classes: int, name: str) -> Array:
         return y.astype(np.int32, copy=False)
     if numbers and last != 1:
         if len(y) and y.min() < 0:
-            raise BadData(f"{name}: class numbers begin with 0, there is {y.min()}")
+            raise BadData(f"{name}: class numbers start at 0, there is {y.min()}")
         classes = known_classes if last is None else last
         if known_classes > classes:
             raise BadData(

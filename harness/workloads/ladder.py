@@ -1,8 +1,8 @@
-"""A way from one case to another, a change at a time, from a line of text.
+"""Parse a ladder: a path from one case to another, one change per step.
 
-`baseline@256,+wide_kernel,+adam,@1024` begins with the baseline at batch 256,
-then adds two of its published changes, then raises the batch size. A step may
-also name another variant, with or without a batch size: `my_model.py:build@512`.
+`baseline@256,+wide_kernel,+adam,@1024` begins with the baseline at batch 256, adds two of its
+published changes, then raises the batch size. A step may also name another variant, with or
+without a batch size: `my_model.py:build@512`.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,11 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where a change leads.
+    """A step of a ladder, and the case that it leads to.
 
     Attributes:
-        change: What changed, in a few words; empty where the ladder begins.
-        variant: What is trained then.
-        batch_size: Samples a step.
+        change: What changed, in a few words; empty for the first.
+        batch_size: Samples per step.
     """
 
     change: str
@@ -37,7 +36,7 @@ def steps(text: str) -> list[Step]:
     """Read a ladder.
 
     Raises:
-        BadCase: fewer than two steps, no batch size to begin with, or a step that changes nothing.
+        BadCase: fewer than two steps, no batch size in the first, or a step that changes nothing.
         UnknownName: no such variant or change.
     """
     found: list[Step] = []
@@ -76,8 +75,9 @@ def _variant(part: str, name: str, before: Step) -> tuple[str, list[str]]:
         return name, [f"{before.variant} → {name}"]
     known = registry.changes(before.variant)
     if known is None:
-        raise BadCase(f"ladder: {part!r}: only the baseline and its changes take '+', "
-                      f"not {before.variant}")  # fmt: skip
+        raise BadCase(
+            f"ladder: {part!r}: only the baseline and its changes take '+', not {before.variant}"
+        )
     added = name[1:].split("+")
     registry.check("baseline" + name)
     variant = registry.changed({*known, *added})

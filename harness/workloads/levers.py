@@ -23,7 +23,7 @@ def find(name: str) -> Lever:
     """The lever of that name.
 
     Raises:
-        UnknownName: no such lever; the text says what is near.
+        UnknownName: no such lever; the text has a similar name.
     """
     if name.startswith(_ENVIRONMENT) and name != _ENVIRONMENT:
         return dataclasses.replace(_BY_NAME["env:NAME"], name=name)
@@ -35,7 +35,7 @@ def find(name: str) -> Lever:
 
 
 def tried(backend: str) -> list[str]:
-    """List what is tried where nothing else is asked for, and what a backend does not have."""
+    """The settings tried by default; a name alone for a lever that a backend lacks."""
     found = []
     for lever in LEVERS:
         if lever.asked:
@@ -46,11 +46,11 @@ def tried(backend: str) -> list[str]:
 
 
 def parts(text: str) -> list[tuple[Lever, str]]:
-    """Read `name=setting`, several joined by `+`; a name alone has no setting.
+    """Parse `name=setting`, several joined by `+`; a name alone has no setting.
 
     Raises:
         UnknownName: no such lever.
-        BadCase: a setting that it cannot have.
+        BadCase: no such setting.
     """
     found = []
     for part in text.split("+"):
@@ -71,14 +71,14 @@ def _counts(text: str) -> bool:
 
 
 def check(text: str) -> None:
-    """Refuse a lever that does not exist or is not set to anything.
+    """Refuse an unknown lever, or one without a setting.
 
     Raises:
-        HarnessError: it cannot be moved.
+        HarnessError: the text is no setting.
     """
     for lever, setting in parts(text):
         if not setting:
-            raise BadCase(f"lever {lever.name}: say what to set it to: {lever.name}=…")
+            raise BadCase(f"lever {lever.name}: the setting is missing: {lever.name}=…")
         if lever.name == "variant":
             registry.check(setting)
 
@@ -112,7 +112,7 @@ def _value(case: Case, name: str, setting: str) -> object:
 
 
 def environment(case: Case) -> dict[str, str]:
-    """What a worker's process must find in its environment at its start; empty for most cases."""
+    """Variables that must be set before a worker's Python starts; empty for most cases."""
     own = (text.removeprefix(_ENVIRONMENT) for text in case.levers if text.startswith(_ENVIRONMENT))
     found = dict(text.split("=", 1) for text in own)
     for lever in LEVERS:
@@ -129,36 +129,36 @@ def _library(names: tuple[str, ...]) -> str | None:
 
 
 def names(text: str) -> set[str]:
-    """The levers that are moved."""
+    """The levers in a text."""
     return {lever.name for lever, _ in parts(text)}
 
 
 def changes_learning(text: str) -> bool:
-    """Whether it is meant to change what is learned."""
+    """Whether a setting is meant to change what is learned."""
     return any(lever.changes for lever, _ in parts(text))
 
 
 def unavailable(text: str, case: Case) -> str | None:
-    """Say why a case cannot have a lever here; None when it can."""
+    """Return why a case cannot have a setting here; None if it can."""
     for lever, setting in parts(text):
         absent = lever.absent.get(case.backend)
         if absent is not None:
             return absent
         if lever.only and lever.only != case.device:
             where = "GPUs" if lever.only == "gpu" else "CPUs"
-            return f"a lever of {where}"
+            return f"only on {where}"
         if lever.name == "feed" and setting not in ("arrays", *lever.tried[case.backend]):
             return f"tf.data would bring TensorFlow into the worker of {case.backend}"
     changed = change(case, text)
     if (case.device, changed.precision) == ("cpu", "mixed_float16"):
         return "float16 is for GPUs: CPUs compute it far slower than float32, if at all"
     if changed == case:
-        return "that is how it is already"
+        return "the case has this setting already"
     return _no_allocator(changed)
 
 
 def _no_allocator(case: Case) -> str | None:
-    """Why this machine does not have the allocator of a case."""
+    """Return why this machine lacks the allocator of a case."""
     for lever in LEVERS:
         library = lever.libraries.get(lever.setting(case))
         if library is not None and _library(library) is None:
@@ -168,12 +168,12 @@ def _no_allocator(case: Case) -> str | None:
     if malloc in ("keep", "hugepages") and name != "glibc":
         return "a setting of glibc's allocator, which this system does not use"
     if malloc == "hugepages" and tuple(map(int, version.split("."))) < _HUGE_PAGES_SINCE:
-        return f"glibc {version} cannot, 2.35 and later can"
+        return f"glibc {version} is older than 2.35"
     return None
 
 
 def note(text: str, case: Case) -> str:
-    """What there is to know of a lever on this machine; empty where there is nothing."""
+    """What this machine adds to a setting: its instructions for bfloat16; mostly empty."""
     precision = change(case, text).precision
     if case.device != "cpu" or "bfloat16" not in precision or precision == case.precision:
         return ""

@@ -1,16 +1,16 @@
-"""Axes → comparisons, in a stable order."""
+"""Which comparisons a set of variants, devices and batch sizes makes, in a stable order."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-USUAL_REFERENCE = 256  # batch size that others are compared with, where it is among them
+USUAL_REFERENCE = 256  # the batch size of references, if it is measured
 
 Fields = Mapping[str, Any]
 Sizes = Mapping[tuple[str, str], Sequence[int]]
 
 
 def reference_size(sizes: Sequence[int]) -> int:
-    """The batch size that others are compared with: 256, else the smallest."""
+    """The batch size of references: 256, else the smallest."""
     return USUAL_REFERENCE if USUAL_REFERENCE in sizes else min(sizes)
 
 
@@ -20,17 +20,17 @@ def comparisons(
     sizes: Sizes,
     references: Mapping[tuple[str, str], int],
 ) -> list[tuple[Fields, Fields]]:
-    """List what is measured: the fields of a case, and those that its reference differs in.
+    """List each comparison: the fields of a case, and those in which its reference differs.
 
-    On each device each variant's batch sizes against one of them, that one against
-    itself for the noise floor, and each variant against the first at the first one's
-    reference size; each further device against the first.
+    On each device each variant's batch sizes against its reference size (which is compared with
+    itself for the noise floor), and each variant against the first at the first one's reference
+    size; then each further device against the first.
 
     Args:
         variants: At least one.
         devices: At least one.
         sizes: Batch sizes by variant and device; empty where none fits.
-        references: The size that the others are compared with, by variant and device.
+        references: Reference sizes by variant and device.
     """
     found: list[tuple[Fields, Fields]] = []
     for device in devices:

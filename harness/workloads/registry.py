@@ -1,8 +1,7 @@
 """Find a variant by name: bundled, changed, `file.py:build` or `package.module:build`.
 
-`keras.applications:MobileNetV3Small` is of the last kind; see `applications`.
-
-`baseline+wide_kernel+adam` is the baseline with those of its published changes.
+`keras.applications:MobileNetV3Small` is of the last kind, see `applications`.
+`baseline+wide_kernel+adam` is the baseline with two of its published changes.
 """
 
 import difflib
@@ -21,18 +20,18 @@ CHANGES = tuple(variants.CHANGES)
 
 
 def register(build: Build, name: str | None = None) -> Build:
-    """Add a variant under its function's name, or another; usable as a decorator."""
+    """Add a variant under its function's name or another; also a decorator."""
     _BUNDLED[name or build.__name__] = build
     return build
 
 
 def names() -> list[str]:
-    """List the registered variants, in order of registration."""
+    """The registered variants in the order of registration."""
     return list(_BUNDLED)
 
 
 def changed(changes: Collection[str]) -> str:
-    """Name the baseline with some of its published changes; equal models have equal names."""
+    """Name the baseline with some of its published changes; equal models get equal names."""
     if not changes:
         return "baseline"
     if len(changes) == len(CHANGES):
@@ -43,7 +42,7 @@ def changed(changes: Collection[str]) -> str:
 
 
 def changes(name: str) -> tuple[str, ...] | None:
-    """The published changes that a variant has; None for what is not the baseline changed so."""
+    """The published changes of a variant; None for any other variant."""
     if name == "baseline":
         return ()
     if name == "improved":
@@ -58,7 +57,7 @@ def _is_changed(name: str) -> bool:
 
 
 def schedule(name: str) -> variants.Schedule | None:
-    """The batch size and epochs that a bundled variant is trained with in full."""
+    """The schedule of a bundled variant's full training; None for others."""
     if name in ("improved", "single_dropout"):
         return variants.IMPROVED_SCHEDULE
     ours = name in _BUNDLED or changes(name) is not None
@@ -66,7 +65,7 @@ def schedule(name: str) -> variants.Schedule | None:
 
 
 def check(name: str) -> None:
-    """Refuse a name that no worker could resolve, without importing the user's code.
+    """Refuse a name that no worker can resolve, without importing the user's code.
 
     Raises:
         UnknownName: no such variant, file, or function.
@@ -77,7 +76,7 @@ def check(name: str) -> None:
         for change in name.removeprefix(_CHANGED).split("+"):
             if change not in CHANGES:
                 known = ", ".join(CHANGES)
-                raise UnknownName(f"{name!r}: there is no change {change!r}; known: {known}")
+                raise UnknownName(f"{name!r}: no change {change!r}; known: {known}")
         return
     if not is_own(name):
         near = difflib.get_close_matches(name, _BUNDLED, n=2, cutoff=0.4)
@@ -87,7 +86,7 @@ def check(name: str) -> None:
 
 
 def find(name: str) -> Build:
-    """Resolve a variant's name to the function that builds it (worker's side).
+    """Return the function that builds a variant (worker's side).
 
     Raises:
         UnknownName: no such variant, file, module or function.
@@ -104,7 +103,7 @@ def find(name: str) -> Build:
 
 
 def is_own(name: str) -> bool:
-    """Whether it is not one of those that come with the project."""
+    """Whether a variant is not bundled."""
     return ":" in name
 
 

@@ -11,7 +11,7 @@ from harness.errors import UnknownName
 
 
 def check(name: str) -> None:
-    """Refuse a name that no worker could resolve, without importing the user's code.
+    """Refuse a name that no worker can resolve, without importing the user's code.
 
     Raises:
         UnknownName: no such file, or no name of a function.
@@ -68,7 +68,7 @@ def _load_file(path: Path) -> Any:
         raise UnknownName(f"{path} cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbours
+    sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbors
     spec.loader.exec_module(module)
     return module
 

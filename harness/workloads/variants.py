@@ -1,7 +1,7 @@
-"""The bundled variants: one convolutional network for 28×28×1 images, and what is changed of it.
+"""The bundled variants: one convolutional network for 28×28×1 images, and changes of it.
 
-Keras is imported inside the functions: only a worker ever calls them.
-Each gives a compiled model with 10 class probabilities.
+Only a worker calls the functions, which import Keras. Each returns a compiled model with 10 class
+probabilities.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ HIDDEN = 128
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The batch size and epochs that a variant is trained with in full."""
+    """Batch size and epochs of a variant's full training."""
 
     batch_size: int
     epochs: int
@@ -21,7 +21,7 @@ class Schedule:
 BASELINE_SCHEDULE = Schedule(batch_size=256, epochs=15)
 IMPROVED_SCHEDULE = Schedule(batch_size=1024, epochs=10)
 
-# What the published improvement changed at once, besides the batch size.
+# The changes of the published improvement, besides the batch size.
 CHANGES: dict[str, dict[str, Any]] = {
     "wide_kernel": {"kernel": 9},
     "no_hidden_dense": {"hidden": 0},
@@ -43,9 +43,8 @@ def network(
         kernel: Edge of the first convolution's kernel; the second's is 3.
         hidden: Units of the hidden dense layer; 0 for none.
         dropouts: Shares dropped after pooling and before the output; 0 for no layer.
-        optimizer: `adadelta` at rate 1.0, or `adam`. The published training used Adadelta at
-            learning rate 1.0, its paper's value (Zeiler 2012); the default of Keras 3 is 0.001
-            and barely learns.
+        optimizer: `adadelta`, or `adam`. The published training used Adadelta at the learning
+            rate of its paper, 1.0 (Zeiler 2012); the default of Keras 3 is 0.001 and barely learns.
         width: Factor of channels and hidden units.
     """
     import keras
@@ -103,7 +102,7 @@ def no_hidden_dense() -> Any:
 def single_dropout() -> Any:
     """`improved` with one dropout in place of two.
 
-    1 − (1 − 0.25)² = 7/16: nothing but a reshape lies between the two, so one drops the same share.
+    Only a reshape lies between the two, so 1 − (1 − 0.25)² = 7/16 drops the same share.
     """
     return network(kernel=9, hidden=0, dropouts=(7 / 16, 0.0), optimizer="adam")
 
@@ -130,6 +129,6 @@ def double_width() -> Any:
 
 PUBLISHED = ("baseline", "improved")
 BUNDLED = (
-    baseline, improved, wide_kernel, no_hidden_dense, single_dropout, no_dropout,
-    quarter_width, half_width, double_width,
-)  # fmt: skip
+    *(baseline, improved, wide_kernel, no_hidden_dense, single_dropout, no_dropout),
+    *(quarter_width, half_width, double_width),
+)

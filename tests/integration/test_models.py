@@ -131,6 +131,14 @@ def sequence():
     return model
 
 
+def words():
+    inputs = keras.Input((4,))
+    x = layers.Embedding(5, 3)(keras.ops.cast(inputs * 1000, "int32"))
+    model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(x)))
+    model.compile("sgd", "mse")
+    return model
+
+
 def hidden():
     model = keras.Sequential([layers.Dense(3)])
     model.compile("sgd", "mse")
@@ -165,9 +173,41 @@ def test_a_model_that_cannot_be_trained_says_why(launcher, broken, name, kind, m
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "message", "frames"),
+    [
+        ("raises", "raised RuntimeError", ["in raises"]),
+        ("nothing", "returned NoneType", []),
+        ("words", r"^InvalidArgumentError: indices\[\d,\d\] = -?\d+ is not in \[0, 5\)$", []),
+    ],
+)
+def test_a_traceback_holds_the_frames_of_the_user_s_file(launcher, broken, name, message, frames):
+    """None where the line says all; TensorFlow's page about a graph is cut to its sentence."""
+    with pytest.raises(WorkerFailed, match=message) as caught:
+        tried(launcher, f"{broken}:{name}")
+    told = [line for line in caught.value.log_tail.splitlines() if line.startswith('  File "')]
+    assert [line.rpartition(", ")[2] for line in told] == frames
+    assert all(str(broken) in line for line in told)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["from made import table as data", "data = functools.partial(table, 17)", "data = table(17)"],
+)
+def test_data_that_is_imported_assigned_or_ready_is_trained(launcher, broken, line):
+    """As is a function that the file defines."""
+    table = "import numpy as np\n\ndef table(n=17):\n    return np.ones((n, 4)), np.ones((n, 1))\n"
+    (broken.parent / "made.py").write_text(table)
+    own = broken.with_name("own.py")
+    own.write_text(f"import functools\nfrom made import table\n{BROKEN}\n{line}\n")
+    found = tried(launcher, f"{own}:late")
+    assert (found.dataset, found.train_samples, found.no_data) == (f"{own}:data", 17, "")
+
+
 def test_a_schedule_may_begin_at_a_learning_rate_of_0(launcher, broken):
     """The weights move in the second step."""
-    assert tried(launcher, f"{broken}:late").dataset == "fitted"
+    found = tried(launcher, f"{broken}:late")
+    assert (found.dataset, found.no_data) == ("fitted", "no data found")
 
 
 def test_an_open_length_is_closed_and_float_inputs_of_an_embedding_are_whole(launcher, broken):

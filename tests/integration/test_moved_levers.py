@@ -90,4 +90,4 @@ def test_a_lever_is_measured_against_the_plain_case(make_runner):
     assert rows["steps_per_execution"]["compared_by"] == "steps"
     assert abs(rows["steps_per_execution"]["loss_difference"]) < 1e-4
     assert rows["feed"]["loss"] > 0
-    assert rows["tf32"]["reason"] == "a lever of GPUs"
+    assert rows["tf32"]["reason"] == "only on GPUs"

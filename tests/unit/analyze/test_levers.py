@@ -42,7 +42,7 @@ def test_a_lever_moves_the_field_of_a_case_or_is_kept_by_its_name():
     [
         ("precison=mixed_bfloat16", "did you mean precision"),
         ("qq=1", "no lever 'qq'; known: jit, precision"),
-        ("jit", "say what to set it to: jit=…"),
+        ("jit", "the setting is missing: jit=…"),
         ("jit=maybe", "known: on, off"),
         ("feed=tape", "known: arrays, slices"),
         ("steps_per_execution=many", "not a whole number"),
@@ -98,13 +98,13 @@ def test_what_cannot_be_moved_here_says_why(monkeypatch):
             (PLAIN, "jit=off"),
         ]
     }
-    assert reasons["tf32=off"] == "a lever of GPUs"
-    assert reasons["onednn=off"] == "a lever of CPUs"
+    assert reasons["tf32=off"] == "only on GPUs"
+    assert reasons["onednn=off"] == "only on CPUs"
     assert "one step per call" in reasons["steps_per_execution"]
     assert "TensorFlow into the worker of torch" in reasons["feed=cached"]
     assert "apt install libtcmalloc-minimal4" in reasons["malloc=tcmalloc"]
     assert "float16 is for GPUs" in reasons["precision=mixed_float16"]
-    assert reasons["jit=off"] == "that is how it is already"
+    assert reasons["jit=off"] == "the case has this setting already"
     assert levers.unavailable("precision=mixed_bfloat16", PLAIN) is None
     assert levers.unavailable("tf32=off", dataclasses.replace(PLAIN, device="gpu")) is None
 
@@ -307,7 +307,7 @@ def test_every_lever_has_a_row_with_what_it_costs(tmp_path):
     assert (bfloat16["status"], bfloat16["in_stack"]) == ("measured", True)
     assert bfloat16["speedup"] == pytest.approx(2.0)
     refused = rows["alone", "tf32", "off"]
-    assert (refused["status"], refused["reason"]) == ("not possible here", "a lever of GPUs")
+    assert (refused["status"], refused["reason"]) == ("not possible here", "only on GPUs")
     added = rows["added", "steps_per_execution", "4"]
     assert added["on_top_of"] == "precision=mixed_bfloat16"
     last = frame.iloc[-1]
@@ -369,7 +369,7 @@ def test_the_table_says_what_is_taken_and_what_learns_differently(tmp_path):
     bench, _ = tuned(tmp_path)
     run = bench.runner.save()
     text = formats.to_markdown(text_table(run, "levers"))
-    assert "tf32 off: a lever of GPUs" in text
+    assert "tf32 off: only on GPUs" in text
     assert "-42.8 % !" in text
     assert "changes what is learned" in text
     assert "all: precision=mixed_bfloat16 + steps_per_execution=4" in text

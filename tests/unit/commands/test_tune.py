@@ -113,7 +113,7 @@ def test_every_lever_is_a_test_and_the_stack_the_last(go, pytester):
     result.assert_outcomes(passed=3, skipped=1)
     result.stdout.fnmatch_lines(["skipped: 1 test (settings not available on this machine; see*",
                                  "*test_lever[[]baseline-batch256-cpu-precision=mixed_bfloat16[]]*",
-                                 "*Settings: speedup over*", "tf32 off: a lever of GPUs",
+                                 "*Settings: speedup over*", "tf32 off: only on GPUs",
                                  "The recommended settings*"])  # fmt: skip
     (folder,) = (pytester.path / "results" / "runs").glob("*")
     (tuning,) = json.loads((folder / "run.json").read_text())["tunings"]

@@ -123,7 +123,7 @@ def test_what_already_fits_is_not_copied():
         (np.zeros((3, 8)), np.arange(3), r"input image shape \(28, 28, 1\), mine has \(8\)"),
         (np.zeros((3, 28, 28)), np.array([0, 1, 12]), r"output shape \(10\), mine has 13 classes"),
         (np.zeros((3, 28, 28)), np.zeros((3, 4)), r"output shape \(10\), mine has \(4\)"),
-        (np.zeros((3, 28, 28)), np.array([-1, 0, 1]), "class numbers begin with 0"),
+        (np.zeros((3, 28, 28)), np.array([-1, 0, 1]), "class numbers start at 0"),
         ({"other": np.zeros((3, 28, 28))}, np.arange(3), "lacks input image; it has other"),
         ((np.zeros((3, 2)), np.zeros((3, 2))), np.arange(3), r"1 inputs \(image\), mine has 2"),
     ],
