@@ -68,10 +68,10 @@ def tried(launcher, variant, dataset="auto", **fields):
     ],
 )
 def test_data_is_made_to_fit(launcher, variant, fields, signature):
-    """Integers for an embedding, several inputs and outputs, images of any size."""
+    """Integers for an embedding, several inputs and outputs, images of any size; where asked."""
     name = variant if "applications" in variant else str(EXAMPLES / variant)
-    found = tried(launcher, name, **fields)
-    assert (found.dataset, found.signature) == ("fitted", signature)
+    found = tried(launcher, name, "fitted", **fields)
+    assert (found.dataset, found.signature, found.no_data) == ("fitted", signature, "")
 
 
 def test_a_model_of_mnist_s_shape_gets_the_images(launcher):
