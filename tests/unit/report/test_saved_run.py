@@ -10,7 +10,6 @@ from samples import batch_sizes
 import harness
 from harness.report import files
 
-
 HEAVY = ("pandas", "rich", "numpy")
 
 
@@ -66,6 +65,6 @@ def test_a_run_that_does_not_exist_is_an_error(tmp_path):
 
 def test_importing_the_package_is_light():
     """Neither pandas nor rich."""
-    code = "import sys, harness; print([m for m in {HEAVY} if m in sys.modules])"
+    code = f"import sys, harness; print([m for m in {HEAVY} if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
