@@ -13,8 +13,9 @@ import pytest
 
 from harness.measure.budget import Budget
 from harness.measure.launcher import WorkerFailed
-from harness.measure.machine.host_state import Moment
+from harness.measure.machine.host_state import HostState
 from harness.measure.runner import Runner
+from harness.measure.side import Setup
 from harness.records import Case, GpuReading, GpuTrace, GpuUsage, Machine, Protocol, from_json
 from harness.worker import backends
 
@@ -32,7 +33,7 @@ MACHINE = Machine(
 )
 
 
-QUIET = Moment(cpus="0,1", other_runs=0, slept_seconds=0.0, wall_offset_seconds=0.0)
+QUIET = HostState(cpus="0,1", other_runs=0, slept_seconds=0.0, wall_offset_seconds=0.0)
 
 
 def protocol(**changes):
@@ -359,31 +360,31 @@ class FakeLauncher:
 
 
 class Silent:
-    """An observer that keeps what it is told."""
+    """An observer that keeps the arguments of its calls."""
 
     def __init__(self):
         self.comparisons = []
         self.rounds = []
         self.outcomes = []
         self.epochs = []
-        self.probes = []
+        self.sizes = []
 
-    def comparison(self, case, reference, blocks):
+    def on_comparison(self, case, reference, blocks):
         self.comparisons.append((case, reference, blocks))
 
-    def round(self, case, a_round):
+    def on_round(self, case, a_round):
         self.rounds.append(a_round)
 
-    def outcome(self, outcome):
+    def on_outcome(self, outcome):
         self.outcomes.append(outcome)
 
-    def known(self, outcome):
+    def on_known_outcome(self, outcome):
         self.outcomes.append(outcome)
 
-    def probe(self, case, probe):
-        self.probes.append((case, probe))
+    def on_size(self, case, size):
+        self.sizes.append((case, size))
 
-    def epoch(self, recipe, epoch):
+    def on_epoch(self, recipe, epoch):
         self.epochs.append((recipe, epoch))
 
 
@@ -426,13 +427,29 @@ def with_gpu_usage(measurement, usage):
 
 
 def runner_of(
-    folder, launcher, comparisons=0, machine=MACHINE, target=None, look=lambda: QUIET, **changes
+    folder,
+    launcher,
+    comparisons=1,
+    machine=MACHINE,
+    target=None,
+    *,
+    gpu=None,
+    observer=None,
+    budget=None,
+    read_host_state=lambda: QUIET,
+    **changes,
 ):
     """A runner over fake workers, without a GPU; `changes` are of its protocol."""
-    budget = Budget(None, comparisons, FakeClock())
-    gpu = FakeGpu(name=None)
     chosen = protocol(**{"blocks": 3, **changes})
-    return Runner(folder, chosen, machine, launcher, Silent(), gpu, budget, target, look=look)
+    setup = Setup(chosen, launcher, gpu or FakeGpu(name=None), read_host_state=read_host_state)
+    return Runner.open(
+        folder,
+        setup,
+        machine,
+        observer or Silent(),
+        budget or Budget(None, comparisons, FakeClock()),
+        target_accuracy=target,
+    )
 
 
 HOSTILE = """<script>alert(1)</script>&"'"""

@@ -13,7 +13,7 @@ from harness.analyze import stats
 from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import open_gpu
-from harness.measure.side import Seat
+from harness.measure.side import Setup, Side
 from harness.records import Case, Round
 from harness.records import protocol as protocols
 from harness.worker import warm_up
@@ -33,22 +33,23 @@ PAIRS, STEPS = 8, 2
 def block(way: str, launcher: Launcher, case: Case, number: int) -> tuple[float, float]:
     """Start two workers, let them take turns; ln of first over second: seconds, CPU seconds."""
     protocol = protocols.EFFORTS["default"]
-    seats: list[Seat] = []
+    sides: list[Side] = []
+    setup = Setup(protocol, launcher, open_gpu())
 
-    def sit_down() -> Seat:
-        seats.append(Seat("case", case, launcher, open_gpu(), protocol))
-        seats[-1].open(usable_cpus())
-        return seats[-1]
+    def opened() -> Side:
+        sides.append(Side("case", case, setup))
+        sides[-1].start().open()
+        return sides[-1]
 
     try:
         if way == "third":
-            sit_down().warm_up()
+            opened().warm_up()
         if way == "pause":
             time.sleep(2)
-        first = sit_down()
+        first = opened()
         if way not in {"crossed", "opened"}:
             first.warm_up()
-        second = sit_down()
+        second = opened()
         if way == "opened":
             first.warm_up()
         second.warm_up()
@@ -58,16 +59,16 @@ def block(way: str, launcher: Launcher, case: Case, number: int) -> tuple[float,
         for pair, order in warm_up.schedule(PAIRS, number):
             took: dict[str, Round] = {}
             for position, role in enumerate(order):
-                seat = first if role == "case" else second
-                took[role] = seat.round(number, pair, position, STEPS)
+                side = first if role == "case" else second
+                took[role] = side.round(number, pair, position, STEPS)
             pairs.append((took["case"], took["reference"]))
         return (
             statistics.median(log(one.seconds / other.seconds) for one, other in pairs),
             statistics.median(log(one.cpu_seconds / other.cpu_seconds) for one, other in pairs),
         )
     finally:
-        for seat in seats:
-            seat.leave()
+        for side in sides:
+            side.end()
 
 
 def main() -> None:

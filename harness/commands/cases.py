@@ -11,7 +11,7 @@ from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import framework_gpus
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu, count
-from harness.measure.side import AnyLauncher
+from harness.measure.side import AnyLauncher, Setup
 from harness.measure.trial import Inspected, inspect
 from harness.records import Case, Ladder, Recipe, Rung
 from harness.worker import backends
@@ -241,10 +241,10 @@ class Cases:
         case = dataclasses.replace(case, levers=(), replicas=1, hosts=1)
         key = dataclasses.replace(case, batch_size=0, threads=0, seed=0)
         if key not in self._trials:
-            timeout = self._settings.timeout
+            setup = Setup(self._settings.protocol, self._launch(), self._gpu)
             found: Trial
             try:
-                found = inspect(case, self._launch(), timeout, usable_cpus(), self.dataset)
+                found = inspect(case, setup, self.dataset)
                 self._trials[dataclasses.replace(key, dataset=found.dataset)] = found
             except WorkerFailed as error:
                 found = error

@@ -18,6 +18,7 @@ from harness.measure.machine.facts import describe
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
+from harness.measure.side import Setup
 from harness.measure.trial import Inspected
 from harness.records import Case, Outcome, Protocol, Search
 from harness.records.folders import locate, new_run_folder
@@ -140,7 +141,7 @@ class Session:
         Args:
             case: What is compared.
             reference: With what.
-            early_steps: See `block.run_block`.
+            early_steps: See `block.BlockRun`.
 
         Raises:
             HarnessError: the run's folder cannot be used.
@@ -166,16 +167,15 @@ class Session:
                 folder = locate(settings.resume, settings.output)
             else:
                 folder = new_run_folder(settings.output)
-            self._runner = Runner(
+            protocol = _smoke(settings.protocol) if self.smoke else settings.protocol
+            self._runner = Runner.open(
                 folder,
-                _smoke(settings.protocol) if self.smoke else settings.protocol,
+                Setup(protocol, self._launch(), self.gpu),
                 describe(self.gpu),
-                self._launch(),
                 self._progress(),
-                self.gpu,
                 self._budget,
-                settings.target,
-                self._command,
+                target_accuracy=settings.target,
+                command=self._command,
             )
             if self._runner.damaged:
                 self._progress().damaged(folder, self._runner.damaged)

@@ -4,120 +4,130 @@ On the CPU the two take turns round by round; where a GPU is used, one has
 ended before the other begins.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import oom_kills
-from harness.measure.machine.gpu import AnyGpu
-from harness.measure.machine.host_state import Moment, between
+from harness.measure.machine.host_state import between
 from harness.measure.oom import explained
 from harness.measure.schedule import ROLES, plan_alone, plan_turns
-from harness.measure.side import AnyLauncher, Seat
-from harness.records import Block, BlockPlan, Case, Protocol, Role, Round, SidePlan
+from harness.measure.side import Setup, Side
+from harness.records import Block, BlockPlan, Case, Role, Round, SidePlan
 from harness.worker import warm_up
 
 
-def is_interleaved(sides: Mapping[Role, Case]) -> bool:
+def is_interleaved(cases: Mapping[Role, Case]) -> bool:
     """Whether the workers of a block take turns round by round.
 
     Not where a GPU is used: two processes that alternate on one GPU disturb
     each other, and one that idles lets its clocks fall.
     """
-    return all(case.device == "cpu" for case in sides.values())
+    return all(case.device == "cpu" for case in cases.values())
 
 
-def run_block(
-    index: int,
-    sides: dict[Role, Case],
-    protocol: Protocol,
-    launcher: AnyLauncher,
-    gpu: AnyGpu,
-    plan: BlockPlan | None,
-    on_round: Callable[[Round], None],
-    cpus: list[int],
-    look: Callable[[], Moment],
-    early_steps: int | None = None,
-) -> Block:
-    """Measure one block; the first of a comparison also makes its plan.
+@dataclass
+class BlockRun:
+    """Measures one block; the first block of a comparison also makes the plan.
 
-    With `early_steps` each worker also reports the loss after that many, from weights that are
-    those of both sides of this block alone.
-
-    Raises:
-        WorkerFailed: one of the workers did.
+    Args:
+        index: Number of the block, from 0: the reference starts first in even ones.
+        cases: Of both sides.
+        setup: What the block is measured with.
+        plan: Of the comparison; None in its first block.
+        on_round: Called with each round as it ends.
+        early_steps: If given, each worker also reports its loss after that many steps. Both
+            sides of a block start from the same weights; blocks differ.
     """
-    order = ROLES if index % 2 == 0 else ROLES[::-1]
-    seats: dict[Role, Seat] = {}
-    rounds: list[Round] = []
-    oom_before, before = oom_kills(), look()
 
-    def sit_down(role: Role) -> Seat:
-        seats[role] = Seat(role, sides[role], launcher, gpu, protocol)
-        seats[role].open(cpus, early_steps=early_steps, seed=index if early_steps else 0)
-        seats[role].warm_up()
-        return seats[role]
+    index: int
+    cases: Mapping[Role, Case]
+    setup: Setup
+    plan: BlockPlan | None
+    on_round: Callable[[Round], None]
+    early_steps: int | None = None
+    _sides: dict[Role, Side] = field(default_factory=dict, init=False)
+    _rounds: list[Round] = field(default_factory=list, init=False)
 
-    def run_round(seat: Seat, pair: int, position: int, steps: int) -> None:
-        rounds.append(seat.round(index, pair, position, steps))
-        on_round(rounds[-1])
+    def measure(self) -> Block:
+        """Measure the block.
 
-    def take_turns() -> BlockPlan:
-        for role in order:
-            sit_down(role)
-        now = plan or plan_turns(
-            {role: seats[role].step_seconds for role in ROLES}, sides, protocol
+        Raises:
+            WorkerFailed: one of the workers did.
+        """
+        order = ROLES if self.index % 2 == 0 else ROLES[::-1]
+        kills, before = oom_kills(), self.setup.read_host_state()
+        measured = self._in_turns if is_interleaved(self.cases) else self._one_after_the_other
+        try:
+            plan = measured(order)
+        except WorkerFailed as error:
+            raise self._explained(error, kills) from error
+        finally:
+            for side in self._sides.values():
+                side.end()
+        return Block(
+            plan=plan,
+            rounds=tuple(self._rounds),
+            starts=tuple(self._sides[role].start_record(self.index) for role in order),
+            facts={role: self._sides[role].facts for role in ROLES},
+            surroundings=between(self.index, before, self.setup.read_host_state()),
         )
-        for seat in seats.values():
-            seat.begin_rounds()
-        for pair, roles in warm_up.schedule(now.case.rounds, index):
-            for position, role in enumerate(roles):
-                run_round(seats[role], pair, position, now.of(role).steps)
-        for seat in seats.values():
-            seat.end_rounds()
-        seats["case"].find_rates()
+
+    def _in_turns(self, order: Sequence[Role]) -> BlockPlan:
         for role in order:
-            if now.of(role).fit_steps:
-                seats[role].fit(now.of(role).fit_steps)
-        return now
+            self._started(role)
+        sides = self._sides
+        plan = self.plan or plan_turns(
+            {role: sides[role].step_seconds for role in ROLES}, self.cases, self.setup.protocol
+        )
+        for side in sides.values():
+            side.begin_rounds()
+        for pair, roles in warm_up.schedule(plan.case.rounds, self.index):
+            for position, role in enumerate(roles):
+                self._round(sides[role], pair, position, plan.of(role).steps)
+        for side in sides.values():
+            side.end_rounds()
+        sides["case"].find_rates()
+        for role in order:
+            if plan.of(role).fit_steps:
+                sides[role].fit(plan.of(role).fit_steps)
+        return plan
 
-    def one_after_the_other() -> BlockPlan:
-        shares: dict[Role, SidePlan] = {role: plan.of(role) for role in ROLES} if plan else {}
+    def _one_after_the_other(self, order: Sequence[Role]) -> BlockPlan:
+        plans: dict[Role, SidePlan] = {}
         for position, role in enumerate(order):
-            seat = sit_down(role)
-            share = shares.setdefault(role, plan_alone(seat.step_seconds, sides[role], protocol))
-            seat.begin_rounds()
-            for number in range(share.rounds):
-                run_round(seat, number, position, share.steps)
-            seat.end_rounds()
-            seat.find_rates()
-            if share.fit_steps:
-                seat.fit(share.fit_steps)
-            seat.leave()
-        return BlockPlan(**shares)
+            side = self._started(role)
+            plan = plans[role] = (
+                self.plan.of(role)
+                if self.plan
+                else plan_alone(side.step_seconds, self.cases[role], self.setup.protocol)
+            )
+            side.begin_rounds()
+            for number in range(plan.rounds):
+                self._round(side, number, position, plan.steps)
+            side.end_rounds()
+            side.find_rates()
+            if plan.fit_steps:
+                side.fit(plan.fit_steps)
+            side.end()
+        return BlockPlan(**plans)
 
-    try:
-        plan = take_turns() if is_interleaved(sides) else one_after_the_other()
-    except WorkerFailed as error:
-        raise _explained(error, sides, seats, oom_before) from error
-    finally:
-        for seat in seats.values():
-            seat.leave()
-    starts = tuple(seats[role].start(index) for role in order)
-    facts = {role: seats[role].facts for role in ROLES}
-    return Block(plan, tuple(rounds), starts, facts, between(index, before, look()))
+    def _started(self, role: Role) -> Side:
+        side = self._sides[role] = Side(role, self.cases[role], self.setup)
+        side.start()
+        side.open(early_steps=self.early_steps, seed=self.index if self.early_steps else 0)
+        side.warm_up()
+        return side
 
+    def _round(self, side: Side, pair: int, position: int, steps: int) -> None:
+        self._rounds.append(side.round(self.index, pair, position, steps))
+        self.on_round(self._rounds[-1])
 
-def _explained(
-    error: WorkerFailed,
-    sides: dict[Role, Case],
-    seats: dict[Role, Seat],
-    oom_before: int | None,
-) -> WorkerFailed:
-    """Say which side failed, and tell the kernel's end for memory from somebody else's."""
-    role, seat = next(((r, s) for r, s in seats.items() if s.failed), (None, None))
-    last_rss = None if seat is None else seat.sampler.last_rss_bytes
-    known = explained(error, oom_before, last_rss)
-    kind, message = known.kind, str(known)
-    if role == "reference" and sides["case"] != sides["reference"]:
-        message = f"the reference {sides['reference'].id} failed: {message}"
-    return WorkerFailed(kind, message, error.log_tail)
+    def _explained(self, error: WorkerFailed, kills: int | None) -> WorkerFailed:
+        """Say which side failed, and whether memory ran out."""
+        role = next((role for role, side in self._sides.items() if side.failed), None)
+        known = explained(error, kills, self._sides[role].last_rss_bytes if role else None)
+        message = str(known)
+        if role == "reference" and self.cases["case"] != self.cases["reference"]:
+            message = f"the reference {self.cases['reference'].id} failed: {message}"
+        return WorkerFailed(known.kind, message, error.log_tail)

@@ -4,19 +4,16 @@ import dataclasses
 import datetime
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol as Interface
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from harness.measure.block import is_interleaved, run_block
+from harness.measure.block import BlockRun, is_interleaved
 from harness.measure.budget import Budget
 from harness.measure.launcher import WorkerFailed
-from harness.measure.machine.facts import usable_cpus
-from harness.measure.machine.gpu import AnyGpu
-from harness.measure.machine.host_state import Moment, look
 from harness.measure.search import search
-from harness.measure.side import AnyLauncher
+from harness.measure.side import Setup
 from harness.measure.training import train_together
 from harness.records import (
     Block,
@@ -26,14 +23,13 @@ from harness.records import (
     Machine,
     Measurement,
     Outcome,
-    Probe,
-    Protocol,
     Recipe,
     Role,
     Round,
     Run,
     Search,
     Training,
+    TriedSize,
     comparison_key,
     run_file,
     to_json,
@@ -47,86 +43,96 @@ _SAME_LOSS = 1e-6  # relative: the same arithmetic
 
 
 class Observer(Interface):
-    """Told how a run goes on; shows it or not."""
+    """Is called as a run goes on, to show progress."""
 
-    def comparison(self, case: Case, reference: Case, blocks: int) -> None:
+    def on_comparison(self, case: Case, reference: Case, blocks: int) -> None:
         """A comparison begins."""
 
-    def round(self, case: Case, a_round: Round) -> None:
+    def on_round(self, case: Case, a_round: Round) -> None:
         """A round has ended."""
 
-    def outcome(self, outcome: Outcome) -> None:
+    def on_outcome(self, outcome: Outcome) -> None:
         """A comparison has ended."""
 
-    def known(self, outcome: Outcome) -> None:
-        """A comparison was asked for that this run has already measured."""
+    def on_known_outcome(self, outcome: Outcome) -> None:
+        """This run has already measured the next comparison."""
 
-    def epoch(self, recipe: Recipe, epoch: Epoch) -> None:
-        """An epoch of a training in full has ended."""
+    def on_epoch(self, recipe: Recipe, epoch: Epoch) -> None:
+        """An epoch of a full training has ended."""
 
-    def probe(self, case: Case, probe: Probe) -> None:
+    def on_size(self, case: Case, size: TriedSize) -> None:
         """A search has tried a batch size."""
 
 
 class Runner:
-    """Measures each comparison once and keeps what it measured on disk.
-
-    Args:
-        folder: The run's folder; an existing one is gone on with.
-        protocol: How to measure. A resumed run must have the same.
-        machine: Where.
-        launcher: Starts the workers.
-        observer: Told how it goes.
-        gpu: From `gpu.open_gpu()`.
-        budget: Drops blocks to stay under a time limit.
-        target_accuracy: What trainings in full are timed to.
-        command: What was typed; that of a run that is gone on with stays.
-        look: Says how the machine is at a moment; called around each block.
-    """
+    """Measures each comparison once and keeps what it measured on disk; made by `Runner.open`."""
 
     def __init__(
         self,
         folder: Path,
-        protocol: Protocol,
+        setup: Setup,
         machine: Machine,
-        launcher: AnyLauncher,
         observer: Observer,
-        gpu: AnyGpu,
         budget: Budget,
-        target_accuracy: float | None = None,
-        command: str | None = None,
-        look: Callable[[], Moment] = look,
+        target_accuracy: float | None,
+        resumed: ResumedRun,
+        journal: Journal,
     ) -> None:
-        self._look = look
         self.folder = folder
-        self._protocol = protocol
-        self._launcher = launcher
+        self._setup = setup
+        self._machine = machine
         self._observer = observer
-        self._gpu = gpu
         self._budget = budget
         self._target_accuracy = target_accuracy
-        self._seed_seconds: dict[frozenset[Case], float] = {}
-        self._begin = time.perf_counter()
-        self._cpus = usable_cpus()
-        resumed = ResumedRun.read(folder) if (folder / journals.NAME).exists() else ResumedRun()
-        resumed.check(folder, protocol, machine)
         self._resumed = resumed
         self._records = resumed.records
+        self._journal = journal
         self._failed_trainings: dict[str, Failure] = {}
+        self._seed_seconds: dict[frozenset[Case], float] = {}
         self._lines: dict[str, tuple[Outcome, str]] = {}
-        self._started_at = resumed.started_at or _now()
-        self._machine = machine
-        self._command = resumed.command or command
-        self._journal = Journal(folder)
+        self._begin = time.perf_counter()
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        setup: Setup,
+        machine: Machine,
+        observer: Observer,
+        budget: Budget,
+        *,
+        target_accuracy: float | None = None,
+        command: str | None = None,
+    ) -> Self:
+        """Begin a run, or resume the one that the folder holds.
+
+        Args:
+            folder: The run's folder.
+            setup: What the run is measured with. A resumed run must have the same protocol.
+            machine: Where.
+            observer: Shows progress.
+            budget: Drops blocks to stay under a time limit.
+            target_accuracy: What full trainings are timed to.
+            command: What the user typed; a resumed run keeps its own.
+
+        Raises:
+            BadRun: the run cannot be resumed, or its folder cannot be written.
+        """
+        resumed = ResumedRun.read(folder) if (folder / journals.NAME).exists() else ResumedRun()
+        resumed.check(folder, setup.protocol, machine)
+        resumed.started_at = resumed.started_at or _now()
+        resumed.command = resumed.command or command
+        journal = Journal.open(folder)
         if resumed.protocol is None:
-            self._journal.write(
+            journal.write(
                 "run",
                 schema=journals.SCHEMA,
-                started_at=self._started_at,
-                protocol=to_json(protocol),
+                started_at=resumed.started_at,
+                protocol=to_json(setup.protocol),
                 machine=to_json(machine),
                 command=command,
             )
+        return cls(folder, setup, machine, observer, budget, target_accuracy, resumed, journal)
 
     def run(self) -> Run:
         """Return all that was measured so far."""
@@ -135,16 +141,16 @@ class Runner:
         failed = tuple(self._failed_trainings.values())
         return Run(
             id=self.folder.name,
-            started_at=self._started_at,
+            started_at=self._resumed.started_at or "",
             machine=self._machine,
-            protocol=self._protocol,
+            protocol=self._setup.protocol,
             outcomes=(*outcomes.values(), *failed),
             wall_seconds=self._wall_seconds(),
             trainings=trainings,
             ladders=tuple(self._records["ladder"].values()),
             target_accuracy=self._target_accuracy if trainings or failed else None,
             searches=tuple(self._records["search"].values()),
-            command=self._command,
+            command=self._resumed.command,
             tunings=tuple(self._records["tuning"].values()),
         )
 
@@ -171,15 +177,15 @@ class Runner:
     def measure(self, case: Case, reference: Case, early_steps: int | None = None) -> Outcome:
         """Measure a case against its reference, unless this run already has.
 
-        A worker's failure is returned as a `Failure`. See `block.run_block` for `early_steps`.
+        A worker's failure is returned as a `Failure`. See `BlockRun` for `early_steps`.
         """
         key = comparison_key(case, reference)
         self._budget.next_comparison()
         known: Outcome | None = self._records["outcome"].get(key)
         if known is not None:
-            self._observer.known(known)
+            self._observer.on_known_outcome(known)
             return known
-        self._observer.comparison(case, reference, self._protocol.blocks)
+        self._observer.on_comparison(case, reference, self._setup.protocol.blocks)
         return self._end(self._measure(case, reference, early_steps))
 
     def refuse(self, case: Case, reference: Case, error: WorkerFailed) -> Outcome:
@@ -190,7 +196,7 @@ class Runner:
     def _end(self, outcome: Outcome) -> Outcome:
         self.keep(outcome)
         self.save()
-        self._observer.outcome(outcome)
+        self._observer.on_outcome(outcome)
         return outcome
 
     def search(self, case: Case, samples: int, memory_bytes: int | None) -> Search:
@@ -201,11 +207,8 @@ class Runner:
                 case,
                 samples=samples,
                 memory_bytes=memory_bytes,
-                launcher=self._launcher,
-                protocol=self._protocol,
-                gpu=self._gpu,
-                cpus=self._cpus,
-                on_probe=self._observer.probe,
+                setup=self._setup,
+                on_size=self._observer.on_size,
             )
             self.keep(found)
         return found
@@ -218,27 +221,22 @@ class Runner:
 
         def on_round(a_round: Round) -> None:
             self._journal.write("round", key=key, round=to_json(a_round))
-            self._observer.round(sides[a_round.role], a_round)
+            self._observer.on_round(sides[a_round.role], a_round)
 
         try:
-            for side in sides.values():  # else the first block would seem too long to the budget
-                self._launcher.prepare(side, wait=True)
-            wanted, known = self._protocol.blocks, len(blocks)
+            for side in sides.values():  # so that the first block's time does not include it
+                self._setup.launcher.prepare(side, wait=True)
+            wanted, known = self._setup.protocol.blocks, len(blocks)
             while len(blocks) < wanted:
-                plan = blocks[0].plan if blocks else None
                 block_begin = time.perf_counter()
-                block = run_block(
-                    len(blocks),
-                    sides,
-                    self._protocol,
-                    self._launcher,
-                    self._gpu,
-                    plan,
-                    on_round,
-                    self._cpus,
-                    self._look,
-                    None if blocks and _learn_alike(blocks[-1]) else early_steps,
-                )
+                block = BlockRun(
+                    index=len(blocks),
+                    cases=sides,
+                    setup=self._setup,
+                    plan=blocks[0].plan if blocks else None,
+                    on_round=on_round,
+                    early_steps=None if blocks and _learn_alike(blocks[-1]) else early_steps,
+                ).measure()
                 self._journal.write("block", key=key, block=to_json(block))
                 blocks.append(block)
                 if len(blocks) == known + 1:
@@ -263,10 +261,10 @@ class Runner:
         )
 
     def train(self, recipes: Sequence[Recipe]) -> list[Training | Failure]:
-        """Train recipes in full, in turns, but for those that this run already has.
+        """Train recipes in full, in turns, except those that this run already has.
 
-        A worker's failure is returned as a `Failure`. Nothing is trained, and
-        nothing returned, when the time limit leaves no room for another seed.
+        A worker's failure is returned as a `Failure`. If another seed would exceed the time
+        limit, nothing is trained and the list is empty.
         """
         begin = time.perf_counter()
         seedless = frozenset(dataclasses.replace(recipe.case, seed=0) for recipe in recipes)
@@ -276,7 +274,7 @@ class Runner:
 
         def on_epoch(recipe: Recipe, epoch: Epoch) -> None:
             self._journal.write("epoch", key=recipe.key, epoch=to_json(epoch))
-            self._observer.epoch(recipe, epoch)
+            self._observer.on_epoch(recipe, epoch)
 
         def on_end(recipe: Recipe, end: Training | Failure) -> None:
             if isinstance(end, Training):
@@ -287,12 +285,9 @@ class Runner:
 
         train_together(
             missing,
-            self._launcher,
-            self._protocol.timeout_seconds,
-            self._cpus,
+            self._setup,
             on_epoch,
             on_end,
-            self._look,
             complete=len(missing) == len(recipes),
         )
         self._seed_seconds[seedless] = time.perf_counter() - begin
@@ -312,7 +307,7 @@ class Runner:
         return run
 
     def _line(self, outcome: Outcome) -> str:
-        """Write an outcome for the file, once: it is saved again with each that follows."""
+        """Return the line of an outcome; made once, though `save` is called often."""
         known = self._lines.get(outcome.key)
         if known is None or known[0] is not outcome:
             known = self._lines[outcome.key] = (outcome, run_file.line(outcome))
@@ -324,9 +319,9 @@ class Runner:
 
 
 def _learn_alike(block: Block) -> bool:
-    """Whether both sides had the same losses, or none was asked for: then no other block is."""
-    here, there = (start.early_loss for start in block.starts)
-    return here is None or there is None or math.isclose(here, there, rel_tol=_SAME_LOSS)
+    """True if the early losses agree or were not requested; later blocks then skip them."""
+    one, other = (start.early_loss for start in block.starts)
+    return one is None or other is None or math.isclose(one, other, rel_tol=_SAME_LOSS)
 
 
 def _now() -> str:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from harness import units
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import memory_available, oom_kills
-from harness.measure.machine.gpu import AnyGpu
 from harness.measure.oom import explained
-from harness.measure.side import AnyLauncher, Seat
-from harness.records import Case, Probe, Protocol, Search
+from harness.measure.side import Setup, Side
+from harness.records import Case, Search, TriedSize
 
 FIRST_BATCH = 8
 _GAIN = 1.02  # of throughput; less than that twice in a row, and it has stopped growing
@@ -22,11 +21,8 @@ def search(
     *,
     samples: int,
     memory_bytes: int | None,
-    launcher: AnyLauncher,
-    protocol: Protocol,
-    gpu: AnyGpu,
-    cpus: list[int],
-    on_probe: Callable[[Case, Probe], None],
+    setup: Setup,
+    on_size: Callable[[Case, TriedSize], None],
 ) -> Search:
     """Try batch sizes, each in a fresh worker that only warms up.
 
@@ -38,56 +34,51 @@ def search(
         case: What is trained, at the first batch size.
         samples: Of the training set: no batch is larger.
         memory_bytes: Most that a worker may take; None for what is free.
-        launcher: Starts the workers.
-        protocol: How to warm up.
-        gpu: From `gpu.open_gpu()`.
-        cpus: Those that may be used.
-        on_probe: Told each size.
+        setup: What the workers are measured with.
+        on_size: Called with each size that was tried.
     """
-    limit = _limit(case, memory_bytes, gpu)
-    probes: list[Probe] = []
+    limit = _limit(case, setup) if memory_bytes is None else memory_bytes
+    sizes: list[TriedSize] = []
 
-    def tried(size: int) -> Probe:
+    def tried(size: int) -> TriedSize:
         sized = dataclasses.replace(case, batch_size=size)
-        probe = _probe(sized, limit, launcher, protocol, gpu, cpus)
-        on_probe(sized, probe)
-        probes.append(probe)
-        return probe
+        found = _try(sized, limit, setup)
+        on_size(sized, found)
+        sizes.append(found)
+        return found
 
     ended = _upwards(case.batch_size, samples, tried)
-    if probes[0].status == "oom":
+    if sizes[0].status == "oom":
         ended = _downwards(case.batch_size, tried)
-    probes.sort(key=lambda probe: probe.batch_size)
-    return Search(case, tuple(probes), limit, ended, _chosen(probes))
+    sizes.sort(key=lambda size: size.batch_size)
+    return Search(case, tuple(sizes), limit, ended, _chosen(sizes))
 
 
-def _limit(case: Case, memory_bytes: int | None, gpu: AnyGpu) -> int | None:
-    if memory_bytes is not None:
-        return memory_bytes
+def _limit(case: Case, setup: Setup) -> int | None:
     if case.device == "cpu":
         return memory_available()
-    return None if gpu.facts is None else gpu.facts.memory_bytes
+    return None if setup.gpu.facts is None else setup.gpu.facts.memory_bytes
 
 
-def _upwards(size: int, samples: int, tried: Callable[[int], Probe]) -> str:
+def _upwards(size: int, samples: int, tried: Callable[[int], TriedSize]) -> str:
     """Double; say what stopped it."""
     best, without_gain = 0.0, 0
     while size <= samples:
-        probe = tried(size)
-        if probe.step_seconds is None:
-            return f"batch {size} failed ({probe.status})"
-        rate = size / probe.step_seconds
+        found = tried(size)
+        if found.step_seconds is None:
+            return f"batch {size} failed ({found.status})"
+        rate = size / found.step_seconds
         without_gain = 0 if rate >= _GAIN * best else without_gain + 1
         best = max(best, rate)
         if without_gain == 2:
             return "two sizes in a row brought less than 2 % more throughput"
-        if probe.step_seconds > _LONGEST_STEP_SECONDS:
-            return f"a step of batch {size} takes {units.seconds(probe.step_seconds)}"
+        if found.step_seconds > _LONGEST_STEP_SECONDS:
+            return f"a step of batch {size} takes {units.seconds(found.step_seconds)}"
         size *= 2
     return f"the training set has {samples} samples"
 
 
-def _downwards(size: int, tried: Callable[[int], Probe]) -> str:
+def _downwards(size: int, tried: Callable[[int], TriedSize]) -> str:
     """Halve until one fits; say what stopped it."""
     while size > 1:
         size //= 2
@@ -96,9 +87,9 @@ def _downwards(size: int, tried: Callable[[int], Probe]) -> str:
     return "not even batch 1 fits"
 
 
-def _chosen(probes: list[Probe]) -> tuple[int, ...]:
-    """The sizes worth measuring, the fastest first: it is what the others are compared with."""
-    rates = {p.batch_size: p.batch_size / p.step_seconds for p in probes if p.step_seconds}
+def _chosen(sizes: list[TriedSize]) -> tuple[int, ...]:
+    """The sizes worth measuring; the fastest, which is their reference, comes first."""
+    rates = {s.batch_size: s.batch_size / s.step_seconds for s in sizes if s.step_seconds}
     if not rates:
         return ()
     fastest = max(rates, key=lambda size: rates[size])
@@ -106,34 +97,26 @@ def _chosen(probes: list[Probe]) -> tuple[int, ...]:
     return (fastest, *(size for size in others if size != fastest))
 
 
-def _probe(
-    case: Case,
-    limit: int | None,
-    launcher: AnyLauncher,
-    protocol: Protocol,
-    gpu: AnyGpu,
-    cpus: list[int],
-) -> Probe:
+def _try(case: Case, limit: int | None, setup: Setup) -> TriedSize:
     kills = oom_kills()
-    seat = Seat("case", case, launcher, gpu, protocol)
+    side = Side("case", case, setup).start()
     try:
-        seat.open(cpus, limit if case.device == "cpu" else None)
-        seat.warm_up()
-        seat.end_rounds()
+        side.open(limit if case.device == "cpu" else None)
+        side.warm_up()
+        side.end_rounds()
     except WorkerFailed as error:
-        seat.sampler.stop()
-        known = explained(error, kills, seat.sampler.last_rss_bytes)
-        failed = _for_memory(known, seat, limit)
-        reached = seat.sampler.usage().peak_rss_bytes if case.device == "cpu" else None
-        return Probe(case.batch_size, failed.kind, None, reached, str(failed))
+        side.stop_sampler()
+        reached = side.usage.peak_rss_bytes if side.usage else None
+        failed = _for_memory(explained(error, kills, side.last_rss_bytes), reached, limit)
+        peak = reached if case.device == "cpu" else None
+        return TriedSize(case.batch_size, failed.kind, None, peak, str(failed))
     finally:
-        seat.leave()
-    return Probe(case.batch_size, "fits", seat.step_seconds, seat.peak_bytes)
+        side.end()
+    return TriedSize(case.batch_size, "fits", side.step_seconds, side.peak_bytes)
 
 
-def _for_memory(error: WorkerFailed, seat: Seat, limit: int | None) -> WorkerFailed:
-    """A library without memory may die in many ways, or wait for ever, and not say so."""
-    reached = seat.sampler.usage().peak_rss_bytes
+def _for_memory(error: WorkerFailed, reached: int | None, limit: int | None) -> WorkerFailed:
+    """A library without memory may crash in many ways or wait for ever, without a message."""
     died = error.kind in ("killed", "timeout") or "the worker exited with" in str(error)
     if not died or limit is None or reached is None or reached < limit / 2:
         return error

@@ -1,15 +1,30 @@
-"""One side of a block: a worker from its start to its end, and what watches it."""
+"""One side of a block: a worker from its start to its end, and the sampler that watches it."""
 
 import dataclasses
 import time
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
 from typing import Protocol as Interface
 
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.cooling import cool_down
+from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu
+from harness.measure.machine.host_state import HostState, read_host_state
 from harness.measure.machine.sampler import Sampler, disturbance, read_machine
-from harness.records import Case, Fit, ModelFacts, Protocol, Role, Round, Start, from_json, to_json
+from harness.records import (
+    Case,
+    Fit,
+    ModelFacts,
+    Protocol,
+    Role,
+    Round,
+    Start,
+    Usage,
+    from_json,
+    to_json,
+)
 from harness.worker.channel import Command
 
 _RATE_SECONDS = 0.1
@@ -28,7 +43,7 @@ class AnyLauncher(Interface):
     """What a block needs of a launcher."""
 
     def prepare(self, case: Case, *, wait: bool) -> None:
-        """Import a framework, so that no worker waits for it."""
+        """Import the framework of a case; with `wait`, return when it is imported."""
 
     def start(self, case: Case, timeout: float) -> Any:
         """Start one fresh worker for a case."""
@@ -37,128 +52,164 @@ class AnyLauncher(Interface):
         """End a worker."""
 
 
-class Seat:
-    """A worker of a block; it is started at once.
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What every measurement of a run is made with.
 
-    Args:
-        role: Which side of the block it is.
-        case: What it trains.
-        launcher: Starts and ends it.
-        gpu: From `gpu.open_gpu()`; watched while a case on the GPU trains.
-        protocol: How to measure.
+    Attributes:
+        gpu: From `gpu.open_gpu()`.
+        cpus: Numbers of the CPUs that a worker may use.
+        read_host_state: Called around each block and each epoch.
     """
 
-    def __init__(
-        self, role: Role, case: Case, launcher: AnyLauncher, gpu: AnyGpu, protocol: Protocol
-    ) -> None:
+    protocol: Protocol
+    launcher: AnyLauncher
+    gpu: AnyGpu
+    cpus: list[int] = field(default_factory=usable_cpus)
+    read_host_state: Callable[[], HostState] = read_host_state
+
+
+class Side:
+    """One side of a block: a worker and the sampler that watches it."""
+
+    def __init__(self, role: Role, case: Case, setup: Setup) -> None:
+        self.failed = False
         self._role = role
         self._case = case
-        self._protocol = protocol
-        self.failed = False
-        self._launcher = launcher
-        on_gpu = case.device == "gpu"
-        limit = protocol.cool_down_seconds if on_gpu else 0.0
-        self._cool_down_seconds = cool_down(gpu, time.monotonic, time.sleep, limit)
-        self._worker: AnyWorker | None = launcher.start(case, protocol.timeout_seconds)
-        self.sampler = Sampler(self._worker.pid, gpu if on_gpu else None)
-        self._begin = time.perf_counter()
+        self._setup = setup
+        self._protocol = setup.protocol
+        self._on_gpu = case.device == "gpu"
+        self._worker: AnyWorker | None = None
+        self._sampler: Sampler | None = None
         self._warm: dict[str, Any] = {}
         self._rates: dict[str, Any] = {}
         self._fit: Fit | None = None
 
-    def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
-        """Ask the worker, and remember that it was this one if it fails."""
-        assert self._worker is not None  # noqa: S101  (nobody asks one that has left)
+    def start(self) -> Self:
+        """Wait for a hot GPU to cool down, then start worker and sampler.
+
+        Raises:
+            WorkerFailed: the worker could not be started.
+        """
+        gpu, limit = self._setup.gpu, self._protocol.cool_down_seconds if self._on_gpu else 0.0
+        self._cool_down_seconds = cool_down(gpu, time.monotonic, time.sleep, limit)
+        self._worker = self._setup.launcher.start(self._case, self._protocol.timeout_seconds)
+        self._sampler = Sampler(self._worker.pid, gpu if self._on_gpu else None)
+        self._sampler.start()
+        self._begin = time.perf_counter()
+        return self
+
+    @property
+    def worker(self) -> AnyWorker:
+        """The running worker."""
+        if self._worker is None:
+            raise RuntimeError("the worker has not been started or has ended")
+        return self._worker
+
+    def _ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         try:
-            return self._worker.ask(command, **arguments)
+            return self.worker.ask(command, **arguments)
         except WorkerFailed:
             self.failed = True
             raise
 
     def open(
         self,
-        cpus: list[int],
         memory_bytes: int | None = None,
         early_steps: int | None = None,
         seed: int = 0,
     ) -> None:
-        """Have the worker build and run its first step.
+        """Build the model and run the first step.
 
         Args:
-            cpus: Those that it may use.
-            memory_bytes: Most memory that it may take.
-            early_steps: Steps after which it reports a loss.
+            memory_bytes: Memory limit of the worker.
+            early_steps: Steps after which the worker reports its loss.
             seed: Added to the case's.
         """
         case = dataclasses.replace(self._case, seed=self._case.seed + seed)
         more = {"memory_bytes": memory_bytes, "early_steps": early_steps}
         given = {name: value for name, value in more.items() if value is not None}
-        self._opened = self.ask("open", case=to_json(case), cpus=cpus, **given)
+        self._opened = self._ask("open", case=to_json(case), cpus=self._setup.cpus, **given)
         self._ready_seconds = time.perf_counter() - self._begin
         self.facts = from_json(ModelFacts, self._opened["facts"])
 
     def warm_up(self) -> None:
-        """Have the worker train untimed until its rate is steady, a GPU its clocks up."""
-        on_gpu = self._case.device == "gpu"
-        self._warm = self.ask(
+        """Train untimed until the rate is steady and a GPU has raised its clocks."""
+        self._warm = self._ask(
             "warm_up",
             seconds=self._protocol.warm_up_seconds,
-            floor_seconds=self._protocol.gpu_round_seconds if on_gpu else 0.0,
+            floor_seconds=self._protocol.gpu_round_seconds if self._on_gpu else 0.0,
         )
         self.step_seconds = float(self._warm.pop("step_seconds"))
 
     def begin_rounds(self) -> None:
-        """Forget what was read so far."""
-        self.sampler.begin_rounds()
+        """Discard the readings so far."""
+        if self._sampler is not None:
+            self._sampler.begin_rounds()
 
     def round(self, block: int, pair: int, position: int, steps: int) -> Round:
-        """Have the worker time a round; the machine's counters are read around it."""
+        """Time a round; the machine's counters are read before and after it."""
         before = read_machine()
-        answer = self.ask("round", steps=steps)
+        answer = self._ask("round", steps=steps)
         answer.update(disturbance(before, read_machine(), answer["cpu_seconds"]))
         return Round(block=block, pair=pair, role=self._role, position=position, **answer)
 
+    def stop_sampler(self) -> None:
+        """Stop watching the worker; a second call does nothing."""
+        if self._sampler is not None:
+            self._sampler.stop()
+
     def end_rounds(self) -> None:
-        """Stop watching, and ask the worker for its counters."""
-        self.sampler.stop()
-        self._counters = self.ask("counters")
+        """Stop watching the worker, and read its counters."""
+        self.stop_sampler()
+        self._counters = self._ask("counters")
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the sampler has read; None if the worker could not be started."""
+        return None if self._sampler is None else self._sampler.usage()
+
+    @property
+    def last_rss_bytes(self) -> int | None:
+        """The latest reading of the worker's resident memory."""
+        return None if self._sampler is None else self._sampler.last_rss_bytes
 
     @property
     def peak_bytes(self) -> int | None:
-        """Memory at most, once the rounds have ended: of the device that trained."""
-        name = "gpu_memory_bytes" if self._case.device == "gpu" else "peak_rss_bytes"
-        peak: int | None = self._counters[name]
+        """Peak memory of the rounds: resident set on the CPU, device memory on a GPU."""
+        peak: int | None = self._counters["gpu_memory_bytes" if self._on_gpu else "peak_rss_bytes"]
         return peak
 
     def find_rates(self) -> None:
-        """Have the worker multiply and copy: what its threads and device can do at best."""
-        self._rates |= self.ask("product_rate", seconds=_RATE_SECONDS)
-        self._rates |= self.ask("copy_rate", seconds=_RATE_SECONDS)
+        """Time matrix products and copies: the best that its threads and device can do."""
+        self._rates |= self._ask("product_rate", seconds=_RATE_SECONDS)
+        self._rates |= self._ask("copy_rate", seconds=_RATE_SECONDS)
         if self._case.replicas > 1:
-            self._rates |= self.ask("allreduce")
+            self._rates |= self._ask("allreduce")
 
-    def fit(self, steps: int) -> None:
-        """Have the worker time a `Model.fit` of so many steps, after all its rounds."""
-        self._fit = from_json(Fit, self.ask("fit", steps=steps)["fit"])
+    def fit(self, steps: int) -> Fit:
+        """Time a `Model.fit` of so many steps; the last thing that a worker does."""
+        self._fit = from_json(Fit, self._ask("fit", steps=steps)["fit"])
+        return self._fit
 
-    def start(self, block: int) -> Start:
-        """Collect all that is known of this worker."""
+    def start_record(self, block: int) -> Start:
+        """Return everything observed of this worker outside its rounds."""
         return Start(
             role=self._role,
             block=block,
             ready_seconds=self._ready_seconds,
             fit=self._fit,
             cool_down_seconds=self._cool_down_seconds,
-            usage=self.sampler.usage(),
+            usage=self.usage,
             **self._opened["start"],
             **self._warm,
             **self._counters,
             **self._rates,
         )
 
-    def leave(self) -> None:
+    def end(self) -> None:
         """End worker and sampler; a second call does nothing."""
-        self.sampler.stop()
+        self.stop_sampler()
         if self._worker is not None:
-            self._launcher.end(self._worker)
+            self._setup.launcher.end(self._worker)
             self._worker = None

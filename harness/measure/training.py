@@ -1,17 +1,17 @@
-"""Trainings in full, of one seed: fresh workers that take turns epoch by epoch.
+"""Full trainings of one seed: fresh workers that take turns epoch by epoch.
 
-So what disturbs one disturbs the others, and their times compare. Where a GPU
-is used, one has ended before the next begins.
+A disturbance then hits all of them, and their times compare. Where a GPU is used, one has ended
+before the next begins.
 """
 
 from collections.abc import Callable, Sequence
 
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import oom_kills
-from harness.measure.machine.host_state import Moment, between
+from harness.measure.machine.host_state import between
 from harness.measure.machine.sampler import disturbance, read_machine
 from harness.measure.oom import explained
-from harness.measure.side import AnyLauncher, AnyWorker
+from harness.measure.side import AnyWorker, Setup
 from harness.records import (
     Epoch,
     Failure,
@@ -31,28 +31,21 @@ OnEnd = Callable[[Recipe, Training | Failure], None]
 
 def train_together(
     recipes: Sequence[Recipe],
-    launcher: AnyLauncher,
-    timeout: float,
-    cpus: list[int],
+    setup: Setup,
     on_epoch: OnEpoch,
     on_end: OnEnd,
-    look: Callable[[], Moment],
     *,
     complete: bool = True,
 ) -> None:
     """Train every recipe to its end; each ends with a `Training` or a `Failure`.
 
-    More than six at once would ask for more memory than a small machine has;
-    they train in groups.
+    More than six at once could exceed the memory of a small machine, so they train in groups.
 
     Args:
         recipes: In the order in which they begin a turn.
-        launcher: Starts the workers.
-        timeout: Longest silence of a worker, in seconds.
-        cpus: Those that workers may use.
-        on_epoch: Given each epoch as it ends.
-        on_end: Given the outcome of each recipe.
-        look: Says how the machine is at a moment; called around each epoch.
+        setup: What the trainings are measured with.
+        on_epoch: Called with each epoch as it ends.
+        on_end: Called with the outcome of each recipe.
         complete: Whether these are all recipes of the seed, and none was trained before.
     """
     size = _MOST_AT_ONCE if all(recipe.case.device == "cpu" for recipe in recipes) else 1
@@ -60,7 +53,7 @@ def train_together(
     in_turns = complete and len(groups) == 1 and size > 1
     for group in groups:
         kills = oom_kills()
-        trainees = [_Trainee(recipe, launcher, timeout, cpus, in_turns, look) for recipe in group]
+        trainees = [_Trainee(recipe, setup, interleaved=in_turns) for recipe in group]
         try:
             while trainees:
                 for trainee in list(trainees):
@@ -72,12 +65,12 @@ def train_together(
                         case, reference = trainee.recipe.case, trainee.recipe.reference
                         ended = Failure(case, reference, known.kind, str(known), known.log_tail)
                     if ended is not None:
-                        trainee.leave()
+                        trainee.end()
                         trainees.remove(trainee)
                         on_end(trainee.recipe, ended)
         finally:
             for trainee in trainees:
-                trainee.leave()
+                trainee.end()
 
 
 class _Trainee:
@@ -87,22 +80,11 @@ class _Trainee:
         training: All that was observed, once the last epoch has ended.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        launcher: AnyLauncher,
-        timeout: float,
-        cpus: list[int],
-        interleaved: bool,
-        look: Callable[[], Moment],
-    ) -> None:
+    def __init__(self, recipe: Recipe, setup: Setup, *, interleaved: bool) -> None:
         self.recipe = recipe
         self.training: Training | None = None
-        self._launcher = launcher
-        self._timeout = timeout
-        self._cpus = cpus
+        self._setup = setup
         self._interleaved = interleaved
-        self._look = look
         self._worker: AnyWorker | None = None
         self._facts: dict[str, object] = {}
         self._epochs: list[Epoch] = []
@@ -115,12 +97,12 @@ class _Trainee:
             WorkerFailed: the worker did.
         """
         if self._worker is None:
-            case = self.recipe.case
-            self._launcher.prepare(case, wait=True)
-            self._worker = self._launcher.start(case, self._timeout)
-            opened = self._worker.ask("open_training", case=to_json(case), cpus=self._cpus)
+            case, launcher = self.recipe.case, self._setup.launcher
+            launcher.prepare(case, wait=True)
+            self._worker = launcher.start(case, self._setup.protocol.timeout_seconds)
+            opened = self._worker.ask("open_training", case=to_json(case), cpus=self._setup.cpus)
             self._facts = opened["facts"]
-        moment, before = self._look(), read_machine()
+        state, before = self._setup.read_host_state(), read_machine()
         if self._epochs:
             answer = self._worker.ask("next_epoch")
         else:
@@ -129,7 +111,7 @@ class _Trainee:
         disturbed = disturbance(before, read_machine(), data["cpu_seconds"])
         epoch = from_json(Epoch, {**data, **disturbed})
         self._epochs.append(epoch)
-        self._surroundings.append(between(epoch.epoch, moment, self._look()))
+        self._surroundings.append(between(epoch.epoch, state, self._setup.read_host_state()))
         if "mistakes" in answer:
             found = answer["mistakes"]
             shape = answer["image_shape"]
@@ -140,12 +122,12 @@ class _Trainee:
                 image_shape=None if shape is None else tuple(shape),
                 interleaved=self._interleaved,
                 surroundings=tuple(self._surroundings),
-                **self._facts,  # type: ignore[arg-type]  # as the worker tells them
+                **self._facts,  # type: ignore[arg-type]  # as the worker reports them
             )
         return epoch
 
-    def leave(self) -> None:
+    def end(self) -> None:
         """End the worker."""
         if self._worker is not None:
-            self._launcher.end(self._worker)
+            self._setup.launcher.end(self._worker)
             self._worker = None

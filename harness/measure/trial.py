@@ -2,13 +2,12 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import oom_kills
 from harness.measure.machine.sampler import Sampler
 from harness.measure.oom import explained
-from harness.measure.side import AnyLauncher
+from harness.measure.side import Setup
 from harness.records import Case, to_json
 
 _LARGEST_BATCH = 32
@@ -35,30 +34,27 @@ class Inspected:
     no_data: str = ""
 
 
-def inspect(
-    case: Case, launcher: AnyLauncher, timeout: float, cpus: list[int], images: str
-) -> Inspected:
+def inspect(case: Case, setup: Setup, images: str) -> Inspected:
     """Train a few steps of a small batch in a worker of its own.
 
     Args:
         case: What is going to be trained; its dataset may be `auto`.
-        launcher: Starts the worker.
-        timeout: Longest that it may be silent, in seconds.
-        cpus: Those that may be used.
-        images: The dataset of a model that takes what the bundled ones take.
+        setup: What the worker is started with.
+        images: The dataset of a model with the inputs of the bundled ones.
 
     Raises:
         WorkerFailed: the model cannot be trained; the message says why.
     """
     small = dataclasses.replace(case, batch_size=min(case.batch_size, _LARGEST_BATCH))
     before = oom_kills()
-    worker: Any = launcher.start(small, timeout)
+    worker = setup.launcher.start(small, setup.protocol.timeout_seconds)
     sampler = Sampler(worker.pid, None)
+    sampler.start()
     try:
-        answer = worker.ask("inspect", case=to_json(small), cpus=cpus, images=images)
+        answer = worker.ask("inspect", case=to_json(small), cpus=setup.cpus, images=images)
     except WorkerFailed as error:
         raise explained(error, before, sampler.last_rss_bytes) from error
     finally:
         sampler.stop()
-        launcher.end(worker)
+        setup.launcher.end(worker)
     return Inspected(**{**answer, "losses": tuple(answer["losses"])})

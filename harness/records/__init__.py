@@ -32,7 +32,7 @@ from harness.records.observations import (
     Usage,
 )
 from harness.records.run import READABLE_SCHEMAS, SCHEMA, Gpu, Machine, Run
-from harness.records.search import Probe, Search
+from harness.records.search import Search, TriedSize
 from harness.records.training import Epoch, Mistake, Recipe, Training
 from harness.records.tuning import Attempt, Tuning
 
@@ -62,7 +62,6 @@ __all__ = [
     "Mistake",
     "ModelFacts",
     "Outcome",
-    "Probe",
     "Protocol",
     "Recipe",
     "Role",
@@ -74,6 +73,7 @@ __all__ = [
     "Start",
     "Surroundings",
     "Training",
+    "TriedSize",
     "Tuning",
     "Usage",
     "comparison_key",

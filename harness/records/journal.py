@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Self
 
 from harness.errors import BadRun
 
@@ -25,29 +25,32 @@ _SEAL = re.compile(rb', "crc32": (\d{1,10})\}\s*\Z')
 
 
 class Journal:
-    """Appends entries and syncs each to the disk before it returns.
+    """Appends entries to an open journal and syncs each to the disk."""
 
-    Args:
-        folder: Of the run; it is made where there is none.
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
 
-    Raises:
-        BadRun: the folder cannot be written, or another process is writing this journal.
-    """
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open and lock the journal of a run; the folder is made if it does not exist.
 
-    def __init__(self, folder: Path) -> None:
+        Raises:
+            BadRun: the folder cannot be written, or another process is writing this journal.
+        """
         path = folder / NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab")
-            _lock(self._file.fileno())
+            file = path.open("ab")
+            _lock(file.fileno())
             if _is_torn(path):
-                self._file.write(b"\n")
+                file.write(b"\n")
         except BlockingIOError as error:
             raise BadRun(
                 f"another process is measuring into {folder}; wait for its end or start a new run"
             ) from error
         except OSError as error:
             raise unwritable(folder, error.strerror) from error
+        return cls(file)
 
     def write(self, kind: str, **entry: Any) -> None:
         """Append one entry and sync it.

@@ -8,15 +8,15 @@ from harness.records.comparison import FailureKind
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class TriedSize:
     """A batch size that a search tried.
 
     Attributes:
         status: `fits`, or how its worker failed.
-        step_seconds: A step of the warm-up, about.
-        peak_bytes: Memory at most: resident set on a CPU, device memory on a GPU. Of a size that
-            failed how far it got.
-        message: Why it failed; empty when it fits.
+        step_seconds: Of the warm-up; a rough value.
+        peak_bytes: Peak memory: resident set on a CPU, device memory on a GPU. Of a size that
+            failed, the last reading before.
+        message: Why it failed; empty if it fits.
     """
 
     batch_size: int
@@ -28,23 +28,23 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The batch sizes that were tried for a case, doubling until something stopped it.
+    """The batch sizes that a search tried for a case.
 
     Attributes:
         case: What was tried; its own batch size is the first.
-        probes: In the order of their size.
-        memory_bytes: What there was; None where it is not known.
-        ended: What stopped it.
+        probes: The sizes, in ascending order.
+        memory_bytes: Memory limit of a worker; None if unknown.
+        ended: Why the search stopped.
         chosen: The sizes worth measuring.
     """
 
     case: Case
-    probes: tuple[Probe, ...]
+    probes: tuple[TriedSize, ...]
     memory_bytes: int | None
     ended: str
     chosen: tuple[int, ...]
 
     @property
     def key(self) -> str:
-        """Which search this is."""
+        """The key under which a run keeps the search."""
         return self.case.id

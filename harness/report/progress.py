@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import units
-from harness.records import Case, Epoch, Failure, Outcome, Probe, Recipe, Round
+from harness.records import Case, Epoch, Failure, Outcome, Recipe, Round, TriedSize
 
 _LINE_SECONDS = 1.0
 _MOST_LINES = 5
@@ -37,7 +37,7 @@ class Progress:
         self._title = ""
         self._blocks = 0
 
-    def comparison(self, case: Case, reference: Case, blocks: int) -> None:
+    def on_comparison(self, case: Case, reference: Case, blocks: int) -> None:
         """Announce a comparison."""
         self._blocks = blocks
         against = "itself" if case == reference else reference.id
@@ -48,7 +48,7 @@ class Progress:
         else:
             self._print(f"{self._title} against {against}: {blocks} blocks")
 
-    def round(self, case: Case, a_round: Round) -> None:
+    def on_round(self, case: Case, a_round: Round) -> None:
         """Redraw the live line, at most once a second."""
         now = self._clock()
         if not self._console.is_terminal or now - self._drawn < _LINE_SECONDS:
@@ -60,7 +60,7 @@ class Progress:
             f"batch {case.batch_size}: {step}/step{self._left(a_round.block)}"
         )
 
-    def outcome(self, outcome: Outcome) -> None:
+    def on_outcome(self, outcome: Outcome) -> None:
         """Say how a comparison ended."""
         self._done += 1
         if self._console.is_terminal:
@@ -71,7 +71,7 @@ class Progress:
         elif not self._console.is_terminal:
             self._print(f"    measured in {units.seconds(outcome.wall_seconds)}")
 
-    def known(self, outcome: Outcome) -> None:
+    def on_known_outcome(self, outcome: Outcome) -> None:
         """Say that a comparison is already measured."""
         self._done += 1
         if not self._console.is_terminal:
@@ -79,7 +79,7 @@ class Progress:
                 f"[{self._done}/{self._planned or '?'}] {outcome.case.id}: measured already"
             )
 
-    def epoch(self, recipe: Recipe, epoch: Epoch) -> None:
+    def on_epoch(self, recipe: Recipe, epoch: Epoch) -> None:
         """Say how an epoch of a training in full ended; each has a line of its own."""
         accuracy = "" if epoch.val_accuracy is None else f", test accuracy {epoch.val_accuracy:.4f}"
         self._print(
@@ -88,15 +88,15 @@ class Progress:
             f"loss {epoch.loss:.4f}{accuracy}"
         )
 
-    def probe(self, case: Case, probe: Probe) -> None:
+    def on_size(self, case: Case, size: TriedSize) -> None:
         """Say how a batch size of a search did."""
-        if probe.step_seconds is None:
-            found = f"{probe.status}: {probe.message}"
-            if probe.peak_bytes is not None:
-                found += f" (at {units.mebibytes(probe.peak_bytes)})"
+        if size.step_seconds is None:
+            found = f"{size.status}: {size.message}"
+            if size.peak_bytes is not None:
+                found += f" (at {units.mebibytes(size.peak_bytes)})"
         else:
-            rate = units.digits(case.batch_size / probe.step_seconds)
-            found = f"about {rate} samples/s, {units.mebibytes(probe.peak_bytes)}"
+            rate = units.digits(case.batch_size / size.step_seconds)
+            found = f"about {rate} samples/s, {units.mebibytes(size.peak_bytes)}"
         self._print(f"{case.variant} on {case.device}: batch {case.batch_size}: {found}")
 
     def inspected(self, case: Case, found: str) -> None:

@@ -10,6 +10,7 @@ from harness.measure.launcher import Launcher
 from harness.measure.machine import facts
 from harness.measure.machine.gpu import open_gpu
 from harness.measure.runner import Runner
+from harness.measure.side import Setup
 from harness.records import protocol as protocols
 
 
@@ -27,9 +28,9 @@ def make_runner(launcher, tmp_path):
     def make(**changes):
         protocol = protocols.choose("quick", steps=1, **changes)
         budget = Budget(None, 1, time.monotonic)
-        folder, gpu = tmp_path / "run", open_gpu()
-        described = facts.describe(gpu)
-        runners.append(Runner(folder, protocol, described, launcher, Silent(), gpu, budget))
+        setup = Setup(protocol, launcher, open_gpu())
+        machine = facts.describe(setup.gpu)
+        runners.append(Runner.open(tmp_path / "run", setup, machine, Silent(), budget))
         return runners[-1]
 
     yield make

@@ -14,6 +14,7 @@ from samples import dataframe
 from harness.measure.budget import Budget
 from harness.measure.launcher import Launcher
 from harness.measure.runner import Runner
+from harness.measure.side import Setup
 from harness.records import Case, Measurement, Protocol
 from harness.records.protocol import EFFORTS
 from harness.report import files
@@ -54,7 +55,7 @@ def test_a_gpu_case_from_its_workers_to_its_files(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with Launcher(cuda_device=gpu.cuda_device) as launcher:
         budget = Budget(None, 1, time.monotonic)
-        runner = Runner(folder, protocol, MACHINE, launcher, Silent(), gpu, budget)
+        runner = Runner.open(folder, Setup(protocol, launcher, gpu), MACHINE, Silent(), budget)
         outcome = runner.measure(case, reference)
         run = runner.save()
         runner.close()

@@ -282,10 +282,10 @@ def test_two_runs_at_once_are_told_in_both(tmp_path):
 
 def test_a_run_that_is_being_measured_is_not_gone_on_with_by_another(tmp_path):
     """Its journal is locked."""
-    writer = journal.Journal(tmp_path)
+    writer = journal.Journal.open(tmp_path)
     code = (
         "import sys; from pathlib import Path; from harness.records.journal import Journal\n"
-        "Journal(Path(sys.argv[1]))"
+        "Journal.open(Path(sys.argv[1]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False

@@ -118,10 +118,12 @@ def _watched_over_not(worker: Any, steps: int, *, watched_first: bool) -> float:
 
 
 def _round(worker: Any, steps: int, *, watched: bool) -> float:
-    sampler = Sampler(worker.pid, None) if watched else None
+    sampler = Sampler(worker.pid, None)
+    if watched:
+        sampler.start()
     time.sleep(_BEGUN_SECONDS)
     try:
         return float(worker.ask("round", steps=steps)["seconds"])
     finally:
-        if sampler is not None:
+        if watched:
             sampler.stop()

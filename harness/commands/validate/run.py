@@ -23,7 +23,7 @@ from harness.measure.launcher import Launcher, WorkerFailed
 from harness.measure.machine.facts import describe, usable_cpus
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.runner import Observer, Runner
-from harness.measure.side import AnyLauncher
+from harness.measure.side import AnyLauncher, Setup
 from harness.records import Case, Failure, Measurement, Protocol, Run, from_json, run_file, to_json
 from harness.records.journal import NAME as JOURNAL
 from harness.records.resume import ResumedRun
@@ -113,13 +113,11 @@ class Validation:
         self, part: str, wanted: Sequence[Trial], launcher: AnyLauncher, protocol: Protocol
     ) -> tuple[list[tuple[Trial, Measurement]], list[Check]]:
         """Measure trials in a run of their own; what failed is a check that falls short."""
-        runner = Runner(
+        runner = Runner.open(
             self.folder / part,
-            protocol,
+            Setup(protocol, launcher, self.gpu),
             self.machine,
-            launcher,
             self.observer,
-            self.gpu,
             Budget(None, len(wanted), time.monotonic),
         )
         measured, failed = [], []

@@ -1,4 +1,4 @@
-"""What changes around a block: clocks, the CPUs that may be used, other runs of this harness."""
+"""State of the host around a block: clocks, usable CPUs, other runs of this harness."""
 
 import time
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from harness.records import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """How things were at one moment.
+class HostState:
+    """State of the host at one moment.
 
     Attributes:
-        cpus: Those that may be used, and the quota.
+        cpus: CPUs that this process may use, and the quota.
         other_runs: Other runs of this harness on the machine.
-        slept_seconds: Since boot; None where no clock tells.
-        wall_offset_seconds: Of the wall clock to the time since boot; likewise.
+        slept_seconds: Time suspended since boot; None if no clock measures it.
+        wall_offset_seconds: Wall clock minus time since boot; likewise.
     """
 
     cpus: str
@@ -25,12 +25,12 @@ class Moment:
     wall_offset_seconds: float | None
 
 
-def look() -> Moment:
-    """Look now; some 20 ms, so it is not done while something is timed."""
+def read_host_state() -> HostState:
+    """Read the state now; takes some 20 ms, so never call this while something is timed."""
     boot = _seconds("CLOCK_BOOTTIME")
     # CLOCK_MONOTONIC stands still while the machine is suspended, see clock_gettime(2).
     monotonic, wall = _seconds("CLOCK_MONOTONIC"), time.time()
-    return Moment(
+    return HostState(
         cpus=_cpus(),
         other_runs=other_runs(),
         slept_seconds=None if boot is None or monotonic is None else boot - monotonic,
@@ -49,8 +49,8 @@ def _cpus() -> str:
     return ",".join(map(str, usable_cpus())) + limit
 
 
-def between(block: int, before: Moment, after: Moment) -> Surroundings:
-    """What changed from one moment to the other."""
+def between(block: int, before: HostState, after: HostState) -> Surroundings:
+    """Return what changed from one state to the other."""
     return Surroundings(
         block=block,
         cpus_before=before.cpus,

@@ -66,9 +66,14 @@ class Sampler:
         self._lock = threading.Lock()
         self._rss: list[int] = []
         self._cost = 0.0
-        self._begin = clock()
-        self._end = self._begin
+        self._begin = self._end = 0.0
         self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read; an idle GPU is read first."""
+        if self._gpu is not None:
+            self._gpu.read_idle()
+        self._begin = self._end = self._clock()
         self._thread.start()
 
     def begin_rounds(self) -> None:
@@ -131,10 +136,16 @@ class GpuWatch:
         self._pid = pid
         self._gpu = gpu
         self._clock = clock
-        self._idle_memory = gpu.read().memory_bytes
-        self._others_before = gpu.processes() or frozenset()
-        self._begin = clock()
+        self._idle_memory: int | None = None
+        self._others_before: frozenset[int] = frozenset()
+        self._begin = 0.0
         self._forget()
+
+    def read_idle(self) -> None:
+        """Read what others use of the GPU before the worker does."""
+        self._idle_memory = self._gpu.read().memory_bytes
+        self._others_before = self._gpu.processes() or frozenset()
+        self._begin = self._clock()
 
     def _forget(self) -> None:
         self._times: list[float] = []

@@ -7,13 +7,10 @@ import math
 import pytest
 from fakes import (
     MACHINE,
-    FakeClock,
     FakeGpu,
     FakeLauncher,
-    Silent,
     busy_gpu,
     gpu_usage,
-    protocol,
     runner_of,
     with_gpu_usage,
 )
@@ -25,8 +22,6 @@ from harness.analyze.advice.knee import Ratios, knee
 from harness.analyze.analysis import Analysis
 from harness.commands.parser import main
 from harness.errors import BadCase, BadRun, UnknownName
-from harness.measure.budget import Budget
-from harness.measure.runner import Runner
 from harness.records import Case, Recipe
 from harness.report import advice as words
 
@@ -284,10 +279,7 @@ def test_threads_are_chosen_like_sizes(tmp_path):
 def on_both(folder, gpu_seconds, sizes=(64,), spread=0.0):
     machine = dataclasses.replace(MACHINE, gpu="Fake GPU", gpu_reason=None)
     launcher = FakeLauncher(lambda c: gpu_seconds if c.device == "gpu" else 1e-3)
-    budget = Budget(None, 1, FakeClock())
-    runner = Runner(
-        folder, protocol(blocks=3), machine, launcher, Silent(), FakeGpu(), budget
-    )  # fmt: skip
+    runner = runner_of(folder, launcher, machine=machine, gpu=FakeGpu())
     usage = gpu_usage(busy_gpu)
     outcomes = [
         with_gpu_usage(runner.measure(case(size, device="gpu"), case(size)), usage)

@@ -4,20 +4,15 @@ import dataclasses
 
 import pytest
 from fakes import (
-    MACHINE,
-    FakeClock,
-    FakeGpu,
     FakeLauncher,
-    Silent,
     busy_gpu,
     gpu_usage,
     protocol,
+    runner_of,
     with_gpu_usage,
 )
 
 from harness.analyze import cautions
-from harness.measure.budget import Budget
-from harness.measure.runner import Runner
 from harness.records import Case, GpuReading, Surroundings, Usage
 
 CASE = Case("improved", "mnist", 256, threads=2)
@@ -27,8 +22,7 @@ PROTOCOL = protocol(blocks=3, min_pairs=6, max_pairs=6)
 
 @pytest.fixture
 def measurement(tmp_path):
-    gpu, budget = FakeGpu(name=None), Budget(None, 1, FakeClock())
-    runner = Runner(tmp_path, PROTOCOL, MACHINE, FakeLauncher(), Silent(), gpu, budget)
+    runner = runner_of(tmp_path, FakeLauncher(), blocks=3, min_pairs=6, max_pairs=6)
     return runner.measure(CASE, REFERENCE)
 
 

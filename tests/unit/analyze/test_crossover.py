@@ -5,13 +5,11 @@ import math
 import random
 
 import pytest
-from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
+from fakes import FakeGpu, FakeLauncher, runner_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analyze import crossover, stats
-from harness.measure.budget import Budget
-from harness.measure.runner import Runner
 from harness.records import Case, Estimate
 
 
@@ -69,8 +67,7 @@ def measured(folder, gpu_step, cpu_step, ready, blocks=6):
     gpu = Case("baseline", "mnist", 100, device="gpu", threads=1)
     cpu = dataclasses.replace(gpu, device="cpu")
     launcher = FakeLauncher(lambda c: (gpu_step if c.device == "gpu" else cpu_step) / 100)
-    budget = Budget(None, 1, FakeClock())
-    runner = Runner(folder, protocol(blocks=blocks), MACHINE, launcher, Silent(), FakeGpu(), budget)
+    runner = runner_of(folder, launcher, gpu=FakeGpu(), blocks=blocks)
     outcome = runner.measure(gpu, cpu)
     starts = tuple(
         dataclasses.replace(start, ready_seconds=ready(start.role, start.block))

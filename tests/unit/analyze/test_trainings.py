@@ -62,7 +62,7 @@ def test_workers_take_turns_epoch_by_epoch(tmp_path):
 def test_a_machine_that_sleeps_through_an_epoch_is_told(tmp_path):
     """Of whoever trained then: the second turn is the improved model's first epoch."""
     moments = [QUIET] * 3 + [dataclasses.replace(QUIET, slept_seconds=90.0)] * 7
-    runner = runner_of(tmp_path, launcher(), look=iter(moments).__next__)
+    runner = runner_of(tmp_path, launcher(), read_host_state=iter(moments).__next__)
     runner.train(recipes())
     (told,) = convergence.cautions(Analysis(runner.save()))
     assert told.startswith("Caution: the machine was suspended meanwhile (1 min 30 s)")

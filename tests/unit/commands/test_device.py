@@ -6,20 +6,16 @@ import dataclasses
 import pytest
 from fakes import (
     MACHINE,
-    FakeClock,
     FakeGpu,
     FakeLauncher,
-    Silent,
     busy_gpu,
     gpu_usage,
-    protocol,
+    runner_of,
     with_gpu_usage,
 )
 from samples import dataframe, dataframes, text_table
 
 from harness.analyze import stats
-from harness.measure.budget import Budget
-from harness.measure.runner import Runner
 from harness.records import Case, Failure, folders, from_json, to_json
 from harness.report import files
 
@@ -37,11 +33,8 @@ def seconds(case):
 
 def runner(folder, launcher=None, **changes):
     launcher = launcher or FakeLauncher(seconds)
-    budget = Budget(None, 1, FakeClock())
-    changes = {"gpu_round_seconds": 0.2, "min_pairs": 3, "max_pairs": 3, **changes}
-    return Runner(
-        folder, protocol(**changes), GPU_MACHINE, launcher, Silent(), FakeGpu(), budget
-    )  # fmt: skip
+    changes = {"gpu_round_seconds": 0.2, "min_pairs": 3, "max_pairs": 3, "blocks": 2, **changes}
+    return runner_of(folder, launcher, machine=GPU_MACHINE, gpu=FakeGpu(), **changes)
 
 
 @pytest.fixture

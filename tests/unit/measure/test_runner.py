@@ -4,13 +4,12 @@ import dataclasses
 import json
 
 import pytest
-from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol
+from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, protocol, runner_of
 
 from harness.analyze import stats
 from harness.errors import BadCase, BadRun
 from harness.measure.budget import Budget
 from harness.measure.case_checks import check_case
-from harness.measure.runner import Runner
 from harness.records import Case, Failure, Measurement, run_file
 from harness.records import folders as runs
 from harness.records.resume import check_resume
@@ -19,16 +18,8 @@ SMALL = Case("baseline", "synthetic", 256)
 LARGE = Case("baseline", "synthetic", 1024)
 
 
-def make_runner(folder, launcher, observer=None, budget=None, **changes):
-    return Runner(
-        folder,
-        protocol(**changes),
-        MACHINE,
-        launcher,
-        observer or Silent(),
-        FakeGpu(name=None),
-        budget or Budget(None, 1, FakeClock()),
-    )
+def make_runner(folder, launcher, blocks=2, **changes):
+    return runner_of(folder, launcher, blocks=blocks, **changes)
 
 
 def test_equal_fake_durations_give_exactly_one(tmp_path):

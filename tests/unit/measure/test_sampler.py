@@ -16,6 +16,7 @@ def watched(before, during, pid=WORKER):
     """Foreign processes counted with these ids on the GPU before and during the rounds."""
     gpu = FakeGpu(processes=before)
     watch = GpuWatch(pid, gpu, FakeClock())
+    watch.read_idle()
     watch.begin_rounds()
     gpu._processes = during
     watch.read()
@@ -51,6 +52,7 @@ def test_readings_are_kept_from_the_beginning_of_the_rounds():
     clock = FakeClock()
     gpu = FakeGpu(reading=lambda number: GpuReading(memory_bytes=100 * number, power_watts=50.0))
     watch = GpuWatch(WORKER, gpu, clock)
+    watch.read_idle()
     watch.read()
     clock.sleep(3.0)
     watch.begin_rounds()
@@ -75,6 +77,7 @@ def test_why_a_reading_is_missing_goes_with_the_readings():
 def test_a_worker_on_the_cpu_has_no_gpu_readings():
     """There may be a GPU in the machine all the same."""
     sampler = Sampler(os.getpid(), None)
+    sampler.start()
     sampler.stop()
     assert sampler.usage().gpu is None
 

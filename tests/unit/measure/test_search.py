@@ -7,6 +7,7 @@ from fakes import FakeGpu, FakeLauncher, Silent, protocol, runner_of
 from samples import drawn, text_table
 
 from harness.measure.search import search
+from harness.measure.side import Setup
 from harness.records import Case
 
 CASE = Case("mine.py:build", "fitted", 8, threads=2)
@@ -21,14 +22,11 @@ def searched(sample_seconds, samples=60_000, memory_mib=10**6, launcher=None):
         CASE,
         samples=samples,
         memory_bytes=memory_mib * MIB,
-        launcher=launcher,
-        protocol=protocol(),
-        gpu=FakeGpu(name=None),
-        cpus=[0, 1],
-        on_probe=observer.probe,
+        setup=Setup(protocol(), launcher, FakeGpu(name=None), [0, 1]),
+        on_size=observer.on_size,
     )
     launcher.close()
-    assert len(observer.probes) == len(found.probes)
+    assert len(observer.sizes) == len(found.probes)
     return found
 
 

@@ -16,7 +16,7 @@ from harness.records.resume import ResumedRun
 
 def test_entries_come_back_in_order(tmp_path):
     """As they were written."""
-    writer = journal.Journal(tmp_path)
+    writer = journal.Journal.open(tmp_path)
     writer.write("round", number=1)
     writer.write("round", number=2)
     assert [entry["number"] for entry in journal.read(tmp_path)] == [1, 2]
@@ -24,7 +24,7 @@ def test_entries_come_back_in_order(tmp_path):
 
 def test_a_torn_last_line_is_left_out(tmp_path):
     """What was synced before it is kept."""
-    writer = journal.Journal(tmp_path)
+    writer = journal.Journal.open(tmp_path)
     writer.write("round", number=1)
     writer.close()
     with (tmp_path / journal.NAME).open("ab") as file:
@@ -34,12 +34,12 @@ def test_a_torn_last_line_is_left_out(tmp_path):
 
 def test_a_run_goes_on_after_a_torn_line(tmp_path):
     """The next entry does not join the torn one."""
-    writer = journal.Journal(tmp_path)
+    writer = journal.Journal.open(tmp_path)
     writer.write("round", number=1)
     writer.close()
     with (tmp_path / journal.NAME).open("ab") as file:
         file.write(b'{"kind": "rou')
-    journal.Journal(tmp_path).write("round", number=2)
+    journal.Journal.open(tmp_path).write("round", number=2)
     assert [entry["number"] for entry in journal.read(tmp_path)] == [1, 2]
 
 
@@ -131,7 +131,7 @@ def test_a_journal_of_a_later_schema_is_refused(tmp_path):
 def test_a_disk_that_is_full_is_one_line_and_closing_says_no_more(tmp_path):
     """/dev/full is a disk without room."""
     (tmp_path / journal.NAME).symlink_to("/dev/full")
-    writer = journal.Journal(tmp_path)
+    writer = journal.Journal.open(tmp_path)
     with pytest.raises(BadRun, match="No space left on device"):
         writer.write("round", number=1)
     writer.close()
@@ -139,7 +139,7 @@ def test_a_disk_that_is_full_is_one_line_and_closing_says_no_more(tmp_path):
 
 def test_a_journal_that_is_removed_is_told(tmp_path):
     """What is written to it then would end with this process."""
-    writer = journal.Journal(tmp_path)
+    writer = journal.Journal.open(tmp_path)
     (tmp_path / journal.NAME).unlink()
     with pytest.raises(BadRun, match="has been removed"):
         writer.write("round", number=1)
@@ -147,11 +147,11 @@ def test_a_journal_that_is_removed_is_told(tmp_path):
 
 def test_a_journal_has_one_writer(tmp_path):
     """A second one is refused until the first has closed it."""
-    writer = journal.Journal(tmp_path)
+    writer = journal.Journal.open(tmp_path)
     with pytest.raises(BadRun, match="another process is measuring into"):
-        journal.Journal(tmp_path)
+        journal.Journal.open(tmp_path)
     writer.close()
-    journal.Journal(tmp_path).close()
+    journal.Journal.open(tmp_path).close()
 
 
 @given(st.binary(max_size=400))

@@ -25,9 +25,9 @@ def progress(*, terminal):
 def test_the_live_line_says_what_how_far_how_fast_and_how_long_still():
     """Half of one comparison of two took 30 s: 90 s are left."""
     shown, console, clock = progress(terminal=True)
-    shown.comparison(LARGE, SMALL, 6)
+    shown.on_comparison(LARGE, SMALL, 6)
     clock.sleep(30.0)
-    shown.round(LARGE, a_round(block=3))
+    shown.on_round(LARGE, a_round(block=3))
     line = console.file.getvalue().split("\r")[-1]
     assert line.split("  ")[:3] == [f"[1/2] {LARGE.id}", "block 4/6", "batch 1024: 250 ms/step"]
     assert "1 min 30 s left" in line
@@ -37,19 +37,19 @@ def test_the_live_line_says_what_how_far_how_fast_and_how_long_still():
 def test_the_live_line_is_redrawn_at_most_once_a_second():
     """A terminal is no place for a thousand lines."""
     shown, console, _ = progress(terminal=True)
-    shown.comparison(LARGE, SMALL, 6)
+    shown.on_comparison(LARGE, SMALL, 6)
     for _ in range(10):
-        shown.round(LARGE, a_round(block=0))
+        shown.on_round(LARGE, a_round(block=0))
     assert console.file.getvalue().count("/step") == 1
 
 
 def test_without_a_terminal_each_comparison_has_plain_lines():
     """For a log: no carriage return."""
     shown, console, clock = progress(terminal=False)
-    shown.comparison(LARGE, SMALL, 6)
+    shown.on_comparison(LARGE, SMALL, 6)
     clock.sleep(30.0)
-    shown.round(LARGE, a_round(block=3))
-    shown.outcome(Failure(LARGE, SMALL, "oom", "memory ran out"))
+    shown.on_round(LARGE, a_round(block=3))
+    shown.on_outcome(Failure(LARGE, SMALL, "oom", "memory ran out"))
     assert console.file.getvalue().splitlines() == [
         f"[1/2] {LARGE.id} against {SMALL.id}: 6 blocks",
         f"{LARGE.id}: oom: memory ran out",
