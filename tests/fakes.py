@@ -12,10 +12,10 @@ import pynvml
 import pytest
 
 from harness.measure.budget import Budget
-from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.host_state import HostState
 from harness.measure.runner import Runner
 from harness.measure.side import Setup
+from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, GpuReading, GpuTrace, GpuUsage, Machine, Protocol, from_json
 from harness.worker import backends
 

@@ -7,12 +7,12 @@ from typing import Any
 from harness.commands.options import AUTO, Settings
 from harness.errors import BadCase
 from harness.measure.case_checks import check_batch_size, check_case
-from harness.measure.launcher import WorkerFailed
 from harness.measure.machine import framework_gpus
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu, count
 from harness.measure.side import AnyLauncher, Setup
 from harness.measure.trial import Inspected, inspect
+from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Ladder, Recipe, Rung
 from harness.worker import backends
 from harness.workloads import datasets, levers, registry

@@ -13,13 +13,13 @@ from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
 from harness.measure.hosts import group
 from harness.measure.hosts.follow import follow
-from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import describe
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
 from harness.measure.trial import Inspected
+from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Outcome, Protocol, Search
 from harness.records.folders import locate, new_run_folder
 from harness.records.resume import check_resume

@@ -7,12 +7,12 @@ ended before the other begins.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import oom_kills
 from harness.measure.machine.host_state import between
 from harness.measure.oom import explained
 from harness.measure.schedule import ROLES, plan_alone, plan_turns
 from harness.measure.side import Setup, Side
+from harness.measure.worker_process import WorkerFailed
 from harness.records import Block, BlockPlan, Case, Role, Round, SidePlan
 from harness.worker import warm_up
 

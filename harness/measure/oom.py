@@ -1,8 +1,8 @@
 """Explain failures of workers that have to do with memory."""
 
 from harness import units
-from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import memory_available, memory_in_all, oom_kills
+from harness.measure.worker_process import WorkerFailed
 from harness.records import FailureKind
 
 

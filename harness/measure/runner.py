@@ -11,10 +11,10 @@ from typing import Self, TypeVar
 
 from harness.measure.block import BlockRun, is_interleaved
 from harness.measure.budget import Budget
-from harness.measure.launcher import WorkerFailed
 from harness.measure.search import search
 from harness.measure.side import Setup
 from harness.measure.training import train_together
+from harness.measure.worker_process import WorkerFailed
 from harness.records import (
     Block,
     Case,

@@ -6,12 +6,12 @@ before the next begins.
 
 from collections.abc import Callable, Sequence
 
-from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import oom_kills
 from harness.measure.machine.host_state import between
 from harness.measure.machine.sampler import disturbance, read_machine
 from harness.measure.oom import explained
 from harness.measure.side import AnyWorker, Setup
+from harness.measure.worker_process import WorkerFailed
 from harness.records import (
     Epoch,
     Failure,

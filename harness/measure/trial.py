@@ -3,11 +3,11 @@
 import dataclasses
 from dataclasses import dataclass
 
-from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import oom_kills
 from harness.measure.machine.sampler import Sampler
 from harness.measure.oom import explained
 from harness.measure.side import Setup
+from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, to_json
 
 _LARGEST_BATCH = 32

@@ -12,8 +12,9 @@ import pytest
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.follow import follow
 from harness.measure.hosts.group import GroupLauncher, about, gather
-from harness.measure.launcher import Launcher, WorkerFailed
+from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
+from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, to_json
 from harness.worker import backends
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.trial import inspect
+from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Measurement
 
 pytestmark = pytest.mark.slow

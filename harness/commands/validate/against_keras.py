@@ -18,7 +18,8 @@ from harness.analyze.epochs import project
 from harness.analyze.start_order import without_place
 from harness.commands.validate.claims import Check, ratio
 from harness.commands.validate.readings import opened
-from harness.measure.launcher import Launcher, WorkerFailed
+from harness.measure.launcher import Launcher
+from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Fit, from_json
 from harness.worker import backends
 

@@ -10,9 +10,10 @@ from typing import Any
 from harness.analyze import stats
 from harness.commands.validate import loads
 from harness.commands.validate.claims import Check, ratio
-from harness.measure.launcher import Launcher, Worker
+from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.sampler import Sampler
+from harness.measure.worker_process import WorkerProcess
 from harness.records import Case, to_json
 from harness.workloads import datasets
 
@@ -24,7 +25,7 @@ _BEGUN_SECONDS = 0.1  # a sampler starts with its worker, not with a round
 
 
 @contextlib.contextmanager
-def opened(launcher: Launcher, case: Case) -> Iterator[Worker]:
+def opened(launcher: Launcher, case: Case) -> Iterator[WorkerProcess]:
     """A fresh worker, warmed up as in a block; it is ended at the end.
 
     Raises:

@@ -11,9 +11,10 @@ from typing import Any
 
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.group import HostsFailed
-from harness.measure.launcher import Launcher, Worker, WorkerFailed
+from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.oom import explained
+from harness.measure.worker_process import WorkerFailed, WorkerProcess
 from harness.records import Case, from_json
 from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 
@@ -68,7 +69,7 @@ class _Service:
     def __init__(self, channel: Channel, launcher: Launcher) -> None:
         self._channel = channel
         self._launcher = launcher
-        self._workers: dict[int, Worker] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._asking: threading.Thread | None = None
         self._count = 0
 

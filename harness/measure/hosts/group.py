@@ -15,8 +15,9 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.measure.hosts.discovery import Hosts
-from harness.measure.launcher import Launcher, Worker, WorkerFailed
+from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import versions
+from harness.measure.worker_process import WorkerFailed, WorkerProcess
 from harness.records import Case, to_json
 from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 
@@ -170,7 +171,12 @@ class GroupWorker:
     _numbers = itertools.count(1)
 
     def __init__(
-        self, case: Case, local: Worker, followers: list[Follower], hosts: Hosts, timeout: float
+        self,
+        case: Case,
+        local: WorkerProcess,
+        followers: list[Follower],
+        hosts: Hosts,
+        timeout: float,
     ) -> None:
         self.pid = local.pid
         self.local = local
@@ -281,7 +287,7 @@ class GroupLauncher:
         """Import a framework on this host; the others do with their first worker."""
         self._launcher.prepare(case, wait=wait)
 
-    def start(self, case: Case, timeout: float) -> Worker | GroupWorker:
+    def start(self, case: Case, timeout: float) -> WorkerProcess | GroupWorker:
         """Start one fresh worker for a case, on every host that takes part.
 
         Raises:
@@ -296,7 +302,7 @@ class GroupLauncher:
             self._launcher.end(local)
             raise
 
-    def end(self, worker: Worker | GroupWorker) -> None:
+    def end(self, worker: WorkerProcess | GroupWorker) -> None:
         """End a worker, on every host."""
         if isinstance(worker, GroupWorker):
             worker.end()

@@ -18,9 +18,9 @@ from harness.measure.hosts import discovery as found
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.follow import follow
 from harness.measure.hosts.group import GroupLauncher, HostsFailed, about, gather
-from harness.measure.launcher import WorkerFailed
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import NoGpu
+from harness.measure.worker_process import WorkerFailed
 from harness.records import Case
 from harness.report import formats
 from harness.report.sentence import sentence
