@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from harness.analyze.cases import CaseData, collect
 from harness.analyze.roles import Roles
-from harness.records import Run
+from harness.records import Case, Run
 
 R = TypeVar("R")
 
@@ -46,3 +46,8 @@ class Analysis:
     def cases(self) -> list[CaseData]:
         """All that was observed of each case, in the order of measuring, batch sizes sorted."""
         return collect(self.run, self.roles)
+
+    @functools.cached_property
+    def observed(self) -> dict[Case, CaseData]:
+        """The same by case."""
+        return {data.case: data for data in self.cases}

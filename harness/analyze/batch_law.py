@@ -1,10 +1,10 @@
-"""Step time = a + b·batch: the overhead of a step and the cost of a sample, or that it is not so.
+"""The law step time = a + b·batch: fixed cost per step and cost per sample, where they fit.
 
-Fitted to paired speedups and not to step times, since only what took turns
-compares. With R the reference's batch size and its sample time as the unit,
-the law says that a sample at batch B takes 1 + α (1/B − 1/R): a line through
-the reference with one unknown, the overhead α = a / (the reference's sample
-time). All else is a monotone function of α, so that its interval gives theirs.
+Fitted to paired speedups and not to step times, since only paired rounds compare. With R the
+reference's batch size and the reference's sample time as the unit, a sample at batch B takes
+1 + α (1/B − 1/R): a line through the reference with one unknown, the fixed cost
+α = a / (sample time of the reference). All else is a monotone function of α, so the interval of α
+gives all other intervals.
 """
 
 import dataclasses
@@ -13,36 +13,23 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import pandas as pd
-
-from harness.analyze import legacy, stats, verdicts
+from harness.analyze import stats, verdicts
 from harness.analyze.analysis import Analysis
 from harness.records import Case, Estimate, Measurement
 
-COLUMNS = [
-    "variant", "backend", "device", "threads", "reference", "batch_size", "measured",
-    "speedup", "low", "high", "step_us", "step_us_low", "step_us_high", "fitted", "fitted_low",
-    "fitted_high", "overhead_share", "overhead_share_low", "overhead_share_high",
-    "gain", "gain_low", "gain_high", "gain_verdict", "alpha", "alpha_low", "alpha_high",
-    "overhead_us", "overhead_us_low", "overhead_us_high", "sample_us", "sample_us_low",
-    "sample_us_high", "half_batch", "half_batch_low", "half_batch_high", "limit", "limit_low",
-    "limit_high", "lack_of_fit_p", "misfit", "reason",
-]  # fmt: skip
-AHEAD = (2, 4)  # sizes not measured, as multiples of the largest measured
 _WORST_P = 0.01
 _FEWEST_SIZES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """The fit of one variant on one device.
+    """The law of one variant on one device.
 
     Attributes:
         reference: Batch size of the reference.
         largest: Largest batch size that was measured.
-        alpha: Overhead of a step in sample times of the reference, with its interval.
+        alpha: Fixed cost per step in sample times of the reference.
         lack_of_fit_p: See `stats.lack_of_fit`.
         misfit: Largest share by which a size misses the law.
         reason: Why the law is refused; empty when it holds.
@@ -56,44 +43,43 @@ class Law:
     reason: str = ""
 
     def sample_time(self, alpha: float, size: float) -> float:
-        """Time of a sample at that batch size, that of the reference being 1."""
+        """Time per sample at a batch size, in sample times of the reference."""
         return 1 + alpha * (1 / size - 1 / self.reference)
 
     def of(self, function: Callable[[float], float]) -> Estimate:
-        """A monotone function of the overhead, with its interval."""
+        """Apply a monotone function to the fixed cost and its interval."""
         ends = [self.alpha.low, self.alpha.high]
         low, high = sorted(function(e) for e in ends if e is not None) or (None, None)
         value = function(self.alpha.value)
         return Estimate(value, low, high, self.alpha.n, self.alpha.confidence)
 
     def speedup(self, size: float) -> Estimate:
-        """Speedup at a batch size against the reference."""
+        """Return the speedup at a batch size over the reference."""
         return self.of(lambda alpha: 1 / self.sample_time(alpha, size))
 
     def gain(self, size: float) -> Estimate:
-        """Speedup at a batch size against the largest that was measured."""
+        """Return the speedup at a batch size over the largest that was measured."""
         return self.of(
             lambda alpha: self.sample_time(alpha, self.largest) / self.sample_time(alpha, size)
         )
 
     def overhead_share(self, size: float) -> Estimate:
-        """Share of the overhead in a step."""
+        """Return the share of the fixed cost in a step."""
         return self.of(lambda alpha: alpha / size / self.sample_time(alpha, size))
 
     def half_batch(self) -> Estimate:
-        """The batch at which half of a step is overhead: a / b."""
+        """Return the batch size at which half of a step is fixed cost: a / b."""
         return self.of(lambda alpha: alpha / self.sample_time(alpha, math.inf))
 
 
 def fit(points: Mapping[int, Sequence[float]], reference: int) -> Law:
     """Fit the law to blocks.
 
-    Least squares of relative errors, since sample times have about the same
-    relative spread at every size; a t interval whose spread includes what the
-    law misses.
+    Least squares of relative errors, since sample times have about the same relative spread at
+    every size; a t interval whose spread includes what the law misses.
 
     Args:
-        points: Logarithms of speedups, one a block, by batch size; at least one size other
+        points: Logarithms of speedups, one per block, by batch size; at least one size other
             than the reference's.
         reference: Batch size of the reference.
     """
@@ -134,7 +120,7 @@ def _interval(alpha: float, errors: Sequence[Sequence[float]], scale: float) -> 
 
 
 def _refusal(law: Law, sizes: int) -> str:
-    """Say why the law is not to be used; empty when nothing speaks against it."""
+    """Say why the law must not be used; empty when it holds."""
     if sizes < _FEWEST_SIZES:
         return f"not fitted: {_FEWEST_SIZES} batch sizes are needed to see whether the law holds"
     if law.alpha.high is not None and law.alpha.high < 0:
@@ -151,7 +137,7 @@ def laws(analysis: Analysis) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[
     """Fit the law to every variant and device whose batch sizes were compared.
 
     Yields:
-        The reference, the law, and the logarithms of speedups, one a block, by batch size.
+        The reference, the law, and the logarithms of speedups, one per block, by batch size.
     """
     groups: dict[Case, list[Measurement]] = defaultdict(list)
     for m in analysis.roles.compared("batch_size"):
@@ -162,75 +148,25 @@ def laws(analysis: Analysis) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[
             yield reference, fit(points, reference.batch_size), points
 
 
-def batch_size_law(analysis: Analysis) -> pd.DataFrame:
-    """One row a variant, device and batch size, measured or not, with the law beside it.
+def in_microseconds(times: Estimate, step: Estimate, reference: int) -> Estimate:
+    """Convert sample times of the reference to µs.
 
-    A refused law leaves its columns empty and says why in `reason`. `alpha` is the
-    overhead in sample times of the reference; see the text of this module.
+    The time of the reference's step is an estimate from other blocks: both spreads add as those
+    of a product of independent factors.
+
+    Args:
+        times: In sample times of the reference.
+        step: Seconds per step of the reference.
+        reference: Batch size of the reference.
     """
-    step = {side.case: side.step for side in analysis.cases}
-    rows: list[dict[str, Any]] = []
-    for reference, law, points in laws(analysis):
-        rows += _rows(reference, law, step[reference], points)
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame.sort_values(["variant", "device", "batch_size"], kind="stable", ignore_index=True)
-
-
-def _rows(
-    reference: Case, law: Law, step: Estimate, points: Mapping[int, Sequence[float]]
-) -> list[dict[str, Any]]:
-    shared: dict[str, Any] = {
-        **legacy.case_columns(reference),
-        "reference": str(reference.batch_size),
-        "lack_of_fit_p": law.lack_of_fit_p,
-        "misfit": law.misfit,
-        "reason": law.reason,
-    }
-    if not law.reason:
-        shared |= {
-            **_columns("alpha", law.alpha),
-            **_columns("overhead_us", _in_us(law.of(lambda alpha: alpha), step, reference)),
-            **_columns(
-                "sample_us", _in_us(law.of(lambda a: law.sample_time(a, math.inf)), step, reference)
-            ),
-            **_columns("half_batch", law.half_batch()),
-            **_columns("limit", law.gain(math.inf)),
-        }
-    measured = {reference.batch_size: [0.0], **points}
-    ahead = () if law.reason else (factor * law.largest for factor in AHEAD)
-    sizes = sorted({*measured, *ahead})
-    return [
-        {
-            **shared,
-            **_row(law, size, points.get(size)),
-            **_step_time(law, size, step, reference),
-            "measured": size in measured,
-        }
-        for size in sizes
-    ]
-
-
-def _step_time(law: Law, size: int, step: Estimate, reference: Case) -> dict[str, float | None]:
-    """Overhead and cost of the samples of a step of that size."""
-    if law.reason:
-        return {}
-    time = law.of(lambda alpha: size * law.sample_time(alpha, size))
-    return _columns("step_us", _in_us(time, step, reference))
-
-
-def _in_us(times: Estimate, step: Estimate, reference: Case) -> Estimate:
-    """Take times of samples of the reference to µs.
-
-    The time of its step is an estimate, too, of other blocks: both spreads add
-    as those of a product of independent factors.
-    """
-    unit = 1e6 / reference.batch_size
+    unit = 1e6 / reference
     value = times.value * step.value * unit
 
-    def away(own: float | None, its: float | None) -> float | None:
-        if own is None or its is None:
+    def away(own: float | None, other: float | None) -> float | None:
+        if own is None or other is None:
             return None
-        return math.hypot((own - times.value) * step.value, times.value * (its - step.value)) * unit
+        parts = (own - times.value) * step.value, times.value * (other - step.value)
+        return math.hypot(*parts) * unit
 
     low, high = away(times.low, step.low), away(times.high, step.high)
     return dataclasses.replace(
@@ -239,24 +175,3 @@ def _in_us(times: Estimate, step: Estimate, reference: Case) -> Estimate:
         low=None if low is None else value - low,
         high=None if high is None else value + high,
     )
-
-
-def _row(law: Law, size: int, logs: Sequence[float] | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"batch_size": size}
-    if logs is not None:
-        estimate = stats.log_interval(logs)
-        row |= {"speedup": estimate.value, "low": estimate.low, "high": estimate.high}
-    if not law.reason:
-        row |= {
-            **_columns("fitted", law.speedup(size)),
-            **_columns("overhead_share", law.overhead_share(size)),
-        }
-        if size > law.largest:
-            gain = law.gain(size)
-            judged = None if gain.low is None else verdicts.verdict(gain)
-            row |= {**_columns("gain", gain), "gain_verdict": judged}
-    return row
-
-
-def _columns(name: str, estimate: Estimate) -> dict[str, float | None]:
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}

@@ -1,11 +1,10 @@
-"""What decides the time of a case: input, overhead, memory, arithmetic, or something else.
+"""What decides the time of a case: input, fixed cost, memory, arithmetic, or something else.
 
-Four shares of a step's time, each with its interval; a bound is shown where
-the whole interval lies at or above its threshold. Memory and arithmetic are
-the two roofs of a roofline (Williams, Waterman and Patterson 2009, "Roofline:
-an insightful visual performance model for multicore architectures"): what a
-step at least moves over the rate of a copy, what it at most computes over the
-rate of a matrix product, both rates the machine's own.
+Four shares of a step's time, each with an interval; a bound is shown where the whole interval lies
+at or above the threshold. Memory and arithmetic are the two roofs of a roofline (Williams,
+Waterman and Patterson 2009, "Roofline: an insightful visual performance model for multicore
+architectures"): the bytes that a step moves at least over the rate of a copy, the operations that
+a step computes at most over the rate of a matrix product, both rates measured on the machine.
 """
 
 import dataclasses
@@ -15,15 +14,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from harness import units
 from harness.analyze import (
     batch_law,
     cautions,
     epochs,
     gpu,
-    legacy,
     rounds,
     stats,
     work,
@@ -44,10 +40,9 @@ class Bound:
     """One thing that may decide the time.
 
     Attributes:
-        verdict: Its name.
-        share: Its column: a share of the time of a step.
-        threshold: The share from which it is said to decide.
-        evidence: The sentence that holds the share.
+        share: Name of a share of the time of a step.
+        threshold: The share from which on the bound decides.
+        evidence: A sentence with a place for the share.
         advice: What to try next.
     """
 
@@ -95,12 +90,6 @@ BOUNDS = (
     ),
 )
 ORDER = (THROTTLED, *(bound.verdict for bound in BOUNDS), DISTURBED)
-COLUMNS = [
-    "case", "variant", "dataset", "batch_size", "backend", "device", "threads", "precision", "jit",
-    "verdict", "also", "evidence", "advice",
-    *(f"{bound.share}{end}" for bound in BOUNDS for end in ("", "_low", "_high")),
-    "step_bytes", "copy_bytes_per_s", "step_flop", "product_flops", "missing", "aside",
-]  # fmt: skip
 _HIGHER_EFFORT = "a higher effort: three blocks or more, and not quick"
 
 
@@ -110,7 +99,7 @@ class Finding:
 
     Attributes:
         verdict: One of `ORDER`.
-        evidence: The numbers that show it.
+        evidence: With numbers.
         advice: What to try next.
     """
 
@@ -127,61 +116,82 @@ class Share:
     missing: str = ""
 
 
-def bottleneck(analysis: Analysis) -> pd.DataFrame:
-    """One row a measured case: what decides its time, the shares behind it, what to try next.
+@dataclass(frozen=True, slots=True)
+class Bottleneck:
+    """What decides the time of a case.
 
-    `verdict` is the first in `ORDER` that is shown, `also` the others. A
-    disturbance comes last: it is a doubt about the numbers, and a verdict only where there is
-    no other. `step_bytes` is a low count and `step_flop` a high one.
+    Attributes:
+        findings: All that is shown, in `ORDER`.
+        advice: What to try, or what to measure where nothing is shown.
+        shares: By the name of `Bound.share`.
+        step_bytes: A lower bound.
+        copy_rate: Bytes per second.
+        step_flop: An upper bound.
+        product_rate: FLOP per second.
     """
-    sides = analysis.cases
+
+    data: CaseData
+    findings: tuple[Finding, ...]
+    advice: str
+    shares: Mapping[str, Share]
+    step_bytes: float | None
+    copy_rate: float | None
+    step_flop: float | None
+    product_rate: float | None
+
+    @property
+    def verdict(self) -> str:
+        """The first finding."""
+        return self.findings[0].verdict if self.findings else NOT_SHOWN
+
+
+def bottlenecks(analysis: Analysis) -> Iterator[Bottleneck]:
+    """Judge each measured case.
+
+    A disturbance comes last: a disturbance is a doubt about the numbers, and a verdict only where
+    there is no other.
+    """
     places: dict[work.Place, list[Start]] = defaultdict(list)
-    for side in sides:
-        places[work.place(side.case)] += side.starts
+    for data in analysis.cases:
+        places[work.place(data.case)] += data.starts
     rates = {
         place: (_rate(starts, "copy_bytes_per_second"), _rate(starts, "product_flops"))
         for place, starts in places.items()
     }
     blocks, overhead = workers.by_block(analysis.run), _overheads(analysis)
-    between = analysis.roles.auxiliary
     unfitted = Share(None, "the law of the batch size needs three sizes of it")
-    rows = []
-    for side in sides:
-        moved, computed = step_bytes(side.facts, side.case.batch_size), _step_flop(side)
-        copies, products = rates[work.place(side.case)]
+    judged = analysis.run.protocol.effort != "quick"
+    for data in analysis.cases:
+        moved, computed = step_bytes(data.facts, data.case.batch_size), _step_flop(data)
+        copies, products = rates[work.place(data.case)]
         shares = {
-            "input_share": _input(blocks[side.case], side),
-            "overhead_share": overhead.get(side.case, unfitted),
-            "memory_share": _of_rate(side, moved, copies, "copies"),
-            "compute_share": _of_rate(side, computed, products, "products"),
+            "input_share": _input(blocks[data.case], data),
+            "overhead_share": overhead.get(data.case, unfitted),
+            "memory_share": _of_rate(data, moved, copies, "copies"),
+            "compute_share": _of_rate(data, computed, products, "products"),
         }
-        judged = analysis.run.protocol.effort != "quick"
-        found = [*_throttled(side), *(_bounds(shares) if judged else ()), *_disturbed(side)]
-        rows.append(
-            {
-                **legacy.case_columns(side.case),
-                "verdict": found[0].verdict if found else NOT_SHOWN,
-                "also": ", ".join(dict.fromkeys(f.verdict for f in found[1:])),
-                "evidence": cautions.SEPARATOR.join(f.evidence for f in found),
-                "advice": found[0].advice if found else _would_show(shares, judged),
-                **{k: v for name, share in shares.items() for k, v in _columns(name, share)},
-                "step_bytes": moved,
-                "copy_bytes_per_s": copies and math.exp(copies.value),
-                "step_flop": computed,
-                "product_flops": products and math.exp(products.value),
-                "missing": cautions.SEPARATOR.join(_missing(shares)),
-                "aside": side.case in between,
-            }
+        found = (*_throttled(data), *(_bounds(shares) if judged else ()), *_disturbed(data))
+        yield Bottleneck(
+            data,
+            found,
+            found[0].advice if found else _would_show(shares, judged),
+            shares,
+            moved,
+            _exponential(copies),
+            computed,
+            _exponential(products),
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _exponential(mean: stats.Mean | None) -> float | None:
+    return None if mean is None else math.exp(mean.value)
 
 
 def step_bytes(facts: ModelFacts, batch_size: int) -> float | None:
-    """What a step moves at least, in bytes: a low count, but for what caches keep of it.
+    """Return the bytes that a step moves at least, unless caches keep some.
 
-    Every layer's output is written once and read once (backward; forward reads
-    it from a cache), parameters and the optimizer's variables likewise. Left
-    out are gradients, and whatever is read twice.
+    Every layer's output is written once and read once (backward; forward reads from a cache),
+    parameters and the optimizer's variables likewise. Gradients and second reads are left out.
     """
     sizes = facts.activation_bytes_per_sample, facts.parameter_bytes, facts.optimizer_bytes
     if None in sizes:
@@ -190,22 +200,22 @@ def step_bytes(facts: ModelFacts, batch_size: int) -> float | None:
     return 2.0 * ((activations or 0) * batch_size + (parameters or 0) + (optimizer or 0))
 
 
-def _step_flop(side: CaseData) -> float | None:
-    """What a step computes at most; see `work`."""
-    macs = side.facts.macs_per_sample
-    return None if macs is None else 2.0 * work.PASSES * macs * side.case.batch_size
+def _step_flop(data: CaseData) -> float | None:
+    """Return the operations that a step computes at most; see `work`."""
+    macs = data.facts.macs_per_sample
+    return None if macs is None else 2.0 * work.PASSES * macs * data.case.batch_size
 
 
-def _input(blocks: Sequence[Sequence[Worker]], side: CaseData) -> Share:
-    """What `fit` adds to its steps, block by block: the same workers ran both."""
-    steps = side.facts.train_samples / side.case.batch_size
+def _input(blocks: Sequence[Sequence[Worker]], data: CaseData) -> Share:
+    """Return what `fit` adds to its steps, per block: the same workers ran both."""
+    steps = data.facts.train_samples / data.case.batch_size
     logs = [
         statistics.fmean(its)
         for block in blocks
         if (
             its := [
                 math.log(
-                    epochs.project(worker.start.fit, side.facts.train_samples)
+                    epochs.project(worker.start.fit, data.facts.train_samples)
                     / (worker.step_seconds * steps)
                 )
                 for worker in block
@@ -221,7 +231,7 @@ def _input(blocks: Sequence[Sequence[Worker]], side: CaseData) -> Share:
 
 
 def _overheads(analysis: Analysis) -> dict[Case, Share]:
-    """The share of the overhead at every measured size, where the law holds."""
+    """Return the share of the fixed cost at every measured size, where the law holds."""
     found = {}
     for reference, law, points in batch_law.laws(analysis):
         for size in {reference.batch_size, *points}:
@@ -231,18 +241,18 @@ def _overheads(analysis: Analysis) -> dict[Case, Share]:
 
 
 def _rate(starts: Sequence[Start], name: str) -> stats.Mean | None:
-    """Logarithm of a rate of the machine, over workers on the same threads and device."""
+    """Return the logarithm of a rate of the machine, over workers of the same place."""
     logs = [math.log(rate) for start in starts if (rate := getattr(start, name))]
     return stats.mean(logs) if logs else None
 
 
-def _of_rate(side: CaseData, amount: float | None, rate: stats.Mean | None, kind: str) -> Share:
-    """The time that an amount takes at a rate, over the time of a step."""
+def _of_rate(data: CaseData, amount: float | None, rate: stats.Mean | None, kind: str) -> Share:
+    """Return the time that an amount takes at a rate, over the time of a step."""
     if amount is None:
         return Share(None, "not counted: a layer is of an unknown kind or shape")
     if rate is None:
         return Share(None, f"the run has no rate of {kind}")
-    steps = [math.log(amount / seconds) for seconds in side.block_steps]
+    steps = [math.log(amount / seconds) for seconds in data.block_steps]
     slowness = dataclasses.replace(rate, value=-rate.value)
     return Share(stats.exponential(stats.sum_of_means([stats.mean(steps), slowness])))
 
@@ -255,16 +265,16 @@ def _bounds(shares: Mapping[str, Share]) -> Iterator[Finding]:
         yield Finding(bound.verdict, bound.evidence.format(_percents(estimate)), bound.advice)
 
 
-def _throttled(side: CaseData) -> Iterator[Finding]:
-    """A quota or a lowered clock that took a good part of the time."""
-    stopped = rounds.total(side.rounds, "throttled_seconds") / side.seconds
+def _throttled(data: CaseData) -> Iterator[Finding]:
+    """Find a CPU quota or a lowered clock."""
+    stopped = rounds.total(data.rounds, "throttled_seconds") / data.seconds
     if stopped > cautions.THROTTLED_SHARE:
         yield Finding(
             THROTTLED,
             f"the cgroup's CPU quota stopped it for {100 * stopped:.0f} % of the time",
             "raise the quota, or train on fewer threads",
         )
-    usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
+    usages = [start.usage.gpu for start in data.starts if start.usage and start.usage.gpu]
     for reason, share in gpu.throttled(usages).items():
         if share > cautions.THROTTLED_SHARE:
             yield Finding(
@@ -274,10 +284,10 @@ def _throttled(side: CaseData) -> Iterator[Finding]:
             )
 
 
-def _disturbed(side: CaseData) -> Iterator[Finding]:
-    usages = [start.usage.gpu for start in side.starts if start.usage and start.usage.gpu]
+def _disturbed(data: CaseData) -> Iterator[Finding]:
+    usages = [start.usage.gpu for start in data.starts if start.usage and start.usage.gpu]
     doubts = [
-        *cautions.disturbed_cpus(side.rounds, side.seconds, side.case.threads),
+        *cautions.disturbed_cpus(data.rounds, data.seconds, data.case.threads),
         *cautions.shared_gpu(usages),
     ]
     for caution in doubts:
@@ -285,7 +295,7 @@ def _disturbed(side: CaseData) -> Iterator[Finding]:
 
 
 def _would_show(shares: Mapping[str, Share], judged: bool) -> str:
-    """What to measure where nothing is shown."""
+    """Say what to measure where nothing is shown."""
     if not judged or any(s.estimate and s.estimate.low is None for s in shares.values()):
         return _HIGHER_EFFORT
     wide = [
@@ -301,18 +311,6 @@ def _would_show(shares: Mapping[str, Share], judged: bool) -> str:
     if any(share.missing for share in shares.values()):
         return "the shares that are missing"
     return "a profiler: no share reaches its threshold"
-
-
-def _missing(shares: Mapping[str, Share]) -> Iterator[str]:
-    for name, share in shares.items():
-        if share.missing:
-            yield f"{name.removesuffix('_share')}: {share.missing}"
-
-
-def _columns(name: str, share: Share) -> Iterator[tuple[str, float | None]]:
-    for end in ("value", "low", "high"):
-        value = None if share.estimate is None else getattr(share.estimate, end)
-        yield (name if end == "value" else f"{name}_{end}"), value
 
 
 def _percents(estimate: Estimate) -> str:

@@ -1,106 +1,68 @@
-"""A speedup taken apart: Run → one row a rung, what it brings and where it leads."""
+"""A speedup taken apart: what each change of a ladder brings and where the changes lead."""
 
 import statistics
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import pandas as pd
-
-from harness.analyze import legacy, stats
-from harness.analyze.analysis import Analysis
-from harness.analyze.cautions import SEPARATOR
-from harness.records import Estimate, Ladder, Measurement, Rung, comparison_key
-
-DIRECT = "direct"
-COLUMNS = [
-    "order", "rung", "change", "variant", "device", "backend", "batch_size", "optimizer",
-    "reference", "reference_batch_size", "parameter_ratio", "mac_ratio", "speedup", "low",
-    "high", "blocks",
-    "verdict", "smallest_visible", "share", "cumulative", "cumulative_low", "cumulative_high",
-    "product_over_direct", "product_over_direct_low", "product_over_direct_high", "published",
-    "noise_floor", "cautions",
-]  # fmt: skip
+from harness.analyze import stats
+from harness.records import Estimate, Ladder, Measurement, comparison_key
 
 
-def ladder(analysis: Analysis) -> pd.DataFrame:
-    """One row a rung, then one of the direct comparison, for every order of the changes.
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """The measured changes of one ladder, in order.
 
-    `cumulative` is the product of the rungs so far, `share` the rung's part of the
-    logarithm of the whole product, where that is shown to differ from 1. The row `direct`
-    compares both ends of the ladder with each other and holds the ratio of the product to
-    it, which should be 1.
+    Attributes:
+        steps: One per change, up to the first that is missing.
+        so_far: Product of the speedups up to each.
+        shares: Part of each in the logarithm of the whole product; None where the product is
+            not shown to differ from 1, since shares of noise mean nothing.
+        direct: The last case against the first reference.
+        product_over_direct: The whole product over the direct comparison, which should be 1.
     """
-    measured = {o.key: o for o in analysis.run.outcomes if isinstance(o, Measurement)}
-    rows = [row for each in analysis.run.ladders for row in _rows(each, measured, analysis)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+
+    steps: tuple[Measurement, ...]
+    so_far: tuple[Estimate, ...]
+    shares: tuple[float | None, ...]
+    direct: Measurement | None
+    product_over_direct: Estimate | None
 
 
-def _direct(each: Ladder) -> Rung:
-    return Rung(DIRECT, each.rungs[-1].case, each.rungs[0].reference)
+def climb(ladder: Ladder, measured: Mapping[str, Measurement]) -> Climb:
+    """Multiply the changes of a ladder.
 
-
-def _rows(
-    each: Ladder, measured: dict[str, Measurement], analysis: Analysis
-) -> list[dict[str, Any]]:
-    """Make the rows of one order; the product ends where a rung is missing."""
-    climbed: list[Sequence[float]] = []
-    rows = []
-    for number, rung in enumerate(each.rungs, start=1):
+    Args:
+        ladder: One order of changes.
+        measured: The comparisons of the run, by key.
+    """
+    steps: list[Measurement] = []
+    for rung in ladder.rungs:
         m = measured.get(rung.key)
         if m is None:
             break
-        climbed.append(stats.speedup_logs(m))
-        so_far = stats.exponential(stats.sum_interval(climbed))
-        rows.append({**_row(each, str(number), rung.change, m, analysis), **_cumulative(so_far)})
-    if climbed and agrees(rows[-1]["cumulative_low"], rows[-1]["cumulative_high"]) is False:
-        whole = sum(statistics.fmean(logs) for logs in climbed)
-        for row, logs in zip(rows, climbed, strict=True):
-            row["share"] = statistics.fmean(logs) / whole
-    direct = _direct(each)
-    m = measured.get(comparison_key(direct.case, direct.reference))
-    if m is not None:
-        row = _row(each, DIRECT, f"all {len(each.rungs)} at once", m, analysis)
-        if 1 < len(climbed) == len(each.rungs):
-            row |= _agreement(climbed, stats.speedup_logs(m))
-        rows.append(row)
-    return rows
+        steps.append(m)
+    logs = [stats.speedup_logs(m) for m in steps]
+    so_far = [_product(logs[: number + 1]) for number in range(len(logs))]
+    means = [statistics.fmean(values) for values in logs]
+    known = bool(so_far) and agrees(so_far[-1]) is False
+    direct = measured.get(comparison_key(ladder.rungs[-1].case, ladder.rungs[0].reference))
+    ratio = None
+    if direct is not None and 1 < len(logs) == len(ladder.rungs):
+        ratio = _product([*logs, [-value for value in stats.speedup_logs(direct)]])
+    return Climb(
+        tuple(steps),
+        tuple(so_far),
+        tuple(mean / sum(means) if known else None for mean in means),
+        direct,
+        ratio,
+    )
 
 
-def _row(
-    each: Ladder, number: str, change: str, m: Measurement, analysis: Analysis
-) -> dict[str, Any]:
-    speedup = legacy.speedup_columns(m, analysis)
-    return {
-        **legacy.case_columns(m.case),
-        **speedup,
-        "cautions": SEPARATOR.join(map(str, analysis.roles.cautions(m))),
-        "optimizer": m.facts.optimizer,
-        "order": each.name,
-        "rung": number,
-        "change": change,
-        "reference": m.reference.variant,
-        "reference_batch_size": m.reference.batch_size,
-    }
+def _product(logs: Sequence[Sequence[float]]) -> Estimate:
+    return stats.exponential(stats.sum_interval(logs))
 
 
-def _cumulative(product: Estimate) -> dict[str, float | None]:
-    return {
-        "cumulative": product.value,
-        "cumulative_low": product.low,
-        "cumulative_high": product.high,
-    }
-
-
-def _agreement(climbed: Sequence[Sequence[float]], direct: Sequence[float]) -> dict[str, Any]:
-    """Compare the product of the rungs with the direct comparison: independent blocks."""
-    ratio = stats.exponential(stats.sum_interval([*climbed, [-value for value in direct]]))
-    return {
-        "product_over_direct": ratio.value,
-        "product_over_direct_low": ratio.low,
-        "product_over_direct_high": ratio.high,
-    }
-
-
-def agrees(low: float | None, high: float | None) -> bool | None:
-    """Whether an interval of a ratio holds 1; None without an interval."""
+def agrees(ratio: Estimate) -> bool | None:
+    """Return whether the interval of a ratio contains 1; None without an interval."""
+    low, high = ratio.low, ratio.high
     return None if low is None or high is None else low <= 1 <= high

@@ -19,6 +19,11 @@ class Estimate:
     n: int
     confidence: float = 0.95
 
+    def times(self, factor: float) -> "Estimate":
+        """Return the estimate in another unit; the factor is positive."""
+        low, high = (None if end is None else end * factor for end in (self.low, self.high))
+        return Estimate(self.value * factor, low, high, self.n, self.confidence)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

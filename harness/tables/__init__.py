@@ -4,20 +4,19 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analyze.analysis import Analysis
 from harness.tables import legacy
+from harness.tables.batch_size_law import BATCH_SIZE_LAW
+from harness.tables.batch_size_search import BATCH_SIZE_SEARCH
+from harness.tables.bottleneck import BOTTLENECK
 from harness.tables.declare import Table, to_frame
+from harness.tables.ladder import LADDER
 from harness.tables.legacy import (
     ACCURACY,
-    BATCH_SIZE_LAW,
-    BATCH_SIZE_SEARCH,
-    BOTTLENECK,
     CONVERGENCE,
     DEVICE_BREAK_EVEN,
     DEVICE_CROSSOVER,
     EFFECTIVE_SPEEDUP,
-    LADDER,
     SCALING,
     SCALING_OUTLOOK,
-    WORK,
 )
 from harness.tables.levers import LEVERS
 from harness.tables.measurements import MEASUREMENTS
@@ -28,25 +27,26 @@ from harness.tables.speedups import (
     MODEL_SIZE_SPEEDUP,
     THREAD_SPEEDUP,
 )
+from harness.tables.work import WORK
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # In the order in which they are shown.
 TABLES: tuple[Table[Any], ...] = (
-    legacy.typed(MEASUREMENTS),
+    MEASUREMENTS,
     BATCH_SIZE_SEARCH,
-    legacy.typed(BATCH_SIZE_SPEEDUP),
+    BATCH_SIZE_SPEEDUP,
     BATCH_SIZE_LAW,
-    legacy.typed(MODEL_SIZE_SPEEDUP),
+    MODEL_SIZE_SPEEDUP,
     WORK,
     LADDER,
     legacy.typed(DEVICE_SPEEDUP),
     DEVICE_CROSSOVER,
     DEVICE_BREAK_EVEN,
-    legacy.typed(BACKEND_SPEEDUP),
-    legacy.typed(THREAD_SPEEDUP),
-    legacy.typed(LEVERS),
+    BACKEND_SPEEDUP,
+    THREAD_SPEEDUP,
+    LEVERS,
     SCALING,
     SCALING_OUTLOOK,
     BOTTLENECK,

@@ -8,6 +8,7 @@ is None and an empty cell.
 import csv
 import dataclasses
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 SEPARATOR = " | "  # between the texts of one CSV cell
+MOST_BARS = 18  # with a label each: more than a page
+MOST_LINES = 6  # as many as there are colors and markers
+MOST_PANELS = 6
 _RENAMED = {"auxiliary": "aside"}  # columns that keep the name by which scripts know them
 
 
@@ -220,6 +224,85 @@ def draw(table: Table[R], analysis: Analysis, caption: str) -> "Figure | None":
     if not rows or not table.chart.answers(rows):
         return None
     return table.chart.draw(rows, "; ".join((caption, *left_out)))
+
+
+def place_of(rows: Sequence[Any]) -> Callable[[Any], str]:
+    """Return what names the device and backend of a row, where the table has several."""
+    names = [n for n in ("device", "backend") if len({getattr(row, n) for row in rows}) > 1]
+    return lambda row: "".join(f", {getattr(row, name)}" for name in names)
+
+
+def _threads(count: int) -> str:
+    """Write how many threads."""
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+_WORDS: dict[str, Any] = {
+    "batch_size": "batch {}".format,
+    "epochs": "{} epochs".format,
+    "device": str.upper,
+    "threads": _threads,
+}
+
+
+def words(row: Any, fields: Iterable[str]) -> str:
+    """Write fields of a row: `baseline, batch 256, CPU`."""
+    return ", ".join(_word(name, getattr(row, name)) for name in fields)
+
+
+def _word(field: str, value: Any) -> str:
+    return str(_WORDS.get(field, str)(value))
+
+
+def differing(rows: Sequence[Any], fields: Iterable[str]) -> list[str]:
+    """List the fields in which rows differ: a label says them."""
+    return [name for name in fields if len({getattr(row, name) for row in rows}) > 1]
+
+
+def common(rows: Sequence[Any], fields: Iterable[str]) -> str:
+    """Write the fields in which all rows agree: a subtitle says them once."""
+    fields = list(fields)
+    told = differing(rows, fields)
+    return words(rows[0], [name for name in fields if name not in told])
+
+
+def names_of(
+    rows: Sequence[Any], always: Sequence[str], sometimes: Sequence[str]
+) -> tuple[list[str], str]:
+    """Name rows in as few words as they need.
+
+    Args:
+        rows: All.
+        always: Fields that stand in every name.
+        sometimes: Fields that stand in a name where they are not as in most rows.
+
+    Returns:
+        A name per row, and what all or most rows have in common.
+    """
+    usual = {f: Counter(getattr(row, f) for row in rows).most_common(1)[0][0] for f in sometimes}
+    told = [
+        words(row, (*always, *(f for f in sometimes if getattr(row, f) != usual[f])))
+        for row in rows
+    ]
+    varied = differing(rows, sometimes)
+    same = ", ".join(_word(f, usual[f]) for f in sometimes if f not in varied)
+    most = ", ".join(_word(f, usual[f]) for f in varied)
+    return told, "; ".join(filter(None, (same, most and f"{most} unless named")))
+
+
+def lines_of(
+    rows: Sequence[R], always: Sequence[str], sometimes: Sequence[str] = ()
+) -> Iterator[tuple[str, list[R]]]:
+    """Yield the rows of each line of a chart with its label.
+
+    Args:
+        rows: All.
+        always: Fields that tell lines apart and stand in every label.
+        sometimes: Fields that do so where rows differ.
+    """
+    by = [*always, *differing(rows, sometimes)]
+    for its in grouped(rows, lambda row: tuple(getattr(row, name) for name in by)).values():
+        yield words(its[0], by), its
 
 
 def readable(chart: Chart[R], rows: Sequence[R]) -> tuple[list[R], list[str]]:

@@ -7,24 +7,16 @@ from typing import Any, cast
 import pandas as pd
 
 from harness.analyze import (
-    batch_law,
-    bottleneck,
     devices,
-    ladder,
     outlook,
     scaling,
-    search,
     trainings,
-    work,
 )
 from harness.analyze.analysis import Analysis
 from harness.tables import charts
-from harness.tables.columns import bottleneck as bottleneck_columns
 from harness.tables.columns import gpu as gpu_columns
 from harness.tables.columns import scaling as scaling_columns
-from harness.tables.columns import search as search_columns
 from harness.tables.columns import training as training_columns
-from harness.tables.columns import why as why_columns
 from harness.tables.declare import Chart, Table
 
 
@@ -90,17 +82,10 @@ def typed(table: Table[Any]) -> Table[Any]:
     return dataclasses.replace(table, chart=Chart(draw=draw))
 
 
-BATCH_SIZE_SEARCH = _table("batch_size_search", search.batch_size_search, search_columns)
-BATCH_SIZE_LAW = _table("batch_size_law", batch_law.batch_size_law, why_columns)
-WORK = _table("work", work.work, why_columns)
-LADDER = _table("ladder", ladder.ladder, why_columns)
 DEVICE_CROSSOVER = _table("device_crossover", devices.crossovers, gpu_columns)
 DEVICE_BREAK_EVEN = _table("device_break_even", devices.break_evens, gpu_columns)
 SCALING = _table("scaling", scaling.scaling, scaling_columns)
 SCALING_OUTLOOK = _table("scaling_outlook", outlook.outlook, scaling_columns)
-BOTTLENECK = _table(
-    "bottleneck", bottleneck.bottleneck, bottleneck_columns, bottleneck_columns.selected
-)
 CONVERGENCE = _table(
     "convergence", trainings.convergence, training_columns, training_columns.selected
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from harness import units
 from harness.analyze import levers, stats
@@ -10,9 +11,24 @@ from harness.analyze.cautions import Caution
 from harness.analyze.levers import LOSS_MARGIN, LossVerdict
 from harness.analyze.verdicts import Verdict, judge
 from harness.records import Attempt, Estimate, Failure, Measurement, Outcome, Tuning
-from harness.tables.declare import Column, Table, ends, given, speedup_of
+from harness.tables.declare import (
+    Chart,
+    Column,
+    Limit,
+    Table,
+    common,
+    differing,
+    ends,
+    given,
+    speedup_of,
+    words,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ALONE, ADDED, STACK = "alone", "added", "stack"
+_MOST_BARS = 32  # so many are tried alone and on top of others
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,6 +193,63 @@ def _notes(rows: Sequence[LeverRow]) -> Iterator[str]:
             yield f"{_lever(row)}: {row.note}"
 
 
+_TUNED = ("variant", "batch_size", "device", "backend")
+
+
+def _draw(rows: list[LeverRow], caption: str) -> "Figure":
+    """A bar per setting: alone, the fastest first; on top of others as tried; the combination."""
+    from harness.tables import drawing
+
+    alone = [row for row in rows if row.what == ALONE]
+    shown = [row for row in alone if row.in_stack or row.verdict in {"faster", "slower", None}]
+    if shown:
+        caption = "; ".join(filter(None, (caption, _left_out(alone, shown))))
+    else:
+        shown = alone
+    ordered = sorted(shown, key=_speed, reverse=True) + [r for r in rows if r.what != ALONE]
+    bars = [
+        drawing.Bar(
+            ", ".join(filter(None, (_name(row), words(row, differing(rows, _TUNED))))),
+            row.speedup,
+            row.verdict,
+            ", changes what is learned" if row.loss_verdict == "differs" else "",
+            best=row.in_stack and row.what != ADDED,
+        )
+        for row in ordered
+        if row.speedup is not None
+    ]
+    subtitle = "Speedup over the unmodified case; +: on top of those kept before"
+    return drawing.speedup_bars(
+        bars, _finding(rows), f"{subtitle}; {common(rows, _TUNED)}", caption
+    )
+
+
+def _speed(row: LeverRow) -> float:
+    return 0.0 if row.speedup is None else row.speedup.value
+
+
+def _left_out(alone: Sequence[LeverRow], shown: Sequence[LeverRow]) -> str:
+    names = [_lever(row) for row in alone if row not in shown]
+    return f"not drawn, no difference shown: {', '.join(dict.fromkeys(names))}" if names else ""
+
+
+def _name(row: LeverRow) -> str:
+    if row.what == STACK:
+        return "all kept together"
+    compiler = "Inductor" if row.backend == "torch" else "XLA"
+    return (
+        f"{compiler} ({_lever(row)})" if row.lever == "jit" and row.what == ALONE else _lever(row)
+    )
+
+
+def _finding(rows: Sequence[LeverRow]) -> str:
+    stacks = [row for row in rows if row.what == STACK and row.speedup is not None]
+    if not stacks:
+        return "No combination of settings was measured"
+    best = max(stacks, key=_speed)
+    return f"Best combination: {units.ratio(_speed(best))} with {best.lever}"
+
+
 LEVERS = Table(
     name="levers",
     title="Settings: speedup over the unmodified case, and the best combination",
@@ -204,4 +277,5 @@ LEVERS = Table(
     ),
     notes=_notes,
     name_of=_lever,
+    chart=Chart(_draw, (Limit(_MOST_BARS, "settings"),), shows=lambda row: row.speedup is not None),
 )

@@ -3,6 +3,7 @@
 import dataclasses
 import statistics
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from harness import units
 from harness.analyze import epochs, gpu, published, rounds
@@ -11,7 +12,21 @@ from harness.analyze.cases import MIB, CaseData
 from harness.analyze.cautions import Caution
 from harness.analyze.roles import as_published
 from harness.records import Case, Estimate, Failure
-from harness.tables.declare import SEPARATOR, Column, Table, ends, given
+from harness.tables.declare import (
+    MOST_BARS,
+    SEPARATOR,
+    Chart,
+    Column,
+    Limit,
+    Table,
+    differing,
+    ends,
+    given,
+    names_of,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +136,7 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
         steps_per_round=min(data.steps),  # whatever the order of comparisons
         rounds=len(data.rounds),
         blocks=step.n,
-        step_us=_microseconds(step),
+        step_us=step.times(1e6),
         sample_us=sample * 1e6,
         samples_per_s=1 / sample,
         epoch_s=epoch.seconds,
@@ -139,11 +154,6 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
         cautions=tuple(data.cautions),
     )
     return _on_gpu(row, data) if case.device == "gpu" else row
-
-
-def _microseconds(step: Estimate) -> Estimate:
-    low, high = (None if end is None else end * 1e6 for end in (step.low, step.high))
-    return Estimate(step.value * 1e6, low, high, step.n)
 
 
 def _on_gpu(row: MeasuredRow, data: CaseData) -> MeasuredRow:
@@ -225,6 +235,43 @@ def _gpu_notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
     yield from (f"missing: {text}" for text in missing)
 
 
+_OTHERS = ("device", "threads", "backend", "precision", "dataset")
+
+
+def _answers(rows: Sequence[MeasuredRow]) -> bool:
+    """Where batch sizes alone differ, their chart says the same; two bars are two numbers."""
+    return len(rows) > 2 and bool(differing(rows, ("variant", *_OTHERS)))
+
+
+def _draw(rows: list[MeasuredRow], caption: str) -> "Figure":
+    """A point per case, the fastest first."""
+    from harness.tables import drawing
+
+    known = [(row.step_us.times(1 / row.batch_size), row) for row in rows if row.step_us]
+    known.sort(key=lambda pair: pair[0].value)
+    labels, same = names_of([row for _, row in known], ("variant", "batch_size"), _OTHERS)
+    (best, first), *_ = known
+    figure, axes = drawing.single(
+        f"Fastest: {first.variant} at batch {first.batch_size}, {units.digits(best.value)} µs per "
+        "sample",
+        f"Time per sample with 95 % interval; {same}",
+        caption,
+        1.3 + 0.24 * max(5, len(known)),
+    )
+    drawing.horizontal(axes, labels)
+    for place, (time, row) in enumerate(known):
+        color = drawing.BEST if place == 0 else drawing.COLORS[0]
+        axes.errorbar(time.value, place, xerr=drawing.arms([time]), fmt="o", color=color, capsize=3)
+        step = units.seconds(time.value * row.batch_size / 1e6)
+        text = f"{units.digits(time.value)} µs ({step} per step)"
+        drawing.beside(axes, text, drawing.reach([time])[1], place)
+    low, high = drawing.reach(time for time, _ in known)
+    span = max(high / low, 1.2)
+    drawing.log_scale(axes, "x", low / span**0.04, low * span**1.35)
+    axes.set_xlabel("µs per sample (log scale)")
+    return figure
+
+
 MEASUREMENTS = Table(
     name="measurements",
     title="Measurements",
@@ -256,4 +303,10 @@ MEASUREMENTS = Table(
         Column("blocks", lambda row: given(row.blocks), rank=3),
     ),
     notes=_notes,
+    chart=Chart(
+        _draw,
+        (Limit(MOST_BARS, "cases"),),
+        shows=lambda row: row.step_us is not None and not row.auxiliary,
+        answers=_answers,
+    ),
 )

@@ -1,17 +1,38 @@
 """The tables of speedups along one axis: batch size, model, device, backend, threads."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import units
 from harness.analyze import cautions, epochs
+from harness.analyze.advice.advise import advise
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import quotient
 from harness.analyze.cautions import Caution
+from harness.analyze.once import once
 from harness.analyze.verdicts import DEFINITION, Verdict, judge
-from harness.records import Estimate, Measurement
-from harness.tables.declare import Column, Table, ends, given, speedup_of
+from harness.records import Case, Estimate, Measurement
+from harness.tables.declare import (
+    MOST_BARS,
+    MOST_LINES,
+    Chart,
+    Column,
+    Limit,
+    Table,
+    common,
+    differing,
+    ends,
+    given,
+    lines_of,
+    names_of,
+    speedup_of,
+    words,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _JUDGED = ("speedup", "low", "high", "blocks", "verdict", "smallest_visible", "noise_floor")
 
@@ -23,6 +44,8 @@ class SpeedupRow:
     Attributes:
         reference: The reference's value of the axis.
         efficiency: Speedup over the ratio of threads.
+        recommended: Whether the batch size is.
+        samples_per_s: The reference's times the speedup, since only paired rounds compare.
     """
 
     variant: str
@@ -49,12 +72,16 @@ class SpeedupRow:
     efficiency: float
     published: float | None
     cautions: tuple[Caution, ...]
+    recommended: bool
+    samples_per_s: float
+    peak_mib: float | None
 
 
 def row_of(m: Measurement, axis: str, analysis: Analysis) -> SpeedupRow:
     """Make the row of a comparison."""
     case, reference, facts, other = m.case, m.reference, m.facts, m.reference_facts
     judged = judge(m, analysis)
+    rate = reference.batch_size / analysis.observed[reference].step.value
     return SpeedupRow(
         variant=case.variant,
         backend=case.backend,
@@ -80,7 +107,16 @@ def row_of(m: Measurement, axis: str, analysis: Analysis) -> SpeedupRow:
         efficiency=judged.speedup.value / (case.threads / reference.threads),
         published=judged.published,
         cautions=tuple(cautions.of_measurement(m, analysis.run.protocol)),
+        recommended=case in _recommended_sizes(analysis),
+        samples_per_s=rate * judged.speedup.value,
+        peak_mib=analysis.observed[case].largest_mib("peak_rss_bytes"),
     )
+
+
+@once
+def _recommended_sizes(analysis: Analysis) -> set[Case]:
+    choices = [choice for advice in advise(analysis) for choice in advice.asked]
+    return {c.case for c in choices if c.axis == "batch_size" and c.value is not None}
 
 
 def _rows(axis: str) -> Callable[[Analysis], list[SpeedupRow]]:
@@ -136,6 +172,128 @@ def _notes(axis: str) -> Callable[[Sequence[SpeedupRow]], Iterator[str]]:
     return notes
 
 
+def _unlike(row: SpeedupRow) -> bool:
+    return not row.noise_floor
+
+
+def _several(rows: Sequence[SpeedupRow]) -> bool:
+    return len(rows) > 1  # one bar is one number
+
+
+def _effect(row: SpeedupRow) -> float:
+    return math.log(row.speedup.value)
+
+
+def _bars(axis: str, over: str, mark: str = "") -> Callable[[list[SpeedupRow], str], "Figure"]:
+    """Draw a bar per comparison, the fastest first.
+
+    Args:
+        axis: What was compared.
+        over: Words for the reference.
+        mark: Name of what the speedup is compared with.
+    """
+
+    def draw(rows: list[SpeedupRow], caption: str) -> "Figure":
+        from harness.tables import drawing
+
+        rows = sorted(rows, key=lambda row: -row.speedup.value)
+        fields = [f for f in ("variant", "batch_size", "device", "backend", "threads") if f != axis]
+        always = [axis, *(f for f in differing(rows, ("variant",)) if f != axis)]
+        labels, same = names_of(rows, always, [f for f in fields if f not in always])
+        references = list(dict.fromkeys(row.reference for row in rows))
+        bars = [
+            drawing.Bar(
+                label
+                + (" (jit)" if axis == "backend" and row.jit else "")
+                + (f"\nover {row.reference}" if len(references) > 1 else ""),
+                row.speedup,
+                row.verdict,
+                mark=_mark(row, axis),
+            )
+            for label, row in zip(labels, rows, strict=True)
+        ]
+        doubts = dict.fromkeys(str(caution.doubt) for row in rows for caution in row.cautions)
+        reference = over.format(references[0]) if len(references) == 1 else "its reference"
+        return drawing.speedup_bars(
+            bars,
+            _largest(rows, axis, reference),
+            f"Speedup over {reference}; {same}",
+            "; ".join((caption, *(f"caution: {doubt}" for doubt in doubts))),
+            mark=mark,
+        )
+
+    return draw
+
+
+def _mark(row: SpeedupRow, axis: str) -> float | None:
+    """Return what the speedup would be if threads, or arithmetic, were all."""
+    if axis == "threads":
+        return row.speedup.value / row.efficiency
+    return row.mac_ratio if axis == "variant" else None
+
+
+def _largest(rows: Sequence[SpeedupRow], axis: str, reference: str) -> str:
+    from harness.tables import drawing
+
+    shown = [row for row in rows if row.verdict in ("faster", "slower", None)]
+    if not shown:
+        return f"Nothing is shown to be faster or slower than {reference}"
+    row = max(shown, key=lambda row: abs(_effect(row)))
+    return drawing.times(words(row, (axis,)), row.speedup.value, reference)
+
+
+def _by_batch_size(rows: list[SpeedupRow], caption: str) -> "Figure":
+    """A line per variant and device over the batch sizes; what is recommended is marked."""
+    from harness.tables import drawing
+
+    by = ("device", "backend", "threads")
+    references = list(dict.fromkeys(row.reference for row in rows))
+    subtitle = f"Speedup per sample over batch {' or '.join(references)}, with 95 % interval"
+    figure, axes = drawing.single(
+        _enough(rows), f"{subtitle}; {common(rows, ('variant', *by))}", caption, 4.4
+    )
+    lines = list(lines_of(rows, ("variant",), by))
+    for index, (label, its) in enumerate(lines):
+        places = [row.batch_size * 1.03**index for row in its]  # no interval covers another
+        color = drawing.line(axes, index, places, [row.speedup for row in its], label)
+        for place, row in zip(places, its, strict=True):
+            at = (place, row.speedup.value)
+            if row.noise_floor:
+                axes.plot(*at, "o", color=color, markerfacecolor="white", zorder=4)
+            if row.recommended:
+                axes.plot(*at, "o", color=drawing.BEST, **_RING)
+    low, high = drawing.reach(row.speedup for row in rows)
+    low, high = min(low, 1 / 1.1), max(high, 1.1)  # small differences must look small
+    drawing.ratio_scale(axes, "y", 0.96 * low, 1.04 * high)
+    drawing.batch_axis(axes, (row.batch_size for row in rows))
+    axes.set_ylabel("speedup per sample (log scale)")
+    if any(row.recommended for row in rows):
+        axes.plot([], [], "o", color=drawing.BEST, label="recommended", **_RING)
+    if len(lines) == 1:
+        best = max(row.speedup.value for row in rows)
+        axes.axhspan(0.95 * best, best, color="#eeeeee", zorder=0, label="within 5 % of the best")
+        drawing.second_scale(axes, rows[0].samples_per_s / rows[0].speedup.value, "samples/s")
+    drawing.legend_below(figure, columns=4)
+    return figure
+
+
+_RING: dict[str, Any] = {"markersize": 14, "markerfacecolor": "none"}
+
+
+def _enough(rows: Sequence[SpeedupRow]) -> str:
+    """Say which batch size is recommended."""
+    found = [row for row in rows if row.recommended]
+    if len(found) > 1 or len({row.variant for row in rows}) > 1:
+        sizes = ", ".join(f"batch {row.batch_size} for {row.variant}" for row in found)
+        return f"Recommended: {sizes}" if found else "No batch size can be recommended yet"
+    if not found:
+        return "No batch size can be recommended yet"
+    size = found[0].batch_size
+    larger = any(row.batch_size > size for row in rows)
+    why = "no larger one is more than 5 % faster" if larger else "larger ones were not measured"
+    return f"Batch {size} is enough: {why}" if larger else f"Batch {size} is recommended; {why}"
+
+
 _VARIANT = Column[SpeedupRow]("variant", lambda r: r.variant, numeric=False)
 _BACKEND = Column[SpeedupRow](
     "backend", lambda r: r.backend, numeric=False, shared=True, usual="tensorflow"
@@ -148,6 +306,8 @@ _VERDICT = Column[SpeedupRow]("verdict", verdict_of, numeric=False)
 _PUBLISHED = Column[SpeedupRow]("published", lambda r: units.ratio(r.published), rank=2)
 _BLOCKS = Column[SpeedupRow]("blocks", lambda r: str(r.blocks), rank=3)
 
+_MOST = (Limit[SpeedupRow](MOST_BARS, "comparisons", effect=_effect),)
+
 BATCH_SIZE_SPEEDUP = Table(
     name="batch_size_speedup",
     title="Speedup by batch size, per sample",
@@ -156,9 +316,17 @@ BATCH_SIZE_SPEEDUP = Table(
     csv=("variant", "backend", "device", "batch_size", "reference", *_JUDGED, "published",
          "cautions"),
     columns=(
-        _VARIANT, _BACKEND, _DEVICE, _BATCH, _REFERENCE, _SPEEDUP, _VERDICT, _PUBLISHED, _BLOCKS,
+        _VARIANT, _BACKEND, _DEVICE, _BATCH, _REFERENCE, _SPEEDUP, _VERDICT,
+        Column("", lambda r: "← recommended" if r.recommended else "–", numeric=False),
+        Column("samples/s", lambda r: units.digits(r.samples_per_s), rank=1),
+        Column("peak MiB", lambda r: given(r.peak_mib, "{:.0f}".format), rank=2),
+        _PUBLISHED, _BLOCKS,
     ),
     notes=_notes("batch_size"),
+    chart=Chart(
+        _by_batch_size,
+        (Limit(MOST_LINES, "lines", lambda r: (r.variant, r.device, r.backend), _effect),),
+    ),
 )  # fmt: skip
 MODEL_SIZE_SPEEDUP = Table(
     name="model_size_speedup",
@@ -175,6 +343,9 @@ MODEL_SIZE_SPEEDUP = Table(
         _SPEEDUP, _VERDICT, _PUBLISHED, _BLOCKS,
     ),
     notes=_notes("variant"),
+    chart=Chart(
+        _bars("variant", "{}", "speedup if arithmetic alone decided"), _MOST, _unlike, _several
+    ),
 )  # fmt: skip
 DEVICE_SPEEDUP = Table(
     name="device_speedup",
@@ -208,6 +379,7 @@ BACKEND_SPEEDUP = Table(
         _SPEEDUP, _VERDICT, _BLOCKS,
     ),
     notes=_notes("backend"),
+    chart=Chart(_bars("backend", "{}"), _MOST, _unlike, _several),
 )  # fmt: skip
 THREAD_SPEEDUP = Table(
     name="thread_speedup",
@@ -224,4 +396,7 @@ THREAD_SPEEDUP = Table(
         _VERDICT, _BLOCKS,
     ),
     notes=_notes("threads"),
+    chart=Chart(
+        _bars("threads", "{} thread", "if every thread helped fully"), _MOST, _unlike, _several
+    ),
 )  # fmt: skip

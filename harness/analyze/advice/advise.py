@@ -11,6 +11,7 @@ from harness.analyze import cautions, roles, stats, trainings, verdicts
 from harness.analyze.advice.knee import Ratios, knee
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData, quotient
+from harness.analyze.once import once
 from harness.records import Case, Estimate, Failure, Measurement, Outcome
 
 _COMPARE = {
@@ -113,19 +114,19 @@ class Advice:
         return bool(self.asked) and all(choice.value is not None for choice in self.asked)
 
 
+@once
 def advise(analysis: Analysis) -> list[Advice]:
     """Advise on each variant, dataset, backend, optimizer and precision of a run.
 
     Batch size and threads by their `knee`, devices by the paired comparison.
     """
     aside = analysis.roles.auxiliary
-    observed = {data.case: data for data in analysis.cases}
     groups: dict[Case, dict[Case, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for outcome in analysis.run.outcomes:
         for case in {outcome.case: None, outcome.reference: None}:
             if case not in aside:
                 groups[_alike(case)][case].append(outcome)
-    advices = [_Group(analysis, cases, observed).advice() for cases in groups.values()]
+    advices = [_Group(analysis, cases, analysis.observed).advice() for cases in groups.values()]
     return [advice for advice in advices if advice.case or advice.failed]
 
 

@@ -10,14 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.tables.charts import (
-    bottleneck,
-    comparisons,
     gpu,
-    levers,
     scaling,
-    search,
     training,
-    why,
 )
 from harness.tables.charts.gpu import timeline
 from harness.tables.charts.limits import MOST_TIMELINES, readable, timelines_left_out
@@ -33,36 +28,19 @@ _CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "device_speedup": gpu.device_speedup,
     "device_crossover": gpu.device_crossover,
     "device_break_even": gpu.device_break_even,
-    "backend_speedup": comparisons.backend_speedup,
-    "thread_speedup": comparisons.thread_speedup,
-    "batch_size_law": why.batch_size_law,
     "scaling_outlook": scaling.outlook,
     "accuracy": training.accuracy,
     "effective_speedup": training.effective_speedup,
 }
 _FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {  # of several panels
-    "measurements": comparisons.measurements,
-    "model_size_speedup": comparisons.model_size_speedup,
-    "ladder": why.ladder,
-    "levers": levers.levers,
     "scaling": scaling.scaling,
-    "work": why.work,
-    "bottleneck": bottleneck.bottleneck,
     "convergence": training.convergence,
-    "batch_size_search": search.batch_size_search,
 }
 
 
 _SHOWN: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
-    "measurements": lambda f: (f["status"] == "measured") & ~f["aside"].eq(other=True),
-    "batch_size_search": lambda f: f["samples_per_s"].notna() | f["peak_mib"].notna(),
-    "bottleneck": lambda f: ~f["aside"].astype(bool),
-    "batch_size_law": lambda f: pd.Series(f["overhead_share"].notna().any(), index=f.index),
-    "model_size_speedup": lambda f: f["variant"] != f["reference"],
     "device_speedup": lambda f: (f["device"] == "gpu") & (f["reference"] == "cpu"),
     "accuracy": lambda f: f["difference"].notna(),
-    "work": lambda f: f["fitted_us"].notna(),
-    "levers": lambda f: f["speedup"].notna(),
 }
 
 
@@ -82,8 +60,5 @@ def draw(name: str, frame: pd.DataFrame, caption: str) -> Figure | None:
     if name in _FIGURES:
         return _FIGURES[name](rows, caption)
     drawn, (axes,) = figure(caption)
-    if name == "batch_size_speedup":
-        comparisons.batch_size_speedup(axes, rows, None)
-    else:
-        _CHARTS[name](axes, rows)
+    _CHARTS[name](axes, rows)
     return drawn

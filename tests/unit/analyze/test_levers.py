@@ -15,6 +15,7 @@ from harness.measure.schedule import plan_alone, plan_turns
 from harness.records import Attempt, Case, Estimate, Tuning
 from harness.records.tuning import LEVERS
 from harness.report import files, formats, sentence, settings_code
+from harness.tables import drawing
 from harness.worker.backends import find
 from harness.workloads import levers
 
@@ -379,9 +380,19 @@ def test_the_table_says_what_is_taken_and_what_learns_differently(tmp_path):
     assert figure is not None
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[0] == "precision mixed_bfloat16"
-    assert labels[-1] == "the stack"
-    assert "jit on" in labels
+    assert labels[-1] == "all kept together"
+    assert drawing.title(figure).startswith("Best combination: 2.22× with precision")
+    assert "XLA (jit on)" in labels
     assert not any("tf32" in label for label in labels)
+
+
+def test_a_setting_without_a_shown_difference_is_named_and_not_drawn(tmp_path):
+    """A bar of no length says nothing."""
+    bench, _ = tuned(tmp_path, ["precision=mixed_bfloat16", "onednn=off"])
+    figure = drawn(bench.runner.save(), "levers")
+    assert "not drawn, no difference shown: onednn off" in drawing.caption(figure)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert "onednn off" not in labels
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+from collections import Counter
 
 import pytest
 from fakes import FakeLauncher, runner_of
@@ -13,8 +14,9 @@ from harness.analyze import cautions
 from harness.analyze.analysis import Analysis
 from harness.records import Case, Failure
 from harness.report import console, files, formats
-from harness.tables import charts
-from harness.tables.charts import limits
+from harness.tables import charts, declare
+from harness.tables.declare import MOST_BARS, MOST_LINES
+from harness.tables.speedups import BATCH_SIZE_SPEEDUP, MODEL_SIZE_SPEEDUP
 
 MANY = 60
 CAPTION = "a machine"
@@ -49,24 +51,30 @@ def frames(run):
     return dataframes(run)
 
 
-def test_a_chart_shows_the_largest_effects_and_says_what_it_leaves_out(frames):
+def shown(table, rows):
+    """The rows that the chart of a table shows, and what it says of the others."""
+    return declare.readable(table.chart, rows)
+
+
+def test_a_chart_shows_the_largest_effects_and_says_what_it_leaves_out(run):
     """The table has all."""
-    rows, left_out = limits.readable("model_size_speedup", frames["model_size_speedup"])
-    shown = [f"models.py:net_{n:03}" for n in range(MANY - limits.MOST_GROUPS, MANY)]
-    assert shown == list(rows["variant"])
-    left = MANY - limits.MOST_GROUPS
+    rows, left_out = shown(MODEL_SIZE_SPEEDUP, Analysis(run).rows(MODEL_SIZE_SPEEDUP))
+    largest = [f"models.py:net_{n:03}" for n in range(MANY - MOST_BARS, MANY)]
+    assert largest == [row.variant for row in rows]
     assert [
-        f"left out: {left} of {MANY} comparisons; those of the largest effects are shown, "
-        "the table has all"
+        f"left out: {MANY - MOST_BARS} of {MANY} comparisons; those of the largest effects are "
+        "shown, the table has all"
     ] == left_out
 
 
-def test_a_chart_of_lines_keeps_whole_lines(frames):
+def test_a_chart_of_lines_keeps_whole_lines(run):
     """All points of each."""
-    rows, (left_out,) = limits.readable("batch_size_law", frames["batch_size_law"])
-    assert rows["variant"].nunique() == limits.MOST_LINES
-    assert {2} == set(rows.groupby("variant").size())
-    assert f"left out: {MANY - limits.MOST_LINES} of {MANY} lines" in left_out
+    rows, (left_out,) = shown(BATCH_SIZE_SPEEDUP, Analysis(run).rows(BATCH_SIZE_SPEEDUP))
+    all_rows = Counter(row.variant for row in Analysis(run).rows(BATCH_SIZE_SPEEDUP))
+    found = Counter(row.variant for row in rows)
+    assert len(found) == MOST_LINES
+    assert all(all_rows[variant] == count for variant, count in found.items())
+    assert f"left out: {MANY - MOST_LINES} of {MANY} lines" in left_out
 
 
 def test_what_a_chart_leaves_out_stands_below_it(run):
@@ -82,12 +90,20 @@ def test_a_law_that_holds_nowhere_has_no_chart(run, frames):
     assert drawn(run, "batch_size_law") is None
 
 
-def test_a_chart_that_can_be_read_leaves_nothing_out(frames):
+def test_a_chart_that_can_be_read_leaves_nothing_out(run):
     """Nor does it say anything."""
-    few = frames["model_size_speedup"].head(limits.MOST_GROUPS)
-    rows, left_out = limits.readable("model_size_speedup", few)
-    assert rows.equals(few)
-    assert left_out == []
+    few = Analysis(run).rows(MODEL_SIZE_SPEEDUP)[:MOST_BARS]
+    assert shown(MODEL_SIZE_SPEEDUP, few) == (few, [])
+
+
+def test_a_table_may_have_no_chart(run):
+    """And one whose rows answer nothing draws none."""
+    without = dataclasses.replace(MODEL_SIZE_SPEEDUP, chart=None)
+    silent = declare.Chart(MODEL_SIZE_SPEEDUP.chart.draw, answers=lambda rows: False)
+    analysis = Analysis(run)
+    assert declare.draw(without, analysis, "") is None
+    assert declare.draw(dataclasses.replace(without, chart=silent), analysis, "") is None
+    assert declare.draw(MODEL_SIZE_SPEEDUP, analysis, "") is not None
 
 
 def test_the_readings_of_the_first_cases_have_charts():

@@ -116,7 +116,7 @@ def test_a_search_is_a_table_with_what_ended_it(tmp_path):
     found = shown.columns.index("found")
     assert [row[found] for row in shown.rows] == ["fits"] * 6 + ["oom", "error"]
     notes = "\n".join(shown.notes)
-    assert "ended since batch 512 failed (oom); the largest tried that fits" in notes
+    assert "ended because batch 512 failed (oom); the largest that fits" in notes
     assert "batch 512: oom" in notes
     assert "ValueError: no" in notes
 
@@ -126,8 +126,9 @@ def test_a_search_is_drawn_with_what_it_reached(tmp_path):
     run = run_of_searches(tmp_path)
     figure = drawn(run, "batch_size_search")
     above, below = figure.axes
-    throughput, _ = above.lines
+    throughput, measured, *_ = above.lines
     assert list(throughput.get_xdata())[:3] == [8, 16, 32]
     assert list(throughput.get_ydata())[:3] == pytest.approx([8, 16, 32])
+    assert list(measured.get_xdata()) == list(run.searches[0].chosen), "filled"
     assert "oom" in {text.get_text().strip() for text in below.texts}
     assert any(text.get_text().startswith("memory: 400 MiB") for text in below.texts)
