@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from harness import units
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import MIB, quotient
-from harness.records import Probe, Search
+from harness.records import Search
+from harness.records.search import Probe
 from harness.tables.declare import MOST_LINES, Chart, Column, Limit, Table, given, grouped, lines_of
 
 if TYPE_CHECKING:
