@@ -155,7 +155,7 @@ class Cases:
         check_case(case, None, len(usable_cpus()), self._gpu)
         found = self.trial(case)
         if isinstance(found, WorkerFailed):
-            return case
+            return _with_known_data(case)
         case = dataclasses.replace(case, dataset=found.dataset)
         check_batch_size(case.batch_size, case.dataset, found.train_samples)
         return case
@@ -245,10 +245,10 @@ class Cases:
             found: Trial
             try:
                 found = inspect(case, setup, self.dataset)
-                self._trials[dataclasses.replace(key, dataset=found.dataset)] = found
+                dataset = found.dataset
             except WorkerFailed as error:
-                found = error
-            self._trials[key] = found
+                found, dataset = error, _with_known_data(case).dataset
+            self._trials[key] = self._trials[dataclasses.replace(key, dataset=dataset)] = found
             self._on_trial(case, found)
         return self._trials[key]
 
@@ -261,3 +261,8 @@ class Cases:
         """Samples of an epoch of a case that can be trained."""
         found = self.trial(case) if registry.is_own(case.variant) else None
         return found.train_samples if isinstance(found, Inspected) else self._train_samples or 0
+
+
+def _with_known_data(case: Case) -> Case:
+    """A case that could not be tried is reported with random data: its own is unknown."""
+    return dataclasses.replace(case, dataset=datasets.FITTED) if case.dataset == AUTO else case

@@ -32,12 +32,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def console() -> Console:
     """Standard output, without colors where it is no terminal and under NO_COLOR."""
-    return Console(highlight=False)
+    return Console(highlight=False, emoji=False)  # `my.py:seven:` is a name
 
 
 def progress() -> Console:
     """Standard error."""
-    return Console(stderr=True, soft_wrap=True)
+    return Console(stderr=True, soft_wrap=True, emoji=False)
 
 
 def print_json(data: Any) -> None:

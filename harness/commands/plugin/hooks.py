@@ -231,7 +231,7 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
         return
     from rich.console import Console
 
-    console = Console()
+    console = Console(emoji=False)
     if written is None:
         console.print(unwritten, style="red")
         return

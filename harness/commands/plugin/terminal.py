@@ -18,7 +18,7 @@ def console(config: pytest.Config) -> "Console":
     with _uncaptured(config):
         width, terminal = shutil.get_terminal_size().columns, sys.stdout.isatty()
     file = cast("IO[str]", _Terminal(config))
-    return Console(file=file, width=width, force_terminal=terminal, soft_wrap=True)
+    return Console(file=file, width=width, force_terminal=terminal, soft_wrap=True, emoji=False)
 
 
 def _uncaptured(config: pytest.Config) -> contextlib.AbstractContextManager[None]:

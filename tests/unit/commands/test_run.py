@@ -90,6 +90,17 @@ def test_another_model_gets_random_data_and_a_line_says_so(launcher, no_charts, 
     assert expected in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_name_between_colons_is_no_emoji(launcher, no_charts, model, capsys):
+    """Wherever it is printed; and a model that was not tried shows no dataset `auto`."""
+    model.write_text(MODEL.replace("build", "seven"))
+    launcher.untrainable["mine.py:seven"] = ("error", "it raised RuntimeError", "")
+    _, run = measured("mine.py:seven", "--batch-sizes", "32")
+    assert run.outcomes[0].case.dataset == "fitted"
+    shown = capsys.readouterr()
+    assert "mine.py:seven: error: it raised RuntimeError" in " ".join(shown.err.split())
+    assert "\N{COMBINING ENCLOSING KEYCAP}" not in shown.err + shown.out
+
+
 def test_the_function_data_beside_a_model_is_used(launcher, no_charts, model):
     """Without a word."""
     launcher.own_data["mine.py:build"] = "mine.py:data"
