@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness import units
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import MIB, quotient
-from harness.records import Search
-from harness.records.search import Probe
+from harness.records import Search, TriedSize
 from harness.tables.declare import MOST_LINES, Chart, Column, Limit, Table, given, grouped, lines_of
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ _FAR = 4.0  # times the largest peak: a memory beyond is named and not drawn
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ProbeRow:
+class TriedRow:
     """One batch size that was tried, whether it fits or not.
 
     Attributes:
@@ -45,32 +44,32 @@ class ProbeRow:
     reason: str | None
 
 
-def _rows(analysis: Analysis) -> list[ProbeRow]:
-    return [_row(search, probe) for search in analysis.run.searches for probe in search.probes]
+def _rows(analysis: Analysis) -> list[TriedRow]:
+    return [_row(search, tried) for search in analysis.run.searches for tried in search.probes]
 
 
-def _row(search: Search, probe: Probe) -> ProbeRow:
-    case, fits = search.case, probe.step_seconds is not None
-    share = quotient(probe.peak_bytes, search.memory_bytes)
-    return ProbeRow(
+def _row(search: Search, tried: TriedSize) -> TriedRow:
+    case, fits = search.case, tried.step_seconds is not None
+    share = quotient(tried.peak_bytes, search.memory_bytes)
+    return TriedRow(
         variant=case.variant,
         dataset=case.dataset,
         backend=case.backend,
         device=case.device,
-        batch_size=probe.batch_size,
-        status=probe.status,
-        samples_per_s=quotient(probe.batch_size, probe.step_seconds),
-        peak_mib=quotient(probe.peak_bytes, MIB),
+        batch_size=tried.batch_size,
+        status=tried.status,
+        samples_per_s=quotient(tried.batch_size, tried.step_seconds),
+        peak_mib=quotient(tried.peak_bytes, MIB),
         memory_mib=quotient(search.memory_bytes, MIB),
         memory_share=share,
         fits_with_margin=share <= 1 - MARGIN if fits and share is not None else None,
-        measured=probe.batch_size in search.chosen,
+        measured=tried.batch_size in search.chosen,
         ended=search.ended,
-        reason=probe.message or None,
+        reason=tried.message or None,
     )
 
 
-def _notes(rows: Sequence[ProbeRow]) -> Iterator[str]:
+def _notes(rows: Sequence[TriedRow]) -> Iterator[str]:
     yield (
         "samples/s: of one warm-up each, so rough and never compared; sizes that are not measured "
         "afterwards are far slower"
@@ -84,7 +83,7 @@ def _notes(rows: Sequence[ProbeRow]) -> Iterator[str]:
             yield f"batch {row.batch_size}: {row.status}{reached}: {row.reason}"
 
 
-def _largest(rows: Sequence[ProbeRow]) -> str:
+def _largest(rows: Sequence[TriedRow]) -> str:
     if all(row.fits_with_margin is None for row in rows):
         return "what fits into the memory is not known"
     fitting = [row.batch_size for row in rows if row.fits_with_margin]
@@ -92,7 +91,7 @@ def _largest(rows: Sequence[ProbeRow]) -> str:
     return f"the largest that fits {margin}: {max(fitting)}" if fitting else f"none fits {margin}"
 
 
-def _draw(rows: list[ProbeRow], caption: str) -> "Figure":
+def _draw(rows: list[TriedRow], caption: str) -> "Figure":
     """Throughput above, memory below; a size that failed is a cross at how far it got."""
     from harness.tables import drawing
 
@@ -125,7 +124,7 @@ def _draw(rows: list[ProbeRow], caption: str) -> "Figure":
     return figure
 
 
-def _finding(rows: Sequence[ProbeRow]) -> str:
+def _finding(rows: Sequence[TriedRow]) -> str:
     known = [(row.samples_per_s, row) for row in rows if row.samples_per_s is not None]
     if len({(row.variant, row.device, row.backend) for row in rows}) > 1 or not known:
         return "Throughput and memory by batch size"
@@ -133,7 +132,7 @@ def _finding(rows: Sequence[ProbeRow]) -> str:
     return f"Batch {row.batch_size} is the fastest tried: about {units.count(most)} samples/s"
 
 
-def _failed(below: "Axes", rows: Sequence[ProbeRow], color: str) -> None:
+def _failed(below: "Axes", rows: Sequence[TriedRow], color: str) -> None:
     from harness.tables import drawing
 
     for row in rows:
@@ -143,7 +142,7 @@ def _failed(below: "Axes", rows: Sequence[ProbeRow], color: str) -> None:
             drawing.beside(below, row.status, *place, left=True)
 
 
-def _memory(below: "Axes", rows: Sequence[ProbeRow]) -> None:
+def _memory(below: "Axes", rows: Sequence[TriedRow]) -> None:
     """Draw what there is of memory where it leaves the data in sight; else name it."""
     from harness.tables import drawing
 
@@ -169,7 +168,7 @@ def _memory(below: "Axes", rows: Sequence[ProbeRow]) -> None:
 BATCH_SIZE_SEARCH = Table(
     name="batch_size_search",
     title="Batch sizes tried, doubling until the search ended",
-    row=ProbeRow,
+    row=TriedRow,
     rows=_rows,
     columns=(
         Column("variant", lambda row: row.variant, numeric=False),
