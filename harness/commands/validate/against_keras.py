@@ -1,7 +1,7 @@
-"""The harness's times against those of plain Keras, timed by hand.
+"""Compare the harness's times with those of plain Keras.
 
-A fresh worker of the harness and a fresh process of `bare` take turns with the same model,
-backend and data: rounds of steps, epochs of `fit` over a part of the data, and, if wanted, the
+A fresh worker of the harness and a fresh process of `plain_keras` take turns with the same model,
+backend and data: rounds of steps, epochs of `fit` over a part of the data and, optionally, the
 projected epoch against a whole one.
 """
 
@@ -12,15 +12,16 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import log
+from typing import Self
 
 from harness.analyze import stats
 from harness.analyze.epochs import project
 from harness.analyze.start_order import without_place
 from harness.commands.validate.claims import Check, ratio
-from harness.commands.validate.readings import opened
-from harness.measure.launcher import Launcher
+from harness.commands.validate.readings import opened, timed
+from harness.measure.side import AnyLauncher
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Fit, from_json
+from harness.records import Case, Fit
 from harness.worker import backends
 
 _ROUND_SECONDS = 0.4
@@ -31,11 +32,16 @@ _STEP, _PART, _WHOLE = "step time", "`fit` over a part", "projected epoch over a
 _MARGINS = {_STEP: 0.02, _PART: 0.03, _WHOLE: 0.03}
 
 
-class _Bare:
-    """The other side, as a process."""
+class _PlainKeras:
+    """A process of `plain_keras`."""
 
-    def __init__(self, case: Case) -> None:
-        self._process = subprocess.Popen(
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    @classmethod
+    def start(cls, case: Case) -> Self:
+        """Start the process and wait until it is ready."""
+        process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
@@ -50,18 +56,19 @@ class _Bare:
             text=True,
             env=backends.find(case.backend).environment(case.device, None),
         )
-        self._read()
+        plain = cls(process)
+        plain._read()
+        return plain
 
-    def ask(self, what: str, number: int) -> float:
-        """Return the seconds of so many steps, or of an epoch of so many samples."""
-        assert self._process.stdin is not None  # noqa: S101  (a pipe was asked for)
-        self._process.stdin.write(f"{what} {number}\n")
-        self._process.stdin.flush()
+    def seconds(self, what: str, number: int) -> float:
+        """Return the seconds of so many `steps`, or of an `epoch` of so many samples."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{what} {number}\n")
+            self._process.stdin.flush()
         return float(self._read())
 
     def _read(self) -> str:
-        assert self._process.stdout is not None  # noqa: S101
-        line = self._process.stdout.readline()
+        line = "" if self._process.stdout is None else self._process.stdout.readline()
         if not line:
             raise WorkerFailed(
                 "error", "plain Keras ended; try: python -m harness.commands.validate.plain_keras"
@@ -74,47 +81,47 @@ class _Bare:
         self._process.communicate()
 
 
-def _fit(launcher: Launcher, case: Case, steps: int) -> Fit:
-    """Have a fresh worker time a `fit`; it is the last thing that a worker does."""
-    with opened(launcher, case) as worker:
-        return from_json(Fit, worker.ask("fit", steps=steps)["fit"])
+def _fit(launcher: AnyLauncher, case: Case, steps: int) -> Fit:
+    """Time a `fit` in a fresh worker."""
+    with opened(launcher, case) as side:
+        return side.fit(steps)
 
 
-def _block(index: int, launcher: Launcher, case: Case, samples: int) -> dict[str, float]:
-    """Return ln(harness / bare) of the block, medians over pairs."""
+def _block(index: int, launcher: AnyLauncher, case: Case, samples: int) -> dict[str, float]:
+    """Return ln(harness / plain Keras) of a block, medians over pairs."""
     with contextlib.ExitStack() as rounds, contextlib.ExitStack() as fits:
-        # Either side starts first in every second block: which one does changes its times.
+        # Which side starts first changes its times, so the sides alternate between blocks.
         if index % 2:
-            worker = rounds.enter_context(opened(launcher, case))
-        bare = _Bare(case)
-        fits.callback(bare.end)
+            side = rounds.enter_context(opened(launcher, case))
+        plain = _PlainKeras.start(case)
+        fits.callback(plain.end)
         if index % 2 == 0:
-            worker = rounds.enter_context(opened(launcher, case))
-        steps = max(1, round(_ROUND_SECONDS / bare.ask("steps", 1)))
+            side = rounds.enter_context(opened(launcher, case))
+        steps = max(1, round(_ROUND_SECONDS / plain.seconds("steps", 1)))
         values = {
             _STEP: _paired(
                 range(_ROUNDS),
-                lambda: float(worker.ask("round", steps=steps)["seconds"]),
-                lambda: bare.ask("steps", steps),
+                lambda: timed(side, steps).seconds,
+                lambda: plain.seconds("steps", steps),
             )
         }
         rounds.close()
         values[_PART] = _paired(
             range(_FITS),
             lambda: _fit(launcher, case, _PART_STEPS).seconds,
-            lambda: bare.ask("epoch", _PART_STEPS * case.batch_size),
+            lambda: plain.seconds("epoch", _PART_STEPS * case.batch_size),
         )
         if samples:
             values[_WHOLE] = _paired(
                 [index],
                 lambda: project(_fit(launcher, case, _PROJECTED_STEPS), samples),
-                lambda: bare.ask("epoch", samples),
+                lambda: plain.seconds("epoch", samples),
             )
     return values
 
 
 def _paired(turns: Iterable[int], mine: Callable[[], float], theirs: Callable[[], float]) -> float:
-    """Median of ln(mine / theirs) over pairs; in odd turns theirs comes first."""
+    """Return the median of ln(mine / theirs) over pairs; in odd turns theirs comes first."""
     logs = []
     for turn in turns:
         if turn % 2:
@@ -125,14 +132,16 @@ def _paired(turns: Iterable[int], mine: Callable[[], float], theirs: Callable[[]
     return statistics.median(logs)
 
 
-def blocks(launcher: Launcher, case: Case, count: int, samples: int = 0) -> list[dict[str, float]]:
+def blocks(
+    launcher: AnyLauncher, case: Case, count: int, samples: int = 0
+) -> list[dict[str, float]]:
     """Measure blocks of fresh processes: ln(harness / plain Keras) by what was timed.
 
     Args:
         launcher: Starts the harness's workers.
         case: What is trained.
         count: Blocks.
-        samples: Of a whole epoch, to time one a block; 0 for none.
+        samples: Samples of a whole epoch, timed once per block; 0 for none.
 
     Raises:
         WorkerFailed: one of the sides failed.

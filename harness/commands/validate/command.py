@@ -57,7 +57,7 @@ def validate(arguments: argparse.Namespace) -> int:
         folder = new_run_folder(results, _KIND)
     progress, console = printed.progress(), printed.console()
     observer = Progress(progress, effort.comparisons(parts))
-    validation = Validation(folder, effort, open_gpu(), observer)
+    validation = Validation.open(folder, effort, open_gpu(), observer)
 
     def show(part: str, checks: "Sequence[Check]") -> None:
         if not arguments.json:

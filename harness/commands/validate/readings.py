@@ -1,43 +1,51 @@
-"""What a worker reports, against loads that are known."""
+"""Readings of a worker against known loads."""
 
 import contextlib
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from math import log
-from typing import Any
 
 from harness.analyze import stats
 from harness.commands.validate import loads
 from harness.commands.validate.claims import Check, ratio
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
+from harness.measure.machine.gpu import NoGpu
 from harness.measure.machine.sampler import Sampler
-from harness.measure.worker_process import WorkerProcess
-from harness.records import Case, to_json
+from harness.measure.side import AnyLauncher, Setup, Side
+from harness.records import Case, Round
+from harness.records.protocol import EFFORTS
 from harness.workloads import datasets
 
 _STEPS = 3
-_TIMEOUT = 300.0
+_PROTOCOL = replace(EFFORTS["default"], warm_up_seconds=1.0, timeout_seconds=300.0)
 _WITHIN_MEMORY, _WITHIN_CPU, _WITHIN_WATCHING = 0.02, 0.05, 0.01
 _WATCHED_PAIRS = 12
-_BEGUN_SECONDS = 0.1  # a sampler starts with its worker, not with a round
+_BEGUN_SECONDS = 0.1  # so that the sampler has started before the round
 
 
 @contextlib.contextmanager
-def opened(launcher: Launcher, case: Case) -> Iterator[WorkerProcess]:
-    """A fresh worker, warmed up as in a block; it is ended at the end.
+def opened(launcher: AnyLauncher, case: Case) -> Iterator[Side]:
+    """Start a fresh worker, warmed up as in a block, without its sampler.
 
     Raises:
-        WorkerFailed: it failed.
+        WorkerFailed: the worker failed.
     """
-    worker = launcher.start(case, _TIMEOUT)
+    side = Side("case", case, Setup(_PROTOCOL, launcher, NoGpu("validation trains on the CPU")))
     try:
-        worker.ask("open", case=to_json(case), cpus=usable_cpus())
-        worker.ask("warm_up", seconds=1.0, floor_seconds=0.0)
-        yield worker
+        side.start()
+        side.stop_sampler()
+        side.open()
+        side.warm_up()
+        yield side
     finally:
-        launcher.end(worker)
+        side.end()
+
+
+def timed(side: Side, steps: int) -> Round:
+    """Time a round of a worker that is in no block."""
+    return side.round(block=0, pair=0, position=0, steps=steps)
 
 
 def _known(name: str) -> Case:
@@ -45,13 +53,14 @@ def _known(name: str) -> Case:
     return Case(f"{loads.__name__}:{name}", datasets.FITTED, 8, threads=threads)
 
 
-def memory(launcher: Launcher, workers: int) -> Check:
-    """Peak RSS with a known allocation, less that without it, over the allocation."""
+def memory(launcher: AnyLauncher, workers: int) -> Check:
+    """Measure peak RSS with and without a known allocation: the difference over the allocation."""
 
     def peak(name: str) -> int:
-        with opened(launcher, _known(name)) as worker:
-            worker.ask("round", steps=_STEPS)
-            return int(worker.ask("counters")["peak_rss_bytes"])
+        with opened(launcher, _known(name)) as side:
+            timed(side, _STEPS)
+            side.end_rounds()
+            return side.peak_bytes or 0
 
     shares = [(peak("ballast") - peak("plain")) / loads.BALLAST_BYTES for _ in range(workers)]
     return _all_within(
@@ -59,16 +68,16 @@ def memory(launcher: Launcher, workers: int) -> Check:
     )
 
 
-def cpu(launcher: Launcher, workers: int) -> Iterator[Check]:
-    """CPU time as it is read, over what the busy threads say they used."""
+def cpu(launcher: AnyLauncher, workers: int) -> Iterator[Check]:
+    """Measure CPU time: what is read over what the busy threads report."""
     for threads, name in loads.THREADS.items():
         if threads > len(usable_cpus()):
             continue
         shares = []
         for _ in range(workers):
-            with opened(launcher, _known(name)) as worker:
-                answer = worker.ask("round", steps=_STEPS)
-            shares.append(answer["cpu_seconds"] / (answer["loss"] * answer["steps"]))
+            with opened(launcher, _known(name)) as side:
+                found = timed(side, _STEPS)
+            shares.append((found.cpu_seconds or 0.0) / (found.loss * found.steps))
         what = "1 busy thread" if threads == 1 else f"{threads} busy threads"
         yield _all_within(f"CPU utilization of {what}, read over known", shares, _WITHIN_CPU)
 
@@ -85,8 +94,8 @@ def _all_within(subject: str, shares: list[float], margin: float) -> Check:
     )
 
 
-def watching(launcher: Launcher, case: Case, steps: int, blocks: int) -> Check:
-    """Rounds with the sampler beside them over rounds without, in pairs, in fresh workers.
+def watching(launcher: AnyLauncher, case: Case, steps: int, blocks: int) -> Check:
+    """Compare rounds with and without a sampler, in pairs, in fresh workers.
 
     Args:
         launcher: Starts the workers.
@@ -96,9 +105,9 @@ def watching(launcher: Launcher, case: Case, steps: int, blocks: int) -> Check:
     """
     logs = []
     for block in range(blocks):
-        with opened(launcher, case) as worker:
+        with opened(launcher, case) as side:
             pairs = [
-                _watched_over_not(worker, steps, watched_first=bool((block + pair) % 2))
+                _watched_over_not(side, steps, watched_first=bool((block + pair) % 2))
                 for pair in range(_WATCHED_PAIRS)
             ]
         logs.append(statistics.median(pairs))
@@ -110,21 +119,21 @@ def watching(launcher: Launcher, case: Case, steps: int, blocks: int) -> Check:
     )
 
 
-def _watched_over_not(worker: Any, steps: int, *, watched_first: bool) -> float:
+def _watched_over_not(side: Side, steps: int, *, watched_first: bool) -> float:
     """Logarithm of the ratio of two rounds, one after the other."""
     first, second = (
-        _round(worker, steps, watched=watched) for watched in (watched_first, not watched_first)
+        _round(side, steps, watched=watched) for watched in (watched_first, not watched_first)
     )
     return log(first / second) if watched_first else log(second / first)
 
 
-def _round(worker: Any, steps: int, *, watched: bool) -> float:
-    sampler = Sampler(worker.pid, None)
+def _round(side: Side, steps: int, *, watched: bool) -> float:
+    sampler = Sampler(side.worker.pid, None)
     if watched:
         sampler.start()
     time.sleep(_BEGUN_SECONDS)
     try:
-        return float(worker.ask("round", steps=steps)["seconds"])
+        return timed(side, steps).seconds
     finally:
         if watched:
             sampler.stop()

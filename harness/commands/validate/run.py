@@ -1,10 +1,11 @@
-"""A validation from start to end: its parts in order, what they measured kept in a folder."""
+"""A validation from start to end: its parts in order, its results in a folder."""
 
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from harness.commands.validate import (
     against_keras,
@@ -25,7 +26,17 @@ from harness.measure.machine.gpu import AnyGpu
 from harness.measure.runner import Observer, Runner
 from harness.measure.side import AnyLauncher, Setup
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Failure, Measurement, Protocol, Run, from_json, run_file, to_json
+from harness.records import (
+    Case,
+    Failure,
+    Machine,
+    Measurement,
+    Protocol,
+    Run,
+    from_json,
+    run_file,
+    to_json,
+)
 from harness.records.journal import NAME as JOURNAL
 from harness.records.resume import ResumedRun
 from harness.workloads import datasets
@@ -36,15 +47,10 @@ _FEWEST_DISTURBED = 6  # blocks, so that two are
 
 @dataclass
 class Validation:
-    """A validation of the method on this machine's CPU.
-
-    Args:
-        folder: What it measures is kept here; an existing one is gone on with.
-        effort: How much is tried.
-        gpu: From `gpu.open_gpu()`; it describes the machine.
-        observer: Told how it goes.
+    """A validation of the method on this machine's CPU; made by `Validation.open`.
 
     Attributes:
+        dataset: What the bundled models are trained on.
         found: Checks by part, in the order of `PARTS`.
     """
 
@@ -52,23 +58,35 @@ class Validation:
     effort: Effort
     gpu: AnyGpu
     observer: Observer
+    machine: Machine
+    dataset: str
+    found: dict[str, list[Check]]
 
-    def __post_init__(self) -> None:
-        """Read what an earlier start has found."""
-        self.machine = describe(self.gpu)
-        self.threads = len(usable_cpus())
-        self.found: dict[str, list[Check]] = {}
-        dataset = "auto"
-        path = self.folder / NAME
+    @classmethod
+    def open(cls, folder: Path, effort: Effort, gpu: AnyGpu, observer: Observer) -> Self:
+        """Begin a validation, or resume the one that the folder holds.
+
+        Args:
+            folder: The folder of the validation.
+            effort: How much is tried.
+            gpu: From `gpu.open_gpu()`; only describes the machine.
+            observer: Shows progress.
+
+        Raises:
+            BadRun: the folder cannot be read.
+        """
+        found: dict[str, list[Check]] = {}
+        dataset, path = "auto", folder / NAME
         if path.exists():
             try:
                 data = json.loads(path.read_text(encoding="utf-8"))
-                parts = data["parts"].items()
-                self.found = {part: [from_json(Check, c) for c in checks] for part, checks in parts}
+                for part, checks in data["parts"].items():
+                    found[part] = [from_json(Check, check) for check in checks]
                 dataset = str(data.get("dataset", dataset))
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise BadRun(f"{path} is damaged: {error}") from error
-        self.dataset = datasets.resolve(dataset)
+        machine = describe(gpu)
+        return cls(folder, effort, gpu, observer, machine, datasets.resolve(dataset), found)
 
     def run(self, parts: Sequence[str], on_part: Callable[[str, Sequence[Check]], None]) -> None:
         """Try parts of the method.
@@ -107,13 +125,13 @@ class Validation:
             raise BadRun(f"cannot write {path}: {error.strerror}") from error
 
     def case(self, variant: str, batch_size: int) -> Case:
-        """A bundled model on all threads."""
-        return Case(variant, self.dataset, batch_size, threads=self.threads)
+        """Return the case of a bundled model on all threads."""
+        return Case(variant, self.dataset, batch_size, threads=len(usable_cpus()))
 
     def compare(
         self, part: str, wanted: Sequence[Trial], launcher: AnyLauncher, protocol: Protocol
     ) -> tuple[list[tuple[Trial, Measurement]], list[Check]]:
-        """Measure trials in a run of their own; what failed is a check that falls short."""
+        """Measure trials in a run of their own; a failure is a check that falls short."""
         runner = Runner.open(
             self.folder / part,
             Setup(protocol, launcher, self.gpu),
@@ -136,7 +154,7 @@ class Validation:
         return measured, failed
 
     def blocks_done(self, part: str) -> dict[str, int]:
-        """Blocks of unfinished comparisons of that part, by their key."""
+        """Numbers of blocks of unfinished comparisons of that part, by key."""
         if not (self.folder / part / JOURNAL).exists():
             return {}
         resumed = ResumedRun.read(self.folder / part)

@@ -1,4 +1,4 @@
-"""Launchers that change what is measured by a known amount: more steps, a busy machine."""
+"""Launchers that change the measured times by a known amount: more steps, a busy machine."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ while True:
 
 
 class SlowedWorker:
-    """A real worker that claims S steps a round and runs S · (1 + slowdown)."""
+    """A real worker that reports S steps per round and runs S · (1 + slowdown)."""
 
     def __init__(self, worker: AnyWorker, slowdown: float) -> None:
         self.worker = worker
@@ -30,7 +30,7 @@ class SlowedWorker:
         self._slowdown = slowdown
 
     def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
-        """Ask the worker; a round is longer than it says."""
+        """Send a command; a round runs more steps than its answer says."""
         if command != "round":
             return self.worker.ask(command, **arguments)
         claimed = arguments["steps"]
@@ -43,7 +43,7 @@ class SlowedLauncher:
 
     Args:
         launcher: Starts the real ones.
-        trials: What is going to be compared.
+        trials: The comparisons to come.
     """
 
     def __init__(self, launcher: AnyLauncher, trials: Sequence[Trial]) -> None:
@@ -51,7 +51,7 @@ class SlowedLauncher:
         self._slowdowns = {trial.case: trial.slowdown for trial in trials}
 
     def prepare(self, case: Case, *, wait: bool) -> None:
-        """Import a framework, so that no worker waits for it."""
+        """Import the framework of a case."""
         self._launcher.prepare(case, wait=wait)
 
     def start(self, case: Case, timeout: float) -> SlowedWorker:
@@ -64,14 +64,14 @@ class SlowedLauncher:
 
 
 class DisturbedLauncher(SlowedLauncher):
-    """Lets a process spin during every third block, from the start of its first worker.
+    """Runs a busy process during every third block, from the start of its first worker.
 
-    A context manager, for that process must end.
+    A context manager that ends the busy process.
 
     Args:
         launcher: Starts the real workers.
-        trials: What is going to be compared.
-        done: Blocks that have been measured before, by the key of a trial.
+        trials: The comparisons to come.
+        done: Numbers of blocks measured before, by the key of a trial.
     """
 
     def __init__(
@@ -83,15 +83,15 @@ class DisturbedLauncher(SlowedLauncher):
         self._competitor: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "DisturbedLauncher":
-        """Return itself."""
+        """Return the launcher."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the competitor."""
+        """End the busy process."""
         self._quiet()
 
     def start(self, case: Case, timeout: float) -> SlowedWorker:
-        """Start a worker; with the first of a block, begin or end the disturbance."""
+        """Start a worker; the first of a block also starts or ends the busy process."""
         key = self._keys[case]
         block, second = divmod(self._workers[key], 2)
         self._workers[key] += 1
@@ -100,7 +100,7 @@ class DisturbedLauncher(SlowedLauncher):
             if is_disturbed(block):
                 self._competitor = subprocess.Popen(
                     [sys.executable, "-c", _SPINNING, str(os.getpid())],
-                    start_new_session=True,  # Ctrl-C is the parent's to handle
+                    start_new_session=True,  # so that Ctrl-C reaches the parent only
                 )
         return super().start(case, timeout)
 
@@ -112,5 +112,5 @@ class DisturbedLauncher(SlowedLauncher):
 
 
 def is_disturbed(block: int) -> bool:
-    """Whether the competitor is busy in that block: in every third."""
+    """Whether the busy process runs during that block."""
     return block % 3 == 1

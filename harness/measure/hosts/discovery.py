@@ -1,4 +1,4 @@
-"""Which hosts a job runs on, and which one this is: from what started it, or as asked."""
+"""The hosts of a job and the rank of this one: from the job's launcher or from `--hosts`."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from harness.errors import BadCase
 
 PORT = 29410
 AUTO = "auto"
-_RANKS = {  # what starts a process a host says its number and their number in these
+_RANKS = {  # variables in which a job launcher sets rank and size
     "Slurm": ("SLURM_PROCID", "SLURM_NTASKS"),
     "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     "Kubernetes": ("JOB_COMPLETION_INDEX", "WORLD_SIZE"),
@@ -25,12 +25,12 @@ class Hosts:
     """The hosts of a job.
 
     Attributes:
-        rank: Number of this one, from 0, which measures and reports.
-        size: How many there are.
-        address: Of the first one.
-        port: That it listens on.
-        said_by: Where this is from.
-        token: What all of one job have in common: no other is let in.
+        rank: Number of this host, from 0; host 0 measures and reports.
+        size: Number of hosts.
+        address: Address of host 0.
+        port: Port on which host 0 listens.
+        said_by: Source of these values.
+        token: Equal on all hosts of a job; host 0 accepts no other.
     """
 
     rank: int
@@ -42,15 +42,15 @@ class Hosts:
 
 
 def find(given: str | None, environ: Mapping[str, str] = os.environ) -> Hosts | None:
-    """Say which hosts there are; None where there is but this one.
+    """Find the hosts of the job; None for a single host.
 
     Args:
-        given: None for one host; `auto` for what the environment says; or `HOST,HOST`, the first
-            one measures; this one is named by its place, `@1`, at the end, or found by its name.
+        given: None for one host, `auto` to read the environment, or `HOST,HOST`, where the first
+            one measures. The rank of this host follows as `@1`, or its name is found in the list.
         environ: The environment.
 
     Raises:
-        BadCase: what is given, or set, makes no sense.
+        BadCase: `given` or a variable is invalid.
     """
     if not given:
         return None
@@ -61,8 +61,8 @@ def find(given: str | None, environ: Mapping[str, str] = os.environ) -> Hosts | 
             return _started(who, environ[rank], environ[size], environ)
     known = ", ".join(who for who in _RANKS if who != "its environment")
     raise BadCase(
-        f"hosts: nothing here says that several were started ({known}, or RANK, WORLD_SIZE and "
-        "MASTER_ADDR); name them: HOST,HOST"
+        f"--hosts: found no job of several hosts ({known}, or RANK, WORLD_SIZE and MASTER_ADDR); "
+        "name the hosts: HOST,HOST"
     )
 
 
@@ -70,17 +70,20 @@ def _given(text: str) -> Hosts:
     names, _, place = text.partition("@")
     hosts = [name.strip() for name in names.split(",") if name.strip()]
     if len(hosts) < 2:
-        raise BadCase(f"hosts: {text!r} names fewer than two: HOST,HOST, and @1 on the second")
+        raise BadCase(
+            f"--hosts: {text!r} has fewer than two hosts; use HOST,HOST, with @1 on the second"
+        )
     if place:
         if not place.isdecimal() or int(place) >= len(hosts):
-            raise BadCase(f"hosts: {place!r} is no place among {len(hosts)} hosts, from 0")
+            between = "or" if len(hosts) == 2 else "to"
+            raise BadCase(f"--hosts: @{place} is out of range; use @0 {between} @{len(hosts) - 1}")
         rank = int(place)
     else:
         here = {socket.gethostname(), socket.getfqdn()}
         if not here & set(hosts):
             raise BadCase(
-                f"hosts: none of {', '.join(hosts)} is the name of this one "
-                f"({socket.gethostname()}); say its place: {names}@0 on the first one"
+                f"--hosts: none of {', '.join(hosts)} is the name of this host "
+                f"({socket.gethostname()}); add its rank: {names}@0 on the first host"
             )
         rank = next(i for i, name in enumerate(hosts) if name in here)
     address, _, port = hosts[0].partition(":")
@@ -90,12 +93,12 @@ def _given(text: str) -> Hosts:
 
 def _started(who: str, rank: str, size: str, environ: Mapping[str, str]) -> Hosts:
     if not (rank.isdecimal() and size.isdecimal() and int(rank) < int(size)):
-        raise BadCase(f"hosts: {who} says number {rank!r} of {size!r}, which makes no sense")
+        raise BadCase(f"--hosts: {who} gives rank {rank!r} of {size!r}, which is invalid")
     address = environ.get("MASTER_ADDR") or _first(environ)
     if address is None:
         raise BadCase(
-            f"hosts: {who} started {size} processes and does not say where the first one is; "
-            "set MASTER_ADDR to its address"
+            f"--hosts: {who} started {size} processes without the address of the first one; "
+            "set MASTER_ADDR"
         )
     port = environ.get("MASTER_PORT", "")
     token = _token(",".join(environ.get(name, "") for name in _JOBS) + address)
@@ -104,10 +107,10 @@ def _started(who: str, rank: str, size: str, environ: Mapping[str, str]) -> Host
 
 
 def _first(environ: Mapping[str, str]) -> str | None:
-    """Address of the first host, as Slurm's list of nodes or Kubernetes's JobSet names it."""
+    """Return the first host of Slurm's list of nodes or of Kubernetes's JobSet."""
     nodes = environ.get("SLURM_STEP_NODELIST") or environ.get("SLURM_JOB_NODELIST")
     if nodes:
-        # "gpu[03-05,9],login1" begins with gpu03
+        # the first of "gpu[03-05,9],login1" is gpu03
         found = re.match(r"([^\[,]+)(?:\[(\d+))?", nodes)
         return None if found is None else found[1] + (found[2] or "")
     name, job = environ.get("JOBSET_NAME"), environ.get("REPLICATED_JOB_NAME")

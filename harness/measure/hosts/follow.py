@@ -1,6 +1,6 @@
-"""The side of every host of a job but the first: it does what the first one asks, and reports.
+"""What every host of a job but the first does: run workers at the first host's request.
 
-The model, the data and the program must lie on each host under the same names.
+Model, data and program must have the same paths on each host.
 """
 
 import contextlib
@@ -22,19 +22,19 @@ _RETRY_SECONDS = 0.5
 
 
 def follow(hosts: Hosts, about: dict[str, Any], launcher: Launcher, timeout: float) -> int:
-    """Serve the first host until it lets go.
+    """Serve the first host until it closes the connection.
 
     Args:
-        hosts: The job's.
-        about: What this one is.
+        hosts: The hosts of the job.
+        about: Versions of this host, see `group.about`.
         launcher: Of this host.
-        timeout: Seconds until the first one must be there.
+        timeout: Seconds to wait for the first host.
 
     Returns:
-        How many workers it asked for.
+        The number of workers that were started.
 
     Raises:
-        HostsFailed: the first one is late, does not take this one, or is lost in mid-run.
+        HostsFailed: the first host is late, refuses this one, or is lost during the run.
     """
     channel = _connected(hosts, timeout)
     channel.send(token=hosts.token, rank=hosts.rank, name=socket.gethostname(), about=about)
@@ -42,7 +42,7 @@ def follow(hosts: Hosts, about: dict[str, Any], launcher: Launcher, timeout: flo
         answer = channel.receive(timeout)
     except (ChannelClosed, TimeoutError, Garbled):
         raise HostsFailed(
-            f"the first host ({hosts.address}) did not take in host {hosts.rank}: another job?"
+            f"the first host ({hosts.address}) did not accept host {hosts.rank}; of another job?"
         ) from None
     if "refused" in answer:
         raise HostsFailed(f"the first host ({hosts.address}) refused this one: {answer['refused']}")
@@ -64,7 +64,7 @@ def _connected(hosts: Hosts, timeout: float) -> Channel:
 
 
 class _Service:
-    """Workers by the number that the first host gives them; each is asked in its own thread."""
+    """Runs workers by the number that the first host gives them, each request in a thread."""
 
     def __init__(self, channel: Channel, launcher: Launcher) -> None:
         self._channel = channel
@@ -74,7 +74,7 @@ class _Service:
         self._count = 0
 
     def serve(self) -> int:
-        """Until the first host closes the connection."""
+        """Answer until the first host closes the connection; return the number of workers."""
         try:
             while True:
                 message = self._channel.receive()
@@ -98,11 +98,11 @@ class _Service:
 
     def _ask(self, number: int, command: Command, arguments: dict[str, Any]) -> None:
         worker = self._workers.get(number)
-        if worker is None:  # another host's failure was told sooner than this was asked
-            self._failed(WorkerFailed("killed", "its worker has been ended"))
+        if worker is None:  # ended because another host failed before this request came
+            self._failed(WorkerFailed("killed", "the worker has already been ended"))
             return
 
-        if "cpus" in arguments:  # they are numbered on each host by itself
+        if "cpus" in arguments:  # each host has its own numbers
             arguments = {**arguments, "cpus": usable_cpus()}
 
         def ask() -> None:

@@ -1,7 +1,7 @@
-"""The first host's side of a job on several: its own workers, and those of the others.
+"""What the first host of a job does: run its own workers together with those of the others.
 
-All workers of a case do the same at the same time, since what they tell each other in a step
-waits for the last one. What one of them answers late, wrong or not at all ends them all.
+All workers of a case get each command at the same time, since the all-reduce in a step waits for
+the last one. A late, wrong or missing answer of one worker ends all of them.
 """
 
 import concurrent.futures
@@ -22,17 +22,17 @@ from harness.records import Case, to_json
 from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 
 VERSION = 1
-_MARGIN_SECONDS = 15.0  # in which the other host's own time limit tells what was late
+_MARGIN_SECONDS = 15.0  # so that the other host's own time limit is reached first
 _HELLO_SECONDS = 10.0
 _ALIKE = ("harness", "python", "libraries")
 
 
 class HostsFailed(HarnessError):  # noqa: N818  (the hosts are what failed)
-    """The hosts of a job do not come together."""
+    """The hosts of a job cannot start or go on together."""
 
 
 def about() -> dict[str, Any]:
-    """What a host is: all of a job must be alike in it."""
+    """Return versions of this host; all hosts of a job must have the same."""
     found = versions()
     return {
         "harness": found.pop("training-harness", None),
@@ -43,14 +43,14 @@ def about() -> dict[str, Any]:
 
 
 def _boot() -> str:
-    """Tells machines apart, containers of one not: see random(4)."""
+    """Return an id of the running machine, the same in all its containers: see random(4)."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return socket.gethostname()
 
 
 class Follower:
-    """Another host of the job, over a connection that it has made."""
+    """Another host of the job, which has connected to this one."""
 
     def __init__(self, rank: int, name: str, channel: Channel, boot: str) -> None:
         self.rank = rank
@@ -60,10 +60,10 @@ class Follower:
         self.lost: str | None = None
 
     def ask(self, what: str, wait: float, **arguments: Any) -> dict[str, Any]:
-        """Have it do something, and wait.
+        """Send a request and wait for the answer.
 
         Raises:
-            WorkerFailed: its worker did, or it is late or lost.
+            WorkerFailed: its worker did, or the host is late or lost.
         """
         if self.lost is not None:
             raise WorkerFailed("killed", self.lost)
@@ -83,12 +83,12 @@ class Follower:
         return answer
 
     def tell(self, what: str, **arguments: Any) -> None:
-        """Have it do something that is not answered; one that is lost ends by itself."""
+        """Send a request that has no answer; a lost host ends its workers by itself."""
         with contextlib.suppress(ChannelClosed):
             self._channel.send(what=what, **arguments)
 
     def close(self) -> None:
-        """Let it go."""
+        """Close the connection, which ends the other host."""
         self._channel.close()
 
 
@@ -96,12 +96,12 @@ def gather(hosts: Hosts, about: dict[str, Any], timeout: float) -> list[Follower
     """Wait for the other hosts of a job.
 
     Args:
-        hosts: The job's.
-        about: What this one is: all must be alike in what times depend on.
-        timeout: Seconds until all must be there.
+        hosts: The hosts of the job.
+        about: Versions of this host, see `about`.
+        timeout: Seconds to wait for all of them.
 
     Raises:
-        HostsFailed: one is late, or differs.
+        HostsFailed: a host is late or has other versions.
     """
     found: dict[int, Follower] = {}
     deadline = time.monotonic() + timeout
@@ -110,14 +110,14 @@ def gather(hosts: Hosts, about: dict[str, Any], timeout: float) -> list[Follower
             while len(found) < hosts.size - 1:
                 server.settimeout(max(0.01, deadline - time.monotonic()))
                 connection, (address, *_) = server.accept()
-                follower = _greeted(Channel(connection), address, hosts, about)
+                follower = _accepted(Channel(connection), address, hosts, about)
                 if follower is not None:
                     found[follower.rank] = follower
     except TimeoutError:
         late = [str(rank) for rank in range(1, hosts.size) if rank not in found]
         _close(found)
         raise HostsFailed(
-            f"host {', '.join(late)} of {hosts.size} did not come within {timeout:g} s; "
+            f"host {', '.join(late)} of {hosts.size} did not connect within {timeout:g} s; "
             f"the first one listens on {hosts.address}, port {hosts.port} ({hosts.said_by})"
         ) from None
     except OSError as error:
@@ -129,10 +129,10 @@ def gather(hosts: Hosts, about: dict[str, Any], timeout: float) -> list[Follower
     return [found[rank] for rank in sorted(found)]
 
 
-def _greeted(
+def _accepted(
     channel: Channel, address: str, hosts: Hosts, about: dict[str, Any]
 ) -> Follower | None:
-    """Take in a host of this job; whoever else connects is sent away."""
+    """Accept a host of this job; close any other connection."""
     try:
         hello = channel.receive(_HELLO_SECONDS)
         if hello.get("token") != hosts.token or not 0 < int(hello.get("rank", 0)) < hosts.size:
@@ -165,18 +165,13 @@ class GroupWorker:
     """A worker on each host, which train together.
 
     Attributes:
-        pid: Of the one on this host.
+        pid: Process id of the worker on this host.
     """
 
     _numbers = itertools.count(1)
 
     def __init__(
-        self,
-        case: Case,
-        local: WorkerProcess,
-        followers: list[Follower],
-        hosts: Hosts,
-        timeout: float,
+        self, local: WorkerProcess, followers: list[Follower], hosts: Hosts, timeout: float
     ) -> None:
         self.pid = local.pid
         self.local = local
@@ -186,20 +181,26 @@ class GroupWorker:
         self._number = next(self._numbers)
         self._pool = concurrent.futures.ThreadPoolExecutor(len(followers) + 1)
         self._tasks: list[concurrent.futures.Future[dict[str, Any]]] = []
+
+    def start_others(self, case: Case, timeout: float) -> None:
+        """Start the workers on the other hosts.
+
+        Raises:
+            WorkerFailed: one could not be started; the others have been ended.
+        """
+        request = {"number": self._number, "case": to_json(case), "timeout": timeout}
         try:
-            for follower in followers:
-                follower.ask(
-                    "start", self._timeout, number=self._number, case=to_json(case), timeout=timeout
-                )
+            for follower in self._followers:
+                follower.ask("start", self._timeout, **request)
         except WorkerFailed:
-            self._end_others()  # those that have started one
+            self._end_others()
             raise
 
     def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
-        """Have all of them do something; the answer is that of the one on this host.
+        """Send a command to all workers; return the answer of the one on this host.
 
         Raises:
-            WorkerFailed: one of them did; all have ended then.
+            WorkerFailed: a worker did; all have been ended.
         """
         if command == "open":
             arguments["group"] = {"size": self._hosts.size, "address": self._coordinator()}
@@ -217,7 +218,7 @@ class GroupWorker:
         return answer
 
     def _abandon(self) -> None:
-        """Let nobody wait for one that has failed; what they were asked then fails, too."""
+        """End all workers, so that none waits for the one that has failed."""
         self._end_others()
         self.local.kill()
 
@@ -228,15 +229,15 @@ class GroupWorker:
     def _first_cause(
         self, failed: "list[concurrent.futures.Future[dict[str, Any]]]"
     ) -> BaseException:
-        """A lost host explains what the others say."""
+        """Return the error of a lost host, which explains those of the others."""
         errors = [error for task in failed if (error := task.exception()) is not None]
         lost = [f.lost for f in self._followers if f.lost]
         return WorkerFailed("killed", lost[0]) if lost else errors[-1]
 
     def _coordinator(self) -> str:
-        """A port of this host that is free now."""
-        with socket.create_server(("", 0)) as probe:
-            return f"{self._hosts.address}:{probe.getsockname()[1]}"
+        """Return an address of this host with a free port."""
+        with socket.create_server(("", 0)) as server:
+            return f"{self._hosts.address}:{server.getsockname()[1]}"
 
     def _local(self, command: Command, arguments: dict[str, Any]) -> dict[str, Any]:
         return self.local.ask(command, **_ranked(arguments, 0))
@@ -253,11 +254,11 @@ class GroupWorker:
         )
 
     def log_tail(self) -> str:
-        """Return the last lines that the one on this host printed."""
+        """Return the last lines that the worker on this host printed."""
         return self.local.log_tail()
 
     def end(self) -> None:
-        """End those on the other hosts; the launcher ends the one on this host."""
+        """End the workers on the other hosts; the launcher ends the one on this host."""
         self._end_others()
         if not all(task.done() for task in self._tasks):  # interrupted while it waited
             self.local.kill()
@@ -270,11 +271,11 @@ def _ranked(arguments: dict[str, Any], rank: int) -> dict[str, Any]:
 
 
 class GroupLauncher:
-    """Starts workers on this host, or one on each.
+    """Starts workers on this host, or one on each host.
 
     Args:
         launcher: Of this host.
-        hosts: The job's.
+        hosts: The hosts of the job.
         followers: From `gather`.
     """
 
@@ -284,11 +285,11 @@ class GroupLauncher:
         self._followers = followers
 
     def prepare(self, case: Case, *, wait: bool = False) -> None:
-        """Import a framework on this host; the others do with their first worker."""
+        """Import the framework on this host; the others do so with their first worker."""
         self._launcher.prepare(case, wait=wait)
 
     def start(self, case: Case, timeout: float) -> WorkerProcess | GroupWorker:
-        """Start one fresh worker for a case, on every host that takes part.
+        """Start one fresh worker on every host of the case.
 
         Raises:
             WorkerFailed: one could not be started.
@@ -296,11 +297,13 @@ class GroupLauncher:
         local = self._launcher.start(case, timeout)
         if case.hosts == 1:
             return local
+        worker = GroupWorker(local, self._followers, self._hosts, timeout)
         try:
-            return GroupWorker(case, local, self._followers, self._hosts, timeout)
+            worker.start_others(case, timeout)
         except WorkerFailed:
             self._launcher.end(local)
             raise
+        return worker
 
     def end(self, worker: WorkerProcess | GroupWorker) -> None:
         """End a worker, on every host."""
@@ -310,7 +313,7 @@ class GroupLauncher:
         self._launcher.end(worker)
 
     def close(self) -> None:
-        """End every worker, and let the other hosts go."""
+        """End every worker and the other hosts."""
         for follower in self._followers:
             follower.close()
         self._launcher.close()

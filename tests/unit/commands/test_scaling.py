@@ -144,7 +144,7 @@ def test_what_starts_a_job_says_which_host_this_is(environ, expected):
 def test_a_job_of_one_is_no_job(environ):
     """And whatever started pytest, hosts take part only where that is asked for."""
     assert found.find(None, SLURM) is None
-    with pytest.raises(HarnessError, match="nothing here says"):
+    with pytest.raises(HarnessError, match="found no job of several hosts"):
         found.find("auto", environ)
 
 
@@ -163,9 +163,10 @@ def test_hosts_of_ones_own_are_found_by_name_or_place(monkeypatch):
     ("given", "environ", "message"),
     [
         ("node01", {}, "fewer than two"),
-        ("a.invalid,b.invalid", {}, "say its place"),
-        ("a,b@2", {}, "no place among 2"),
-        ("auto", {"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "x"}, "makes no sense"),
+        ("a.invalid,b.invalid", {}, "add its rank"),
+        ("a,b@2", {}, "@2 is out of range; use @0 or @1"),
+        ("a,b,c@x", {}, "@x is out of range; use @0 to @2"),
+        ("auto", {"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "x"}, "which is invalid"),
         ("auto", {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}, "set MASTER_ADDR"),
     ],
 )
@@ -361,7 +362,7 @@ def test_a_host_that_is_silent_is_given_up_after_the_time_limit(group, monkeypat
 def test_a_host_that_does_not_come_is_named():
     """Within the time allowed."""
     hosts = Hosts(0, 3, "127.0.0.1", 0, "a test", "token")
-    with pytest.raises(HostsFailed, match=r"host 1, 2 of 3 did not come within 0.2 s"):
+    with pytest.raises(HostsFailed, match=r"host 1, 2 of 3 did not connect within 0.2 s"):
         gather(hosts, about(), 0.2)
     with socket.create_server(("", 0)) as probe:
         port = probe.getsockname()[1]
