@@ -18,7 +18,7 @@ import re
 import shlex
 from pathlib import Path
 
-from harness.__main__ import main
+from harness.commands.parser import main
 from harness.records import folders
 from harness.report import files
 from harness.report.short_names import shortened

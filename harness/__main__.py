@@ -3,13 +3,16 @@
 import gc
 from typing import NoReturn
 
-from harness.commands.parser import main
-
 
 def run() -> NoReturn:
-    """Run a command, and end the process with its exit code."""
-    status = main()
-    gc.freeze()  # all memory goes back at once: no need to look through it for garbage
+    """Run a command and end the process with its exit code."""
+    try:
+        from harness.commands.parser import main
+
+        status = main()
+    except KeyboardInterrupt:  # during an import, before a command handles interrupts
+        status = 130
+    gc.freeze()  # the process ends: nothing has to be collected
     raise SystemExit(status)
 
 
