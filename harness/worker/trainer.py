@@ -197,9 +197,14 @@ class KerasTrainer(abc.ABC):
     def reset_peak_memory(self) -> None:
         """Reset the allocator's peak, where the framework can."""
 
-    @abc.abstractmethod
     def peak_memory(self) -> tuple[int | None, str]:
         """The allocator's peak on the GPU in bytes and what it covers, or None and the reason."""
+        on_cpu = self.case.device == "cpu"
+        return (None, "trained on the CPU") if on_cpu else self.gpu_peak_memory()
+
+    @abc.abstractmethod
+    def gpu_peak_memory(self) -> tuple[int | None, str]:
+        """The same for a case on a GPU."""
 
     def version(self) -> str:
         """Framework and Keras versions."""

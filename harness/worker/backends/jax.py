@@ -84,11 +84,7 @@ class Jax(Backend):
 
 
 class JaxTrainer(KerasTrainer):
-    """Keeps the state of the train function between rounds.
-
-    Keras's train function takes and returns the variables' values; as in
-    `fit`, they live outside of the model while it trains.
-    """
+    """Keeps the state of the train function between rounds, outside the model, as `fit` does."""
 
     def __init__(self, model: Any, data: Dataset, case: Case) -> None:
         super().__init__(model, data, case)
@@ -98,7 +94,7 @@ class JaxTrainer(KerasTrainer):
         self._state: Any = None
 
     def _own_part(self, batch: Any) -> Any:
-        """What this process trains of a batch: each host has its own rows."""
+        """The rows of a batch that this host trains."""
         import jax
 
         size = self.case.batch_size // self.case.hosts
@@ -106,13 +102,13 @@ class JaxTrainer(KerasTrainer):
         return tuple(mapped(arrays, itemgetter(part)) for arrays in batch)
 
     def reset(self) -> None:
-        """Forget the losses so far."""
+        """Begin a new mean of the loss."""
         self._give_back()
         super().reset()
         self._take()
 
     def run(self, steps: int) -> float:
-        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        """See `KerasTrainer.run`."""
         if self._state is None:
             self._take()
         state, logs = self._state, None
@@ -124,7 +120,7 @@ class JaxTrainer(KerasTrainer):
         return float(logs["loss"])
 
     def count_traces(self) -> None:
-        """Without a compiler Python runs every step, and there is nothing to count."""
+        """Count compiled steps only: without a compiler Python runs every step."""
         if self.case.jit:
             super().count_traces()
 
@@ -135,7 +131,7 @@ class JaxTrainer(KerasTrainer):
         values = self._state
         if values is None:
             kept = getattr(self.model, "_jax_state", None) or {}
-            # Keras wraps what it keeps in lists and dicts of its own, which JAX would pass over.
+            # Keras keeps values in its own lists and dicts, which JAX does not look into.
             values = [value for group in kept.values() for value in group]
         jax.block_until_ready(values)
 
@@ -175,32 +171,30 @@ class JaxTrainer(KerasTrainer):
         return jax.devices()[0]
 
     def device_name(self) -> str:
-        """The device that trains."""
+        """The kind of the first device."""
         device = self._device()
         return "cpu" if device.platform == "cpu" else str(device.device_kind)
 
     def float32_setting(self) -> str:
-        """XLA multiplies float32 as TF32 where the GPU has it, unless told otherwise."""
+        """XLA multiplies float32 as TF32 where the GPU has it, unless it is set otherwise."""
         import jax
 
         major = int(str(getattr(self._device(), "compute_capability", "0")).split(".")[0])
-        told = str(getattr(jax.config, "jax_default_matmul_precision", None))
-        return "TF32" if major >= 8 and told not in _FULL_PRECISION else "float32"
+        setting = str(getattr(jax.config, "jax_default_matmul_precision", None))
+        return "TF32" if major >= 8 and setting not in _FULL_PRECISION else "float32"
 
     def reset_peak_memory(self) -> None:
-        """JAX cannot: its peak is that of the whole process."""
+        """JAX cannot: the peak is that of the whole process."""
 
-    def peak_memory(self) -> tuple[int | None, str]:
+    def gpu_peak_memory(self) -> tuple[int | None, str]:
         """The allocator's peak since the worker began."""
-        if self.case.device == "cpu":
-            return None, "trained on the CPU"
         stats = self._device().memory_stats() or {}
         if "peak_bytes_in_use" not in stats:
             return None, "JAX's allocator keeps no account"
         return int(stats["peak_bytes_in_use"]), "allocator peak, first step and warm-up included"
 
     def allreduce(self) -> tuple[float, int]:
-        """See `KerasTrainer.allreduce`; XLA makes it of a sum over what lies on all devices."""
+        """See `KerasTrainer.allreduce`; XLA makes it of a sum over all devices."""
         import jax
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -225,7 +219,7 @@ class JaxTrainer(KerasTrainer):
 
 
 def _shared_out(batch: Any) -> Any:
-    """A batch as `fit` shares it among devices."""
+    """A batch shared among devices as by `fit`."""
     from keras.src.backend.jax.trainer import _distribute_data  # Keras has no public name
 
     return _distribute_data(batch)

@@ -88,13 +88,13 @@ class TensorFlowTrainer(KerasTrainer):
         self._iterator = self._endless()
 
     def _endless(self) -> Any:
-        """Cycle over batches held as tensors: no thread, no copy of all data."""
+        """Cycle over batches held as tensors, without threads or a copy of all data."""
         import tensorflow as tf
 
         options = tf.data.Options()
         options.autotune.enabled = False
         options.threading.private_threadpool_size = 1
-        with tf.device("CPU:0"):  # else they would lie in the memory of the GPU
+        with tf.device("CPU:0"):  # else they would be in the memory of the GPU
             dataset = tf.data.Dataset.from_tensor_slices(self.stacked())
         dataset = dataset.repeat().with_options(options)
         if self.case.replicas > 1:
@@ -102,7 +102,7 @@ class TensorFlowTrainer(KerasTrainer):
         return iter(dataset)
 
     def run(self, steps: int) -> float:
-        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        """See `KerasTrainer.run`."""
         outputs = None
         for _ in self.calls(steps):
             outputs = self.model.train_function(self._iterator)
@@ -133,19 +133,17 @@ class TensorFlowTrainer(KerasTrainer):
         return "TF32" if allowed and capability[0] >= 8 else "float32"
 
     def reset_peak_memory(self) -> None:
-        """Let the allocator's peak begin again."""
+        """Reset the allocator's peak."""
         import tensorflow as tf
 
         if self.case.device == "gpu":
-            with contextlib.suppress(ValueError):  # it keeps no account; `peak_memory` says so
+            with contextlib.suppress(ValueError):  # no statistics: `gpu_peak_memory` says so
                 tf.config.experimental.reset_memory_stats("GPU:0")
 
-    def peak_memory(self) -> tuple[int | None, str]:
-        """The allocator's peak of the rounds; `cuda_malloc_async` may keep no account."""
+    def gpu_peak_memory(self) -> tuple[int | None, str]:
+        """The allocator's peak of the rounds; `cuda_malloc_async` may have no statistics."""
         import tensorflow as tf
 
-        if self.case.device == "cpu":
-            return None, "trained on the CPU"
         try:
             peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
         except (ValueError, tf.errors.OpError) as error:
@@ -153,7 +151,7 @@ class TensorFlowTrainer(KerasTrainer):
         return int(peak), "allocator peak of the rounds"
 
     def allreduce(self) -> tuple[float, int]:
-        """See `KerasTrainer.allreduce`; with the collective that the strategy uses."""
+        """See `KerasTrainer.allreduce`; with the collective of the strategy."""
         import tensorflow as tf
 
         strategy = self.model.distribute_strategy

@@ -67,13 +67,13 @@ class TorchTrainer(KerasTrainer):
         self._iterator = itertools.cycle(batches)
 
     def run(self, steps: int) -> float:
-        """Train so many steps, wait for the device, and return the mean loss since `reset`."""
+        """See `KerasTrainer.run`."""
         import keras
 
         self.model.train()  # as `fit` does before an epoch
         logs = None
         for _ in self.calls(steps):
-            # The data loader of `fit` brings a batch to the device before its step, too.
+            # As in `fit`, a batch is copied to the device before its step.
             batch = keras.tree.map_structure(keras.ops.convert_to_tensor, next(self._iterator))
             logs = self.model.train_function((batch,))
         assert logs is not None  # noqa: S101  (steps is at least 1)
@@ -83,7 +83,7 @@ class TorchTrainer(KerasTrainer):
         return float(logs["loss"])
 
     def count_traces(self) -> None:
-        """Leave the step as it is: with a count inside Torch would compile it anew each time."""
+        """Torch would compile a step with a count inside again each time: see `run`."""
 
     def sync(self) -> None:
         """On a CPU an operation has ended when its call returns."""
@@ -111,18 +111,16 @@ class TorchTrainer(KerasTrainer):
         return "TF32 in matrix products only" if products else "TF32 in convolutions only"
 
     def reset_peak_memory(self) -> None:
-        """Let the allocator's peak begin again."""
+        """Reset the allocator's peak."""
         import torch
 
         if self.case.device == "gpu":
             torch.cuda.reset_peak_memory_stats()
 
-    def peak_memory(self) -> tuple[int | None, str]:
+    def gpu_peak_memory(self) -> tuple[int, str]:
         """The allocator's peak of the rounds."""
         import torch
 
-        if self.case.device == "cpu":
-            return None, "trained on the CPU"
         return int(torch.cuda.max_memory_allocated()), "allocator peak of the rounds"
 
     def allreduce(self) -> tuple[float, int]:
@@ -131,7 +129,7 @@ class TorchTrainer(KerasTrainer):
 
 
 def _compiled_graphs() -> int:
-    """Graphs that the compiler has made so far; see `torch._dynamo.utils.counters`."""
+    """Graphs that the compiler has made; see `torch._dynamo.utils.counters`."""
     from torch._dynamo.utils import counters
 
     return int(counters["stats"]["unique_graphs"])
