@@ -50,6 +50,10 @@ class CaseData:
         """Readings of the GPU, per worker that has some."""
         return [start.usage.gpu for start in self.starts if start.usage and start.usage.gpu]
 
+    def per_step(self, name: str) -> float:
+        """Return the mean of a counter per step of all rounds."""
+        return rounds.total(self.rounds, name) / sum(r.steps for r in self.rounds)
+
     def largest_mib(self, name: str) -> float | None:
         """Return the largest of a size that each worker reports, in MiB."""
         known = [size for s in self.starts if (size := getattr(s, name)) is not None]

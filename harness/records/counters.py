@@ -2,7 +2,7 @@
 
 A new counter is one field here and one line where its total is read: in
 `harness.worker.resources` for the worker's own, in `harness.measure.machine.sampler` for those of
-the machine.
+the machine. A field with a heading is a column of the table of measurements, per step.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from typing import Any
 Totals = Mapping[str, float | None]
 
 
-def _counter(heading: str, unit: str) -> Any:
-    return field(default=None, metadata={"heading": heading, "unit": unit})
+def _counter(heading: str = "") -> Any:
+    return field(default=None, metadata={"heading": heading})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
     """Differences of totals read before and after; None where a total is unknown.
 
-    Switches and faults are kept as evidence: no table shows them.
+    Switches and faults are kept as evidence; the table of measurements shows CPU time as CPU %.
 
     Attributes:
         cpu_seconds: CPU time of the worker, all threads.
@@ -32,16 +32,17 @@ class Counters:
         throttled_seconds: Time for which the cgroup's quota stopped the processes in it.
     """
 
-    cpu_seconds: float | None = _counter("CPU time", "s")
-    involuntary_switches: int | None = _counter("involuntary switches", "")
-    minor_faults: int | None = _counter("minor faults", "")
-    major_faults: int | None = _counter("major faults", "")
-    steal_seconds: float | None = _counter("steal", "s")
-    other_cpu_seconds: float | None = _counter("CPU time of other processes", "s")
-    throttled_seconds: float | None = _counter("stopped by quota", "s")
+    cpu_seconds: float | None = _counter()
+    involuntary_switches: int | None = _counter()
+    minor_faults: int | None = _counter()
+    major_faults: int | None = _counter()
+    steal_seconds: float | None = _counter()
+    other_cpu_seconds: float | None = _counter()
+    throttled_seconds: float | None = _counter()
 
 
-COLUMNS = {f.name: (f.metadata["heading"], f.metadata["unit"]) for f in fields(Counters)}
+# Counters that are columns of the table of measurements, with their headings.
+COLUMNS = {f.name: f.metadata["heading"] for f in fields(Counters) if f.metadata["heading"]}
 
 
 def change(before: Totals, after: Totals) -> dict[str, float | None]:

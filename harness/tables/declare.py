@@ -126,6 +126,11 @@ def ends(low: str, high: str) -> Any:
     return dataclasses.field(default=None, metadata={"ends": (low, high)})
 
 
+def several(names: Iterable[str]) -> Any:
+    """Declare a field that holds the values of several columns by name."""
+    return dataclasses.field(default_factory=dict, metadata={"names": tuple(names)})
+
+
 def header(table: Table[R]) -> list[str]:
     """Return the columns of the CSV file."""
     return list(table.csv) or [n for f in dataclasses.fields(_of(table)) for n in _names(f)]
@@ -136,7 +141,9 @@ def flat(table: Table[R], row: R) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for field in dataclasses.fields(_of(table)):
         value, names = getattr(row, field.name), _names(field)
-        if len(names) == 3:
+        if isinstance(value, Mapping):
+            values.update((name, value.get(name)) for name in names)
+        elif len(names) == 3:
             parts = (value.value, value.low, value.high) if value else (None, None, None)
             values.update(zip(names, parts, strict=True))
         else:
@@ -149,6 +156,8 @@ def _of(table: Table[R]) -> Any:
 
 
 def _names(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
+    if "names" in field.metadata:
+        return tuple(field.metadata["names"])
     if "Estimate" not in str(field.type):
         return (_RENAMED.get(field.name, field.name),)
     return (field.name, *field.metadata.get("ends", (f"{field.name}_low", f"{field.name}_high")))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness import units
@@ -12,6 +12,7 @@ from harness.analyze.cases import MIB, CaseData
 from harness.analyze.cautions import Caution
 from harness.analyze.roles import as_published
 from harness.records import Case, Estimate, Failure
+from harness.records.counters import COLUMNS
 from harness.tables.declare import (
     MOST_BARS,
     SEPARATOR,
@@ -23,6 +24,7 @@ from harness.tables.declare import (
     ends,
     given,
     names_of,
+    several,
 )
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class MeasuredRow:
     gpu_sm_clock_mhz: float | None = None
     gpu_missing: tuple[str, ...] | None = None
     loss: float | None = None
+    per_step: Mapping[str, float] = several(f"{name}_per_step" for name in COLUMNS)
     auxiliary: bool | None = None
     cautions: tuple[Caution, ...] = ()
 
@@ -150,6 +153,7 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
         peak_rss_mib=data.largest_mib("peak_rss_bytes"),
         cpu_percent=100 * rounds.total(data.rounds, "cpu_seconds") / data.seconds,
         loss=statistics.median(block[-1].loss for block in data.blocks.values()),
+        per_step={f"{name}_per_step": data.per_step(name) for name in COLUMNS},
         auxiliary=case in analysis.roles.auxiliary,
         cautions=tuple(data.cautions),
     )
@@ -206,6 +210,10 @@ def _epoch(row: MeasuredRow) -> str:
         return units.MISSING
     interval = units.ends(row.epoch_s.low, row.epoch_s.high)
     return units.digits(row.epoch_s.value) + interval + _EPOCH_MARKS[row.epoch_s_source][0]
+
+
+def _per_step(name: str) -> Callable[[MeasuredRow], str]:
+    return lambda row: given(row.per_step.get(name), units.digits)
 
 
 def _notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
@@ -298,6 +306,10 @@ MEASUREMENTS = Table(
             "mJ/sample",
             lambda row: given(row.joules_per_sample, lambda v: units.digits(1e3 * v)),
             rank=3,
+        ),
+        *(
+            Column[MeasuredRow](heading, _per_step(f"{name}_per_step"), rank=6)
+            for name, heading in COLUMNS.items()
         ),
         Column("backend", lambda row: row.backend, numeric=False, shared=True, usual="tensorflow"),
         Column("blocks", lambda row: given(row.blocks), rank=3),
