@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from harness.commands.values import checked, count, list_of, named, one_of, positive
 from harness.errors import BadCase
@@ -13,6 +13,7 @@ from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.discovery import find as find_hosts
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu
+from harness.measure.worker_process import Traceback
 from harness.records import DEVICES, Protocol
 from harness.records import protocol as protocols
 from harness.worker import backends
@@ -253,6 +254,12 @@ class Settings:
         parse=_share,
         default="0.985",
         only=_SUITES,
+    )
+    traceback: Traceback = option(
+        "short|full",
+        "traceback of a failed model: short (the frames of your own files) or full",
+        parse=one_of(dict.fromkeys(get_args(Traceback))),
+        default="short",
     )
     output: Path = option("DIR", "folder of results", parse=Path, default="results")
     resume: str | None = option(

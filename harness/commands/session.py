@@ -223,7 +223,9 @@ class Session:
     def _launch(self) -> launchers.Launcher | group.GroupLauncher:
         """Return the launcher; the first call begins to import the framework."""
         if self._launcher is None:
-            own = self._launcher = launchers.Launcher(cuda_device=self.gpu.cuda_device)
+            own = self._launcher = launchers.Launcher(
+                cuda_device=self.gpu.cuda_device, traceback=self.settings.traceback
+            )
             if self.settings.hosts is not None:
                 self._launcher = group.GroupLauncher(
                     own, self.settings.hosts, self._followers or []
@@ -240,16 +242,16 @@ class Session:
         return self._shown
 
     def _show_trial(self, case: Case, found: Trial) -> None:
+        if isinstance(found, WorkerFailed):  # each of its comparisons fails
+            return
         self._progress().inspected(case, _words(found))
-        if isinstance(found, Inspected) and found.no_data:
+        if found.no_data:
             text = f"{found.no_data}; trained on random data that fits the model"
             self._progress().inspected(case, text)
 
 
-def _words(found: Trial) -> str:
+def _words(found: Inspected) -> str:
     """What the trial of a model has shown, in one line."""
-    if isinstance(found, WorkerFailed):
-        return f"{found.kind}: {found}"
     losses = " → ".join(f"{loss:.4g}" for loss in found.losses)
     fitted = found.dataset == datasets.FITTED
     made = "random data" if fitted else f"data {found.dataset}"

@@ -7,19 +7,32 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import units
+from harness.records import Measurement
 from harness.report import formats, notes
 from harness.report.files import Written
 
+_MOST_OUTPUTS = 5  # of workers that failed
 
-def show(console: Console, written: Written) -> None:
-    """Print the final summary; what it comes to stands near the end, where a reader looks."""
+
+def show(console: Console, written: Written, *, failures: bool = True) -> None:
+    """Print the final summary; what it comes to stands near the end, where a reader looks.
+
+    Args:
+        console: Where to.
+        written: The run; if everything has failed, there are no tables to show.
+        failures: Whether to print the failures; pytest prints those of its tests itself.
+    """
+    analysis = written.analysis
+    run = analysis.run
+    anything = any(isinstance(outcome, Measurement) for outcome in run.outcomes)
+    anything = anything or bool(run.trainings or run.searches)
     console.print()
     console.rule(
-        Text(formats.shortened(f"Training benchmark {units.printable(written.analysis.run.id)}")),
+        Text(formats.shortened(f"Training benchmark {units.printable(run.id)}")),
         align="left",
         style="default",
     )
-    tables = list(written.tables.values())
+    tables = list(written.tables.values()) if anything else []
     if tables:
         console.print(formats.shortened(tables[0].caption), markup=False, highlight=False)
     for table in tables:
@@ -27,16 +40,18 @@ def show(console: Console, written: Written) -> None:
             console.print()
             console.print(formats.to_rich(table, console.width))
     console.print()
-    analysis = written.analysis
     for line in [
         *notes.others(analysis),
-        *_first(notes.failures(analysis.run), "failures"),
+        *(_first(notes.failures(run), "failures") if failures else ()),
         *_first(notes.cautions(analysis), "cautions"),
-        *notes.quick(analysis.run),
+        *(notes.quick(run) if anything else ()),
     ]:
         console.print(formats.shortened(units.printable(line)), markup=False, highlight=False)
+    if failures:
+        for line in "\n".join(notes.worker_output(run)[:_MOST_OUTPUTS]).splitlines():
+            console.print(f"  {units.printable(line)}", markup=False, highlight=False)
     console.print()
-    for line in (written.sentence, *written.advice):
+    for line in (written.sentence, *(written.advice if anything else ())):
         console.print(Text(formats.shortened(units.printable(line)), "bold"))
     if written.settings:
         console.print()

@@ -27,10 +27,23 @@ def others(analysis: Analysis) -> Iterator[str]:
 
 
 def failures(run: Run) -> Iterator[str]:
-    """One line a failure, with its reason."""
-    for outcome in run.outcomes:
-        if isinstance(outcome, Failure):
-            yield f"Failed: {outcome.case.id}: {outcome.kind}: {outcome.message}"
+    """One line per failure of a variant, with its reason and the first case that it ended."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for failure in _failed(run):
+        key = (failure.case.variant, failure.kind, failure.message)
+        found.setdefault(key, []).append(failure.case.id)
+    for (_, kind, message), cases in found.items():
+        more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
+        yield f"Failed: {cases[0]}{more}: {kind}: {message}"
+
+
+def worker_output(run: Run) -> list[str]:
+    """The last output of the workers that failed, each text once."""
+    return [*dict.fromkeys(f.log_tail.strip("\n") for f in _failed(run) if f.log_tail.strip())]
+
+
+def _failed(run: Run) -> list[Failure]:
+    return [outcome for outcome in run.outcomes if isinstance(outcome, Failure)]
 
 
 def cautions(analysis: Analysis) -> Iterator[str]:

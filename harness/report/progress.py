@@ -67,7 +67,7 @@ class Progress:
             self._draw("")
             self._console.file.write("\r")
         if isinstance(outcome, Failure):
-            self._print(f"{outcome.case.id}: {outcome.kind}: {outcome.message}")
+            self._print(f"{outcome.case.id}: failed ({outcome.kind})")  # the summary says why
         elif not self._console.is_terminal:
             self._print(f"    measured in {units.seconds(outcome.wall_seconds)}")
 

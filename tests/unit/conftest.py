@@ -11,7 +11,7 @@ from harness.report import files
 def launcher(monkeypatch):
     """The launcher of every run in a test; larger batches are faster."""
     fake = FakeLauncher(lambda a_case: 1e-3 if a_case.batch_size == 256 else 0.8e-3)
-    monkeypatch.setattr(launchers, "Launcher", lambda cuda_device: fake)
+    monkeypatch.setattr(launchers, "Launcher", lambda **_: fake)
     return fake
 
 

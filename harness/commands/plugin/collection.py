@@ -107,6 +107,6 @@ def _sentence(session: "Session") -> str:
     return (
         f"training benchmark: {_tests(planned)}, {settings.effort} effort "
         f"({settings.protocol.blocks} blocks each), dataset {session.cases.dataset}"
-        f"{' (your own models: data that fits them)' if own else ''}, "
+        f"{' (your own models: their own data)' if own else ''}, "
         f"{settings.threads} CPU threads{gpu}; {about}"
     )

@@ -237,7 +237,7 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
         return
     from harness.report import console as summary
 
-    summary.show(console, written)
+    summary.show(console, written, failures=False)
     if config.stash[_INTERRUPTED]:
         console.print("Interrupted: the same command with --train-resume measures the rest.")
 

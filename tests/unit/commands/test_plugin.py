@@ -294,6 +294,16 @@ def test_the_last_output_of_a_failed_worker_is_shown(no_charts, run, launcher):
     run(*ONE).stdout.fnmatch_lines(["error: it broke", "*", "Traceback of the user's own code"])
 
 
+def test_a_failure_is_printed_once(no_charts, run, launcher):
+    """By pytest, in its section of failures; the summary counts."""
+    launcher.failures[case(256).id] = ("error", "it broke", "Traceback of the user's own code")
+    shown, _, short_summary = run(*ONE).stdout.str().partition("short test summary info")
+    assert "it broke" in short_summary
+    assert shown.count("it broke") == 1
+    assert shown.count("Traceback of the user's own code") == 1
+    assert "1 failed." in shown
+
+
 def test_a_comparison_along_another_axis_is_a_line_of_the_summary(
     no_charts, pytester, launcher, monkeypatch
 ):

@@ -137,7 +137,7 @@ def test_backends_are_compared_and_one_that_is_not_installed_is_a_skip(
 
 def test_a_reference_that_cannot_train_here_is_a_skip(pytester, no_charts, gpu, monkeypatch):
     """Its backend does not see the GPU; that of the case does."""
-    monkeypatch.setattr(launchers, "Launcher", lambda folder, cuda_device: FakeLauncher())
+    monkeypatch.setattr(launchers, "Launcher", lambda **_: FakeLauncher())
     monkeypatch.setattr(
         framework_gpus, "visible_gpus", lambda name, device: ["Fake GPU"] if name == "jax" else []
     )

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness.commands.parser import main
+from harness.measure import launcher as launchers
 from harness.records import Failure, folders
 
 MODEL = "import keras\ndef build():\n    return keras.Sequential()\n"
@@ -121,6 +122,31 @@ def test_a_model_that_cannot_train_is_a_failure_and_the_next_is_measured(
     ]  # fmt: skip
     shown = " ".join(capsys.readouterr().out.split())
     assert "the reference mine.py:build cannot be trained: the loss of step 1 is nan" in shown
+
+
+def test_a_failure_is_printed_once_with_the_users_traceback(launcher, no_charts, model, capsys):
+    """Without tables, since nothing was measured."""
+    traceback = 'Traceback (most recent call last):\n  File "mine.py", line 3, in build'
+    launcher.untrainable["mine.py:build"] = ("error", "mine.py:build raised it", traceback)
+    code, _ = measured("mine.py:build", "--batch-sizes", "32,64")
+    shown = capsys.readouterr()
+    assert code == 1
+    text = " ".join((shown.out + shown.err).split())
+    assert text.count("mine.py:build raised it") == 1
+    assert text.count('File "mine.py", line 3, in build') == 1
+    assert "and 1 more: error: mine.py:build raised it" in text
+    assert "Measurements" not in text
+
+
+def test_the_traceback_option_reaches_the_workers(launcher, no_charts, model, monkeypatch):
+    """Short unless the user says otherwise."""
+    given = []
+    monkeypatch.setattr(
+        launchers, "Launcher", lambda **options: given.append(options["traceback"]) or launcher
+    )
+    measured("mine.py:build", "--batch-sizes", "32")
+    main(["run", "mine.py:build", "--batch-sizes", "32", "--traceback", "full", "--threads", "1"])
+    assert given == ["short", "full"]
 
 
 def test_loss_optimizer_and_shape_reach_the_worker(launcher, no_charts, model):

@@ -52,5 +52,5 @@ def test_without_a_terminal_each_comparison_has_plain_lines():
     shown.on_outcome(Failure(LARGE, SMALL, "oom", "memory ran out"))
     assert console.file.getvalue().splitlines() == [
         f"[1/2] {LARGE.id} against {SMALL.id}: 6 blocks",
-        f"{LARGE.id}: oom: memory ran out",
+        f"{LARGE.id}: failed (oom)",
     ]
