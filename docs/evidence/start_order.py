@@ -13,10 +13,10 @@ from harness.analyze import stats
 from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import open_gpu
+from harness.measure.schedule import turns
 from harness.measure.side import Setup, Side
 from harness.records import Case, Round
 from harness.records import protocol as protocols
-from harness.worker import warm_up
 from harness.workloads import datasets
 
 WAYS = {
@@ -56,7 +56,7 @@ def block(way: str, launcher: Launcher, case: Case, number: int) -> tuple[float,
         if way == "crossed":
             first.warm_up()
         pairs = []
-        for pair, order in warm_up.schedule(PAIRS, number):
+        for pair, order in turns(PAIRS, number):
             took: dict[str, Round] = {}
             for position, role in enumerate(order):
                 side = first if role == "case" else second

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from harness.measure.machine.facts import oom_kills
 from harness.measure.machine.host_state import between
 from harness.measure.oom import explained
-from harness.measure.schedule import ROLES, plan_alone, plan_turns
+from harness.measure.schedule import ROLES, plan_alone, plan_turns, turns
 from harness.measure.side import Setup, Side
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Block, BlockPlan, Case, Role, Round, SidePlan
-from harness.worker import warm_up
 
 
 def is_interleaved(cases: Mapping[Role, Case]) -> bool:
@@ -82,7 +81,7 @@ class BlockRun:
         )
         for side in sides.values():
             side.begin_rounds()
-        for pair, roles in warm_up.schedule(plan.case.rounds, self.index):
+        for pair, roles in turns(plan.case.rounds, self.index):
             for position, role in enumerate(roles):
                 self._round(sides[role], pair, position, plan.of(role).steps)
         for side in sides.values():

@@ -1,10 +1,9 @@
 """What each side does in a block: steps of a round, rounds, steps of a `fit`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from harness.records import BlockPlan, Case, Protocol, Role, SidePlan
-from harness.worker import warm_up
 
 Sides = Mapping[Role, Case]
 ROLES: tuple[Role, Role] = ("reference", "case")
@@ -21,15 +20,13 @@ def plan_turns(
     # Both rounds of a pair last about as long, so that neither is the noisier one.
     seconds = max(protocol.round_seconds, *step.values())
     steps = {
-        role: _whole(protocol.steps or warm_up.choose_steps(step[role], seconds), sides[role])
+        role: _whole(protocol.steps or choose_steps(step[role], seconds), sides[role])
         for role in ROLES
     }
     by_fit = sides["case"].feed != sides["reference"].feed
     pair_seconds = sum(steps[role] * step[role] for role in ROLES)
     seconds_of_rounds = 0.0 if by_fit else protocol.block_seconds
-    pairs = warm_up.choose_pairs(
-        pair_seconds, seconds_of_rounds, protocol.min_pairs, protocol.max_pairs
-    )
+    pairs = choose_pairs(pair_seconds, seconds_of_rounds, protocol.min_pairs, protocol.max_pairs)
     seconds_of_fit = protocol.block_seconds / 2 if by_fit else protocol.fit_seconds
     fits = {role: _fit_steps(step[role], sides[role], seconds_of_fit) for role in ROLES}
     return BlockPlan(
@@ -40,9 +37,9 @@ def plan_turns(
 
 def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> SidePlan:
     """Choose the share of a worker that has its half of a block for itself."""
-    chosen = warm_up.choose_steps(step_seconds, protocol.gpu_round_seconds)
+    chosen = choose_steps(step_seconds, protocol.gpu_round_seconds)
     steps = _whole(protocol.steps or chosen, case)
-    rounds = warm_up.choose_pairs(
+    rounds = choose_pairs(
         steps * step_seconds, protocol.block_seconds / 2, protocol.min_pairs, protocol.max_pairs
     )
     return SidePlan(steps, rounds, _fit_steps(step_seconds, case, protocol.fit_seconds))
@@ -61,3 +58,22 @@ def _fit_steps(step_seconds: float, case: Case, seconds: float) -> int:
 def _whole(steps: int, case: Case) -> int:
     """At least so many steps, in whole executions."""
     return math.ceil(steps / case.steps_per_execution) * case.steps_per_execution
+
+
+def choose_steps(step_seconds: float, round_seconds: float) -> int:
+    """Steps per round of about that length, at least one."""
+    return max(1, round(round_seconds / step_seconds))
+
+
+def choose_pairs(pair_seconds: float, block_seconds: float, fewest: int, most: int) -> int:
+    """Pairs per block of about that length."""
+    return min(most, max(fewest, round(block_seconds / pair_seconds)))
+
+
+def turns(pairs: int, block: int) -> Iterator[tuple[int, tuple[Role, Role]]]:
+    """Yield each pair's index and the order of its two rounds: AB, BA, AB and so on.
+
+    The next block begins with BA: each side runs first equally often in two blocks.
+    """
+    for pair in range(pairs):
+        yield pair, ROLES if (pair + block) % 2 == 0 else (ROLES[1], ROLES[0])

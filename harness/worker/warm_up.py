@@ -1,9 +1,8 @@
-"""Warm-up, steps per round, order of rounds: over plain callables, without a framework."""
+"""Untimed steps until the rate is steady: over plain callables, without a framework."""
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 Clock = Callable[[], float]
 
@@ -65,27 +64,3 @@ def is_steady(times: list[float]) -> bool:
         return False
     before, now = times[-2:]
     return abs(before - now) <= _STEADY_SPREAD * max(before, now)
-
-
-def choose_steps(step_seconds: float, round_seconds: float) -> int:
-    """Steps per round of about that length, at least one."""
-    return max(1, round(round_seconds / step_seconds))
-
-
-def choose_pairs(pair_seconds: float, block_seconds: float, fewest: int, most: int) -> int:
-    """Pairs per block of about that length."""
-    return min(most, max(fewest, round(block_seconds / pair_seconds)))
-
-
-def schedule(
-    pairs: int, block: int
-) -> Iterator[tuple[int, tuple[Literal["case", "reference"], ...]]]:
-    """Yield each pair's index and the order of its two rounds: AB, BA, AB and so on.
-
-    The next block begins with BA: each side runs first equally often in two blocks.
-    """
-    for pair in range(pairs):
-        if (pair + block) % 2 == 0:
-            yield pair, ("reference", "case")
-        else:
-            yield pair, ("case", "reference")

@@ -1,4 +1,4 @@
-"""Warm-up, steps and schedule over a fake clock."""
+"""Warm-up over a fake clock."""
 
 from harness.worker import warm_up
 
@@ -30,20 +30,3 @@ def test_warm_up_is_capped_in_time_but_has_a_floor():
     clock = FakeClock([5.0] * 20)
     warm = warm_up.warm_up(clock.run, clock, cap_seconds=1)
     assert (warm.steps, warm.steady, warm.step_seconds) == (1, False, 5.0)
-
-
-def test_a_round_has_at_least_one_step():
-    """Even when a step takes longer than a round."""
-    assert warm_up.choose_steps(step_seconds=2.0, round_seconds=0.25) == 1
-
-
-def test_a_block_has_a_fewest_number_of_pairs():
-    """Even when they last longer than a block should."""
-    assert warm_up.choose_pairs(10.0, 8.0, fewest=3, most=24) == 3
-
-
-def test_order_alternates_within_and_between_blocks():
-    """AB BA, then BA AB."""
-    first = [order[0] for _, order in warm_up.schedule(2, block=0)]
-    second = [order[0] for _, order in warm_up.schedule(2, block=1)]
-    assert (first, second) == (["reference", "case"], ["case", "reference"])
