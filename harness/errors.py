@@ -9,21 +9,21 @@ class HarnessError(Exception):
     """A mistake that the user can mend; its text is one line that says how."""
 
 
-class UnknownName(HarnessError):  # noqa: N818  (reads as a sentence where it is raised)
+class UnknownName(HarnessError):
     """A variant, dataset, backend or run that does not exist."""
 
 
-class BadCase(HarnessError):  # noqa: N818
+class BadCase(HarnessError):
     """A case that cannot be trained as asked: batch size, threads, device."""
 
 
-class BadData(HarnessError):  # noqa: N818
+class BadData(HarnessError):
     """A dataset file that cannot be used."""
 
 
-class BadRun(HarnessError):  # noqa: N818
+class BadRun(HarnessError):
     """A run folder that cannot be read or written."""
 
 
-class BadComparison(HarnessError):  # noqa: N818
+class BadComparison(HarnessError):
     """Runs that cannot be compared as asked."""

@@ -43,8 +43,10 @@ def main():
                 found = accuracy.difference(*wrong, SAMPLES).estimate
                 held += found.low <= 0 <= found.high
                 halves.append(100 * (found.high - found.low) / 2)
-            print(f"{seeds:5d}  {100 * spread:14.2f} points  {100 * held / tries:13.1f} %"
-                  f"  {np.median(halves):.3f}")  # fmt: skip
+            print(
+                f"{seeds:5d}  {100 * spread:14.2f} points  {100 * held / tries:13.1f} %"
+                f"  {np.median(halves):.3f}"
+            )
 
 
 if __name__ == "__main__":

@@ -75,8 +75,10 @@ def pyperf(folder: Path, processes: int) -> float:
         out.unlink(missing_ok=True)
         subprocess.run(
             [sys.executable, str(script), "-q", "-p", str(processes), "-o", str(out)],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         runs = json.loads(out.read_text())["benchmarks"][0]["runs"]
         means.append(statistics.fmean(v for r in runs for v in r.get("values", ())))
     return math.log(means[0] / means[1])
@@ -88,8 +90,11 @@ def pytest_benchmark(folder: Path) -> float:
     out = folder / "out.json"
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", f"--benchmark-json={out}", str(folder)],
-        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
-    )  # fmt: skip
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+    )
     medians = [b["stats"]["median"] for b in json.loads(out.read_text())["benchmarks"]]
     return math.log(medians[0] / medians[1])
 

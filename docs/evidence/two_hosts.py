@@ -55,8 +55,20 @@ def namespaces(link: str) -> Iterator[None]:
             (folder / "hosts").write_text(hosts)
         relayed = link == "relay" or link.endswith("ms")
         if not relayed:
-            ip("link", "add", "link0", "netns", NAMES[0], "type", "veth",
-               "peer", "name", "link1", "netns", NAMES[1])  # fmt: skip
+            ip(
+                "link",
+                "add",
+                "link0",
+                "netns",
+                NAMES[0],
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "link1",
+                "netns",
+                NAMES[1],
+            )
         ends = [_tunnel(name, f"link{n}") for n, name in enumerate(NAMES)] if relayed else []
         for number, (name, address) in enumerate(zip(NAMES, ADDRESSES, strict=True)):
             ip("-n", name, "address", "add", f"{address}/24", "dev", f"link{number}")
@@ -117,10 +129,29 @@ def _relay(ends: list[int], delay: float) -> None:
 def started(place: int, folder: Path, options: list[str]) -> "subprocess.Popen[str]":
     """The suite on one of both."""
     command = [
-        "ip", "netns", "exec", NAMES[place], sys.executable, "-m", "pytest", str(SUITE), "-q",
-        "-k", "hosts", "-p", "no:cacheprovider", "--train-backend", "jax", "--train-devices", "cpu",
-        "--train-hosts", f"{','.join(ADDRESSES)}@{place}", "--train-output", str(folder), *options,
-    ]  # fmt: skip
+        "ip",
+        "netns",
+        "exec",
+        NAMES[place],
+        sys.executable,
+        "-m",
+        "pytest",
+        str(SUITE),
+        "-q",
+        "-k",
+        "hosts",
+        "-p",
+        "no:cacheprovider",
+        "--train-backend",
+        "jax",
+        "--train-devices",
+        "cpu",
+        "--train-hosts",
+        f"{','.join(ADDRESSES)}@{place}",
+        "--train-output",
+        str(folder),
+        *options,
+    ]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

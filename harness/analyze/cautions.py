@@ -249,8 +249,8 @@ def _drift(workers: Iterable[Sequence[Round]]) -> float | None:
     if len(changes) < 3:
         return None
     estimate = stats.log_interval(changes, confidence=0.99)
-    assert estimate.low is not None  # noqa: S101  (there are three values)
-    assert estimate.high is not None  # noqa: S101
+    assert estimate.low is not None
+    assert estimate.high is not None
     shown = estimate.low > 1 or estimate.high < 1
     return estimate.value - 1 if shown and abs(math.log(estimate.value)) > _DRIFT else None
 

@@ -290,7 +290,7 @@ def reached(training: Training, target: float) -> float | None:
 
 def _reached(training: Training, target: float) -> float:
     number = reached(training, target)
-    assert number is not None  # noqa: S101  (asked only of what reached it)
+    assert number is not None
     return number
 
 

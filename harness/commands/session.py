@@ -191,7 +191,7 @@ class Session:
             HarnessError: the first host is late, refuses this one, or is lost during the run.
         """
         hosts, seconds = self.settings.hosts, self.settings.timeout
-        assert hosts is not None  # noqa: S101
+        assert hosts is not None
         with launchers.Launcher(cuda_device=self.gpu.cuda_device) as launcher:
             return follow(hosts, group.about(), launcher, seconds)
 

@@ -19,7 +19,7 @@ _GRACE_SECONDS = 1.0
 _SLICE_SECONDS = 1.0  # of waiting, between two checks of the log's size
 
 
-class WorkerFailed(Exception):  # noqa: N818  (caught by the runner, which makes a Failure of it)
+class WorkerFailed(Exception):
     """A worker did not answer; has the fields of a `Failure`.
 
     Attributes:

@@ -25,11 +25,11 @@ COMMANDS: tuple[Command, ...] = get_args(Command)
 _LONGEST = 2**28  # bytes per message; the mistakes of a training take a thousandth
 
 
-class Garbled(Exception):  # noqa: N818  (a state of the channel, not a mistake)
+class Garbled(Exception):
     """The bytes received are no message: other code wrote to the descriptor."""
 
 
-class ChannelClosed(Exception):  # noqa: N818  (a state of the channel, not a mistake)
+class ChannelClosed(Exception):
     """The other side has ended."""
 
 

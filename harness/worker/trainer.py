@@ -227,7 +227,7 @@ def median_seconds(call: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-class _EpochTimed(Exception):  # noqa: N818  (a way out of `fit`; its frames keep the pipeline)
+class _EpochTimed(Exception):
     """The timed epoch has ended."""
 
 

@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"^\s*\(\d+\)\s*")
 _NODE = re.compile(r"\s*\[Op:[^\]]*\]|\s*\[\[.*?\]\]")
 
 
-class Rejected(Exception):  # noqa: N818  (a result)
+class Rejected(Exception):
     """The model cannot be trained as asked; the text says why."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:

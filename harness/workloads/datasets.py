@@ -123,7 +123,7 @@ def train_size(name: str) -> int | None:
     if name in ("digits", "synthetic", FITTED) or (name == "mnist" and not mnist_path()):
         return TRAIN_SAMPLES
     path = mnist_path() if name == "mnist" else Path(name)
-    assert path is not None  # noqa: S101  (for mypy: the case without a file returned above)
+    assert path is not None
     return len(leaves(_from_npz(path).y_train)[0])
 
 

@@ -34,8 +34,11 @@ def test_a_ratio_never_stands_alone():
 def test_digits_are_significant_ones():
     """Not decimals."""
     assert [units.digits(v) for v in (0.01234, 1.234, 123.4, 12340)] == [
-        "0.0123", "1.23", "123", "12340",
-    ]  # fmt: skip
+        "0.0123",
+        "1.23",
+        "123",
+        "12340",
+    ]
 
 
 def test_what_would_control_a_terminal_is_written_as_escapes():

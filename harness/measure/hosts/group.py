@@ -27,7 +27,7 @@ _HELLO_SECONDS = 10.0
 _ALIKE = ("harness", "python", "libraries")
 
 
-class HostsFailed(HarnessError):  # noqa: N818  (the hosts are what failed)
+class HostsFailed(HarnessError):
     """The hosts of a job cannot start or go on together."""
 
 

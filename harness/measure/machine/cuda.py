@@ -16,7 +16,7 @@ _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 _TIMEOUT_SECONDS = 60.0
 
 
-class NotAskable(Exception):  # noqa: N818  (a state of the machine, not a mistake)
+class NotAskable(Exception):
     """CUDA's driver library cannot be used; the text says why."""
 
 

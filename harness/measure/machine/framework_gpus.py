@@ -9,7 +9,7 @@ from harness.worker import backends
 _TIMEOUT_SECONDS = 300.0
 
 
-class ProbeFailed(Exception):  # noqa: N818  (a state of the machine, not a mistake)
+class ProbeFailed(Exception):
     """The framework could not be asked; the text is the last that it said."""
 
 

@@ -114,7 +114,7 @@ class JaxTrainer(KerasTrainer):
         state, logs = self._state, None
         for _ in self.calls(steps):
             logs, state = self.model.train_function(state, self._iterator)
-        assert logs is not None  # noqa: S101  (steps is at least 1)
+        assert logs is not None
         self._state = state
         self.sync()
         return float(logs["loss"])

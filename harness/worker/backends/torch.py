@@ -76,7 +76,7 @@ class TorchTrainer(KerasTrainer):
             # As in `fit`, a batch is copied to the device before its step.
             batch = keras.tree.map_structure(keras.ops.convert_to_tensor, next(self._iterator))
             logs = self.model.train_function((batch,))
-        assert logs is not None  # noqa: S101  (steps is at least 1)
+        assert logs is not None
         self.sync()
         if self.case.jit:
             self.traces = _compiled_graphs()

@@ -23,8 +23,16 @@ CONVERGENCE = """
     def test_nothing():
         pass
 """
-QUICK = ("--train-effort", "quick", "--train-dataset", "synthetic", "--train-threads", "1",
-         "--train-devices", "cpu")  # fmt: skip
+QUICK = (
+    "--train-effort",
+    "quick",
+    "--train-dataset",
+    "synthetic",
+    "--train-threads",
+    "1",
+    "--train-devices",
+    "cpu",
+)
 
 
 @pytest.fixture
@@ -46,8 +54,9 @@ def test_every_rung_is_a_test_and_so_is_the_direct_comparison(go, pytester):
     result = go("test_my_ladder.py", "-v")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["*test_ladder[[]mine-rung1-cpu[]]*", "*mine-direct-cpu*"])
-    result.stdout.fnmatch_lines(["Where the speedup comes from*", "*Adadelta → Adam*",
-                                 "*all 2 at once*"])  # fmt: skip
+    result.stdout.fnmatch_lines(
+        ["Where the speedup comes from*", "*Adadelta → Adam*", "*all 2 at once*"]
+    )
     (ladder,) = run_of(pytester)["ladders"]
     assert [rung["change"] for rung in ladder["rungs"]] == ["Adadelta → Adam", "batch 256 → 1024"]
 
@@ -95,13 +104,23 @@ def test_trainings_in_full_are_asked_for_by_marker_or_file(go, launcher, asked):
 
 def test_epochs_seeds_target_and_batch_sizes_can_be_chosen(go, launcher, pytester):
     """In place of the recipes' own."""
-    chosen = ["--train-epochs", "2", "--train-seeds", "2", "--train-target", "0.9",
-              "--train-batch-sizes", "64"]  # fmt: skip
+    chosen = [
+        "--train-epochs",
+        "2",
+        "--train-seeds",
+        "2",
+        "--train-target",
+        "0.9",
+        "--train-batch-sizes",
+        "64",
+    ]
     go("-m", "convergence", *chosen).assert_outcomes(passed=2, deselected=4)
     run = run_of(pytester)
     assert run["target_accuracy"] == 0.9
-    found = [(t["recipe"]["case"]["seed"], t["recipe"]["case"]["batch_size"],
-              t["recipe"]["epochs"]) for t in run["trainings"]]  # fmt: skip
+    found = [
+        (t["recipe"]["case"]["seed"], t["recipe"]["case"]["batch_size"], t["recipe"]["epochs"])
+        for t in run["trainings"]
+    ]
     assert sorted(found) == [(0, 64, 2), (0, 64, 2), (1, 64, 2), (1, 64, 2)]
 
 
@@ -139,8 +158,9 @@ def test_a_time_limit_drops_seeds_and_says_so(go, launcher, monkeypatch):
 
 def test_a_training_that_fails_fails_its_test(go, launcher):
     """With the worker's words; the other one is kept."""
-    launcher.failures = {"improved-synthetic-b1024-tensorflow-cpu-t1": ("oom", "memory ran out",
-                                                                       "the log")}  # fmt: skip
+    launcher.failures = {
+        "improved-synthetic-b1024-tensorflow-cpu-t1": ("oom", "memory ran out", "the log")
+    }
     result = go("-m", "convergence")
     result.assert_outcomes(failed=1, deselected=4)
     result.stdout.fnmatch_lines(["*oom: memory ran out*", "*the log*"])

@@ -118,8 +118,10 @@ def test_a_model_that_cannot_train_is_a_failure_and_the_next_is_measured(
     assert code == 1
     kinds = [(o.case.variant, getattr(o, "kind", "measured")) for o in run.outcomes]
     assert kinds == [
-        ("mine.py:build", "diverged"), ("baseline", "measured"), ("baseline", "diverged"),
-    ]  # fmt: skip
+        ("mine.py:build", "diverged"),
+        ("baseline", "measured"),
+        ("baseline", "diverged"),
+    ]
     shown = " ".join(capsys.readouterr().out.split())
     assert "the reference mine.py:build cannot be trained: the loss of step 1 is nan" in shown
 

@@ -114,11 +114,19 @@ def test_what_cannot_be_distributed_is_refused(case, message, monkeypatch):
         check_case(case, None, 2, NoGpu("none"))
 
 
-SLURM = {"SLURM_PROCID": "1", "SLURM_NTASKS": "4", "SLURM_STEP_NODELIST": "gpu[03-05,9],login1",
-         "SLURM_JOB_ID": "7"}  # fmt: skip
+SLURM = {
+    "SLURM_PROCID": "1",
+    "SLURM_NTASKS": "4",
+    "SLURM_STEP_NODELIST": "gpu[03-05,9],login1",
+    "SLURM_JOB_ID": "7",
+}
 MPI = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2", "MASTER_ADDR": "node01"}
-KUBERNETES = {"JOB_COMPLETION_INDEX": "2", "WORLD_SIZE": "3", "JOBSET_NAME": "train",
-              "REPLICATED_JOB_NAME": "workers"}  # fmt: skip
+KUBERNETES = {
+    "JOB_COMPLETION_INDEX": "2",
+    "WORLD_SIZE": "3",
+    "JOBSET_NAME": "train",
+    "REPLICATED_JOB_NAME": "workers",
+}
 
 
 @pytest.mark.parametrize(
@@ -128,10 +136,12 @@ KUBERNETES = {"JOB_COMPLETION_INDEX": "2", "WORLD_SIZE": "3", "JOBSET_NAME": "tr
         ({**SLURM, "SLURM_STEP_NODELIST": "node7"}, (1, 4, "node7", 29410, "Slurm")),
         ({**MPI, "MASTER_PORT": "5000"}, (0, 2, "node01", 5000, "Open MPI")),
         (KUBERNETES, (2, 3, "train-workers-0-0.train", 29410, "Kubernetes")),
-        ({"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "10.0.0.1"},
-         (1, 2, "10.0.0.1", 29410, "its environment")),
+        (
+            {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "10.0.0.1"},
+            (1, 2, "10.0.0.1", 29410, "its environment"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_starts_a_job_says_which_host_this_is(environ, expected):
     """The number of this one, of all, the address of the first."""
     said = found.find("auto", environ)

@@ -19,8 +19,18 @@ SUITE = """
     def test_stack(tune, variant, batch_size, device):
         tune.stack(variant, batch_size=batch_size, device=device)
 """
-QUICK = ("--train-effort", "quick", "--train-dataset", "synthetic", "--train-threads", "1",
-         "--train-devices", "cpu", "-p", "no:cacheprovider")  # fmt: skip
+QUICK = (
+    "--train-effort",
+    "quick",
+    "--train-dataset",
+    "synthetic",
+    "--train-threads",
+    "1",
+    "--train-devices",
+    "cpu",
+    "-p",
+    "no:cacheprovider",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +77,9 @@ def test_tune_ends_with_the_settings_to_paste(capsys):
 
 def test_levers_of_ones_own_are_tried_alone(capsys):
     """`--json` has the code, too."""
-    code, run, _ = tuned("baseline", "--levers", "jit=on,precision=mixed_bfloat16", "--devices",
-                         "cpu", "--json")  # fmt: skip
+    code, run, _ = tuned(
+        "baseline", "--levers", "jit=on,precision=mixed_bfloat16", "--devices", "cpu", "--json"
+    )
     assert code == 0
     document = json.loads(capsys.readouterr().out)
     assert "mixed_bfloat16" in document["settings"]
@@ -111,10 +122,15 @@ def test_every_lever_is_a_test_and_the_stack_the_last(go, pytester):
     chosen = "precision=mixed_bfloat16,steps_per_execution=8,tf32=off"
     result = go("--train-levers", chosen, "-v", "--benchmark-autosave")
     result.assert_outcomes(passed=3, skipped=1)
-    result.stdout.fnmatch_lines(["skipped: 1 test (settings not available on this machine; see*",
-                                 "*test_lever[[]baseline-batch256-cpu-precision=mixed_bfloat16[]]*",
-                                 "*Settings: speedup over*", "tf32 off: only on GPUs",
-                                 "The recommended settings*"])  # fmt: skip
+    result.stdout.fnmatch_lines(
+        [
+            "skipped: 1 test (settings not available on this machine; see*",
+            "*test_lever[[]baseline-batch256-cpu-precision=mixed_bfloat16[]]*",
+            "*Settings: speedup over*",
+            "tf32 off: only on GPUs",
+            "The recommended settings*",
+        ]
+    )
     (folder,) = (pytester.path / "results" / "runs").glob("*")
     (tuning,) = json.loads((folder / "run.json").read_text())["tunings"]
     assert [a["lever"] for a in tuning["attempts"] if a["reason"]] == ["tf32=off"]

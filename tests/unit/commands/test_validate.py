@@ -150,9 +150,15 @@ def test_the_caution_of_a_competitor_is_judged_block_by_block(tmp_path):
 
 @pytest.mark.parametrize(
     ("hits", "n", "verdict"),
-    [(60, 60, "holds"), (56, 60, "holds"), (53, 60, "not shown"), (40, 60, "falls short"),
-     (0, 1, "not shown"), (0, 0, "not shown")],
-)  # fmt: skip
+    [
+        (60, 60, "holds"),
+        (56, 60, "holds"),
+        (53, 60, "not shown"),
+        (40, 60, "falls short"),
+        (0, 1, "not shown"),
+        (0, 0, "not shown"),
+    ],
+)
 def test_a_share_falls_short_only_where_chance_would_be_rare(hits, n, verdict):
     """Of 93 %."""
     assert checks.share("", "", hits, n, 0.93).verdict == verdict
@@ -160,9 +166,13 @@ def test_a_share_falls_short_only_where_chance_would_be_rare(hits, n, verdict):
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(0.995, 1.005, "holds"), (0.98, 1.03, "not shown"), (1.02, 1.05, "falls short"),
-     (None, None, "not shown")],
-)  # fmt: skip
+    [
+        (0.995, 1.005, "holds"),
+        (0.98, 1.03, "not shown"),
+        (1.02, 1.05, "falls short"),
+        (None, None, "not shown"),
+    ],
+)
 def test_a_ratio_is_judged_by_its_interval(low, high, verdict):
     """Against 1 %."""
     assert checks.ratio("", "", Estimate(1.0, low, high, 6), 0.01).verdict == verdict
