@@ -366,6 +366,7 @@ class Silent:
         self.comparisons = []
         self.rounds = []
         self.outcomes = []
+        self.logs = []
         self.epochs = []
         self.sizes = []
 
@@ -375,8 +376,9 @@ class Silent:
     def on_round(self, case, a_round):
         self.rounds.append(a_round)
 
-    def on_outcome(self, outcome):
+    def on_outcome(self, outcome, log):
         self.outcomes.append(outcome)
+        self.logs.append(log)
 
     def on_known_outcome(self, outcome):
         self.outcomes.append(outcome)

@@ -106,7 +106,7 @@ class Cases:
             try:
                 seen = framework_gpus.visible_gpus(backend, self._gpu.cuda_device)
                 reason = None if seen else backends.find(backend).unseen()
-            except framework_gpus.ProbeFailed as error:
+            except framework_gpus.FrameworkFailed as error:
                 reason = str(error)
             self._seen_gpus[backend] = reason
         return self._seen_gpus[backend]

@@ -228,7 +228,7 @@ def frameworks(gpu: AnyGpu, versions: dict[str, str]) -> Iterator[Finding]:
 def _framework(name: str, version: str, gpu: AnyGpu) -> Finding:
     try:
         seen = framework_gpus.visible_gpus(name, gpu.cuda_device)
-    except framework_gpus.ProbeFailed as error:
+    except framework_gpus.FrameworkFailed as error:
         return Finding(
             name, "problem", f"{version}: {error}", f"install it anew: pip install {name}"
         )

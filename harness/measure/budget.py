@@ -1,4 +1,4 @@
-"""Share a time limit among the comparisons still to come."""
+"""Share a time limit among the comparisons to come."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ class Budget:
     """Drops blocks, never comparisons, to stay under a limit.
 
     Args:
-        seconds: The limit, or None for none.
-        comparisons: How many there will be.
+        seconds: The limit; None for none.
+        comparisons: Number of comparisons to come.
         clock: Monotonic seconds.
     """
 
@@ -18,21 +18,21 @@ class Budget:
         self._clock = clock
 
     def expect(self, comparisons: int) -> None:
-        """Set how many comparisons are still to come."""
+        """Set the number of comparisons to come."""
         self._left = comparisons
 
     def expect_more(self, comparisons: int) -> None:
-        """Add to how many comparisons are still to come."""
+        """Add to the number of comparisons to come."""
         self._left += comparisons
 
     def next_comparison(self) -> None:
-        """Note that one comparison more has begun."""
+        """Count a comparison that begins."""
         self._left -= 1
 
     def blocks(self, wanted: int, block_seconds: float) -> int:
-        """Decide, once the first block is done, how many a comparison gets in all.
+        """Return the number of blocks of a comparison, once the first is done.
 
-        The length of the first block decides, never what it showed.
+        The number depends on how long the first block took, never on its result.
         """
         if self._end is None:
             return wanted
@@ -40,5 +40,5 @@ class Budget:
         return max(1, min(wanted, 1 + int(share / block_seconds)))
 
     def allows(self, seconds: float) -> bool:
-        """Whether a repeat that takes about so long ends before the limit; 0 for what is none."""
+        """Whether a repeat of so many seconds ends before the limit; 0 is always allowed."""
         return self._end is None or not seconds or self._clock() + seconds <= self._end

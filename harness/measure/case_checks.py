@@ -1,4 +1,4 @@
-"""Cases that no worker could train, refused before one is started."""
+"""Reject cases that no worker could train, before one is started."""
 
 from harness.errors import BadCase
 from harness.measure.machine.gpu import AnyGpu
@@ -7,7 +7,7 @@ from harness.worker import backends
 
 
 def check_case(case: Case, train_samples: int | None, cpus: int, gpu: AnyGpu) -> None:
-    """Refuse a case that no worker could train.
+    """Check that a worker could train a case.
 
     Raises:
         BadCase: batch size or threads out of range, or a device or backend that is not there.
@@ -17,7 +17,7 @@ def check_case(case: Case, train_samples: int | None, cpus: int, gpu: AnyGpu) ->
     if case.threads < 1:
         raise BadCase(f"threads must be at least 1, not {case.threads}")
     if case.threads > cpus:
-        raise BadCase(f"{case.threads} threads were asked for, this process may use {cpus} CPUs")
+        raise BadCase(f"{case.threads} threads requested, this process may use {cpus} CPUs")
     if case.device not in DEVICES:
         raise BadCase(f"no device {case.device!r}; known: {', '.join(DEVICES)}")
     backend = backends.find(case.backend)
@@ -28,20 +28,20 @@ def check_case(case: Case, train_samples: int | None, cpus: int, gpu: AnyGpu) ->
     if case.replicas > 1 and (lack := backend.undistributed(case.hosts)):
         raise BadCase(lack)
     if case.hosts < 1 or case.replicas % case.hosts:
-        raise BadCase(f"{case.replicas} devices cannot be spread over {case.hosts} hosts alike")
+        raise BadCase(f"{case.replicas} devices cannot be divided equally among {case.hosts} hosts")
     if case.batch_size % case.replicas:
         raise BadCase(
-            f"a batch of {case.batch_size} cannot be shared among {case.replicas} devices"
+            f"a batch of {case.batch_size} cannot be divided equally among {case.replicas} devices"
         )
     if case.device == "gpu" and gpu.name is None:
-        raise BadCase(f"a GPU was asked for and there is none ({gpu.reason})")
+        raise BadCase(f"a GPU was requested and there is none ({gpu.reason})")
 
 
 def check_batch_size(batch_size: int, dataset: str, train_samples: int | None) -> None:
-    """Refuse a batch size that the dataset cannot fill, as far as its size is known.
+    """Check a batch size against the dataset, if the size of the dataset is known.
 
     Raises:
-        BadCase: it is below 1 or above the number of training samples.
+        BadCase: the batch size is below 1 or above the number of training samples.
     """
     if batch_size < 1:
         raise BadCase(f"batch size must be at least 1, not {batch_size}")

@@ -1,4 +1,4 @@
-"""Explain failures of workers that have to do with memory."""
+"""Explain a worker's failure for lack of memory; distinguish an OOM kill from other SIGKILLs."""
 
 from harness import units
 from harness.measure.machine.facts import memory_available, memory_in_all, oom_kills
@@ -12,10 +12,10 @@ def explained(
     """Add how much memory a worker used and how much there was.
 
     Args:
-        error: How a worker failed; it is `oom` if the kernel has ended a process for memory
-            meanwhile.
-        kills_before: `oom_kills()` before it was started.
-        last_rss_bytes: Its latest reading of resident memory, if there is any.
+        error: How a worker failed; becomes `oom` if the kernel has meanwhile killed a process
+            for memory.
+        kills_before: `oom_kills()` before the worker started.
+        last_rss_bytes: Latest reading of the worker's resident memory, if there is one.
     """
     if error.rss_bytes is not None:
         used, free = units.mebibytes(error.rss_bytes), units.mebibytes(memory_available())

@@ -1,4 +1,4 @@
-"""Measure comparisons in order: journal, resume, one outcome each."""
+"""Measure the comparisons of a run in order and keep each outcome on disk."""
 
 import dataclasses
 import datetime
@@ -39,6 +39,7 @@ from harness.records.journal import Journal
 from harness.records.resume import Record, ResumedRun, kind_of
 
 R = TypeVar("R", bound=Record)
+LOG = "failures.log"
 _SAME_LOSS = 1e-6  # relative: the same arithmetic
 
 
@@ -51,8 +52,8 @@ class Observer(Interface):
     def on_round(self, case: Case, a_round: Round) -> None:
         """A round has ended."""
 
-    def on_outcome(self, outcome: Outcome) -> None:
-        """A comparison has ended."""
+    def on_outcome(self, outcome: Outcome, log: Path | None) -> None:
+        """A comparison has ended; `log` holds what a failed worker printed."""
 
     def on_known_outcome(self, outcome: Outcome) -> None:
         """This run has already measured the next comparison."""
@@ -196,8 +197,21 @@ class Runner:
     def _end(self, outcome: Outcome) -> Outcome:
         self.keep(outcome)
         self.save()
-        self._observer.on_outcome(outcome)
+        self._observer.on_outcome(outcome, self._log(outcome))
         return outcome
+
+    def _log(self, outcome: Outcome) -> Path | None:
+        """Append what a failed worker printed to the log of the run; return the log's path."""
+        if not isinstance(outcome, Failure) or not outcome.log_tail:
+            return None
+        path = self.folder / LOG
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"== {outcome.case.id}: {outcome.kind}: {outcome.message}\n")
+                file.write(f"{outcome.log_tail}\n")
+        except OSError as error:
+            raise journals.unwritable(self.folder, error.strerror) from error
+        return path
 
     def search(self, case: Case, samples: int, memory_bytes: int | None) -> Search:
         """Search for batch sizes, unless this run already has; see `search.search`."""
@@ -281,15 +295,11 @@ class Runner:
                 self.keep(end)
             else:  # not in the journal: a resumed run tries again
                 self._failed_trainings[recipe.key] = end
+                self._log(end)
             self.save()
 
-        train_together(
-            missing,
-            self._setup,
-            on_epoch,
-            on_end,
-            complete=len(missing) == len(recipes),
-        )
+        complete = len(missing) == len(recipes)
+        train_together(missing, self._setup, on_epoch, on_end, complete=complete)
         self._seed_seconds[seedless] = time.perf_counter() - begin
         return [end for recipe in recipes if (end := self._trained(recipe)) is not None]
 
@@ -300,7 +310,7 @@ class Runner:
         """Write `run.json` in one move and return the run.
 
         Raises:
-            BadRun: it cannot be written.
+            BadRun: the file cannot be written.
         """
         run = self.run()
         run_file.write(self.folder, run, map(self._line, run.outcomes))

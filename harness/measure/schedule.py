@@ -1,23 +1,22 @@
-"""What each side does in a block: steps of a round, rounds, steps of a `fit`."""
+"""Choose what each side does in a block: steps per round, rounds, steps of a `fit`."""
 
 import math
 from collections.abc import Iterator, Mapping
 
 from harness.records import BlockPlan, Case, Protocol, Role, SidePlan
 
-Sides = Mapping[Role, Case]
 ROLES: tuple[Role, Role] = ("reference", "case")
 
 
 def plan_turns(
     step: dict[Role, float], sides: Mapping[Role, Case], protocol: Protocol
 ) -> BlockPlan:
-    """Choose the shares of workers that take turns, from the seconds a step of the warm-up.
+    """Plan the block of workers that take turns, from the seconds per step of the warm-up.
 
-    Only the case times a `fit`: the reference waits meanwhile. Where the two get their batches
-    in different ways, that is what is compared: both time one of half a block, and rounds are few.
+    Only the case times a `fit`, while the reference waits. If the sides get their batches in
+    different ways, the `fit` is what is compared: both time one of half a block, after few rounds.
     """
-    # Both rounds of a pair last about as long, so that neither is the noisier one.
+    # Both rounds of a pair last about as long, so that they are equally noisy.
     seconds = max(protocol.round_seconds, *step.values())
     steps = {
         role: _whole(protocol.steps or choose_steps(step[role], seconds), sides[role])
@@ -36,7 +35,7 @@ def plan_turns(
 
 
 def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> SidePlan:
-    """Choose the share of a worker that has its half of a block for itself."""
+    """Plan one side of a block whose workers run one after the other."""
     chosen = choose_steps(step_seconds, protocol.gpu_round_seconds)
     steps = _whole(protocol.steps or chosen, case)
     rounds = choose_pairs(
@@ -46,9 +45,9 @@ def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> SidePlan:
 
 
 def _fit_steps(step_seconds: float, case: Case, seconds: float) -> int:
-    """Of a `fit`; none on several hosts, where each would need data of its own.
+    """Return the steps of a `fit`; 0 on several hosts, where each would need data of its own.
 
-    The first step of a `fit` also starts the input pipeline; the rate is that of the others.
+    The first step also starts the input pipeline, so the rate is that of the later ones.
     """
     if case.hosts > 1:
         return 0
@@ -56,7 +55,7 @@ def _fit_steps(step_seconds: float, case: Case, seconds: float) -> int:
 
 
 def _whole(steps: int, case: Case) -> int:
-    """At least so many steps, in whole executions."""
+    """Round steps up to whole executions."""
     return math.ceil(steps / case.steps_per_execution) * case.steps_per_execution
 
 

@@ -11,9 +11,9 @@ from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Search, TriedSize
 
 FIRST_BATCH = 8
-_GAIN = 1.02  # of throughput; less than that twice in a row, and it has stopped growing
+_GAIN = 1.02  # in throughput; two smaller gains in a row end the search
 _LONGEST_STEP_SECONDS = 10.0
-_WORTH = 0.7  # of the best throughput: a size below is tried, not measured
+_WORTH = 0.7  # of the best throughput: smaller sizes are not measured
 
 
 def search(
@@ -26,14 +26,13 @@ def search(
 ) -> Search:
     """Try batch sizes, each in a fresh worker that only warms up.
 
-    The times are rough: they choose what is measured, and are in no
-    comparison. A worker on the CPU may take no more memory than there is: its
-    allocations fail before the kernel has to end a process.
+    The times are rough: they only choose what is measured. The memory of a worker on the CPU is
+    limited, so that an allocation fails before the kernel kills a process.
 
     Args:
         case: What is trained, at the first batch size.
-        samples: Of the training set: no batch is larger.
-        memory_bytes: Most that a worker may take; None for what is free.
+        samples: Of the training set, the largest possible batch.
+        memory_bytes: Memory limit of a worker; None for the free memory.
         setup: What the workers are measured with.
         on_size: Called with each size that was tried.
     """
@@ -61,7 +60,7 @@ def _limit(case: Case, setup: Setup) -> int | None:
 
 
 def _upwards(size: int, samples: int, tried: Callable[[int], TriedSize]) -> str:
-    """Double; say what stopped it."""
+    """Double the size; return why the search stopped."""
     best, without_gain = 0.0, 0
     while size <= samples:
         found = tried(size)
@@ -79,7 +78,7 @@ def _upwards(size: int, samples: int, tried: Callable[[int], TriedSize]) -> str:
 
 
 def _downwards(size: int, tried: Callable[[int], TriedSize]) -> str:
-    """Halve until one fits; say what stopped it."""
+    """Halve the size until one fits; return why the search stopped."""
     while size > 1:
         size //= 2
         if tried(size).step_seconds is not None:
@@ -88,7 +87,7 @@ def _downwards(size: int, tried: Callable[[int], TriedSize]) -> str:
 
 
 def _chosen(sizes: list[TriedSize]) -> tuple[int, ...]:
-    """The sizes worth measuring; the fastest, which is their reference, comes first."""
+    """Return the sizes worth measuring; the fastest, their reference, comes first."""
     rates = {s.batch_size: s.batch_size / s.step_seconds for s in sizes if s.step_seconds}
     if not rates:
         return ()
@@ -116,7 +115,7 @@ def _try(case: Case, limit: int | None, setup: Setup) -> TriedSize:
 
 
 def _for_memory(error: WorkerFailed, reached: int | None, limit: int | None) -> WorkerFailed:
-    """A library without memory may crash in many ways or wait for ever, without a message."""
+    """Call a crash or a hang near the memory limit `oom`: libraries do not always report it."""
     died = error.kind in ("killed", "timeout") or "the worker exited with" in str(error)
     if not died or limit is None or reached is None or reached < limit / 2:
         return error

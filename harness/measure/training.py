@@ -42,7 +42,7 @@ def train_together(
     More than six at once could exceed the memory of a small machine, so they train in groups.
 
     Args:
-        recipes: In the order in which they begin a turn.
+        recipes: In the order of their turns.
         setup: What the trainings are measured with.
         on_epoch: Called with each epoch as it ends.
         on_end: Called with the outcome of each recipe.
@@ -74,10 +74,10 @@ def train_together(
 
 
 class _Trainee:
-    """One worker that trains a recipe; it is started with its first epoch.
+    """One worker that trains a recipe, started with its first epoch.
 
     Attributes:
-        training: All that was observed, once the last epoch has ended.
+        training: Everything observed; None before the last epoch has ended.
     """
 
     def __init__(self, recipe: Recipe, setup: Setup, *, interleaved: bool) -> None:
@@ -91,7 +91,7 @@ class _Trainee:
         self._surroundings: list[Surroundings] = []
 
     def epoch(self) -> Epoch:
-        """Train one epoch more.
+        """Train one more epoch.
 
         Raises:
             WorkerFailed: the worker did.

@@ -1,4 +1,4 @@
-"""Try a model before its first round: does it build, train, and what data does it take?"""
+"""Try a model before its first round: whether it builds and trains, and what data it takes."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Inspected:
 
     Attributes:
         dataset: What it is trained on.
-        train_samples: Samples of an epoch of it.
-        signature: What a sample is and what the model makes of it.
-        parameters: All weights.
-        losses: Of its first steps.
-        no_data: Why random data is trained; empty where it is not, or was asked for.
+        train_samples: Samples per epoch.
+        signature: Shapes of a sample and of the model's output.
+        parameters: Number of all weights.
+        losses: Of the first steps.
+        no_data: Why the model trains on random data unasked; else empty.
     """
 
     dataset: str
@@ -35,10 +35,10 @@ class Inspected:
 
 
 def inspect(case: Case, setup: Setup, images: str) -> Inspected:
-    """Train a few steps of a small batch in a worker of its own.
+    """Train a small batch for a few steps in a worker of its own.
 
     Args:
-        case: What is going to be trained; its dataset may be `auto`.
+        case: What will be trained; its dataset may be `auto`.
         setup: What the worker is started with.
         images: The dataset of a model with the inputs of the bundled ones.
 

@@ -1,4 +1,4 @@
-"""What a child prints: a file without a name; if it grows too long its end is kept."""
+"""The output of a child, in an unnamed file; of a long output only the end is kept."""
 
 import contextlib
 import ctypes
@@ -10,12 +10,12 @@ from typing import IO
 MOST_BYTES = 2**24  # on the disk
 TAIL_BYTES = 4096  # that are shown
 _READ_BYTES = 16 * TAIL_BYTES
-_MODULES = "Extension modules: "  # how faulthandler's list of all of them begins
+_MODULES = "Extension modules: "  # begins a long line that faulthandler prints
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 
 
 def create() -> IO[bytes]:
-    """Make a log; children append to it."""
+    """Make a log that children append to."""
     log = tempfile.TemporaryFile()  # noqa: SIM115  (its worker or server closes it)
     flags = fcntl.fcntl(log.fileno(), fcntl.F_GETFL)
     fcntl.fcntl(log.fileno(), fcntl.F_SETFL, flags | os.O_APPEND)
@@ -23,27 +23,27 @@ def create() -> IO[bytes]:
 
 
 def tail(log: IO[bytes], end: int | None = None) -> str:
-    """Read the end of a log, but for a list that says nothing and would fill it.
+    """Read the end of a log, without the long list of modules that faulthandler prints.
 
     Args:
         log: The log.
-        end: Where it ended before a worker added its traceback; None for all of it.
+        end: Size of the log before a worker added its traceback; None for the whole log.
     """
     with contextlib.suppress(ValueError, OSError):
         size = os.fstat(log.fileno()).st_size if end is None else end
-        # At an offset of its own: the child writes at the end.
+        # `pread`, because the offset of the file is shared with the child.
         text = os.pread(log.fileno(), min(size, _READ_BYTES), max(0, size - _READ_BYTES))
         lines = text.lstrip(b"\0").decode(errors="replace").splitlines()
-        told = (line for line in lines if not line.startswith(_MODULES))
-        return "\n".join(told).strip()[-TAIL_BYTES:]
+        kept = (line for line in lines if not line.startswith(_MODULES))
+        return "\n".join(kept).strip()[-TAIL_BYTES:]
     return ""
 
 
 def shorten(log: IO[bytes]) -> None:
-    """Give back the room of all but the end of a log that has grown too long.
+    """Free the disk space of a long log, except its end.
 
-    The child may write meanwhile: a hole is made before the end, and nothing moves (fallocate(2),
-    FALLOC_FL_PUNCH_HOLE). Where there are no holes, all of it goes.
+    The child may write meanwhile, so a hole is punched and no byte moves (fallocate(2),
+    FALLOC_FL_PUNCH_HOLE). On a file system without holes the log is emptied.
     """
     with contextlib.suppress(ValueError, OSError):
         found = os.fstat(log.fileno())

@@ -15,20 +15,19 @@ class Case:
             `keras.applications:NAME`.
         dataset: `mnist`, `digits`, `synthetic`, `fitted` (made to fit the model), the path of an
             `.npz` or `file.py:function`.
-        batch_size: Samples a step.
-        backend: The Keras backend.
+        batch_size: Samples per step.
         device: `cpu` or `gpu`.
         threads: CPU threads that the worker may use.
-        optimizer: A Keras optimizer name instead of the variant's own.
+        optimizer: A Keras optimizer by name; None for the variant's own.
         precision: A Keras dtype policy.
         jit: Whether the train function is compiled: by XLA, with Torch by Inductor.
         seed: Seed of weights, dropout and data order.
-        loss: A Keras loss by name instead of the variant's own, or where it has none.
-        input_shape: Of one sample, where the variant leaves it open.
-        levers: `name=setting` of what else is set otherwise than usual, sorted: see
-            `workloads.levers`. Those that a case has a field for are not among them.
-        replicas: Devices that train on a part of each batch, alike; on a CPU logical ones.
-        hosts: Over how many hosts they are spread, alike.
+        loss: A Keras loss by name; None for the variant's own.
+        input_shape: Shape of one sample, if the variant leaves it open.
+        levers: Other changed settings as `name=setting`, sorted: see `workloads.levers`.
+            Settings with a field of their own are not among them.
+        replicas: Devices that share each batch equally; on a CPU logical devices.
+        hosts: Hosts that share the devices equally.
     """
 
     variant: str
@@ -48,7 +47,7 @@ class Case:
     hosts: int = 1
 
     def setting(self, lever: str) -> str | None:
-        """What a lever is set to; None where it is left alone."""
+        """Return what a lever is set to; None if it is unchanged."""
         return dict(text.split("=", 1) for text in self.levers).get(lever)
 
     @property
@@ -58,7 +57,7 @@ class Case:
 
     @property
     def steps_per_execution(self) -> int:
-        """Steps that a call of the train function makes."""
+        """Steps per call of the train function."""
         return int(self.setting("steps_per_execution") or 1)
 
     @property
@@ -98,16 +97,16 @@ class Protocol:
 
     Attributes:
         effort: `quick`, `default` or `thorough`.
-        blocks: Pairs of fresh workers a comparison.
-        block_seconds: Timed rounds a block, about; sets the number of pairs.
-        round_seconds: Length of a round, about; sets the steps of a round.
-        gpu_round_seconds: The same where a GPU is used.
-        min_pairs: Fewest pairs a block.
-        max_pairs: Most pairs a block.
-        steps: Exactly so many steps a round, or None to choose once a case.
-        fit_seconds: Length of the timed `fit`, about.
+        blocks: Pairs of fresh workers per comparison.
+        block_seconds: Approximate time of the rounds per block; sets the number of pairs.
+        round_seconds: Approximate length of a round; sets the steps per round.
+        gpu_round_seconds: The same on a GPU.
+        min_pairs: Fewest pairs per block.
+        max_pairs: Most pairs per block.
+        steps: Exact number of steps per round; None to choose it once per case.
+        fit_seconds: Approximate length of the timed `fit`.
         warm_up_seconds: Longest warm-up after the first step.
-        cool_down_seconds: Longest pause before a worker on a GPU that is too hot.
+        cool_down_seconds: Longest wait for a hot GPU.
         timeout_seconds: Longest silence of a worker.
         version: Raised whenever the meaning of a time changes.
     """

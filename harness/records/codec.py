@@ -1,4 +1,4 @@
-"""Records as plain values, and back."""
+"""Convert records to plain values and back."""
 
 import functools
 import sys
@@ -31,9 +31,9 @@ def to_json(record: Any) -> Any:
 
 
 def to_columns(kind: type, records: Sequence[Any]) -> dict[str, list[Any]]:
-    """Turn records of one kind into a list of plain values by each field's name.
+    """Turn records of one kind into columns: a list of plain values per field.
 
-    It is half as long as a dict a record, and sooner read.
+    Columns take half the space of one dict per record and are faster to read.
     """
     return {f.name: [to_json(getattr(record, f.name)) for record in records] for f in fields(kind)}
 
@@ -41,10 +41,10 @@ def to_columns(kind: type, records: Sequence[Any]) -> dict[str, list[Any]]:
 def from_json(kind: type[T], data: Any) -> T:
     """Rebuild a record from `to_json`.
 
-    A tuple of records may also come as columns, a list of values by each field's name.
+    A tuple of records may also come as columns, see `to_columns`.
 
     Raises:
-        ValueError: a field is missing or not of its type's shape.
+        ValueError: a field is missing or has a wrong type.
     """
     try:
         return typing.cast("T", _decoder(typing.cast("Any", kind))(data))
@@ -57,7 +57,7 @@ Decoder = Callable[[Any], Any]
 
 @functools.cache
 def _decoder(kind: Any) -> Decoder:
-    """What rebuilds a value of that type; type hints are read once a type."""
+    """Return what rebuilds a value of that type; type hints are read once per type."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         decoders = [_decoder(option) for option in arguments if option is not type(None)]
@@ -68,7 +68,7 @@ def _decoder(kind: Any) -> Decoder:
     if origin is dict:
         return _dict(arguments[1])
     if origin is Literal:
-        return sys.intern  # one object for all of the many that are equal
+        return sys.intern  # one object for many equal strings
     return _record(kind) if is_dataclass(kind) else _as_it_is
 
 
@@ -114,10 +114,10 @@ def _record(kind: Any) -> Decoder:
 
 
 def _rows(kind: Any) -> Callable[[dict[str, Any]], list[Any]]:
-    """Make records from columns; a column that is not there is one of defaults."""
+    """Make records from columns; a missing column is filled with the default."""
     decoders = _decoders(kind)
     defaults = {f.name: f.default for f in fields(kind) if f.default is not MISSING}
-    # Slots are filled a column at a time: half the time of a frozen record's own constructor.
+    # Slots are filled column by column, in half the time of a frozen record's constructor.
     fill = {name: getattr(kind, name).__set__ for name in decoders}
 
     def rows(data: dict[str, Any]) -> list[Any]:
@@ -136,6 +136,6 @@ def _rows(kind: Any) -> Callable[[dict[str, Any]], list[Any]]:
 
 
 def _decoders(kind: Any) -> dict[str, Decoder]:
-    """What rebuilds each field."""
+    """Return what rebuilds each field, by name."""
     hints = typing.get_type_hints(kind)
     return {f.name: _decoder(hints[f.name]) for f in fields(kind)}

@@ -53,14 +53,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Measurement:
-    """Everything observed of one case against one reference.
+    """Everything observed in the comparison of a case with a reference.
 
     Attributes:
-        steps: Steps of a round of the case.
-        reference_steps: Steps of a round of the reference.
-        pairs: Rounds of the case a block.
-        interleaved: Whether the two workers of a block took turns round by round, or, where a
-            GPU is used, one worker after the other.
+        steps: Steps per round of the case.
+        reference_steps: Steps per round of the reference.
+        pairs: Rounds of the case per block. Kept as evidence: no table shows it.
+        interleaved: Whether the workers of a block took turns, round by round; where a GPU is
+            used they ran one after the other.
         surroundings: What changed around each block; empty in runs from before it was recorded.
     """
 
@@ -104,7 +104,7 @@ Outcome = Measurement | Failure
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One change of a ladder: a case against the one before.
+    """One change of a ladder: a case against the previous one.
 
     Attributes:
         change: What changed, in a few words.
@@ -124,11 +124,11 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """One way from a case to another, a change at a time.
+    """A path from one case to another, one change at a time.
 
     Attributes:
-        name: Which order of the changes this is.
-        rungs: One a change; the first one's reference is where it begins.
+        name: Of this order of the changes.
+        rungs: One per change; the reference of the first is the start.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What analysis and doctor say."""
+"""Results of the analysis and of `doctor`."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,11 +6,11 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its confidence interval; low and high are None when n < 3.
+    """A value with its confidence interval; low and high are None if n < 3.
 
     Attributes:
-        n: How many independent values it is of: its interval has n-1 degrees of freedom. Of a
-            speedup one fewer than blocks, see `analyze.place.without_place`.
+        n: Number of independent values: the interval has n-1 degrees of freedom. For a speedup
+            one fewer than blocks, see `analyze.start_order.without_place`.
     """
 
     value: float
@@ -27,14 +27,13 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that `doctor` has found out about this machine.
+    """One thing that `doctor` found out about this machine.
 
     Attributes:
-        subject: What it is about: `CPU`, `GPU` and so on.
-        state: `ok`; `note`, something to know; `missing`, not installed; `problem`, something
-            that spoils a measurement.
+        subject: `CPU`, `GPU` and so on.
+        state: `ok`; `note`; `missing`, not installed; `problem`, disturbs a measurement.
         text: What was found.
-        advice: What to do about it; empty when there is nothing to do.
+        advice: What to do; empty if nothing.
     """
 
     subject: str

@@ -47,7 +47,7 @@ def new_run_folder(results: Path, kind: str = "runs") -> Path:
 def locate(name: str, results: Path, kind: str = "runs") -> Path:
     """Resolve a run id, a unique beginning of one, a folder, or `latest`.
 
-    A run that stands among the examples has its id, too.
+    The id of a run among the examples is found, too.
 
     Args:
         name: What a user typed.
@@ -81,7 +81,7 @@ def read(folder: Path) -> Run:
     """Read `run.json`.
 
     Raises:
-        BadRun: it is missing, damaged, or of another schema.
+        BadRun: the file is missing, damaged, or has another schema.
     """
     return run_file.read(folder)
 

@@ -1,7 +1,7 @@
-"""The append-only file of a run: JSON lines, each with its checksum, synced before the next.
+"""The append-only file of a run: JSON lines, each with a checksum, synced before the next.
 
-It forgives what a crash or a bad disk leaves: a line that is cut or changed is left out, and
-told. One process at a time writes it.
+A line that a crash or a bad disk has cut or changed is skipped and reported. One process at a time
+writes the file.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class Journal:
                 file.write(b"\n")
         except BlockingIOError as error:
             raise BadRun(
-                f"another process is measuring into {folder}; wait for its end or start a new run"
+                f"another process is measuring into {folder}; wait until it ends or start a new run"
             ) from error
         except OSError as error:
             raise unwritable(folder, error.strerror) from error
@@ -66,26 +66,26 @@ class Journal:
             gone = os.fstat(self._file.fileno()).st_nlink == 0
         except OSError as error:
             raise BadRun(
-                f"cannot write {self._file.name}: {error.strerror}; what was measured before is "
-                "in it: make room and go on with --resume"
+                f"cannot write {self._file.name}: {error.strerror}; earlier measurements are kept: "
+                "free some disk space and continue with --resume"
             ) from error
-        if gone:  # what is written to it now ends with this process
+        if gone:  # its data would be lost when this process ends
             raise BadRun(
-                f"cannot write {self._file.name}: it has been removed, and what was measured "
-                "with it"
+                f"cannot write {self._file.name}: the file has been removed, with all earlier "
+                "measurements"
             )
 
     def close(self) -> None:
-        """Close the file; what could not be written has been told before."""
+        """Close the file; an error was reported when the entry was written."""
         with contextlib.suppress(OSError):
             self._file.close()
 
 
 def _lock(descriptor: int) -> None:
-    """Take the lock of the file; the kernel lets go of it when this process ends.
+    """Lock the file; the kernel releases the lock when this process ends.
 
     Raises:
-        BlockingIOError: another process has it.
+        BlockingIOError: another process has the lock.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,17 +97,17 @@ def _lock(descriptor: int) -> None:
 
 
 def sealed(text: str) -> bytes:
-    """Write an entry's JSON as a line with its checksum."""
+    """Return an entry's JSON as a line with its checksum."""
     return f'{text[:-1]}, "crc32": {zlib.crc32(text.encode())}}}\n'.encode()
 
 
 def unwritable(folder: Path, why: str | None) -> BadRun:
-    """Say that a run's folder cannot be used."""
+    """Return the error for a folder that cannot be written."""
     return BadRun(f"cannot write to {folder}: {why}; choose another output folder")
 
 
 def _is_torn(path: Path) -> bool:
-    """Whether a crash left the last line without its end."""
+    """Whether the last line has no end."""
     with path.open("rb") as file:
         if file.seek(0, os.SEEK_END) == 0:
             return False
@@ -120,13 +120,13 @@ def read(
     on_damage: Callable[[int], None] | None = None,
     passed_over: Collection[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """Yield the whole entries of a journal; what is torn or damaged is left out.
+    """Yield the intact entries of a journal; damaged lines are skipped.
 
     Args:
         folder: Of the run.
-        on_damage: Told the number of each line that is left out, from 1.
-        passed_over: Kinds of entries that are checked and not yielded: a long run has a million
-            rounds, and its blocks hold them again.
+        on_damage: Called with the number, from 1, of each line that is skipped.
+        passed_over: Kinds of entries that are checked but not yielded: a long run has a million
+            rounds, which its blocks hold again.
 
     Raises:
         BadRun: there is no journal.
@@ -151,7 +151,7 @@ def read(
 
 
 def _whole(line: bytes, seal: "re.Match[bytes] | None") -> bytes:
-    """Return what was written before the seal; nothing if it is not what was sealed."""
+    """Return the entry without its seal; nothing if the checksum differs."""
     if seal is None:
         return line
     text = line[: seal.start()] + b"}"

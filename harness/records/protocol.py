@@ -1,7 +1,4 @@
-"""The three efforts: how many blocks, how long.
-
-The numbers and their evidence stand in docs/measuring.md.
-"""
+"""The protocols of the three efforts; docs/measuring.md has the evidence for their numbers."""
 
 import dataclasses
 
@@ -39,7 +36,7 @@ EFFORTS = {
     ),
 }
 
-SEEDS = {"quick": 1, "default": 3, "thorough": 6}  # trainings in full of each recipe
+SEEDS = {"quick": 1, "default": 3, "thorough": 6}  # full trainings per recipe
 
 
 def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0) -> Protocol:
@@ -62,10 +59,10 @@ _WORKERS_SECONDS = 3.2
 
 
 def expected_seconds(protocol: Protocol, comparisons: int) -> float:
-    """Guess how long a run takes, before anything is known of its cases.
+    """Estimate how long a run takes, before anything is known about its cases.
 
-    The two constants (importing the framework once; starting and warming up the
-    two workers of a block) were measured with the bundled variants on two cores.
+    The constants (import of the framework; start and warm-up of the two workers of a block) were
+    measured with the bundled variants on two cores.
     """
     block = protocol.block_seconds + protocol.fit_seconds + _WORKERS_SECONDS
     return _SERVER_SECONDS + comparisons * protocol.blocks * block

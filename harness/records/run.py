@@ -9,7 +9,7 @@ from harness.records.training import Training
 from harness.records.tuning import Tuning
 
 SCHEMA = 2
-READABLE_SCHEMAS = (1, SCHEMA)  # 1 has a dict a round where 2 has columns
+READABLE_SCHEMAS = (1, SCHEMA)  # 1 has one dict per round, 2 has columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,14 @@ class Gpu:
     """The GPU that cases are trained on.
 
     Attributes:
-        name: As NVML has it.
-        uuid: Of the device, or of the MIG instance.
-        pci_bus_id: Where it is plugged in.
+        name: NVML's name.
+        uuid: Of the device or the MIG instance.
+        pci_bus_id: Kept as evidence: no table shows it.
         driver: Version of the driver.
         cuda: Newest CUDA version that the driver supports.
-        memory_bytes: Device memory in all.
-        chosen_by: How it was chosen among those of the machine.
-        refused: What NVML does not tell of it, with its reason.
+        memory_bytes: Total device memory.
+        chosen_by: How the GPU was chosen among those of the machine.
+        refused: Why NVML does not give a value, by its name.
     """
 
     name: str
@@ -42,7 +42,8 @@ class Machine:
     """Where a run was measured.
 
     Attributes:
-        commit: Of the current folder's repository, and whether files in it were changed since.
+        memory_limit_bytes: Of the cgroup; kept as evidence: no table shows it.
+        commit: Commit of the current folder's repository, and whether tracked files differ.
     """
 
     id: str
@@ -65,13 +66,13 @@ class Run:
     """Everything that one invocation measured on one machine.
 
     Attributes:
-        outcomes: Comparisons, measured or failed; a training that failed is among them.
-        trainings: In full, epoch by epoch.
+        outcomes: Comparisons, measured or failed, and failed trainings.
+        trainings: Full trainings, epoch by epoch.
         ladders: Comparisons that lead from one case to another.
-        target_accuracy: What trainings are timed to; None when there are none.
-        searches: Of batch sizes.
-        command: What was typed to measure it; None where that is not known.
-        tunings: Levers that were tried on a case.
+        target_accuracy: Accuracy that trainings are timed to; None without trainings.
+        searches: Searches for batch sizes.
+        command: What the user typed; None if unknown.
+        tunings: Settings that were tried on a case.
     """
 
     id: str

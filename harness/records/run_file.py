@@ -1,8 +1,8 @@
-"""`run.json`, the file of a whole run: one JSON document that is read an outcome at a time.
+"""`run.json`, the file of a whole run: one JSON document that is read outcome by outcome.
 
-Each outcome has a line of its own, with its rounds and starts as columns, so that a run of
-thousands is never held as dicts. Nothing else differs from `to_json` of the run, and a document
-without lines and columns is read as well.
+Each outcome is one line, with its rounds and starts as columns, so that a run of thousands is
+never held as dicts. Otherwise the document is `to_json` of the run; a document without such lines
+and columns can be read as well.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def gc_paused() -> Iterator[None]:
 
 
 def line(outcome: Outcome) -> str:
-    """Write an outcome as its line of the file, without its end."""
+    """Return the line of an outcome, without its line end."""
     if isinstance(outcome, Failure):
         return _compact(to_json(outcome))
     columns = {
@@ -69,10 +69,10 @@ def write(folder: Path, run: Run, lines: Iterable[str] | None = None) -> None:
     Args:
         folder: Of the run.
         run: What is written.
-        lines: Its outcomes by `line`, where they are known already.
+        lines: The outcomes as lines, if they have been made before.
 
     Raises:
-        BadRun: it cannot be written.
+        BadRun: the file cannot be written.
     """
     head = to_json(dataclasses.replace(run, outcomes=()))
     del head["outcomes"]

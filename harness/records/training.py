@@ -1,4 +1,4 @@
-"""Trainings in full, epoch by epoch."""
+"""Full trainings, epoch by epoch."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from harness.records.observations import Surroundings
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A training in full: what is trained, how long, and what its accuracy is compared with.
+    """A full training: what is trained, how long, and what its accuracy is compared with.
 
     Attributes:
-        reference_epochs: Those of the training compared with; None for any.
+        reference_epochs: Epochs of the reference's training; None for any.
     """
 
     case: Case
@@ -33,13 +33,14 @@ class Epoch(Counters):
     Earlier runs have no counter but `steal_seconds` and `other_cpu_seconds`.
 
     Attributes:
-        epoch: Its number, from 1.
-        seconds: Training; that of epoch 1 holds trace and compile, none holds the validation.
-        validation_seconds: Validation after it.
+        epoch: Number of the epoch, from 1.
+        seconds: Training time without validation; epoch 1 includes trace and compile.
+        validation_seconds: Time of the validation afterwards.
         loss: Mean over the epoch, while the weights changed.
-        accuracy: Likewise; None when the model has no such metric.
-        val_loss: On the test set, after the epoch; None without a test set.
-        val_accuracy: Likewise.
+        accuracy: Likewise; None if the model has no such metric.
+        val_loss: On the test set after the epoch; None without a test set. Kept as evidence: no
+            table shows it.
+        val_accuracy: Likewise, and shown.
     """
 
     epoch: int
@@ -56,10 +57,10 @@ class Mistake:
     """A test sample that a trained model gets wrong.
 
     Attributes:
-        sample: Its index in the test set.
-        label: Its class.
-        predicted: The class that the model gives it.
-        confidence: The probability that the model gives that class.
+        sample: Index in the test set.
+        label: True class.
+        predicted: Class with the highest probability.
+        confidence: That probability.
         pixels: A gray image as base64 of zlib of bytes, row by row; None for other samples.
     """
 
@@ -72,14 +73,12 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Everything observed of one training in full.
+    """Everything observed in one full training.
 
     Attributes:
-        test_samples: Size of the test set.
-        mistakes: Those of the finished model on the test set; None when it is no classifier
-            or there is no test set.
-        image_shape: Height and width of the pixels of mistakes.
-        interleaved: Whether it took turns, epoch by epoch, with the others of its seed.
+        mistakes: Of the finished model on the test set; None for no classifier or no test set.
+        image_shape: Height and width of the images of mistakes.
+        interleaved: Whether trainings of the same seed took turns, epoch by epoch.
         surroundings: What changed around each epoch; empty in runs from before it was recorded.
     """
 

@@ -211,15 +211,15 @@ FEED = next(lever for lever in LEVERS if lever.name == "feed")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A lever that was tried: alone, or on top of those taken before.
+    """A setting that was tried: alone, or on top of those kept before.
 
     Attributes:
         lever: `name=setting`, several joined by `+`.
-        case: With it.
-        reference: Without it.
-        reason: Why it cannot be tried here; empty when it can.
-        note: What there is to know of it on this machine.
-        environment: What the process must find in its environment at its start.
+        case: With the setting.
+        reference: Without the setting.
+        reason: Why the setting is not available here; empty if it is.
+        note: A remark about the setting on this machine.
+        environment: Variables that must be set before Python starts.
     """
 
     lever: str
@@ -240,10 +240,10 @@ class Tuning:
     """What was tried to make a case faster.
 
     Attributes:
-        plain: The case with no lever moved.
-        attempts: In their order: first each lever alone, then those on top of others.
-        stack: The levers taken, in the order in which they were.
-        stacked: The case with all of them; None where no search for a stack was made.
+        plain: The case without any setting changed.
+        attempts: In order: first each setting alone, then settings on top of others.
+        stack: The settings kept, in order.
+        stacked: The case with the best combination; None without a search for one.
     """
 
     plain: Case

@@ -60,14 +60,16 @@ class Progress:
             f"batch {case.batch_size}: {step}/step{self._left(a_round.block)}"
         )
 
-    def on_outcome(self, outcome: Outcome) -> None:
+    def on_outcome(self, outcome: Outcome, log: Path | None = None) -> None:
         """Say how a comparison ended."""
         self._done += 1
         if self._console.is_terminal:
             self._draw("")
             self._console.file.write("\r")
         if isinstance(outcome, Failure):
-            self._print(f"{outcome.case.id}: failed ({outcome.kind})")  # the summary says why
+            where = "" if log is None else f", log: {log}"
+            # The summary says why.
+            self._print(f"{outcome.case.id}: failed ({outcome.kind}){where}")
         elif not self._console.is_terminal:
             self._print(f"    measured in {units.seconds(outcome.wall_seconds)}")
 

@@ -1,4 +1,4 @@
-"""The statistics against truths that need no measurement, and a run's tables against themselves."""
+"""Check the statistics on simulated blocks, and identities in a run's tables."""
 
 import dataclasses
 import math
@@ -15,13 +15,13 @@ from harness.records import Measurement, Run
 
 _BLOCKS = 6
 _SPREAD = 0.02
-_PLACE = 0.013  # what it does to start first, as measured; any would do
+_START_ORDER = 0.013  # the start-order effect as measured; any value would do
 
 
 def simulated(tries: int) -> Iterator[Check]:
-    """Intervals over blocks of a known ratio, from a seeded generator.
+    """Check intervals over simulated blocks of a known ratio.
 
-    Blocks scatter normally; or they scatter alike but every tenth, five times as far.
+    Blocks scatter normally, all alike or every tenth five times as far.
     """
     for subject, odd, least in (
         ("simulated blocks", 0.0, 0.94),
@@ -33,7 +33,7 @@ def simulated(tries: int) -> Iterator[Check]:
         for _ in range(tries):
             logs = [
                 rng.gauss(truth, _SPREAD * (5 if rng.random() < odd else 1))
-                + (-_PLACE if block % 2 else _PLACE)
+                + (-_START_ORDER if block % 2 else _START_ORDER)
                 for block in range(_BLOCKS)
             ]
             free = without_place(logs, range(_BLOCKS))
@@ -43,7 +43,7 @@ def simulated(tries: int) -> Iterator[Check]:
 
 
 def of_run(run: Run) -> Iterator[Check]:
-    """Identities that every run keeps, in the numbers of this one."""
+    """Check identities that must hold in the tables of every run."""
     measured = [o for o in run.outcomes if isinstance(o, Measurement)]
     if not measured:
         return
@@ -73,7 +73,7 @@ def _identity(subject: str, claim: str, n: int, *, holds: bool) -> Check:
 
 
 def _equal_durations(m: Measurement) -> Measurement:
-    """The same comparison as if a sample had taken a millisecond on both sides."""
+    """Return the comparison as if each sample had taken a millisecond on both sides."""
     sizes = {"case": m.case.batch_size, "reference": m.reference.batch_size}
     return dataclasses.replace(
         m,

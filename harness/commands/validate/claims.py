@@ -1,4 +1,4 @@
-"""One claim about the method, what was measured, and whether it holds."""
+"""A claim about the method, what was measured, and whether the claim holds."""
 
 import math
 from dataclasses import dataclass
@@ -13,13 +13,12 @@ _RARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One claim, tried.
+    """A claim and its test.
 
     Attributes:
-        subject: What was tried.
-        claim: What must hold; empty where a figure only stands beside another.
+        claim: What must hold; empty for a figure that is only for comparison.
         found: What was measured, with its interval.
-        n: Of how many comparisons, blocks, pairs or workers.
+        n: Number of comparisons, blocks, pairs or workers.
         verdict: `holds`; `falls short`, shown not to hold; `not shown`, neither; `for
             comparison`, nothing is claimed.
     """
@@ -34,15 +33,15 @@ class Check:
 def share(subject: str, claim: str, hits: int, n: int, least: float | None) -> Check:
     """Judge how often something happened.
 
-    It holds where it happened often enough, and falls short where so few of n would be rare
-    (5 %) if the claim were true.
+    The claim holds if the share is reached; it falls short if so few hits would be rare (5 %)
+    under the claim.
 
     Args:
         subject: What was tried.
         claim: What must hold.
         hits: How often it happened.
-        n: Of how many.
-        least: Share that is claimed; None claims nothing.
+        n: Number of tries.
+        least: Claimed share; None claims nothing.
     """
     if n == 0:
         return Check(subject, claim, "nothing was measured", 0, "not shown")
@@ -58,7 +57,7 @@ def share(subject: str, claim: str, hits: int, n: int, least: float | None) -> C
 
 
 def ratio(subject: str, claim: str, estimate: Estimate, margin: float | None) -> Check:
-    """Judge a ratio that should be 1, within a margin, by its interval."""
+    """Judge by its interval a ratio that should be 1 within a margin."""
     return Check(subject, claim, _with_ends(estimate), estimate.n, _within(estimate, margin))
 
 
@@ -78,7 +77,7 @@ def _within(estimate: Estimate, margin: float | None) -> Verdict:
 
 
 def half_width(estimate: Estimate) -> float:
-    """Half of an interval's width, as a share; infinite where there is none."""
+    """Return half of an interval's width, as a share; infinite without an interval."""
     if estimate.low is None or estimate.high is None:
         return math.inf
     return math.sqrt(estimate.high / estimate.low) - 1

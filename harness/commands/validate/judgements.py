@@ -1,4 +1,4 @@
-"""What comparisons of known truth say about the method."""
+"""Judge the method by comparisons of known truth."""
 
 import dataclasses
 import math
@@ -12,18 +12,18 @@ from harness.commands.validate.truths import Trial
 from harness.records import Estimate, Measurement, Role
 
 ITSELF, PROTOCOL = "a case against itself", "the protocol"
-COVERS = 0.93  # of intervals that should hold the truth in 95 %
+COVERS = 0.93  # share of the 95 % intervals that must hold the truth
 Measured = Sequence[tuple[Trial, Measurement]]
 
 
 def contains(estimate: Estimate, truth: float) -> bool:
-    """Whether the interval holds it; one that is not there holds nothing."""
+    """Whether the interval holds the truth; a missing interval holds nothing."""
     low, high = estimate.low, estimate.high
     return low is not None and high is not None and low <= truth <= high
 
 
 def noise(measured: Measured) -> Iterator[Check]:
-    """Judge comparisons of a case with itself: by the protocol and, beside it, the common way."""
+    """Judge comparisons of a case with itself, by the protocol and by common practice."""
     ways = by_way(measured)
     for way, known in ways.items():
         estimates = [estimate for estimate, _ in known]
@@ -31,16 +31,14 @@ def noise(measured: Measured) -> Iterator[Check]:
             claim = "interval holds 1 in ≥ 93 %"
             yield _hold_one(f"{ITSELF}, {way}", claim, estimates, COVERS)
             called = sum(verdicts.verdict(e) in {"faster", "slower"} for e in estimates)
-            yield share(
-                f"{ITSELF}, {way}", "not called faster or slower in ≥ 95 %",
-                len(estimates) - called, len(estimates), 0.95,
-            )  # fmt: skip
+            quiet, claim = len(estimates) - called, "not called faster or slower in ≥ 95 %"
+            yield share(f"{ITSELF}, {way}", claim, quiet, len(estimates), 0.95)
         else:
             yield _hold_one(way, "", estimates)
 
 
 def by_way(measured: Measured) -> dict[str, list[tuple[Estimate, float]]]:
-    """Estimates and their truths, by the way that the same rounds are judged."""
+    """Return estimates and their truths, by the method applied to the same rounds."""
     return {
         PROTOCOL: [(stats.speedup(m), t.truth) for t, m in measured],
         "the same rounds, each taken as independent": [
@@ -74,8 +72,8 @@ def _independent(m: Measurement) -> Estimate:
 def _one_after_the_other(m: Measurement) -> Iterator[Estimate]:
     """Compare the reference in a block with itself in another, as separate runs do.
 
-    From block to block its place changes, so those two apart are compared: nothing differs but
-    the process and the minute.
+    The start order alternates between blocks, so blocks two apart are compared: only the process
+    and the time differ.
     """
     blocks = rounds.blocks(m)
     before, after = blocks[::4] + blocks[1::4], blocks[2::4] + blocks[3::4]
@@ -98,7 +96,7 @@ def _logs(m: Measurement, role: Role, blocks: Iterable[int]) -> list[float]:
 
 
 def slowdowns(measured: Measured) -> Iterator[Check]:
-    """Judge comparisons with a case that is slower by a known share."""
+    """Judge comparisons with a case that is slower by a known amount."""
     for slowdown in sorted({trial.slowdown for trial, _ in measured}):
         here = [stats.speedup(m) for trial, m in measured if trial.slowdown == slowdown]
         subject = f"slower by {100 * slowdown:.0f} %"
@@ -119,13 +117,12 @@ def _covered(subject: str, measured: Measured) -> Check:
 
 
 def disturbed(measured: Measured) -> Iterator[Check]:
-    """Judge comparisons with a competitor in a third of their blocks."""
+    """Judge comparisons with a busy process in a third of their blocks."""
     subject = "a competitor in a third of the blocks"
     yield _covered(subject, measured)
     warned = sum(bool(list(cautions.disturbances(m))) for _, m in measured)
-    yield share(
-        subject, "the comparison has the caution in ≥ 95 %", warned, len(measured), 0.95
-    )  # fmt: skip
+    claim = "the comparison has the caution in ≥ 95 %"
+    yield share(subject, claim, warned, len(measured), 0.95)
     blocks = [
         (is_disturbed(block), bool(list(cautions.disturbances(part))))
         for _, m in measured
@@ -143,7 +140,7 @@ def disturbed(measured: Measured) -> Iterator[Check]:
 
 
 def _blocks(m: Measurement) -> Iterator[tuple[int, Measurement]]:
-    """Each block as a comparison of its own."""
+    """Yield each block as a comparison of its own."""
     for block in rounds.blocks(m):
         yield (
             block,
@@ -156,7 +153,7 @@ def _blocks(m: Measurement) -> Iterator[tuple[int, Measurement]]:
 
 
 def order(measured: Measured) -> Iterator[Check]:
-    """Judge whether the place in a pair, or in the start of a block, changes a time."""
+    """Judge whether the order in a pair, or the start order in a block, changes a time."""
     firsts, starters = [], []
     for _, m in measured:
         for block in rounds.blocks(m):
@@ -164,7 +161,7 @@ def order(measured: Measured) -> Iterator[Check]:
             for r in (r for r in m.rounds if r.block == block):
                 pairs.setdefault(r.pair, {})[r.position] = r.seconds / r.steps
             logs = [math.log(p[0] / p[1]) for p in pairs.values() if len(p) == 2]
-            # As many pairs of either order, else the worker would be part of the place.
+            # An equal number of pairs of each order, so that the workers cancel.
             even = len(logs) - len(logs) % 2
             if even:
                 firsts.append(statistics.fmean(logs[:even]))
@@ -173,8 +170,8 @@ def order(measured: Measured) -> Iterator[Check]:
             for index, log in zip(rounds.compared_blocks(m), stats.block_logs(m), strict=True)
         ]
     within = "within 1 %"
-    # Either side starts first in every second block: of three blocks, the fewest with an
-    # interval, the mean keeps a third.
+    # The start order alternates between blocks: with three blocks, the fewest with an interval,
+    # the mean keeps a third of its effect.
     cancelled = "within 3 %: 3 blocks keep a third, 2 nothing"
     for subject, claim, margin, values in (
         ("first over second round of a pair", within, 0.01, firsts),
@@ -185,7 +182,7 @@ def order(measured: Measured) -> Iterator[Check]:
 
 
 def watching(measured: Measured) -> Iterator[Check]:
-    """Judge what the readings during rounds cost, and how near they come to the kernel's peak."""
+    """Judge the cost of the readings during rounds, and their peak against the kernel's."""
     usages = [(s, s.usage) for _, m in measured for s in m.starts if s.usage is not None]
     seconds = sum(usage.watched_seconds for _, usage in usages)
     cost = sum(usage.watching_cpu_seconds for _, usage in usages)

@@ -1,6 +1,6 @@
-"""Models with a known load, for TensorFlow: so many bytes, so many busy threads.
+"""Models with a known load, for TensorFlow: a number of bytes or of busy threads.
 
-A worker builds them by name, like any model of a user's.
+A worker builds them by name, like a user's model.
 """
 
 import hashlib
@@ -21,25 +21,25 @@ def plain() -> Any:
 
 
 def ballast() -> Any:
-    """The same, in a process that holds so much memory more."""
+    """The same model in a process that holds `BALLAST_BYTES` more."""
     import numpy as np
 
-    _HELD.append(np.ones(BALLAST_BYTES, np.uint8))  # written to, so that its pages are there
+    _HELD.append(np.ones(BALLAST_BYTES, np.uint8))  # written, so that its pages are resident
     return plain()
 
 
 def one_thread() -> Any:
-    """Each step keeps one thread busy, and its loss is the CPU time that this took."""
+    """A model whose step keeps one thread busy; its loss is the CPU time used."""
     return _busy(1)
 
 
 def two_threads() -> Any:
-    """The same with two."""
+    """The same with two threads."""
     return _busy(2)
 
 
 def four_threads() -> Any:
-    """The same with four."""
+    """The same with four threads."""
     return _busy(4)
 
 
@@ -72,9 +72,9 @@ def _busy(threads: int) -> Any:
 
 
 def _spin(threads: int) -> float:
-    """Keep so many threads busy for a while and return the CPU seconds that they used.
+    """Keep threads busy for a while and return the CPU seconds that they used.
 
-    hashlib lets go of the interpreter's lock while it hashes.
+    hashlib releases the interpreter's lock while it hashes.
     """
     used = []
     deadline = time.perf_counter() + _SPIN_SECONDS

@@ -25,7 +25,7 @@ _TITLES = {
 
 
 def table(part: str, checks: Sequence[Check], machine: Machine) -> TextTable:
-    """The checks of a part, a row each."""
+    """Return the checks of a part as a table, one row per check."""
     return TextTable(
         title=_TITLES[part],
         columns=("tried", "must hold", "found [95 %]", "n", "verdict"),
@@ -39,7 +39,7 @@ def table(part: str, checks: Sequence[Check], machine: Machine) -> TextTable:
 
 
 def caption(machine: Machine) -> str:
-    """The machine and its libraries."""
+    """Name the machine and its libraries."""
     libraries = ", ".join(
         f"{name} {machine.libraries[name]}"
         for name in ("tensorflow", "keras")
@@ -49,7 +49,7 @@ def caption(machine: Machine) -> str:
 
 
 def sentence(found: Mapping[str, Sequence[Check]]) -> str:
-    """What it comes to, in one line."""
+    """Summarize all checks in one line."""
     counts = Counter(check.verdict for checks in found.values() for check in checks)
     claims = sum(counts.values()) - counts["for comparison"]
     words = [f"{counts['holds']} of {claims} claims hold"]
@@ -61,7 +61,7 @@ def sentence(found: Mapping[str, Sequence[Check]]) -> str:
 
 
 def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
-    """Draw the intervals of a part beside their truths.
+    """Draw the intervals of a part and the true values.
 
     Raises:
         BadRun: the folder cannot be written.
@@ -70,7 +70,7 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
 
     ways = by_way(measured)
     if any(trial.slowdown for trial, _ in measured):
-        ways = {PROTOCOL: ways[PROTOCOL]}  # the others compare what is slowed with what is not
+        ways = {PROTOCOL: ways[PROTOCOL]}  # the other methods do not apply to slowed cases
     figure = intervals(_TITLES[name], ways, caption(machine))
     try:
         for ending in ("png", "svg"):
@@ -86,7 +86,7 @@ def show(console: Console, part: str, checks: Sequence[Check], machine: Machine)
 
 
 def conclude(console: Console, found: Mapping[str, Sequence[Check]], machine: Machine) -> None:
-    """Print where it was tried, and what it comes to."""
+    """Print the machine and the summary."""
     console.print()
     console.print(caption(machine), markup=False, highlight=False)
     console.print(Text(sentence(found), "bold"))

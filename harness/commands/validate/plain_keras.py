@@ -1,12 +1,11 @@
-"""Plain Keras, as a user would time it by hand: the script that `against` talks to.
+"""Plain Keras, timed as a user would by hand: the script that `against_keras` runs.
 
-Run as `python -m harness.commands.validate.plain_keras VARIANT DATASET BATCH_SIZE`. It imports
-nothing of the harness but the model and the data, so that both sides train the same.
+Run as `python -m harness.commands.validate.plain_keras VARIANT DATASET BATCH_SIZE`. Of the harness
+only the model and the data are imported, so that both sides train the same.
 
-Reads one request a line: `steps N` times N steps, `epoch N` times an epoch of `Model.fit` over N
-samples. Answers each with the seconds, on a line of its own. A step is a call of the compiled
-train function with TensorFlow, with JAX and Torch `Model.train_on_batch`, since there a user has
-nothing closer.
+Reads one request per line: `steps N` times N steps, `epoch N` times an epoch of `Model.fit` over N
+samples. Each answer is a line with the seconds. A step is a call of the compiled train function
+with TensorFlow, and `Model.train_on_batch`, the closest that a user has, with JAX and Torch.
 """
 
 import itertools
@@ -23,7 +22,7 @@ BATCHES = 8
 
 
 class EpochTime(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """The time from an epoch's begin to its end, as the progress bar has it."""
+    """The time from begin to end of an epoch, as in the progress bar."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Start the clock."""
@@ -35,7 +34,7 @@ class EpochTime(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no
 
 
 def main(variant: str, dataset: str, batch_size: int) -> None:
-    """Build, take the first step, then answer requests."""
+    """Build the model, run the first step, then answer requests."""
     raw: Any = datasets.load(dataset)
     model = getattr(variants, variant)()
     x, labels = raw.x_train.reshape(-1, 28, 28, 1), raw.y_train
@@ -59,7 +58,7 @@ def main(variant: str, dataset: str, batch_size: int) -> None:
 
 
 def steps_of(model: Any, data: Any, batch_size: int) -> Callable[[], Any]:
-    """Return a function that takes one step and gives the loss."""
+    """Return a function that runs one step and returns the loss."""
     count = BATCHES * batch_size
     x, y = data.x_train[:count], data.y_train[:count]
     if keras.backend.backend() == "tensorflow":

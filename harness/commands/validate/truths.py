@@ -1,4 +1,4 @@
-"""What is compared to try the method: pairs of cases whose true ratio is known."""
+"""Comparisons that try the method: pairs of cases whose true ratio is known."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -9,7 +9,7 @@ from harness.records import protocol as protocols
 
 MODEL, BATCH = "baseline", 256
 SHORT_MODEL, SHORT_BATCH = "improved", 16  # its steps are short: a hundred fit into a round
-CLAIMED_STEPS = 100  # a round; a whole number of them is 2, 5, 10 or 25 % more
+CLAIMED_STEPS = 100  # per round: 2, 5, 10 and 25 % of it are whole numbers
 
 _BRIEF = Protocol(
     effort="brief",
@@ -27,9 +27,8 @@ class Trial:
     """A comparison with known truth.
 
     Attributes:
-        case: What is compared; with its reference but for the seed, so that both have names.
-        reference: With what.
-        slowdown: Share of further steps that the case runs and does not count.
+        case: Differs from the reference in the seed only, so that the names differ.
+        slowdown: Share of additional steps that the case runs without reporting them.
     """
 
     case: Case
@@ -43,7 +42,7 @@ class Trial:
 
     @property
     def truth(self) -> float:
-        """The speedup that there is: one of two equal cases that takes longer."""
+        """The true speedup."""
         return 1 / (1 + self.slowdown)
 
 
@@ -52,13 +51,13 @@ class Effort:
     """How much is tried.
 
     Attributes:
-        protocol: Of all comparisons.
-        noise: Comparisons of a case with itself.
-        slowdowns: Comparisons by slowdown.
-        disturbed: Comparisons with a competitor in a third of the blocks, by slowdown.
-        readings: Workers with a known load, of each.
-        blocks: Of the other ratios: harness against Keras, watched against not.
-        simulated: Comparisons whose blocks come from a random generator.
+        noise: Number of comparisons of a case with itself.
+        slowdowns: Number of comparisons by slowdown.
+        disturbed: The same with a busy process in a third of the blocks.
+        readings: Number of workers per known load.
+        blocks: Number of blocks of the other ratios: harness against Keras, with and without
+            sampler.
+        simulated: Number of comparisons whose blocks come from a random generator.
     """
 
     protocol: Protocol
@@ -70,7 +69,7 @@ class Effort:
     simulated: int
 
     def comparisons(self, parts: Collection[str]) -> int:
-        """How many comparisons these parts measure."""
+        """Return the number of comparisons that these parts measure."""
         counts = {
             "noise": self.noise,
             "slowdowns": sum(self.slowdowns.values()),
@@ -102,14 +101,14 @@ EFFORTS = {
 
 
 def equal(case: Case, comparisons: int) -> list[Trial]:
-    """The same case under two names, so many times."""
+    """Return comparisons of a case with itself, under two names."""
     return slowed(case, {0.0: comparisons})
 
 
 def slowed(case: Case, counts: Mapping[float, int]) -> list[Trial]:
-    """A case that is slower by a known share, so many times each.
+    """Return comparisons with a case that is slower by a known share, by number per share.
 
-    They take turns, so that no share has an hour of its own.
+    The shares alternate, so that drift of the machine affects all of them.
     """
     most = max(counts.values(), default=0)
     shares = [share for turn in range(most) for share in counts if turn < counts[share]]

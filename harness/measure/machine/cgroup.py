@@ -1,6 +1,6 @@
-"""What the kernel's control groups allow this process, and how they slow it down (Linux).
+"""Limits of the kernel's control groups for this process, and time lost to them (Linux).
 
-Both versions are read, in the group of this process and in those above it, of which the strictest
+Both versions are read, in the group of this process and in its ancestors, of which the strictest
 counts: see cgroups(7).
 """
 
@@ -14,14 +14,14 @@ _NO_LIMIT = 2**60  # version 1 writes a number of that size where there is no li
 
 
 def memory_limit() -> int | None:
-    """Bytes that may be used; None for no limit."""
+    """Return the memory limit in bytes; None for no limit."""
     texts = [*_texts("", "memory.max"), *_texts("memory", "memory.limit_in_bytes")]
     limits = [int(text) for _, text in texts if text.isdigit()]
     return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
 
 
 def memory_used() -> int | None:
-    """Bytes that are used in the group that has the limit; None where that is not told."""
+    """Return the bytes used in the group with the limit; None if unknown."""
     limit = memory_limit()
     for controller, limit_name, used_name in (
         ("", "memory.max", "memory.current"),
@@ -35,7 +35,7 @@ def memory_used() -> int | None:
 
 
 def cpu_quota() -> float | None:
-    """CPUs' worth of time that are allowed; None for no limit."""
+    """Return the CPU quota, in CPUs; None for no limit."""
     quotas = []
     for _, text in _texts("", "cpu.max"):
         limit, _, period = text.partition(" ")
@@ -49,7 +49,7 @@ def cpu_quota() -> float | None:
 
 
 def throttled_seconds() -> float | None:
-    """How long the quota has stopped the processes of this group; None where that is not told."""
+    """Return how long the quota has stopped this group's processes; None if unknown."""
     for controller, name, unit in (("", "throttled_usec", 1e6), ("cpu", "throttled_time", 1e9)):
         for _, text in _texts(controller, "cpu.stat"):
             for line in text.splitlines():
@@ -60,7 +60,7 @@ def throttled_seconds() -> float | None:
 
 
 def _texts(controller: str, name: str) -> Iterator[tuple[Path, str]]:
-    """What a file says in this process's group and in those above it, the nearest first.
+    """Yield a file's text in this process's group and in its ancestors, the nearest first.
 
     Args:
         controller: Of version 1; empty for version 2.
@@ -74,7 +74,7 @@ def _texts(controller: str, name: str) -> Iterator[tuple[Path, str]]:
 def _folders(controller: str) -> Iterator[Path]:
     root = _ROOT / controller
     path = _path(controller)
-    # In a container the path may be the host's, which is not seen here: then the root is its own.
+    # In a container the path may be the host's and not exist here; then the root is its own.
     while path not in {"", "/"} and (root / path.lstrip("/")).is_dir():
         yield root / path.lstrip("/")
         path = path.rpartition("/")[0]
@@ -82,7 +82,7 @@ def _folders(controller: str) -> Iterator[Path]:
 
 
 def _path(controller: str) -> str:
-    """The group of this process in a hierarchy, as `/proc/self/cgroup` has it."""
+    """Return the group of this process in a hierarchy, from `/proc/self/cgroup`."""
     with contextlib.suppress(OSError):
         for line in _OWN.read_text().splitlines():
             _, controllers, path = (*line.split(":", 2), "", "")[:3]

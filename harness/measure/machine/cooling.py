@@ -1,4 +1,4 @@
-"""Wait for a GPU that has slowed down because it is hot."""
+"""Wait until a hot GPU has cooled down."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,10 @@ def cool_down(
     sleep: Callable[[float], None],
     limit_seconds: float,
 ) -> float:
-    """Wait until NVML names no thermal reason for a lower clock, or the limit has passed.
+    """Wait until NVML reports no thermal reason for a lower clock, or the limit has passed.
 
     Returns:
-        Seconds waited; 0.0 where the GPU is cool or does not say.
+        Seconds waited; 0.0 if the GPU is cool or does not report it.
     """
     begin, waited = clock(), 0.0
     while waited < limit_seconds and (gpu.read().throttle_reasons or 0) & THERMAL:

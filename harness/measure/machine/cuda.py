@@ -1,8 +1,8 @@
-"""Which GPUs CUDA sees, in its own order.
+"""The GPUs that CUDA sees, in CUDA's own order.
 
-CUDA counts the fastest first unless told otherwise, NVML by PCI address, and
-`CUDA_VISIBLE_DEVICES` counts as CUDA does: only CUDA itself knows. It is
-asked in a process of its own, for it cannot be used any more after a fork.
+By default CUDA orders GPUs by speed and NVML by PCI address, and `CUDA_VISIBLE_DEVICES` uses
+CUDA's order, so CUDA itself is queried. The query runs in a process of its own, because CUDA
+cannot be used after a fork.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 _TIMEOUT_SECONDS = 60.0
 
 
-class NotAskable(Exception):
+class CudaUnavailable(Exception):
     """CUDA's driver library cannot be used; the text says why."""
 
 
@@ -24,7 +24,7 @@ def visible_uuids() -> list[str]:
     """List the UUIDs of the devices that CUDA sees, its device 0 first.
 
     Raises:
-        NotAskable: there is no driver library, or it fails.
+        CudaUnavailable: there is no driver library, or it fails.
     """
     command = [sys.executable, "-m", "harness.measure.machine.cuda"]
     try:
@@ -32,10 +32,10 @@ def visible_uuids() -> list[str]:
             command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True
         )
     except subprocess.TimeoutExpired as error:
-        raise NotAskable("CUDA did not answer") from error
+        raise CudaUnavailable("CUDA did not answer") from error
     except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise NotAskable(f"CUDA could not be asked: {last}") from error
+        last = (error.stderr.strip().splitlines() or ["no output"])[-1]
+        raise CudaUnavailable(f"CUDA cannot be used: {last}") from error
     found: list[str] = json.loads(done.stdout)
     return found
 
@@ -47,7 +47,7 @@ def list_uuids(library: Any) -> list[str]:
         library: `libcuda.so.1` as ctypes loads it.
 
     Raises:
-        NotAskable: a call fails.
+        CudaUnavailable: a call fails.
     """
     code = library.cuInit(0)
     if code == _NO_DEVICE:
@@ -68,14 +68,14 @@ def list_uuids(library: Any) -> list[str]:
 
 def _check(code: int, call: str) -> None:
     if code != 0:
-        raise NotAskable(f"{call} failed with {code}")
+        raise CudaUnavailable(f"{call} failed with {code}")
 
 
 def main() -> int:
     """Print the list as JSON: `python -m harness.measure.machine.cuda`."""
     try:
         print(json.dumps(list_uuids(ctypes.CDLL("libcuda.so.1"))))  # noqa: T201
-    except (OSError, NotAskable) as error:
+    except (OSError, CudaUnavailable) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     return 0

@@ -28,7 +28,7 @@ _CHILDREN = ("harness.worker.forkserver", "harness.worker.serve")
 
 
 def describe(gpu: AnyGpu) -> Machine:
-    """Describe this machine; its id is stable as long as CPU, GPU and OS are."""
+    """Describe this machine; the id changes only with CPU, GPU or operating system."""
     cpu = cpu_name()
     identity = f"{cpu}|{os.cpu_count()}|{gpu.name}|{platform.system()}"
     return Machine(
@@ -49,10 +49,7 @@ def describe(gpu: AnyGpu) -> Machine:
 
 
 def commit() -> str | None:
-    """Name the commit of the current folder's repository; None where there is none.
-
-    Files that were changed since are said, new ones are not.
-    """
+    """Name the commit of the current folder's repository, and whether tracked files differ."""
 
     def git(*arguments: str) -> str | None:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
@@ -73,7 +70,7 @@ def commit() -> str | None:
 
 
 def usable_cpus() -> list[int]:
-    """List the CPUs that this process may use: affinity, cut to the cgroup's quota."""
+    """List the CPUs that this process may use: affinity, limited by the cgroup's quota."""
     if hasattr(os, "sched_getaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
     else:
@@ -83,7 +80,7 @@ def usable_cpus() -> list[int]:
 
 
 def oom_kills() -> int | None:
-    """Count the processes that the kernel has killed for memory; None where it does not say.
+    """Count the processes that the kernel has killed for memory; None if unknown.
 
     See proc(5), /proc/vmstat: `oom_kill`.
     """
@@ -95,20 +92,20 @@ def oom_kills() -> int | None:
 
 
 def memory_available() -> int:
-    """Bytes that new processes may use: of the machine, cut to the cgroup's limit."""
+    """Return the memory for new processes, in bytes, limited by the cgroup."""
     available = psutil.virtual_memory().available
     limit = memory_limit()
     return available if limit is None else min(available, max(0, limit - (memory_used() or 0)))
 
 
 def memory_in_all() -> int:
-    """Bytes of the machine, or of the cgroup where that is less."""
+    """Return the memory of the machine or its cgroup, in bytes: the smaller."""
     total = psutil.virtual_memory().total
     return min(total, memory_limit() or total)
 
 
 def governor() -> str | None:
-    """Name what sets the CPU's frequency; None where the machine does not say."""
+    """Name the governor of the CPU's frequency; None if unknown."""
     path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     try:
         return path.read_text().strip()
@@ -117,7 +114,7 @@ def governor() -> str | None:
 
 
 def busy_processes(seconds: float, sleep: Callable[[float], None]) -> list[tuple[str, float]]:
-    """List processes other than this one with the CPUs that each kept busy, busiest first."""
+    """List other processes and the CPUs that each kept busy, the busiest first."""
     before = _cpu_seconds()
     sleep(seconds)
     after = _cpu_seconds()
@@ -130,9 +127,9 @@ def busy_processes(seconds: float, sleep: Callable[[float], None]) -> list[tuple
 
 
 def other_runs() -> int:
-    """Count the runs of this harness on this machine, but for this process's own.
+    """Count other runs of this harness on this machine.
 
-    Each has a server or workers whose last argument is the process that measures.
+    The last argument of a run's server and workers is the id of the process that measures.
     """
     found = set()
     for process in psutil.process_iter(["cmdline"]):
@@ -146,14 +143,14 @@ def _cpu_seconds() -> dict[int, tuple[str, float]]:
     found = {}
     for process in psutil.process_iter(["name", "cpu_times"]):
         times = process.info["cpu_times"]
-        if times is not None:  # None where it may not be read
+        if times is not None:  # None without permission
             name = f"{process.info['name']} ({process.pid})"
             found[process.pid] = (name, times.user + times.system)
     return found
 
 
 def cpu_name() -> str:
-    """Name the CPU as the kernel does."""
+    """Return the kernel's name of the CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -163,7 +160,7 @@ def cpu_name() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that a measurement depends on, of those installed."""
+    """Return the versions of the installed libraries that a measurement depends on."""
     found = {}
     for name in _LIBRARIES:
         try:

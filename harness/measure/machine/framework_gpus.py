@@ -1,4 +1,4 @@
-"""Ask a framework, in a process of its own, which GPUs it sees."""
+"""List the GPUs that a framework sees, in a process of its own."""
 
 import json
 import subprocess
@@ -9,19 +9,19 @@ from harness.worker import backends
 _TIMEOUT_SECONDS = 300.0
 
 
-class ProbeFailed(Exception):
-    """The framework could not be asked; the text is the last that it said."""
+class FrameworkFailed(Exception):
+    """The framework could not list its GPUs; the text is the last line of its output."""
 
 
 def visible_gpus(backend: str, cuda_device: str | None) -> list[str]:
     """List the GPUs that a backend's framework sees, by name.
 
     Args:
-        backend: The backend; its framework is imported, which takes seconds.
-        cuda_device: What it is to see, see `Backend.environment`.
+        backend: The backend; importing its framework takes seconds.
+        cuda_device: See `Backend.environment`.
 
     Raises:
-        ProbeFailed: it cannot be imported, or fails while it looks.
+        FrameworkFailed: the framework cannot be imported or fails.
     """
     try:
         done = subprocess.run(
@@ -33,10 +33,10 @@ def visible_gpus(backend: str, cuda_device: str | None) -> list[str]:
             check=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise ProbeFailed(f"{backend} did not answer within {_TIMEOUT_SECONDS:g} s") from error
+        raise FrameworkFailed(f"{backend} did not answer within {_TIMEOUT_SECONDS:g} s") from error
     except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ProbeFailed(f"importing {backend} failed: {last}") from error
+        last = (error.stderr.strip().splitlines() or ["no output"])[-1]
+        raise FrameworkFailed(f"importing {backend} failed: {last}") from error
     found: list[str] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -1,8 +1,7 @@
-"""The only door to NVML; `NoGpu` where there is none.
+"""The only module that uses NVML; `NoGpu` stands for a missing GPU.
 
-Callers never ask whether there is a GPU: they ask for its name or a reading
-and get None with a reason. Every call to NVML may be refused by itself; the
-rest goes on.
+Callers need not check whether there is a GPU: a missing name or reading is None, with a reason.
+Each call to NVML may fail by itself without affecting the others.
 """
 
 import os
@@ -26,33 +25,33 @@ class AnyGpu(Interface):
 
     @property
     def name(self) -> str | None:
-        """Its name; None when there is none."""
+        """Name of the GPU; None if there is none."""
 
     @property
     def reason(self) -> str | None:
-        """Why there is none."""
+        """Why there is no GPU."""
 
     @property
     def facts(self) -> Gpu | None:
-        """What is known of it; None when there is none."""
+        """Facts about the GPU; None if there is none."""
 
     @property
     def refused(self) -> dict[str, str]:
-        """Why a reading is missing, by its name."""
+        """Why a reading is missing, by name of the reading."""
 
     @property
     def cuda_device(self) -> str | None:
-        """What `CUDA_VISIBLE_DEVICES` must say for a worker to train on it."""
+        """Value of `CUDA_VISIBLE_DEVICES` with which a worker trains on the GPU."""
 
     def read(self) -> GpuReading:
-        """Read it now."""
+        """Read the GPU now."""
 
     def processes(self) -> frozenset[int] | None:
-        """Process ids on it, as NVML has them: in a container the host's; None if unknown."""
+        """Ids of processes on the GPU, in a container those of the host; None if unknown."""
 
 
 class NoGpu:
-    """Stands for a GPU that is not there."""
+    """Stands for a missing GPU."""
 
     name: str | None = None
     facts: Gpu | None = None
@@ -67,7 +66,7 @@ class NoGpu:
         return GpuReading()
 
     def processes(self) -> frozenset[int] | None:
-        """Return that nothing is known."""
+        """Return None: nothing is known."""
         return None
 
 
@@ -77,7 +76,7 @@ class NvmlGpu:
     Args:
         nvml: The module `pynvml`, initialized.
         handle: NVML's handle of the device.
-        chosen_by: How it was chosen, for the record.
+        chosen_by: How the device was chosen, for the record.
     """
 
     def __init__(self, nvml: Any, handle: Any, chosen_by: str) -> None:
@@ -85,7 +84,7 @@ class NvmlGpu:
         self._handle = handle
         self.reason: str | None = None
         self.refused: dict[str, str] = {}
-        self.read()  # so that `facts` can say what is refused
+        self.read()  # so that `facts` holds which readings fail
         self.processes()
         uuid = self._ask("uuid", nvml.nvmlDeviceGetUUID)
         pci = self._ask("pci_bus_id", nvml.nvmlDeviceGetPciInfo)
@@ -109,7 +108,7 @@ class NvmlGpu:
         self.cuda_device: str | None = self.facts.uuid or str(index or 0)
 
     def read(self) -> GpuReading:
-        """Read each value by itself: any single call may be refused."""
+        """Read each value by itself, since any single call may fail."""
         nvml = self._nvml
         rates = self._ask("utilization_percent", nvml.nvmlDeviceGetUtilizationRates)
         memory = self._ask("memory_bytes", nvml.nvmlDeviceGetMemoryInfo)
@@ -138,7 +137,7 @@ class NvmlGpu:
         return None if clock is None else float(clock)
 
     def processes(self) -> frozenset[int] | None:
-        """List the ids of processes that compute or draw on it."""
+        """List the ids of processes that compute or draw on the GPU."""
         compute = self._ask("processes", self._nvml.nvmlDeviceGetComputeRunningProcesses)
         if compute is None:
             return None
@@ -146,7 +145,7 @@ class NvmlGpu:
         return frozenset(int(process.pid) for process in [*compute, *(drawing or ())])
 
     def _ask(self, what: str, call: Callable[[Any], Any]) -> Any:
-        """Call NVML; None when it refuses, and the reason is kept until it answers again."""
+        """Call NVML; after an error return None and keep the reason until the next success."""
         try:
             answer = call(self._handle)
         except self._nvml.NVMLError as error:
@@ -163,12 +162,12 @@ def _text(value: str | bytes) -> str:
 def open_gpu(
     nvml: Any = None, cuda_order: Callable[[], list[str]] = cuda.visible_uuids
 ) -> NoGpu | NvmlGpu:
-    """Open the GPU that CUDA counts first, or say why there is none.
+    """Open the GPU that is first in CUDA's order; `NoGpu` with a reason if there is none.
 
     Args:
         nvml: Stands in for the module `pynvml`.
-        cuda_order: Lists the UUIDs that CUDA sees, in its own order; raises
-            `cuda.NotAskable` where it cannot.
+        cuda_order: Lists the UUIDs that CUDA sees, in CUDA's order; raises
+            `cuda.CudaUnavailable` if it cannot.
     """
     try:
         if nvml is None:
@@ -176,12 +175,12 @@ def open_gpu(
 
             nvml = pynvml
         nvml.nvmlInit()
-    except Exception as error:  # whatever it is, there is no GPU to read
+    except Exception as error:  # whatever the error, there is no GPU to read
         return NoGpu(f"no GPU: {_UNREACHABLE.get(type(error).__name__, error)}")
     try:
         handle, chosen_by = _choose(nvml, cuda_order)
     except nvml.NVMLError as error:
-        return NoGpu(f"no GPU: NVML refuses it ({error})")
+        return NoGpu(f"no GPU: NVML cannot read it ({error})")
     return NoGpu(f"no GPU: {chosen_by}") if handle is None else NvmlGpu(nvml, handle, chosen_by)
 
 
@@ -192,7 +191,7 @@ def _choose(nvml: Any, cuda_order: Callable[[], list[str]]) -> tuple[Any, str]:
         return None, "the NVIDIA driver lists no GPU"
     try:
         uuids = cuda_order()
-    except cuda.NotAskable as error:
+    except cuda.CudaUnavailable as error:
         uuids, how = _pci_order(nvml, count), f"PCI order ({error})"
     else:
         how = "CUDA's own order"
@@ -206,7 +205,7 @@ def _choose(nvml: Any, cuda_order: Callable[[], list[str]]) -> tuple[Any, str]:
 
 
 def _handle(nvml: Any, uuid: str) -> Any:
-    """Find a device by its UUID; CUDA does not say whether it is a MIG instance's."""
+    """Find a device by the UUID that CUDA gives, which may be that of a MIG instance."""
     if uuid.isdigit():
         return nvml.nvmlDeviceGetHandleByIndex(int(uuid))
     bare = uuid.removeprefix("GPU-").removeprefix("MIG-")
@@ -217,7 +216,7 @@ def _handle(nvml: Any, uuid: str) -> Any:
 
 
 def _pci_order(nvml: Any, count: int) -> list[str]:
-    """Read CUDA_VISIBLE_DEVICES as CUDA does, with the devices in PCI order."""
+    """Apply CUDA_VISIBLE_DEVICES as CUDA does, to the devices in PCI order."""
     known = []
     for index in range(count):
         try:
@@ -229,7 +228,7 @@ def _pci_order(nvml: Any, count: int) -> list[str]:
 
 
 def _visible(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Cut the list where a name is unknown, as CUDA does."""
+    """Select devices; the first unknown name ends the list, as in CUDA."""
     found = []
     for name in (part.strip() for part in wanted):
         if name.isdigit() and int(name) < len(known):
@@ -245,7 +244,7 @@ def _visible(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def count() -> int:
-    """How many GPUs a process may use: those of `CUDA_VISIBLE_DEVICES`, else NVML's."""
+    """Count the GPUs that a process may use: by `CUDA_VISIBLE_DEVICES`, else by NVML."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([one for one in visible.split(",") if one.strip() not in ("", "-1")])

@@ -77,7 +77,7 @@ class Sampler:
         self._thread.start()
 
     def begin_rounds(self) -> None:
-        """Forget the readings so far."""
+        """Discard the readings so far."""
         with self._lock:
             self._begin = self._clock()
             self._cost = 0.0
@@ -153,7 +153,7 @@ class GpuWatch:
         self._foreign: list[int] = []
 
     def begin_rounds(self) -> None:
-        """Forget the readings so far."""
+        """Discard the readings so far."""
         self._begin = self._clock()
         self._forget()
 

@@ -129,7 +129,7 @@ def test_without_a_framework_nothing_can_be_measured(monkeypatch):
     assert not doctor.can_train(none)
     torch = frameworks(monkeypatch, FakeGpu(name=None), [], installed=("torch",))
     assert doctor.can_train(torch)
-    broken = frameworks(monkeypatch, FakeGpu(), framework_gpus.ProbeFailed("it broke"))
+    broken = frameworks(monkeypatch, FakeGpu(), framework_gpus.FrameworkFailed("it broke"))
     assert not doctor.can_train(broken)
 
 

@@ -107,7 +107,7 @@ def test_a_framework_that_cannot_be_asked_says_why(run_devices, gpu, monkeypatch
     """Instead of a guess."""
 
     def broken(backend, cuda_device):
-        raise framework_gpus.ProbeFailed(
+        raise framework_gpus.FrameworkFailed(
             "importing tensorflow failed: ImportError: libcudart.so.12"
         )
 

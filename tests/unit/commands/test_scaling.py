@@ -102,8 +102,11 @@ def test_the_outlook_is_a_ring_of_more_devices(tmp_path):
     [
         (several(backend="torch"), "Keras does not distribute over devices with Torch"),
         (several(backend="tensorflow", hosts=2), "keras issue 20585"),
-        (several(255), "cannot be shared among 2"),
-        (dataclasses.replace(ONE, replicas=3, hosts=2, batch_size=300), "over 2 hosts alike"),
+        (several(255), "cannot be divided equally among 2"),
+        (
+            dataclasses.replace(ONE, replicas=3, hosts=2, batch_size=300),
+            "among 2 hosts",
+        ),
         (dataclasses.replace(ONE, replicas=0), "at least 1"),
     ],
 )

@@ -32,7 +32,7 @@ def sees(*uuids):
 
 
 def silent():
-    raise cuda.NotAskable("libcuda.so.1: cannot open shared object file")
+    raise cuda.CudaUnavailable("libcuda.so.1: cannot open shared object file")
 
 
 @pytest.fixture(autouse=True)
@@ -206,7 +206,7 @@ def test_a_driver_without_a_gpu_is_no_gpu():
 def test_a_gpu_that_nvml_refuses_is_no_gpu():
     """With the reason."""
     nvml = FakeNvml(fail={"nvmlDeviceGetHandleByUUID": LOST})
-    assert open_gpu(nvml, sees("GPU-a")).reason == "no GPU: NVML refuses it (GPU is lost)"
+    assert open_gpu(nvml, sees("GPU-a")).reason == "no GPU: NVML cannot read it (GPU is lost)"
 
 
 @pytest.mark.parametrize("name", [*FakeNvml.ANSWERS, "nvmlInit", "nvmlDeviceGetHandleByUUID"])
@@ -260,7 +260,7 @@ def test_cuda_without_a_device_sees_none():
 
 def test_cuda_that_fails_says_with_what():
     """As with a driver that is too old."""
-    with pytest.raises(cuda.NotAskable, match="cuInit failed with 803"):
+    with pytest.raises(cuda.CudaUnavailable, match="cuInit failed with 803"):
         cuda.list_uuids(FakeCuda([], code=803))
 
 
@@ -268,7 +268,7 @@ def test_cuda_is_asked_in_a_process_of_its_own():
     """Which says why it cannot be, where there is no driver."""
     try:
         found = cuda.visible_uuids()
-    except cuda.NotAskable as error:
+    except cuda.CudaUnavailable as error:
         assert "libcuda" in str(error)
     else:
         assert all(name.startswith("GPU-") for name in found)

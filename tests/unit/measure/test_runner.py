@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, protocol, runner_of
+from fakes import MACHINE, FakeClock, FakeGpu, FakeLauncher, Silent, protocol, runner_of
 
 from harness.analyze import stats
 from harness.errors import BadCase, BadRun
@@ -92,6 +92,18 @@ def test_a_failed_reference_is_not_blamed_on_the_case(tmp_path):
     launcher = FakeLauncher(failures={SMALL.id: ("oom", "memory ran out", "")})
     failure = make_runner(tmp_path, launcher).measure(LARGE, SMALL)
     assert f"the reference {SMALL.id} failed: memory ran out" == failure.message
+
+
+def test_what_a_failed_worker_printed_is_in_a_log_that_is_named(tmp_path):
+    """The observer gets its path."""
+    launcher = FakeLauncher(failures={LARGE.id: ("error", "it broke", "a line of the model")})
+    observer = Silent()
+    runner = make_runner(tmp_path, launcher, observer=observer)
+    runner.measure(SMALL, SMALL)
+    runner.measure(LARGE, SMALL)
+    log = tmp_path / "failures.log"
+    assert [None, log] == observer.logs
+    assert f"== {LARGE.id}: error: it broke\na line of the model\n" == log.read_text()
 
 
 def test_each_round_is_in_the_journal_before_the_next(tmp_path):
