@@ -1,4 +1,4 @@
-"""Does the accuracy pay for the speed? Recipes in full: `pytest suites/ -m convergence`."""
+"""What does speed cost in accuracy? Full trainings: `pytest suites/ -m convergence`."""
 
 import pytest
 

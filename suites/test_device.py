@@ -1,4 +1,4 @@
-"""How much faster is the GPU than the CPU, and when does it pay?"""
+"""How much faster is the GPU than the CPU, and from how many steps on?"""
 
 import pytest
 

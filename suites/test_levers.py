@@ -1,4 +1,4 @@
-"""What else makes training faster? Each lever alone, then the best of them on top of each other."""
+"""Which settings make training faster? Each alone, then the best combination."""
 
 import pytest
 
@@ -10,5 +10,5 @@ def test_lever(tune, lever, variant, batch_size, device):
 
 
 def test_stack(tune, variant, batch_size, device):
-    """Of those levers that the tests before have shown to be faster."""
+    """The best combination of the settings that the tests before have measured."""
     tune.stack(variant, batch_size=batch_size, device=device)

@@ -14,7 +14,7 @@ def test_model_size(train, variant, batch_size, device):
 
 @pytest.mark.matrix(variants=[*PARTS, *WIDTHS], batch_sizes=[256])
 def test_variant(train, variant, batch_size, device):
-    """A part of what was changed, or another width: at the published batch size."""
+    """One of the published changes, or another width, at the published batch size."""
     train(variant, batch_size=batch_size, device=device, reference={"variant": REFERENCE})
 
 

@@ -1,4 +1,4 @@
-"""What do more devices bring? The same batch shared among them, and a batch as much larger."""
+"""How much faster are more devices? With the same batch, and with the same batch per device."""
 
 import pytest
 

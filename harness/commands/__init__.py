@@ -1,1 +1,1 @@
-"""What a user types."""
+"""The commands that a user types, one file per command, and the pytest plugin."""

@@ -110,10 +110,10 @@ def cpu(name: str, count: int, usable: int, quota: float | None) -> Iterator[Fin
 
 
 def frequency(governor: str | None) -> Iterator[Finding]:
-    """Say whether the CPU's frequency is left to change."""
+    """Say whether the CPU's frequency may change."""
     if governor is None:
         yield Finding(
-            "CPU", "note", "its frequency governor cannot be read, as on most virtual machines"
+            "CPU", "note", "the frequency governor cannot be read, as on most virtual machines"
         )
     elif governor == "performance":
         yield Finding("CPU", "ok", "frequency governor: performance")
@@ -121,7 +121,7 @@ def frequency(governor: str | None) -> Iterator[Finding]:
         yield Finding(
             "CPU",
             "note",
-            f"frequency governor: {governor}; its clock follows the load",
+            f"frequency governor: {governor}; the clock follows the load",
             "sudo cpupower frequency-set -g performance",
         )
 
@@ -160,7 +160,7 @@ def data() -> Iterator[Finding]:
 
 
 def disturbances(sleep: Callable[[float], None]) -> Iterator[Finding]:
-    """Watch the machine for a second: what others take of its CPUs."""
+    """Watch the machine for a second for other processes and a hypervisor."""
     before, begin = read_machine(), time.monotonic()
     busy = machine.busy_processes(_WATCH_SECONDS, sleep)
     after, seconds = read_machine(), time.monotonic() - begin
@@ -215,7 +215,7 @@ _HELP = {
 
 
 def frameworks(gpu: AnyGpu, versions: dict[str, str]) -> Iterator[Finding]:
-    """Say which frameworks are installed and which of them sees the GPU."""
+    """Say which frameworks are installed and which see the GPU."""
     for name in backends.NAMES:
         lack = backends.find(name).missing()
         if lack:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a run as Ctrl-C does: workers are ended, what was measured is reported."""
+"""SIGTERM and SIGHUP end a run as Ctrl-C does: workers end, and the report is written."""
 
 import contextlib
 import signal
@@ -10,12 +10,12 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasa
 
 
 def install() -> Callable[[], None]:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, where they would end the process.
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt where they would end the process.
 
-    A signal that is ignored, as under nohup, or handled by somebody else stays so.
+    A signal that is ignored, as under nohup, or that has another handler is left alone.
 
     Returns:
-        What undoes it.
+        A function that undoes this.
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
@@ -32,7 +32,7 @@ def install() -> Callable[[], None]:
 
 @contextlib.contextmanager
 def as_interrupts() -> Iterator[None]:
-    """`install`, for as long as the body runs."""
+    """`install` while the body runs."""
     undo = install()
     try:
         yield

@@ -22,7 +22,7 @@ class Train:
     """What the `train` fixture gives a test.
 
     Attributes:
-        batch_sizes: Those of this run.
+        batch_sizes: Of this run.
         reference_size: The batch size that the others are compared with: 256, else the smallest.
     """
 
@@ -56,7 +56,7 @@ class Train:
         self._used = True
 
     def replay(self, outcome: Outcome) -> Measurement:
-        """Give what was measured to pytest-benchmark; a failure fails the test."""
+        """Hand a measurement to pytest-benchmark; a failure fails the test."""
         if isinstance(outcome, Failure):
             _fail([outcome])
         _replay(self._benchmark, outcome)
@@ -65,7 +65,7 @@ class Train:
 
 @contextlib.contextmanager
 def _errors_fail_the_test() -> Iterator[None]:
-    """A mistake of the user's is one line, without a traceback of this package."""
+    """Fail with one line for a mistake of the user, without a traceback of this package."""
     try:
         yield
     except HarnessError as error:
@@ -79,7 +79,7 @@ def _skip_where_unavailable(session: "Session", cases: Iterable[Case]) -> None:
 
 
 def _fail(failures: Sequence[Failure]) -> NoReturn:
-    """Fail the test with what the workers said."""
+    """Fail the test with the messages and the last output of the workers."""
     logs = [f.log_tail for f in failures if f.log_tail]
     lines = [f"{f.kind}: {f.message}" for f in failures]
     log = "\n\nlast output of the worker:\n" if logs else ""
@@ -87,9 +87,9 @@ def _fail(failures: Sequence[Failure]) -> NoReturn:
 
 
 def _replay(benchmark: Any, measurement: Measurement) -> None:
-    """Give the worker's seconds per step to pytest-benchmark, bit for bit.
+    """Hand the worker's seconds per step to pytest-benchmark, bit for bit.
 
-    Its clock reads 0 when a round starts and the duration when it ends, so
+    The clock reads 0 at the start of a round and the duration at its end, so
     that end - start is the duration itself.
     """
     durations = [r.seconds / r.steps for r in measurement.rounds if r.role == "case"]
@@ -116,7 +116,7 @@ class RungOfLadder:
     Attributes:
         ladder: Name of the ladder.
         steps: All of them.
-        number: Of the rung, from 1; 0 is the direct comparison of the last step with the first.
+        number: Of the change, from 1; 0: the direct comparison of the last step with the first.
     """
 
     ladder: str
@@ -124,16 +124,16 @@ class RungOfLadder:
     number: int
 
     def __str__(self) -> str:
-        """Write it as a part of a test's id."""
+        """Return a part of the test's id."""
         rung = f"rung{self.number}" if self.number else "direct"
         return f"{self.ladder.replace(' ', '_')}-{rung}"
 
 
 def rungs(name: str, text: str) -> list[RungOfLadder]:
-    """List the rungs of a ladder, and the direct comparison.
+    """List the changes of a ladder, and the direct comparison.
 
     Raises:
-        HarnessError: it is no ladder.
+        HarnessError: the text is not a ladder.
     """
     steps = tuple(ladders.steps(text))
     return [RungOfLadder(name, steps, number) for number in (*range(1, len(steps)), 0)]
@@ -146,7 +146,7 @@ class Climb:
         self._train = train
 
     def __call__(self, rung: RungOfLadder, **fields: Any) -> Measurement:
-        """Measure a rung against the one before, or the last step against the first.
+        """Measure a step against the one before, or the last step against the first.
 
         Args:
             rung: The test's parameter of that name.
@@ -206,8 +206,8 @@ class Converge:
 
     Args:
         session: Of this run.
-        variants: What is trained; the first is what the others are compared with.
-        batch_sizes: Those that each is trained with; None for that of its recipe.
+        variants: The others are compared with the first.
+        batch_sizes: Of each variant; None for that of its recipe.
     """
 
     def __init__(
@@ -220,11 +220,11 @@ class Converge:
     def __call__(
         self, *, seed: int, references: Mapping[str, str] | None = None, **fields: Any
     ) -> list[Training]:
-        """Train in full; see the fixture's own text.
+        """Run the full trainings of one seed; see the fixture's own text.
 
         Args:
             seed: Of weights, dropout and data order.
-            references: What a variant is compared with, where it is not the first one.
+            references: A variant's reference, where it is not the first variant.
             fields: Of every case, for example `device`.
         """
         session = self._session

@@ -35,18 +35,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker; check what the user set before anything is collected."""
+    """Register the markers; check the options before anything is collected."""
     config.addinivalue_line(
         "markers",
-        f"matrix({', '.join(parameters.MATRIX)}): what a test trains when no option says otherwise",
+        f"matrix({', '.join(parameters.MATRIX)}): what a test trains unless an option says so",
     )
     config.addinivalue_line(
         "markers",
-        "ladder(name, steps): a test of its rungs; steps as in baseline@256,+adam,@1024",
+        "ladder(name, steps): one test per change of a ladder, as in baseline@256,+adam,@1024",
     )
     config.addinivalue_line(
         "markers",
-        "convergence: trains in full; only with -m convergence, or when its file is named",
+        "convergence: full training; runs with -m convergence, or if its file is named",
     )
     if any(_given(config).values()):
         _session(config)
@@ -120,7 +120,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what trains in full, unless it was asked for."""
+    """Deselect full trainings unless the user has selected them."""
     if "convergence" in (config.option.markexpr or ""):
         return
     root = config.invocation_params.dir
@@ -160,9 +160,9 @@ def train(benchmark: Any, request: pytest.FixtureRequest) -> Train:
 
     Called as `train(variant, batch_size=…, device=…, threads=…,
     reference={…})`; `reference` names what differs in the reference, and
-    without it the case is measured against itself; `early_steps` lets both
-    sides report the loss after so many. A failed case fails the test. The
-    worker's own seconds per step are given to `benchmark`.
+    without it the case is measured against itself; with `early_steps` both
+    sides report their loss after so many steps. A failed case fails the test.
+    `benchmark` gets the worker's own seconds per step.
     """
     _refuse_workers(request.config)
     return Train(_session(request.config), benchmark)
@@ -170,7 +170,7 @@ def train(benchmark: Any, request: pytest.FixtureRequest) -> Train:
 
 @pytest.fixture
 def climb(train: Train) -> Climb:
-    """Measure a rung of a ladder and return its `Measurement`.
+    """Measure one change of a ladder and return its `Measurement`.
 
     Called as `climb(rung, device=…)` by a test with the marker `ladder`.
     """
@@ -179,17 +179,17 @@ def climb(train: Train) -> Climb:
 
 @pytest.fixture
 def tune(train: Train) -> Tune:
-    """Try levers on a case.
+    """Try settings on a case.
 
-    `tune.alone(lever, variant, batch_size=…, device=…)` measures one against the plain case,
-    `tune.stack(variant, …)` finds the best stack of those and measures that.
+    `tune.alone(lever, variant, batch_size=…, device=…)` measures a setting against the plain case,
+    `tune.stack(variant, …)` finds the best combination of those settings and measures it.
     """
     return Tune(train)
 
 
 @pytest.fixture
 def converge(request: pytest.FixtureRequest) -> Converge:
-    """Train recipes in full, in turns, and return one `Training` each.
+    """Run full trainings in turns, and return one `Training` each.
 
     Called as `converge(seed=…, references={variant: variant})`; a variant
     that names no reference is compared with the first.

@@ -21,7 +21,7 @@ MATRIX = ("variants", "batch_sizes", "devices", "threads", "backends", "levers",
 def values(
     metafunc: pytest.Metafunc, settings: Settings, given: Mapping[str, str | None], gpu: AnyGpu
 ) -> dict[str, list[Any]]:
-    """List the values of each axis that a test asks for.
+    """List the values of each axis that a test names.
 
     Args:
         metafunc: The test.
@@ -112,7 +112,7 @@ def _name_and_steps(name: str, steps: str) -> tuple[str, str]:
 
 
 def _check_matrix(says: Mapping[str, Any]) -> None:
-    """Refuse what a marker cannot mean.
+    """Refuse a marker with unknown names or values.
 
     Raises:
         pytest.UsageError: a name that does not exist, or text where a list belongs.
@@ -134,12 +134,12 @@ def _check_matrix(says: Mapping[str, Any]) -> None:
 def _not_chosen(device: str, gpu: AnyGpu) -> Any:
     """Skip a device that a test names and that the user, or the machine, leaves out."""
     why = gpu.reason if device == "gpu" else None
-    reason = why or f"about the {device.upper()}, which --train-devices leaves out"
+    reason = why or f"needs the {device.upper()}, which --train-devices leaves out"
     return pytest.param(device, marks=pytest.mark.skip(reason=reason))
 
 
 def doubled(most: int) -> list[int]:
-    """List 1, 2, 4 and so on, and the most itself."""
+    """List 1, 2, 4 and so on, and `most` itself."""
     return [*itertools.takewhile(lambda n: n < most, (2**k for k in itertools.count())), most]
 
 

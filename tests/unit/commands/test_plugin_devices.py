@@ -71,8 +71,8 @@ def test_with_a_gpu_both_devices_are_measured(run_devices, gpu, launcher):
 @pytest.mark.parametrize(
     ("devices", "passed", "reason"),
     [
-        ("gpu", 2, "about the CPU, which --train-devices leaves out"),
-        ("cpu", 2, "about the GPU, which --train-devices leaves out"),
+        ("gpu", 2, "needs the CPU, which --train-devices leaves out"),
+        ("cpu", 2, "needs the GPU, which --train-devices leaves out"),
     ],
 )
 def test_a_device_that_is_left_out_is_a_skip(run_devices, gpu, devices, passed, reason):
