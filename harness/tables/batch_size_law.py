@@ -30,6 +30,7 @@ from harness.tables.declare import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_VISIBLE = 0.005  # share of a step: a chart of less shows lines at 0
 _AHEAD = (2, 4)  # sizes that are predicted, as multiples of the largest measured
 
 
@@ -238,6 +239,10 @@ def _key(row: LawRow) -> tuple[str, str, str, int]:
     return row.variant, row.device, row.backend, row.threads
 
 
+def _share(row: LawRow) -> float:
+    return 0.0 if row.overhead_share is None else row.overhead_share.value
+
+
 BATCH_SIZE_LAW = Table(
     name="batch_size_law",
     title="Would a larger batch help? Step time as fixed cost + cost per sample",
@@ -263,14 +268,8 @@ BATCH_SIZE_LAW = Table(
     notes=_notes,
     chart=Chart(
         _draw,
-        (
-            Limit(
-                MOST_LINES,
-                "lines",
-                _key,
-                lambda r: None if r.overhead_share is None else r.overhead_share.value,
-            ),
-        ),
+        (Limit(MOST_LINES, "lines", _key, _share),),
         shows=lambda row: row.overhead_share is not None,
+        answers=lambda rows: any(_share(row) > _VISIBLE for row in rows),
     ),
 )

@@ -142,6 +142,8 @@ def legend_below(figure: Figure, handles: Sequence[Any] = (), columns: int = 2) 
     """
     labeled = (axes.get_legend_handles_labels()[0] for axes in figure.axes)
     found = list(handles) or list(itertools.chain(*labeled))
+    longest = max(len(handle.get_label()) for handle in found)
+    columns = max(1, min(columns, _CAPTION_WIDTH // (longest + 6)))
     room = (0.08 + 0.17 * -(-len(found) // columns)) / figure.get_figheight()
     figure.set_layout_engine("constrained", rect=(0, room, 1, 1 - room))
     figure.legend(
@@ -162,7 +164,10 @@ def patches(looks: Iterable[tuple[str, str, str]]) -> list[Patch]:
 
 
 def horizontal(axes: Axes, labels: Sequence[str], fontsize: float = 8) -> None:
-    """Let the vertical axis be labels, the first one on top."""
+    """Let the vertical axis be labels, the first one on top; long ones make the figure wider."""
+    longest = max(len(line) for label in labels for line in label.split("\n"))
+    figure: Any = axes.figure
+    figure.set_figwidth(WIDTH + 0.06 * max(0, longest - 36))
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.grid(axis="y", visible=False)
     axes.set_yticks(range(len(labels)), labels, fontsize=fontsize)
@@ -230,18 +235,17 @@ def beside(axes: Axes, text: str, x: float, y: float, *, left: bool = False) -> 
 
 def name_points(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
     """Write names beside points so that none covers another; for axes whose limits are final."""
-    taken: list[tuple[float, float, float, float]] = []
     line, letter = 11.0, 4.4  # of a name, in typographic points
     scale = 72 / axes.figure.dpi
-    places = [tuple(scale * part for part in axes.transData.transform(p[1:])) for p in points]
-    taken += [(x - 4, y - 4, x + 4, y + 4) for x, y in places]
+    places = [[scale * part for part in axes.transData.transform(point[1:])] for point in points]
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in places]
     for (text, *point), (x, y) in zip(points, places, strict=True):
         for up, side in itertools.product((0, 1, -1, 2, -2, 3, -3), (1, -1)):
             left = x + 7 if side > 0 else x - 7 - letter * len(text)
-            box = (left, y + line * up - 5, left + letter * len(text), y + line * up + 5)
-            if not any(_overlap(box, other) for other in taken):
+            right, low, high = left + letter * len(text), y + line * up - 5, y + line * up + 5
+            if not any(left < r and x_ < right and low < h and y_ < high for x_, y_, r, h in taken):
                 break
-        taken.append(box)
+        taken.append((left, low, right, high))
         axes.annotate(
             text,
             (point[0], point[1]),
@@ -252,10 +256,6 @@ def name_points(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
             va="center",
             arrowprops={"arrowstyle": "-", "linewidth": 0.5} if up else None,
         )
-
-
-def _overlap(box: Sequence[float], other: Sequence[float]) -> bool:
-    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
 
 
 def arms(estimates: Iterable[Estimate]) -> list[list[float]]:

@@ -27,6 +27,7 @@ from harness.tables.declare import (
     given,
     lines_of,
     names_of,
+    place_of,
     speedup_of,
     words,
 )
@@ -172,26 +173,12 @@ def _notes(axis: str) -> Callable[[Sequence[SpeedupRow]], Iterator[str]]:
     return notes
 
 
-def _unlike(row: SpeedupRow) -> bool:
-    return not row.noise_floor
-
-
-def _several(rows: Sequence[SpeedupRow]) -> bool:
-    return len(rows) > 1  # one bar is one number
-
-
 def _effect(row: SpeedupRow) -> float:
     return math.log(row.speedup.value)
 
 
 def _bars(axis: str, over: str, mark: str = "") -> Callable[[list[SpeedupRow], str], "Figure"]:
-    """Draw a bar per comparison, the fastest first.
-
-    Args:
-        axis: What was compared.
-        over: Words for the reference.
-        mark: Name of what the speedup is compared with.
-    """
+    """Draw a bar per comparison, the fastest first; `over` is the reference in words."""
 
     def draw(rows: list[SpeedupRow], caption: str) -> "Figure":
         from harness.tables import drawing
@@ -254,18 +241,21 @@ def _by_batch_size(rows: list[SpeedupRow], caption: str) -> "Figure":
     )
     lines = list(lines_of(rows, ("variant",), by))
     for index, (label, its) in enumerate(lines):
-        places = [row.batch_size * 1.03**index for row in its]  # no interval covers another
-        color = drawing.line(axes, index, places, [row.speedup for row in its], label)
-        for place, row in zip(places, its, strict=True):
-            at = (place, row.speedup.value)
-            if row.noise_floor:
-                axes.plot(*at, "o", color=color, markerfacecolor="white", zorder=4)
-            if row.recommended:
-                axes.plot(*at, "o", color=drawing.BEST, **_RING)
+        points = {int(its[0].reference): Estimate(1.0, None, None, 0)}
+        points |= {row.batch_size: row.speedup for row in its}
+        shift = 1.03**index  # so that no interval covers another
+        places, found = zip(*sorted(points.items()), strict=True)
+        color = drawing.line(axes, index, [place * shift for place in places], found, label)
+        size = int(its[0].reference)
+        hollow: Any = {"color": color, "markerfacecolor": "white", "zorder": 4}
+        axes.plot(size * shift, points[size].value, "o", **hollow)
+        for row in filter(lambda row: row.recommended, its):
+            at = row.batch_size * shift
+            axes.plot(at, row.speedup.value, "o", color=drawing.BEST, **_RING)
     low, high = drawing.reach(row.speedup for row in rows)
     low, high = min(low, 1 / 1.1), max(high, 1.1)  # small differences must look small
     drawing.ratio_scale(axes, "y", 0.96 * low, 1.04 * high)
-    drawing.batch_axis(axes, (row.batch_size for row in rows))
+    drawing.batch_axis(axes, [s for row in rows for s in (row.batch_size, int(row.reference))])
     axes.set_ylabel("speedup per sample (log scale)")
     if any(row.recommended for row in rows):
         axes.plot([], [], "o", color=drawing.BEST, label="recommended", **_RING)
@@ -283,15 +273,16 @@ _RING: dict[str, Any] = {"markersize": 14, "markerfacecolor": "none"}
 def _enough(rows: Sequence[SpeedupRow]) -> str:
     """Say which batch size is recommended."""
     found = [row for row in rows if row.recommended]
-    if len(found) > 1 or len({row.variant for row in rows}) > 1:
-        sizes = ", ".join(f"batch {row.batch_size} for {row.variant}" for row in found)
-        return f"Recommended: {sizes}" if found else "No batch size can be recommended yet"
     if not found:
         return "No batch size can be recommended yet"
+    if len(found) > 1 or len({row.variant for row in rows}) > 1:
+        where = place_of(rows)
+        sizes = (f"batch {row.batch_size} for {row.variant}{where(row)}" for row in found)
+        return f"Recommended: {'; '.join(sizes)}"
     size = found[0].batch_size
-    larger = any(row.batch_size > size for row in rows)
-    why = "no larger one is more than 5 % faster" if larger else "larger ones were not measured"
-    return f"Batch {size} is enough: {why}" if larger else f"Batch {size} is recommended; {why}"
+    if any(row.batch_size > size for row in rows):
+        return f"Batch {size} is enough: no larger one is more than 5 % faster"
+    return f"Batch {size} is recommended; larger ones were not measured"
 
 
 _VARIANT = Column[SpeedupRow]("variant", lambda r: r.variant, numeric=False)
@@ -306,7 +297,11 @@ _VERDICT = Column[SpeedupRow]("verdict", verdict_of, numeric=False)
 _PUBLISHED = Column[SpeedupRow]("published", lambda r: units.ratio(r.published), rank=2)
 _BLOCKS = Column[SpeedupRow]("blocks", lambda r: str(r.blocks), rank=3)
 
-_MOST = (Limit[SpeedupRow](MOST_BARS, "comparisons", effect=_effect),)
+_BARS: dict[str, Any] = {  # of one bar there is no chart: one bar is one number
+    "limits": (Limit[SpeedupRow](MOST_BARS, "comparisons", effect=_effect),),
+    "shows": lambda row: not row.noise_floor,
+    "answers": lambda rows: len(rows) > 1,
+}
 
 BATCH_SIZE_SPEEDUP = Table(
     name="batch_size_speedup",
@@ -317,7 +312,7 @@ BATCH_SIZE_SPEEDUP = Table(
          "cautions"),
     columns=(
         _VARIANT, _BACKEND, _DEVICE, _BATCH, _REFERENCE, _SPEEDUP, _VERDICT,
-        Column("", lambda r: "← recommended" if r.recommended else "–", numeric=False),
+        Column("advice", lambda r: "← recommended" if r.recommended else "–", numeric=False),
         Column("samples/s", lambda r: units.digits(r.samples_per_s), rank=1),
         Column("peak MiB", lambda r: given(r.peak_mib, "{:.0f}".format), rank=2),
         _PUBLISHED, _BLOCKS,
@@ -344,7 +339,7 @@ MODEL_SIZE_SPEEDUP = Table(
     ),
     notes=_notes("variant"),
     chart=Chart(
-        _bars("variant", "{}", "speedup if arithmetic alone decided"), _MOST, _unlike, _several
+        _bars("variant", "{}", "speedup if arithmetic alone decided"), **_BARS
     ),
 )  # fmt: skip
 DEVICE_SPEEDUP = Table(
@@ -379,7 +374,7 @@ BACKEND_SPEEDUP = Table(
         _SPEEDUP, _VERDICT, _BLOCKS,
     ),
     notes=_notes("backend"),
-    chart=Chart(_bars("backend", "{}"), _MOST, _unlike, _several),
+    chart=Chart(_bars("backend", "{}"), **_BARS),
 )  # fmt: skip
 THREAD_SPEEDUP = Table(
     name="thread_speedup",
@@ -397,6 +392,6 @@ THREAD_SPEEDUP = Table(
     ),
     notes=_notes("threads"),
     chart=Chart(
-        _bars("threads", "{} thread", "if every thread helped fully"), _MOST, _unlike, _several
+        _bars("threads", "{} thread", "if every thread helped fully"), **_BARS
     ),
 )  # fmt: skip
