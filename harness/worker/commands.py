@@ -5,15 +5,16 @@ A worker answers `inspect`; or `open`, `warm_up`, `round`, `counters`, `product_
 full training, `open_training`, `train` and one `next_epoch` per further epoch.
 """
 
+import contextlib
 import math
-import statistics
 import time
 import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness.records import Case, Epoch, from_json, to_json
 from harness.records.counters import change
-from harness.worker import models, resources, training
+from harness.worker import models, resources, training, work
 from harness.worker import warm_up as timing
 from harness.worker.backends import find as find_backend
 from harness.worker.channel import Channel
@@ -21,7 +22,6 @@ from harness.worker.signature import signature
 from harness.worker.user_errors import Rejected
 from harness.workloads import datasets, fitting
 
-_TOGETHER = 5  # executions of a warm-up on several hosts
 _TRIED_STEPS = 3  # a schedule may begin at a learning rate of 0
 
 
@@ -96,8 +96,7 @@ class Commands:
         build_rss = resources.high_water_bytes()
         resources.reset_high_water()
         first_step_seconds, loss = self._phase("first step", lambda: trainer.run(trainer.stride))
-        if not math.isfinite(loss):
-            raise Rejected("diverged", f"the loss of the first step is {loss}")
+        _check_finite(loss, "of the first step is")
         moved = trainer.weights_digest() != before
         device = _device_name(trainer)
         early_loss = early_steps and self._early_loss(early_steps)
@@ -134,8 +133,7 @@ class Commands:
             self._phase("early steps", lambda: trainer.run(rest))
         trainer.reset()
         _, loss = self._phase("early steps", lambda: trainer.run(steps // 2))
-        if not math.isfinite(loss):
-            raise Rejected("diverged", f"the loss of the first {steps} steps became {loss}")
+        _check_finite(loss, f"of the first {steps} steps became")
         return float(loss)
 
     def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
@@ -151,8 +149,7 @@ class Commands:
         losses = []
         for step in range(1, _TRIED_STEPS + 1):
             _, loss = self._phase(f"step {step}", lambda: trainer.run(trainer.stride))
-            if not math.isfinite(loss):
-                raise Rejected("diverged", f"the loss of step {step} is {loss}")
+            _check_finite(loss, f"of step {step} is")
             losses.append(loss)
         if trainer.weights_digest() == before:
             raise Rejected(
@@ -171,38 +168,22 @@ class Commands:
         }
 
     def warm_up(self, seconds: float, floor_seconds: float) -> dict[str, Any]:
-        """Train untimed until the rate is steady; see `warm_up.warm_up`."""
-        stride = self._trainer.stride
-        if self._trainer.case.hosts > 1:
-            return self._warm_up_together()
-        warm = timing.warm_up(
-            lambda calls: self._trainer.run(calls * stride),
-            time.perf_counter,
-            seconds,
-            floor_seconds,
-        )
-        self._traces_before = self._trainer.traces
-        self._trainer.reset_peak_memory()
-        return {
-            "step_seconds": warm.step_seconds / stride,
-            "warm_up_steps": warm.steps * stride,
-            "steady": warm.steady,
-        }
+        """Train untimed until the rate is steady, on several hosts for a fixed number of steps."""
+        trainer, clock = self._trainer, time.perf_counter
 
-    def _warm_up_together(self) -> dict[str, Any]:
-        """The same number of steps on every host, whatever their time."""
-        stride = self._trainer.stride
-        times = []
-        for _ in range(_TOGETHER):
-            start = time.perf_counter()
-            self._trainer.run(stride)
-            times.append((time.perf_counter() - start) / stride)
-        self._traces_before = self._trainer.traces
-        self._trainer.reset_peak_memory()
+        def run(calls: int) -> None:
+            trainer.run(calls * trainer.stride)
+
+        if trainer.case.hosts > 1:
+            warm = timing.warm_up_together(run, clock)
+        else:
+            warm = timing.warm_up(run, clock, seconds, floor_seconds)
+        self._traces_before = trainer.traces
+        trainer.reset_peak_memory()
         return {
-            "step_seconds": statistics.median(times[-3:]),
-            "warm_up_steps": _TOGETHER * stride,
-            "steady": timing.is_steady(times),
+            "step_seconds": warm.step_seconds / trainer.stride,
+            "warm_up_steps": warm.steps * trainer.stride,
+            "steady": warm.steady,
         }
 
     def round(self, steps: int) -> dict[str, Any]:
@@ -213,8 +194,7 @@ class Commands:
         loss = self._trainer.run(steps)
         seconds = time.perf_counter() - start
         counted = change(before, resources.read_counters())
-        if not math.isfinite(loss):
-            raise Rejected("diverged", f"the loss became {loss}")
+        _check_finite(loss, "became")
         return {"steps": steps, "seconds": seconds, "loss": loss, **counted}
 
     def counters(self) -> dict[str, Any]:
@@ -228,22 +208,18 @@ class Commands:
         }
 
     def product_rate(self, seconds: float) -> dict[str, Any]:
-        """The best rate of a matrix product on the same threads and device."""
-        try:
-            flops, size = self._trainer.product_rate(seconds)
-        except Exception:  # out of memory, for example: the rounds before it stay
-            traceback.print_exc()
-            return {"product_flops": None, "product_size": None}
-        return {"product_flops": flops, "product_size": size}
+        """See `work.product_rate`; in the precision of the model's computations."""
+        with _rounds_stay():
+            flops, size = work.product_rate(self._trainer.model.compute_dtype, seconds)
+            return {"product_flops": flops, "product_size": size}
+        return {"product_flops": None, "product_size": None}
 
     def copy_rate(self, seconds: float) -> dict[str, Any]:
-        """The best rate of copying an array on the same threads and device."""
-        try:
-            rate, size = self._trainer.copy_rate(seconds)
-        except Exception:  # as above
-            traceback.print_exc()
-            return {"copy_bytes_per_second": None, "copy_bytes": None}
-        return {"copy_bytes_per_second": rate, "copy_bytes": size}
+        """See `work.copy_rate`."""
+        with _rounds_stay():
+            rate, size = work.copy_rate(seconds)
+            return {"copy_bytes_per_second": rate, "copy_bytes": size}
+        return {"copy_bytes_per_second": None, "copy_bytes": None}
 
     def allreduce(self) -> dict[str, Any]:
         """Time the communication of replicas in a step."""
@@ -275,8 +251,7 @@ class Commands:
 
         def on_epoch(epoch: Epoch) -> None:
             nonlocal begin, last
-            if not math.isfinite(epoch.loss):
-                raise Rejected("diverged", f"the loss of epoch {epoch.epoch} is {epoch.loss}")
+            _check_finite(epoch.loss, f"of epoch {epoch.epoch} is")
             last = to_json(epoch)
             if epoch.epoch < epochs:
                 counted = change(begin, resources.read_counters())
@@ -301,10 +276,11 @@ class Commands:
             "epoch": {**last, **change(begin, resources.read_counters())},
         }
 
-    def _phase(self, name: str, work: Any) -> tuple[float, Any]:
+    def _phase(self, name: str, task: Callable[[], Any]) -> tuple[float, Any]:
+        """Seconds and result of a part of a command; the parent gets its name."""
         self._channel.send(event="progress", phase=name)
         start = time.perf_counter()
-        result = work()
+        result = task()
         return time.perf_counter() - start, result
 
 
@@ -314,3 +290,17 @@ def _device_name(trainer: Any) -> str:
     if trainer.case.device == "gpu" and name == "cpu":
         raise Rejected("unsupported", find_backend(trainer.case.backend).unseen())
     return name
+
+
+def _check_finite(loss: float, which: str) -> None:
+    if not math.isfinite(loss):
+        raise Rejected("diverged", f"the loss {which} {loss}")
+
+
+@contextlib.contextmanager
+def _rounds_stay() -> Iterator[None]:
+    """Log an error after the rounds, out of memory for example, which must not cost them."""
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()

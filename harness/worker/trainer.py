@@ -162,14 +162,6 @@ class KerasTrainer(abc.ABC):
             "layout": work.layout(self.model),
         }
 
-    def product_rate(self, seconds: float) -> tuple[float, int]:
-        """See `work.product_rate`; in the precision of the model's computations."""
-        return work.product_rate(self.model.compute_dtype, seconds)
-
-    def copy_rate(self, seconds: float) -> tuple[float, int]:
-        """See `work.copy_rate`."""
-        return work.copy_rate(seconds)
-
     @abc.abstractmethod
     def allreduce(self) -> tuple[float, int]:
         """Median seconds to sum arrays like the trainable weights over replicas, and their bytes.

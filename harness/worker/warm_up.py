@@ -9,6 +9,7 @@ Clock = Callable[[], float]
 _STEADY_SPREAD = 0.10
 _SHORT_SECONDS = 0.03
 _CAP_STEPS = 10_000
+_TOGETHER = 5  # executions on several hosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,16 @@ def warm_up(
         if now - start < _SHORT_SECONDS:
             steps *= 2
     return WarmUp(total, is_steady(times), statistics.median(times[-3:]))
+
+
+def warm_up_together(run: Callable[[int], object], clock: Clock) -> WarmUp:
+    """Run the same number of executions on every host, whatever their time."""
+    times = []
+    for _ in range(_TOGETHER):
+        start = clock()
+        run(1)
+        times.append(clock() - start)
+    return WarmUp(_TOGETHER, is_steady(times), statistics.median(times[-3:]))
 
 
 def is_steady(times: list[float]) -> bool:

@@ -30,3 +30,11 @@ def test_warm_up_is_capped_in_time_but_has_a_floor():
     clock = FakeClock([5.0] * 20)
     warm = warm_up.warm_up(clock.run, clock, cap_seconds=1)
     assert (warm.steps, warm.steady, warm.step_seconds) == (1, False, 5.0)
+
+
+def test_hosts_warm_up_by_the_same_number_of_steps():
+    """Steady or not; the last three count."""
+    clock = FakeClock([9.0, 1.0, 0.2, 0.1, 0.1])
+    warm = warm_up.warm_up_together(clock.run, clock)
+    assert (warm.steps, warm.steady) == (5, True)
+    assert round(warm.step_seconds, 6) == 0.1
