@@ -129,7 +129,7 @@ def _consumers(model: Any, tensor: Any) -> Iterator[Any]:
 
 
 def _parts(layer: Any) -> list[Any]:
-    return list(layer._flatten_layers(include_self=False))  # noqa: SLF001
+    return list(layer._flatten_layers(include_self=False))
 
 
 def _output_shapes(model: Any, inputs: Sequence[Input]) -> list[tuple[int | None, ...] | None]:

@@ -137,7 +137,7 @@ class JaxTrainer(KerasTrainer):
 
     def _take(self) -> None:
         """Take the variables' values out of the model, as `fit` does."""
-        self._state = self.model._get_jax_state(  # noqa: SLF001  (Keras has no public name)
+        self._state = self.model._get_jax_state(  # Keras has no public name
             trainable_variables=True,
             non_trainable_variables=True,
             optimizer_variables=True,
@@ -150,10 +150,10 @@ class JaxTrainer(KerasTrainer):
             return
         names = ("trainable", "non_trainable", "optimizer", "metrics")
         values = zip(names, self._state, strict=True)
-        self.model._jax_state = {f"{name}_variables": value for name, value in values}  # noqa: SLF001
-        self.model._jax_state_synced = False  # noqa: SLF001
+        self.model._jax_state = {f"{name}_variables": value for name, value in values}
+        self.model._jax_state_synced = False
         self.model.jax_state_sync()
-        self.model._jax_state = self._state = None  # noqa: SLF001  (the next step donates them)
+        self.model._jax_state = self._state = None  # the next step donates them
 
     def fit(self, steps: int) -> Fit:
         """See `KerasTrainer.fit`."""
@@ -206,7 +206,7 @@ class JaxTrainer(KerasTrainer):
             jax.make_array_from_callback(
                 (len(devices), *weight.shape),
                 spread,
-                lambda index, shape=tuple(weight.shape): np.ones((1, *shape), np.float32),  # noqa: ARG005
+                lambda _, shape=tuple(weight.shape): np.ones((1, *shape), np.float32),
             )
             for weight in self.model.trainable_weights
         ]
