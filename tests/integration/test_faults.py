@@ -175,9 +175,10 @@ def alive(marker):
 
 
 @pytest.mark.parametrize(
-    "end", ["pass", "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(600)"],
+    "end",
+    ["pass", "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(600)"],
     ids=["goes on", "is killed", "hangs"],
-)  # fmt: skip
+)
 def test_the_whole_process_tree_of_a_worker_is_ended(make_runner, launcher, strike, tmp_path, end):
     """Children, daemons that have left their session, forks without exec; however it ends."""
     marker = f"marker-of-{tmp_path.name}"

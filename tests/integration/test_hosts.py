@@ -26,8 +26,14 @@ def one(backend):
     """Without dropout, whose random numbers are other ones on each device."""
     if reason := backends.find(backend).missing():
         pytest.skip(reason)
-    return Case("no_dropout", "synthetic", 32, backend, threads=len(usable_cpus()),
-                jit=backends.find(backend).jit_by_default)  # fmt: skip
+    return Case(
+        "no_dropout",
+        "synthetic",
+        32,
+        backend,
+        threads=len(usable_cpus()),
+        jit=backends.find(backend).jit_by_default,
+    )
 
 
 def losses(launcher, case):

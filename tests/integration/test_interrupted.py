@@ -134,9 +134,12 @@ def test_pytest_ends_in_order_and_saves_what_was_measured(tmp_path, number):
     (tmp_path / "test_it.py").write_text(SUITE)
     saving = ["-s", "--benchmark-autosave", "--benchmark-storage=file://./saved"]
     with subprocess.Popen(
-        command(*saving), cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        command(*saving),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as run:  # fmt: skip
+    ) as run:
         shown = ""
         for line in run.stdout:
             shown += line
@@ -158,8 +161,10 @@ def test_what_a_model_has_started_ends_with_a_parent_that_is_killed(tmp_path):
             *(sys.executable, "-m", "harness", "run", "mine.py:build", "--batch-sizes", "8"),
             *("--effort", "quick", "--timeout", "120"),
         ],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as run:  # fmt: skip
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as run:
         deadline = time.monotonic() + 60
         while not (tmp_path / "daemon").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -200,9 +205,14 @@ def test_a_full_disk_is_one_line_and_what_was_written_can_be_gone_on_with(tmp_pa
     # Where these tests are watched by coverage, what it could not write would be told, too.
     alone = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     done = subprocess.run(
-        RUN, cwd=tmp_path, capture_output=True, text=True, check=False, env=alone,
+        RUN,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=alone,
         preexec_fn=limited(6000),
-    )  # fmt: skip
+    )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "cannot write" in done.stderr.splitlines()[-1]
@@ -265,10 +275,13 @@ def test_two_runs_at_once_are_told_in_both(tmp_path):
     runs = [
         subprocess.Popen(
             [*RUN, "--effort", "default", "--max-minutes", "0.3"],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     for run in runs:
         shown, _ = run.communicate(timeout=300)
         assert run.returncode == 0, shown

@@ -26,9 +26,13 @@ def small_data(tmp_path):
     ten = np.concatenate([labels, [9]])  # ten classes, as the bundled variants have
     images = np.concatenate([images, images[:1]])
     path = tmp_path / "small.npz"
-    np.savez(path, x_train=np.concatenate([images[:500], images[600:]]),
-             y_train=np.concatenate([ten[:500], ten[600:]]),
-             x_test=images[500:600], y_test=ten[500:600])  # fmt: skip
+    np.savez(
+        path,
+        x_train=np.concatenate([images[:500], images[600:]]),
+        y_train=np.concatenate([ten[:500], ten[600:]]),
+        x_test=images[500:600],
+        y_test=ten[500:600],
+    )
     return str(path)
 
 

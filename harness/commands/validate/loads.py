@@ -63,7 +63,7 @@ def _busy(threads: int) -> Any:
     import tensorflow as tf
 
     class Busy(keras.Model):  # type: ignore[misc]  # Keras has no types
-        def train_step(self, data: Any) -> Any:  # noqa: ARG002  (it does not learn)
+        def train_step(self, _data: Any) -> Any:
             used = tf.numpy_function(lambda: _spin(threads), [], tf.float64)
             self._loss_tracker.update_state(tf.reshape(used, ()))
             return {"loss": self._loss_tracker.result()}

@@ -24,11 +24,11 @@ BATCHES = 8
 class EpochTime(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """The time from begin to end of an epoch, as in the progress bar."""
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, _epoch: int, _logs: Any = None) -> None:
         """Start the clock."""
         self.begin = time.perf_counter()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, _epoch: int, _logs: Any = None) -> None:
         """Stop the clock."""
         self.seconds = time.perf_counter() - self.begin
 

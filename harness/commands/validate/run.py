@@ -208,7 +208,7 @@ def _keras(v: Validation, launcher: Launcher) -> Iterator[Check]:
     yield from against_keras.judged(against_keras.blocks(launcher, case, v.effort.blocks))
 
 
-def _arithmetic(v: Validation, launcher: Launcher) -> Iterator[Check]:  # noqa: ARG001
+def _arithmetic(v: Validation, _launcher: Launcher) -> Iterator[Check]:
     yield from arithmetic.simulated(v.effort.simulated)
     for part in ("noise", "slowdowns", "disturbed"):
         if (v.folder / part / run_file.NAME).exists():

@@ -74,9 +74,9 @@ def _check(code: int, call: str) -> None:
 def main() -> int:
     """Print the list as JSON: `python -m harness.measure.machine.cuda`."""
     try:
-        print(json.dumps(list_uuids(ctypes.CDLL("libcuda.so.1"))))  # noqa: T201
+        sys.stdout.write(json.dumps(list_uuids(ctypes.CDLL("libcuda.so.1"))) + "\n")
     except (OSError, CudaUnavailable) as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

@@ -43,7 +43,7 @@ def visible_gpus(backend: str, cuda_device: str | None) -> list[str]:
 
 def main(argv: list[str]) -> None:
     """Print the names as JSON: `python -m harness.measure.machine.framework_gpus BACKEND`."""
-    print(json.dumps(backends.find(argv[0]).gpus()))  # noqa: T201
+    sys.stdout.write(json.dumps(backends.find(argv[0]).gpus()) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from harness import __main__
 from harness.commands import interrupts
 
 pytestmark = pytest.mark.usefixtures("signals_as_in_a_terminal")
@@ -38,3 +39,16 @@ def test_another_thread_changes_nothing():
     thread.join()
     undo[0]()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_an_interrupt_during_an_import_is_an_exit_code(monkeypatch):
+    """Without a traceback: no command handles interrupts yet."""
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.commands.parser.main", interrupted)
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        __main__.run()
+    assert ended.value.code == 130

@@ -50,8 +50,11 @@ def test_a_size_that_does_not_fit_is_kept_with_its_reason():
     """And nothing larger is tried."""
     found = searched(lambda case: 1 / case.batch_size, memory_mib=40)
     assert [(p.batch_size, p.status) for p in found.probes] == [
-        (8, "fits"), (16, "fits"), (32, "fits"), (64, "oom"),
-    ]  # fmt: skip
+        (8, "fits"),
+        (16, "fits"),
+        (32, "fits"),
+        (64, "oom"),
+    ]
     assert "would not fit" in found.probes[-1].message
     assert found.ended == "batch 64 failed (oom)"
 
@@ -60,8 +63,10 @@ def test_it_goes_down_where_the_first_size_does_not_fit():
     """Until one does."""
     found = searched(lambda case: 1e-3, memory_mib=3)
     assert [(p.batch_size, p.status) for p in found.probes] == [
-        (2, "fits"), (4, "oom"), (8, "oom"),
-    ]  # fmt: skip
+        (2, "fits"),
+        (4, "oom"),
+        (8, "oom"),
+    ]
     assert found.chosen == (2,)
 
 

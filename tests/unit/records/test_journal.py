@@ -67,8 +67,9 @@ def test_a_journal_that_is_cut_at_any_byte_gives_what_is_whole(tmp_path):
         damaged = []
         whole = sum(end <= cut for end in ends)
         assert entries[:whole] == list(journal.read(tmp_path, damaged.append))
-        assert damaged == ([whole + 1] if data[:cut].rpartition(b"\n")[2] and
-                           cut not in ends else [])  # fmt: skip
+        assert damaged == (
+            [whole + 1] if data[:cut].rpartition(b"\n")[2] and cut not in ends else []
+        )
 
 
 def test_a_byte_that_is_flipped_anywhere_is_found(tmp_path):
