@@ -55,8 +55,8 @@ class Bound:
 
 # The first that is shown, after throttling, is the verdict.
 BOUNDS = (
-    # `fit` prepares batches while steps run: what shows as time is input that they do not hide.
-    # Its callbacks cost some percent even where no step waits; a fifth is beyond those.
+    # `fit` prepares batches while steps run: only input that is not hidden takes time. Callbacks
+    # cost some percent even where no step waits; a fifth is more than callbacks cost.
     Bound(
         "input-bound",
         "input_share",
@@ -64,7 +64,7 @@ BOUNDS = (
         "fit adds {} to its steps",
         "prepare the data once and keep it in memory, or prepare it on more threads",
     ),
-    # From half on, doing away with the overhead would bring more than anything else can.
+    # From half on, no other change can bring more than removing the fixed cost.
     Bound(
         "overhead-bound",
         "overhead_share",
@@ -72,7 +72,7 @@ BOUNDS = (
         "the overhead is {} of a step",
         "a larger batch, a compiled step (jit), fewer and larger layers",
     ),
-    # Before arithmetic, since its count is a low one and that of arithmetic a high one.
+    # Before arithmetic: memory is a lower bound, arithmetic an upper bound.
     Bound(
         "memory-bound",
         "memory_share",
@@ -80,7 +80,7 @@ BOUNDS = (
         "what a step at least moves takes {} of it at the rate of a copy",
         "smaller activations, a lower precision, a compiled step (jit), which keeps less of them",
     ),
-    # Large convolutions reach 60 to 80 % of a matrix product; from half on little else is left.
+    # Large convolutions reach 60 to 80 % of a matrix product: from half on little else is left.
     Bound(
         "compute-bound",
         "compute_share",

@@ -1,4 +1,4 @@
-"""What was observed of each case over all of its comparisons."""
+"""What was observed of each case, over all comparisons with the case."""
 
 import dataclasses
 import functools
@@ -37,7 +37,7 @@ class CaseData:
 
     @functools.cached_property
     def seconds(self) -> float:
-        """What all of its rounds took together."""
+        """The time of all rounds together."""
         return rounds.total(self.rounds, "seconds")
 
     @functools.cached_property

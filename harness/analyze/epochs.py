@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analyze import stats
-from harness.analyze.start_order import without_place
+from harness.analyze.start_order import without_start_order
 from harness.records import Estimate, Fit, Measurement
 
 
@@ -59,7 +59,7 @@ def speedup(measurement: Measurement) -> Estimate | None:
         for block, side in times.items()
         if len(side) == 2
     }
-    return stats.log_interval(without_place([*logs.values()], [*logs])) if logs else None
+    return stats.log_interval(without_start_order([*logs.values()], [*logs])) if logs else None
 
 
 def project(fit: Fit, train_samples: int) -> float:

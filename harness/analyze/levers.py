@@ -1,4 +1,4 @@
-"""What a setting costs and brings besides its speedup: early losses, slower starts, memory."""
+"""What a setting changes besides the speed: early losses, slower starts, memory."""
 
 import statistics
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _SAME = 1e-6
 
 
 def worth(m: Measurement) -> bool:
-    """Whether a setting is kept: the whole interval is above 1, and it learns the same.
+    """Return whether a setting is kept: the whole interval is above 1 and the loss is the same.
 
     At quick effort, which has no intervals, the speedup must exceed the margin of verdicts.
     """
@@ -31,7 +31,7 @@ class Losses:
 
     Attributes:
         case: Mean over blocks of the loss in the second half of the first `steps` steps.
-        reference: The same of the reference.
+        reference: The reference's.
         difference: Share of the reference's loss, paired by block: both sides of a block start
             from the same weights.
         verdict: None at quick effort.
@@ -58,18 +58,18 @@ def losses(m: Measurement, run: Run) -> Losses:
 
 
 def loss_difference(m: Measurement) -> Estimate | None:
-    """How far the loss after equal steps lies from the reference's, as a share of it."""
+    """Return how far the loss after equal steps is off, as a share of the reference's loss."""
     pairs = zip(_losses(m, "case"), _losses(m, "reference"), strict=True)
     shares = [(here - there) / abs(there) for here, there in pairs if there]
     return stats.interval(shares) if shares else None
 
 
 def loss_verdict(difference: Estimate | None) -> LossVerdict | None:
-    """Whether what is learned in equal steps is the same within the margin."""
+    """Judge whether the loss after equal steps is the same within the margin."""
     if difference is None:
         return None
     if difference.n == 1 and abs(difference.value) <= _SAME:
-        return "same"  # the same arithmetic: no other block was asked
+        return "same"  # the same arithmetic: other blocks measured none
     if difference.low is None or difference.high is None:
         return None
     if difference.low >= -LOSS_MARGIN and difference.high <= LOSS_MARGIN:
@@ -79,16 +79,16 @@ def loss_verdict(difference: Estimate | None) -> LossVerdict | None:
 
 
 def _losses(m: Measurement, role: Role) -> list[float]:
-    """One a block, in their order."""
+    """Return one loss per block, in order."""
     found = {s.block: s.early_loss for s in m.starts if s.role == role}
     return [loss for _, loss in sorted(found.items()) if loss is not None]
 
 
 def pays_after_steps(m: Measurement) -> int | None:
-    """Steps after which a slower first step is made up for; None where it never is.
+    """Return the steps after which a slower first step is made up for; None for never.
 
-    The extra seconds of the first execution beyond what its steps take later, over the seconds
-    that each later step saves.
+    The extra seconds of the first execution beyond the usual time of the same steps, over the
+    seconds that each later step saves.
     """
     here, there = _step(m, "case"), _step(m, "reference")
     if here >= there:
@@ -99,7 +99,7 @@ def pays_after_steps(m: Measurement) -> int | None:
 
 
 def _step(m: Measurement, role: Role) -> float:
-    """Seconds a step, the median over blocks; of a `fit` where that is compared."""
+    """Return the median of seconds per step over blocks; of `fit` where `fit` is compared."""
     if stats.by_fit(m):
         batch = (m.case if role == "case" else m.reference).batch_size
         its = [s.fit.later_sample_seconds * batch for s in m.starts if s.role == role and s.fit]

@@ -16,7 +16,7 @@ def _rows() -> list[dict[str, str]]:
 
 @functools.cache
 def epoch_seconds() -> dict[tuple[str, str, int], float]:
-    """Return published seconds an epoch by (variant, device, batch size)."""
+    """Return published seconds per epoch by (variant, device, batch size)."""
     return {
         (row["variant"], row["device"], int(row["batch_size"])): float(row["value"])
         for row in _rows()

@@ -33,7 +33,7 @@ def compared_blocks(measurement: Measurement) -> list[int]:
 
 
 def step_seconds(its: Iterable[Round]) -> list[float]:
-    """Seconds a step of each round."""
+    """Return seconds per step of each round."""
     return [a_round.seconds / a_round.steps for a_round in its]
 
 

@@ -1,4 +1,4 @@
-"""What it does to a worker to start before the other, and how it is taken out."""
+"""The start-order effect, of the worker that starts first, and how it is subtracted."""
 
 import functools
 import math
@@ -7,39 +7,40 @@ from typing import Any
 
 import numpy as np
 
-_FEWEST = 4  # blocks: of three too little would be left
+_FEWEST = 4  # blocks: three would leave too little
 
 
-def without_place(values: Sequence[float], blocks: Sequence[int]) -> tuple[float, ...]:
-    """Take out of the values of blocks what it does to start first.
+def without_start_order(values: Sequence[float], blocks: Sequence[int]) -> tuple[float, ...]:
+    """Subtract the start-order effect from the values of blocks.
 
-    Either side starts first in every second block, so the value of a block is mean + place +
-    scatter, where the place changes its sign from block to block. What is returned are contrasts
-    without the place: one value fewer, independent and scattered alike if the blocks are. Their
-    mean and its Student-t interval are those of least squares with an effect of the place, as in
-    the analysis of cross-over trials (Jones and Kenward 2014, "Design and analysis of cross-over
-    trials", chapter 2), so that all that is made for independent values can be used.
+    Each side starts first in every second block, so the value of a block is mean + effect +
+    scatter, where the effect changes sign from block to block. The result are contrasts without
+    the effect: one value fewer, as independent and as scattered as the blocks are. The mean of
+    the contrasts and the Student-t interval of that mean are those of least squares with a
+    start-order effect, as in the analysis of cross-over trials (Jones and Kenward 2014, "Design
+    and analysis of cross-over trials", chapter 2), so that all that is made for independent
+    values can be used.
 
     Args:
-        values: One a block.
-        blocks: Their indices, in the same order.
+        values: One per block.
+        blocks: Indices of the blocks, in the same order.
 
     Returns:
-        The values as they are for fewer than four blocks, of which too little would be left, or
-        where one side always started first.
+        The contrasts; the values themselves for fewer than four blocks, which would leave too
+        little, or where one side always started first.
     """
-    places = tuple(block % 2 for block in blocks)
-    if len(values) < _FEWEST or len(set(places)) < 2:
+    firsts = tuple(block % 2 for block in blocks)
+    if len(values) < _FEWEST or len(set(firsts)) < 2:
         return tuple(values)
-    return tuple(map(float, _contrasts(places) @ np.asarray(values)))
+    return tuple(map(float, _contrasts(firsts) @ np.asarray(values)))
 
 
 @functools.lru_cache
-def _contrasts(places: tuple[int, ...]) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Contrasts that leave the place out and keep the mean, a row each."""
-    n = len(places)
-    signs = np.where(places, -1.0, 1.0)[:, np.newaxis]
-    free = _mirror(signs / math.sqrt(n))[1:]  # an orthonormal basis of all that is no place
+def _contrasts(firsts: tuple[int, ...]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Return contrasts that leave the effect out and keep the mean, one per row."""
+    n = len(firsts)
+    signs = np.where(firsts, -1.0, 1.0)[:, np.newaxis]
+    free = _mirror(signs / math.sqrt(n))[1:]  # an orthonormal basis of all but the effect
     mean = free.sum(axis=1, keepdims=True)  # the mean in it
     length = float(np.linalg.norm(mean))
     # Turned so that the mean lies alike in all of them.
@@ -51,7 +52,7 @@ def _contrasts(places: tuple[int, ...]) -> "np.ndarray[Any, np.dtype[np.float64]
 
 
 def _mirror(unit: "np.ndarray[Any, np.dtype[np.float64]]") -> Any:
-    """Householder's reflection that takes a unit vector to the first axis, and that to it."""
+    """Return Householder's reflection that swaps a unit vector and the first axis."""
     first = np.zeros_like(unit)
     first[0] = 1.0
     normal = unit - first

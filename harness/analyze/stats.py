@@ -10,7 +10,7 @@ from scipy import special
 
 from harness.analyze import rounds
 from harness.analyze.once import once
-from harness.analyze.start_order import without_place
+from harness.analyze.start_order import without_start_order
 from harness.records import Case, Estimate, Measurement, Round
 
 _FEWEST = 3
@@ -20,7 +20,7 @@ def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
     """Mean of logarithms with a Student-t interval, on the scale of ratios; see `interval`.
 
     Args:
-        logs: One natural logarithm a block.
+        logs: One natural logarithm per block.
         confidence: Of the interval.
 
     Returns:
@@ -50,9 +50,8 @@ class Mean:
     """The mean of a group of independent values.
 
     Attributes:
-        value: Itself.
-        variance: Of the mean; 0 for a single value, of which there is no interval.
-        n: How many values there are.
+        variance: Of the mean; 0 for a single value, which has no interval.
+        n: Number of values.
     """
 
     value: float
@@ -61,10 +60,10 @@ class Mean:
 
 
 def mean(group: Sequence[float]) -> Mean:
-    """The mean of a group, for `sum_of_means`.
+    """Return the mean of a group, for `sum_of_means`.
 
     Raises:
-        ValueError: it is empty.
+        ValueError: the group is empty.
     """
     if not group:
         raise ValueError("nothing to estimate from")
@@ -73,7 +72,7 @@ def mean(group: Sequence[float]) -> Mean:
 
 
 def sum_of_means(means: Sequence[Mean], confidence: float = 0.95) -> Estimate:
-    """See `sum_interval`; for a group that is in many sums.
+    """Return what `sum_interval` does, for groups that are in many sums.
 
     Raises:
         ValueError: there is no group.
@@ -102,20 +101,19 @@ def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> fl
 
 
 def exponential(estimate: Estimate) -> Estimate:
-    """Take an estimate of a logarithm to the scale of ratios."""
+    """Convert an estimate of a logarithm to the scale of ratios."""
     low, high = (None if end is None else math.exp(end) for end in (estimate.low, estimate.high))
     return Estimate(math.exp(estimate.value), low, high, estimate.n, estimate.confidence)
 
 
 @once
 def block_logs(measurement: Measurement) -> tuple[float, ...]:
-    """Logarithm of reference time over case time per sample, a block.
+    """Return the logarithm of reference time over case time per sample, per block.
 
-    Where rounds took turns, the median over the block's pairs of
-    ln(reference / case); where one worker ran after the other, rounds have no
-    partner, and it is the logarithm of the ratio of their medians. Where the two get their
-    batches in different ways, it is that of the samples of a `fit` after its first execution:
-    rounds train on batches that are in memory.
+    Where rounds took turns, the median of ln(reference / case) over the pairs of the block. Where
+    one worker ran after the other, rounds have no partner: the logarithm of the ratio of medians.
+    Where the two sides get batches in different ways, the logarithm of the ratio of sample times
+    of `fit` after its first execution, since rounds train on batches in memory.
     """
     if by_fit(measurement):
         return tuple(fit_logs(measurement).values())
@@ -132,20 +130,20 @@ def block_logs(measurement: Measurement) -> tuple[float, ...]:
 
 @once
 def speedup_logs(measurement: Measurement) -> tuple[float, ...]:
-    """The values of `block_logs` without what the place does; see `place.without_place`."""
+    """Return the values of `block_logs` without the start-order effect; see `start_order`."""
     blocks = (
         [*fit_logs(measurement)] if by_fit(measurement) else rounds.compared_blocks(measurement)
     )
-    return without_place(block_logs(measurement), blocks)
+    return without_start_order(block_logs(measurement), blocks)
 
 
 def by_fit(measurement: Measurement) -> bool:
-    """Whether the two sides differ in how `fit` gets its batches, and so are compared by it."""
+    """Return whether sides get batches in different ways, so that `fit` compares them."""
     return measurement.case.feed != measurement.reference.feed
 
 
 def fit_logs(measurement: Measurement) -> dict[int, float]:
-    """Logarithm of reference time over case time per sample of a `fit`, by block."""
+    """Return the logarithm of reference time over case time per sample of `fit`, by block."""
     times: dict[int, dict[str, float]] = {}
     for start in measurement.starts:
         if start.fit is not None:
@@ -158,12 +156,12 @@ def fit_logs(measurement: Measurement) -> dict[int, float]:
 
 
 def _by_pair(its: Iterable[Round], case: Case) -> dict[int, float]:
-    """Seconds a sample by the number of the pair."""
+    """Return seconds per sample by the number of the pair."""
     return {r.pair: r.seconds / r.steps / case.batch_size for r in its}
 
 
 def speedup(measurement: Measurement) -> Estimate:
-    """Reference time over case time per sample, over blocks; see `speedup_logs`."""
+    """Return reference time over case time per sample, over blocks; see `speedup_logs`."""
     return log_interval(speedup_logs(measurement))
 
 
@@ -180,8 +178,8 @@ def _log_of_medians(reference: Mapping[int, float], case: Mapping[int, float]) -
 def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
     """Mean with a Student-t interval on n-1 degrees of freedom.
 
-    There is none for fewer than three values: with one degree of freedom it
-    is some ten times as wide as their distance, and helps nobody.
+    Fewer than three values have none: with one degree of freedom the interval is some ten times
+    as wide as the distance of the values.
 
     Raises:
         ValueError: there is no value.
@@ -196,7 +194,7 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
 
 
 def _variance(values: Sequence[float]) -> float:
-    """That of a sample; some ten times as fast as `statistics.variance`, which is exact."""
+    """Return the sample variance; ten times as fast as `statistics.variance`, which is exact."""
     mean = statistics.fmean(values)
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
@@ -206,14 +204,14 @@ def ratio_of_means(
 ) -> Estimate:
     """Ratio of two paired means with Fieller's interval.
 
-    The interval holds every ratio r for which a t test does not reject that
-    numerator - r * denominator is 0 on average (Fieller 1954, "Some problems
-    in interval estimation"). It is None on both sides when the denominator
-    cannot be told from 0: then no finite interval holds the ratio.
+    The interval contains every ratio r for which a t test does not reject that
+    numerator - r * denominator is 0 on average (Fieller 1954, "Some problems in interval
+    estimation"). There is none where the denominator may be 0: no finite interval would contain
+    the ratio.
 
     Args:
-        numerators: One a block.
-        denominators: One a block, in the same order.
+        numerators: One per block.
+        denominators: One per block, in the same order.
         confidence: Of the interval.
 
     Raises:
@@ -236,14 +234,14 @@ def ratio_of_means(
 
 
 def lack_of_fit(errors: Sequence[Sequence[float]], fitted: int) -> float:
-    """Probability of means as far from a fitted law as these, if it held.
+    """Return the probability of means as far from a fitted law as these, if the law held.
 
-    The F test of lack of fit: what the means of the groups miss, against what
-    the values of a group differ among themselves (Draper and Smith 1998,
-    "Applied regression analysis", section 2.1).
+    The F test of lack of fit: what the means of the groups miss, against what the values of a
+    group differ among themselves (Draper and Smith 1998, "Applied regression analysis", section
+    2.1).
 
     Args:
-        errors: Value less law, a group of repeats each.
+        errors: Value less law, one group of repeats each.
         fitted: Parameters that were fitted; fewer than there are groups.
 
     Returns:
@@ -259,11 +257,11 @@ def lack_of_fit(errors: Sequence[Sequence[float]], fitted: int) -> float:
 
 
 def sign_test(plus: int, minus: int) -> float:
-    """Probability of so uneven a split, or a more uneven one, of a fair coin: McNemar's exact test.
+    """Return the probability of a split at least as uneven of a fair coin: McNemar's exact test.
 
     Args:
-        plus: Samples that one side alone gets right.
-        minus: Samples that the other alone gets right.
+        plus: Samples that only one side gets right.
+        minus: Samples that only the other side gets right.
     """
     if plus + minus == 0:
         return 1.0
@@ -271,7 +269,7 @@ def sign_test(plus: int, minus: int) -> float:
 
 
 def share_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a probability from so many hits of n: Clopper and Pearson's (1934), exact.
+    """Return the exact interval of a probability from hits of n (Clopper and Pearson 1934).
 
     Raises:
         ValueError: there was no try, or there are more hits than tries.
@@ -285,12 +283,12 @@ def share_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, 
 
 
 def at_most(hits: int, n: int, probability: float) -> float:
-    """Probability of so few hits of n, or fewer, if each has that probability."""
+    """Return the probability of that many hits of n or fewer."""
     return float(special.bdtr(hits, n, probability))
 
 
 def t_quantile(confidence: float, n: int) -> float:
-    """Half-width of the interval of a mean of n values, in standard errors."""
+    """Return the half-width of the interval of a mean of n values, in standard errors."""
     return student_t_quantile((1 + confidence) / 2, n - 1)
 
 

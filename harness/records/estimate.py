@@ -10,7 +10,7 @@ class Estimate:
 
     Attributes:
         n: Number of independent values: the interval has n-1 degrees of freedom. For a speedup
-            one fewer than blocks, see `analyze.start_order.without_place`.
+            one fewer than blocks, see `analyze.start_order.without_start_order`.
     """
 
     value: float

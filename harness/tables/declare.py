@@ -56,9 +56,9 @@ class Limit(Generic[R]):
 
     Attributes:
         most: How many are shown.
-        what: Their name, in the plural.
-        by: What tells one from another; None where each row is one.
-        effect: Size of a row's effect: the largest are shown; None for the first ones.
+        what: Name, in the plural.
+        by: Tells one from another; None where each row is one.
+        effect: Size of the effect of a row: the largest are shown; None for the first ones.
     """
 
     most: int

@@ -1,4 +1,4 @@
-"""The table of measurements: one row per case, over all comparisons that it took part in."""
+"""The table of measurements: one row per case, over all comparisons with the case."""
 
 import dataclasses
 import statistics
@@ -36,7 +36,7 @@ class MeasuredRow:
     """One case.
 
     Attributes:
-        optimizer: As the model was compiled with; of a failed case as asked for.
+        optimizer: Of the compiled model; of a failed case the one wanted.
         step_us: Microseconds per step.
         cpu_percent: 100 is one core that is busy all the time.
         gpu_percent: See `gpu.utilization_percent`.
@@ -218,8 +218,8 @@ def _per_step(name: str) -> Callable[[MeasuredRow], str]:
 
 def _notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
     yield (
-        "rows are not paired: compare cases in the tables of speedups; a row is over all blocks of "
-        "its case, at different moments"
+        "rows are not paired: compare cases in the tables of speedups, not here; a row is over all "
+        "blocks of a case, measured at different moments"
     )
     sources = {row.epoch_s_source for row in rows}
     if marks := [note for source, (_, note) in _EPOCH_MARKS.items() if source in sources]:
@@ -227,7 +227,7 @@ def _notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
     if any(row.cpu_percent is not None for row in rows):
         yield "CPU %: 100 is one core"
     if any(row.published_epoch_s for row in rows):
-        yield "published: s/epoch in the report that the variants come from, on its own machine"
+        yield "published: s/epoch in the report that the variants come from, on another machine"
     yield from _gpu_notes([r for r in rows if r.device == "gpu" and r.status == "measured"])
 
 

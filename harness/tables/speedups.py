@@ -154,9 +154,9 @@ def judged_notes(rows: Sequence[Any], name: Callable[[Any], str]) -> Iterator[st
             + ", ".join(unseen)
         )
     if any(row.noise_floor for row in rows):
-        yield "reference vs itself: the noise floor; its interval should contain 1"
+        yield "reference vs itself: shows the noise; the interval should contain 1"
     if any(row.published for row in rows):
-        yield "published: from the report that the variants come from, on its own machine"
+        yield "published: in the report that the variants come from, on another machine"
 
 
 def _notes(axis: str) -> Callable[[Sequence[SpeedupRow]], Iterator[str]]:

@@ -16,7 +16,7 @@ from typing import Self
 
 from harness.analyze import stats
 from harness.analyze.epochs import project
-from harness.analyze.start_order import without_place
+from harness.analyze.start_order import without_start_order
 from harness.commands.validate.claims import Check, ratio
 from harness.commands.validate.readings import opened, timed
 from harness.measure.side import AnyLauncher
@@ -152,7 +152,7 @@ def blocks(
 def judged(found: list[dict[str, float]]) -> Iterator[Check]:
     """Judge the ratios of all blocks."""
     for name in found[0]:
-        logs = without_place([values[name] for values in found], range(len(found)))
+        logs = without_start_order([values[name] for values in found], range(len(found)))
         margin = _MARGINS[name]
         check = ratio(
             f"{name}, harness over plain Keras",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from harness import tables
 from harness.analyze import stats
 from harness.analyze.analysis import Analysis
-from harness.analyze.start_order import without_place
+from harness.analyze.start_order import without_start_order
 from harness.commands.validate.claims import Check, Verdict, share
 from harness.commands.validate.judgements import contains
 from harness.records import Measurement, Run
@@ -36,7 +36,7 @@ def simulated(tries: int) -> Iterator[Check]:
                 + (-_START_ORDER if block % 2 else _START_ORDER)
                 for block in range(_BLOCKS)
             ]
-            free = without_place(logs, range(_BLOCKS))
+            free = without_start_order(logs, range(_BLOCKS))
             held += contains(stats.log_interval(free), 1.1)
         claim = "interval holds the true ratio in ≥ 94 %" if least else ""
         yield share(subject, claim, held, tries, least)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from harness.analyze import stats
-from harness.analyze.start_order import without_place
+from harness.analyze.start_order import without_start_order
 
 VALUES = st.lists(st.floats(-2, 2), min_size=4, max_size=13)
 
@@ -29,7 +29,7 @@ def least_squares(values, blocks):
 def test_the_interval_is_that_of_least_squares(values, first):
     """With n-2 degrees of freedom; also where one place has a block more."""
     blocks = range(first, first + len(values))
-    found = stats.interval(without_place(values, blocks))
+    found = stats.interval(without_start_order(values, blocks))
     mean, half = least_squares(values, blocks)
     assert found.value == pytest.approx(mean, abs=1e-12)
     assert found.high - found.value == pytest.approx(half, abs=1e-9)
@@ -41,22 +41,24 @@ def test_the_place_changes_nothing(values, place):
     """However much it does."""
     moved = [v + place * (-1) ** block for block, v in enumerate(values)]
     blocks = range(len(values))
-    assert without_place(moved, blocks) == pytest.approx(without_place(values, blocks), abs=1e-9)
+    assert without_start_order(moved, blocks) == pytest.approx(
+        without_start_order(values, blocks), abs=1e-9
+    )
 
 
 @given(values=VALUES)
 def test_the_other_way_round_only_the_sign_changes(values):
     """Of a case over its reference and back."""
     blocks = range(len(values))
-    back = without_place([-v for v in values], blocks)
-    assert [-v for v in back] == pytest.approx(without_place(values, blocks), abs=1e-12)
+    back = without_start_order([-v for v in values], blocks)
+    assert [-v for v in back] == pytest.approx(without_start_order(values, blocks), abs=1e-12)
 
 
 @pytest.mark.parametrize("blocks", [[], [0], [0, 1], [0, 1, 2], [0, 2, 4, 6]])
 def test_few_blocks_and_those_of_one_place_stay_as_they_are(blocks):
     """Of three too little would be left."""
     values = [0.1 * block for block in blocks]
-    assert without_place(values, blocks) == tuple(values)
+    assert without_start_order(values, blocks) == tuple(values)
 
 
 def test_intervals_hold_what_is_true_where_the_place_matters():
@@ -64,7 +66,7 @@ def test_intervals_hold_what_is_true_where_the_place_matters():
     rng, held, wide = random.Random(1), 0, []
     for _ in range(2000):
         values = [rng.gauss(0.1, 0.01) + 0.02 * (-1) ** block for block in range(6)]
-        found = stats.interval(without_place(values, range(6)))
+        found = stats.interval(without_start_order(values, range(6)))
         held += found.low <= 0.1 <= found.high
         raw = stats.interval(values)
         wide.append((raw.high - raw.low) / (found.high - found.low))
