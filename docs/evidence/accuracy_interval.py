@@ -10,7 +10,7 @@ import argparse
 
 import numpy as np
 
-from harness.analyze import accuracy
+from harness.analyze.training import accuracy
 
 SAMPLES = 10_000
 DISCORDANT = 0.006

@@ -19,15 +19,14 @@ from harness.analyze import (
     batch_law,
     cautions,
     epochs,
-    gpu,
     rounds,
     stats,
     work,
-    workers,
 )
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData
-from harness.analyze.workers import Worker
+from harness.analyze.devices import gpu
+from harness.analyze.rounds import Worker
 from harness.records import Case, Estimate, ModelFacts, Start
 
 NOT_SHOWN = "not shown"
@@ -158,7 +157,7 @@ def bottlenecks(analysis: Analysis) -> Iterator[Bottleneck]:
         place: (_rate(starts, "copy_bytes_per_second"), _rate(starts, "product_flops"))
         for place, starts in places.items()
     }
-    blocks, overhead = workers.by_block(analysis.run), _overheads(analysis)
+    blocks, overhead = rounds.workers_of(analysis.run), _overheads(analysis)
     unfitted = Share(None, "the law of the batch size needs three sizes of it")
     judged = analysis.run.protocol.effort != "quick"
     for data in analysis.cases:

@@ -6,8 +6,9 @@ import math
 import statistics
 from collections import defaultdict
 
-from harness.analyze import gpu, rounds, stats
+from harness.analyze import rounds, stats
 from harness.analyze.cautions import Caution
+from harness.analyze.devices import gpu
 from harness.analyze.roles import Roles
 from harness.records import Case, Estimate, Failure, GpuUsage, ModelFacts, Role, Round, Run, Start
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness import units
-from harness.analyze import gpu, rounds, stats
+from harness.analyze import rounds, stats
+from harness.analyze.devices import gpu
 from harness.analyze.once import once
 from harness.records import Counters, GpuUsage, Measurement, Protocol, Round, Surroundings
 

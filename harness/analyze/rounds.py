@@ -1,11 +1,13 @@
-"""The rounds of a comparison by the worker that ran them, and their sums."""
+"""The rounds of a comparison by the worker that ran them, and the workers of each case."""
 
 import operator
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.analyze.once import once
-from harness.records import Counters, Measurement, Role, Round
+from harness.records import Case, Counters, Measurement, Role, Round, Run, Start
 
 
 @once
@@ -41,3 +43,32 @@ def total(its: Iterable[Counters], field: str) -> float:
     """Sum of a field over rounds or epochs; a missing value counts nothing."""
     values: Iterable[float | None] = map(operator.attrgetter(field), its)
     return sum(filter(None, values))
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One fresh worker of a case; `step_seconds` is the median of its rounds."""
+
+    start: Start
+    step_seconds: float
+
+
+def workers_of(run: Run) -> dict[Case, list[list[Worker]]]:
+    """List the workers of each case, those of one block together.
+
+    A block of a case against itself has two. They ran side by side and are not independent of
+    each other; blocks are.
+    """
+    found: dict[Case, list[list[Worker]]] = defaultdict(list)
+    for m in run.outcomes:
+        if not isinstance(m, Measurement):
+            continue
+        its_rounds = by_worker(m)
+        blocks: dict[Case, dict[int, list[Worker]]] = defaultdict(lambda: defaultdict(list))
+        for start in m.starts:
+            case = m.case if start.role == "case" else m.reference
+            step = statistics.median(step_seconds(its_rounds[start.role, start.block]))
+            blocks[case][start.block].append(Worker(start, step))
+        for case, its in blocks.items():
+            found[case].extend(its.values())
+    return found

@@ -23,9 +23,10 @@ from harness.analyze.advice.cost import Memory, Plan
 from harness.analyze.analysis import Analysis
 from harness.records import Case, Estimate, to_json
 from harness.report import formats
-from harness.tables.columns.cells import Row
 from harness.tables.declare import Column
 from harness.tables.text import TextTable, caption
+
+Row = dict[str, Any]
 
 SCHEMA = 1
 Answer = tuple[Advice, Plan | None]

@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.analyze import devices, hardest
 from harness.analyze.analysis import Analysis
 from harness.errors import BadRun
 from harness.records import Run
 from harness.report import environment, formats, page, sentence, settings_code
 from harness.report.advice import lines as recommendations
-from harness.tables import TABLES, charts, text
+from harness.tables import MORE_CHARTS, TABLES, text
 from harness.tables.declare import draw, flat, to_csv
-from harness.tables.legacy import FrameRows
 from harness.tables.text import TextTable
 
 if TYPE_CHECKING:
@@ -66,7 +64,7 @@ def write(run: Run, folder: Path) -> Written:
         drawn = [_save(figure, folder, name) for name, figure in _figures(analysis)]
         shown = page.Page(analysis, tables, [chart for chart, _ in drawn], said, advice, code)
         texts = {
-            **{f"tables/{table.name}.csv": _csv(table, analysis) for table in filled},
+            **{f"tables/{t.name}.csv": to_csv(t, analysis.rows(t)) for t in filled},
             **{f"tables/{name}.md": formats.to_markdown(table) for name, table in tables.items()},
             "environment.txt": "".join(f"{k}: {v}\n" for k, v in environment.facts(run).items()),
             "report.html": page.render(shown),
@@ -80,47 +78,34 @@ def write(run: Run, folder: Path) -> Written:
             paths[-1].write_text(content, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
-    rows = {table.name: _flat(table, analysis) for table in filled}
+    rows = {t.name: [flat(t, row) for row in analysis.rows(t)] for t in filled}
     return Written(analysis, said, advice, code, rows, tables, tuple(paths))
 
 
-def _csv(table: Any, analysis: Analysis) -> str:
-    rows = analysis.rows(table)
-    if isinstance(rows, FrameRows):
-        return str(rows.frame.to_csv(index=False, lineterminator="\n"))
-    return to_csv(table, rows)
-
-
-def _flat(table: Any, analysis: Analysis) -> list[dict[str, Any]]:
-    rows = analysis.rows(table)
-    return rows if isinstance(rows, FrameRows) else [flat(table, row) for row in rows]
-
-
 def _figures(analysis: Analysis) -> Iterator[tuple[str, "Figure"]]:
-    """Draw the chart of each table that has one, then those of a GPU's readings and of images."""
+    """Draw the chart of each table that has one, then those without a table."""
     caption = text.caption(analysis.run)
     for table in TABLES:
         figure = draw(table, analysis, caption)
         if figure is not None:
             yield table.name, figure
-    timelines, cases = devices.timelines(analysis, charts.MOST_TIMELINES)
-    below = "; ".join((caption, *charts.timelines_left_out(cases)))
-    for case, frame in timelines.items():
-        yield f"gpu_{_plain(case)}", charts.timeline(case, frame, below)
-    hard = hardest.ceiling(analysis, charts.DIGITS_SHOWN)
-    if hard is not None and hard.hardest:
-        yield "hardest_digits", charts.hardest_digits(hard, caption)
+    for charts_of in MORE_CHARTS:
+        for name, figure in charts_of(analysis, caption):
+            yield _plain(name), figure
 
 
-def _plain(case: str) -> str:
-    """Turn a case's id, which may hold a path or be very long, into a file name."""
-    name = re.sub(r"[^\w.-]+", "_", case, flags=re.ASCII).strip("_.")
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[:_LONGEST_NAME]}_{hashlib.sha256(case.encode(errors='replace')).hexdigest()[:8]}"
+def _plain(name: str) -> str:
+    """Turn a name into one of a file: a case's id may hold a path or be very long."""
+    plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("_.")
+    if len(plain) <= _LONGEST_NAME:
+        return plain
+    digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
+    return f"{plain[:_LONGEST_NAME]}_{digest[:8]}"
 
 
 def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[Path]]:
+    from harness.tables import drawing
+
     paths = [_place(folder / "charts" / f"{name}.{ending}") for ending in ("png", "svg")]
     engine = figure.get_layout_engine()
     if engine is not None:  # once for both files: it takes longer than to draw
@@ -134,7 +119,7 @@ def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[P
             options["pil_kwargs"] = {"compress_level": 3}
         figure.savefig(path, bbox_inches=edges, **options)
     svg = paths[-1].read_text(encoding="utf-8")
-    chart = page.Chart(name, charts.title(figure), charts.caption(figure), svg, charts.CAPTION)
+    chart = page.Chart(name, drawing.title(figure), drawing.caption(figure), svg, drawing.CAPTION)
     return chart, paths
 
 

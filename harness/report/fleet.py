@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import units
 from harness.analyze.compare import ranking
 from harness.errors import BadComparison
 from harness.records import Run
 from harness.report import page
-from harness.tables.columns.cells import Row, verdict_words
-from harness.tables.legacy import rows_of
+from harness.tables.declare import given
 from harness.tables.text import TextTable
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def write(frame: "pd.DataFrame", runs: Sequence[Run], path: Path) -> None:
         BadComparison: they cannot be written.
     """
     tables = {
-        f"case_{number}": _table(str(name), rows_of(rows))
+        f"case_{number}": _table(str(name), _rows_of(rows))
         for number, (name, rows) in enumerate(frame.groupby("case", sort=False), start=1)
     }
     ids = {run.id: run for run in runs}
@@ -37,7 +36,12 @@ def write(frame: "pd.DataFrame", runs: Sequence[Run], path: Path) -> None:
         raise BadComparison(f"cannot write {path}: {error.strerror}") from error
 
 
-def _table(name: str, rows: list[Row]) -> TextTable:
+def _rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    known = frame.astype(object).where(frame.notna(), None)
+    return [{str(k): v for k, v in row.items()} for row in known.to_dict(orient="records")]
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> TextTable:
     headings = ("rank", "machine", "run", "samples/s [95 %]", "of the first [interval]", "verdict",
                 "mJ/sample", "price an hour", "price a million samples")  # fmt: skip
     cells = [tuple(map(units.printable, _cells(row))) for row in rows]
@@ -54,7 +58,7 @@ def _table(name: str, rows: list[Row]) -> TextTable:
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     ends = row["samples_per_s_low"], row["samples_per_s_high"]
     between = "" if None in ends else f" [{', '.join(map(units.digits, ends))}]"
     joules, price, million = (
@@ -66,7 +70,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row["run"],
         units.digits(row["samples_per_s"]) + between,
         units.ratio_interval(row["of_first"], row["of_first_low"], row["of_first_high"]),
-        verdict_words(row["verdict"]),
+        given(row["verdict"]),
         units.MISSING if joules is None else units.digits(1e3 * joules),
         units.MISSING if price is None else f"{price:g}",
         units.MISSING if million is None else units.digits(million),

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from harness import units
-from harness.analyze import stats, trainings, verdicts
+from harness.analyze import stats, verdicts
 from harness.analyze.analysis import Analysis
+from harness.analyze.training import groups
 from harness.records import Failure, Measurement, Run
 from harness.report.names import comparison
 
@@ -61,4 +62,4 @@ def cautions(analysis: Analysis) -> Iterator[str]:
             for figure, cases in figures.items()
         )
         yield f"Caution: {doubt}; {advice} [{where}]"
-    yield from trainings.cautions(analysis)
+    yield from groups.caution_lines(analysis)

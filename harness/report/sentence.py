@@ -4,16 +4,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 from harness import units
-from harness.analyze import scaling, stats, trainings, verdicts
+from harness.analyze import stats, verdicts
 from harness.analyze.analysis import Analysis
+from harness.analyze.devices import scaling
+from harness.analyze.training.groups import groups
 from harness.analyze.verdicts import MARGIN, Verdict
 from harness.records import Estimate, Failure, Measurement
 from harness.report.names import comparison, differing
-from harness.tables.columns.cells import Row, speedup_cell
-from harness.tables.columns.training import points_cell
+from harness.tables.accuracy import ACCURACY, EFFECTIVE_SPEEDUP, AccuracyRow, EffectiveRow, points
 from harness.tables.declare import speedup_of
-from harness.tables.legacy import rows_of
 from harness.tables.levers import ALONE, LEVERS, STACK
+from harness.tables.scaling import SCALING
 
 _VERDICTS: dict[Verdict, str] = {
     "faster": "faster",
@@ -81,16 +82,16 @@ def _tunings(analysis: Analysis) -> Iterator[str]:
 
 def _scaling(analysis: Analysis) -> Iterator[str]:
     """What several devices bring; of logical ones that they work."""
-    rows = rows_of(scaling.scaling(analysis))
-    checks = [row for row in rows if row["functional"]]
+    rows = analysis.rows(SCALING)
+    checks = [row for row in rows if row.functional]
     if checks:
         many = f"{len(checks)} comparison{'s' if len(checks) > 1 else ''}"
         yield f"{many} of several devices with one, a functional check"
     for row in rows:
-        if not row["functional"]:
+        if not row.functional:
             yield (
-                f"{row['kind']} scaling of {row['variant']} on {row['replicas']} devices: "
-                f"{speedup_cell(row)}, {100 * row['efficiency']:.0f} % efficient"
+                f"{row.kind} scaling of {row.variant} on {row.replicas} devices: "
+                f"{speedup_of(row.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
             )
 
 
@@ -120,10 +121,10 @@ def _elsewhere(m: Measurement, analysis: Analysis) -> str:
 def _trainings(analysis: Analysis) -> Iterator[str]:
     if not analysis.run.trainings:
         return
-    groups = trainings.groups(analysis)
-    seeds = max(map(len, groups))
+    found = groups(analysis)
+    seeds = max(map(len, found))
     yield (
-        f"{len(groups)} model{'s' if len(groups) > 1 else ''} trained in full with "
+        f"full training of {len(found)} model{'s' if len(found) > 1 else ''} with "
         f"{seeds} seed{'s' if seeds > 1 else ''}"
     )
     yield from _accuracies(analysis)
@@ -132,13 +133,17 @@ def _trainings(analysis: Analysis) -> Iterator[str]:
 
 def _accuracies(analysis: Analysis) -> Iterator[str]:
     """The largest difference of test accuracy that is shown."""
-    judged = [row for row in rows_of(trainings.accuracies(analysis)) if row["verdict"] is not None]
-    shown = [row for row in judged if row["verdict"] in ("better", "worse")]
+    judged = [row for row in analysis.rows(ACCURACY) if row.verdict is not None]
+    shown = [
+        (abs(row.difference.value), row)
+        for row in judged
+        if row.verdict in ("better", "worse") and row.difference
+    ]
     if shown:
-        largest = max(shown, key=lambda row: abs(row["difference"]))
+        _, largest = max(shown, key=lambda pair: pair[0])
         yield (
             f"a difference of test accuracy shown in {len(shown)} of {len(judged)}, the largest "
-            f"{points_cell(largest)} points, {_pair(largest)}"
+            f"{points(largest)} points, {_pair(largest)}"
         )
     elif judged:
         yield f"no difference shown in test accuracy ({len(judged)} compared)"
@@ -146,20 +151,20 @@ def _accuracies(analysis: Analysis) -> Iterator[str]:
 
 def _effective(analysis: Analysis) -> Iterator[str]:
     """The largest speedup to the same accuracy that is shown."""
-    judged = [row for row in rows_of(trainings.effective(analysis)) if row["verdict"] is not None]
-    faster = [row for row in judged if row["verdict"] == "faster"]
+    judged = [row for row in analysis.rows(EFFECTIVE_SPEEDUP) if row.verdict is not None]
     goal = f"in the time to test accuracy {analysis.run.target_accuracy:g}" if judged else ""
+    faster = [(row.speedup.value, row) for row in judged if row.verdict == "faster" and row.speedup]
     if faster:
-        largest = max(faster, key=lambda row: row["speedup"])
-        yield f"the largest speedup shown {goal} is {speedup_cell(largest)}, {_pair(largest)}"
-    elif any(row["verdict"] == "slower" for row in judged):
+        _, largest = max(faster, key=lambda pair: pair[0])
+        yield f"the largest speedup shown {goal} is {speedup_of(largest.speedup)}, {_pair(largest)}"
+    elif any(row.verdict == "slower" for row in judged):
         yield f"no speedup shown {goal}"
     elif judged:
         yield f"no difference shown {goal}"
 
 
-def _pair(row: Row) -> str:
+def _pair(row: AccuracyRow | EffectiveRow) -> str:
     return (
-        f"{row['variant']} at batch {row['batch_size']} against "
-        f"{row['reference']} at batch {row['reference_batch_size']}"
+        f"{row.variant} at batch {row.batch_size} against "
+        f"{row.reference} at batch {row.reference_batch_size}"
     )

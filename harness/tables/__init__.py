@@ -1,25 +1,19 @@
 """Every table of a run, one file per topic."""
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harness.analyze.analysis import Analysis
-from harness.tables import legacy
+from harness.tables.accuracy import ACCURACY, EFFECTIVE_SPEEDUP
 from harness.tables.batch_size_law import BATCH_SIZE_LAW
 from harness.tables.batch_size_search import BATCH_SIZE_SEARCH
 from harness.tables.bottleneck import BOTTLENECK
 from harness.tables.declare import Table, to_frame
+from harness.tables.device import DEVICE_BREAK_EVEN, DEVICE_CROSSOVER, timelines
 from harness.tables.ladder import LADDER
-from harness.tables.legacy import (
-    ACCURACY,
-    CONVERGENCE,
-    DEVICE_BREAK_EVEN,
-    DEVICE_CROSSOVER,
-    EFFECTIVE_SPEEDUP,
-    SCALING,
-    SCALING_OUTLOOK,
-)
 from harness.tables.levers import LEVERS
 from harness.tables.measurements import MEASUREMENTS
+from harness.tables.scaling import SCALING, SCALING_OUTLOOK
 from harness.tables.speedups import (
     BACKEND_SPEEDUP,
     BATCH_SIZE_SPEEDUP,
@@ -27,10 +21,12 @@ from harness.tables.speedups import (
     MODEL_SIZE_SPEEDUP,
     THREAD_SPEEDUP,
 )
+from harness.tables.trainings import CONVERGENCE, hardest_digits
 from harness.tables.work import WORK
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 # In the order in which they are shown.
 TABLES: tuple[Table[Any], ...] = (
@@ -41,7 +37,7 @@ TABLES: tuple[Table[Any], ...] = (
     MODEL_SIZE_SPEEDUP,
     WORK,
     LADDER,
-    legacy.typed(DEVICE_SPEEDUP),
+    DEVICE_SPEEDUP,
     DEVICE_CROSSOVER,
     DEVICE_BREAK_EVEN,
     BACKEND_SPEEDUP,
@@ -55,6 +51,12 @@ TABLES: tuple[Table[Any], ...] = (
     EFFECTIVE_SPEEDUP,
 )
 
+# Charts of a run that belong to no table, by name.
+MORE_CHARTS: tuple[Callable[[Analysis, str], Iterator[tuple[str, "Figure"]]], ...] = (
+    timelines,
+    hardest_digits,
+)
+
 
 def frame(analysis: Analysis, name: str) -> "pd.DataFrame":
     """Return a table of a run as a DataFrame, with the columns of its CSV file.
@@ -64,4 +66,4 @@ def frame(analysis: Analysis, name: str) -> "pd.DataFrame":
     """
     table = {table.name: table for table in TABLES}[name]
     rows = analysis.rows(table)
-    return rows.frame if isinstance(rows, legacy.FrameRows) else to_frame(table, rows)
+    return to_frame(table, rows)

@@ -131,6 +131,11 @@ def several(names: Iterable[str]) -> Any:
     return dataclasses.field(default_factory=dict, metadata={"names": tuple(names)})
 
 
+def unwritten() -> Any:
+    """Declare a field that is for the chart alone and not in the CSV file."""
+    return dataclasses.field(default=None, metadata={"names": ()})
+
+
 def header(table: Table[R]) -> list[str]:
     """Return the columns of the CSV file."""
     return list(table.csv) or [n for f in dataclasses.fields(_of(table)) for n in _names(f)]
@@ -146,7 +151,7 @@ def flat(table: Table[R], row: R) -> dict[str, Any]:
         elif len(names) == 3:
             parts = (value.value, value.low, value.high) if value else (None, None, None)
             values.update(zip(names, parts, strict=True))
-        else:
+        elif names:
             values[names[0]] = _plain(value)
     return {name: values[name] for name in header(table)}
 

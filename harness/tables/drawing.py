@@ -120,6 +120,17 @@ def caption_below(figure: Figure, caption: str) -> None:
     figure.set_label(caption)  # whole, for those who show it beside the figure
 
 
+def lay_out(figure: Figure) -> None:
+    """Place all parts of a figure, once for all files that it is saved to."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    engine.execute(figure)
+    figure.set_layout_engine(None)
+    for legend in figure.legends:  # else it moves when the margins are cropped
+        legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
+
+
 def title(figure: Figure) -> str:
     """Return what stands above a figure, in one line."""
     return (figure.get_suptitle() or figure.axes[0].get_title(loc="left")).replace("\n", " ")
@@ -278,22 +289,22 @@ def reach(estimates: Iterable[Estimate]) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
+def look(index: int) -> dict[str, Any]:
+    """Return color, marker and line style by which a line is told from others."""
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": LINES[index % len(LINES)],
+    }
+
+
 def line(
     axes: Axes, index: int, places: Sequence[float], estimates: Sequence[Estimate], label: str
 ) -> str:
     """Draw a line with intervals, told from others by its index; return its color."""
-    color = COLORS[index % len(COLORS)]
-    axes.errorbar(
-        places,
-        [e.value for e in estimates],
-        yerr=arms(estimates),
-        color=color,
-        marker=MARKERS[index % len(MARKERS)],
-        linestyle=LINES[index % len(LINES)],
-        capsize=4,
-        label=label,
-    )
-    return color
+    values = [estimate.value for estimate in estimates]
+    axes.errorbar(places, values, yerr=arms(estimates), capsize=4, label=label, **look(index))
+    return COLORS[index % len(COLORS)]
 
 
 def times(name: str, speedup: float, other: str) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness import units
-from harness.analyze import epochs, gpu, published, rounds
+from harness.analyze import published, rounds
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import MIB, CaseData
 from harness.analyze.cautions import Caution
+from harness.analyze.devices import gpu
 from harness.analyze.roles import as_published
+from harness.analyze.training import epochs
 from harness.records import Case, Estimate, Failure
 from harness.records.counters import COLUMNS
 from harness.tables.declare import (

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness import units
-from harness.analyze import cautions, epochs
+from harness.analyze import cautions
 from harness.analyze.advice.advise import advise
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import quotient
 from harness.analyze.cautions import Caution
 from harness.analyze.once import once
+from harness.analyze.training import epochs
 from harness.analyze.verdicts import DEFINITION, Verdict, judge
 from harness.records import Case, Estimate, Measurement
+from harness.tables import device
 from harness.tables.declare import (
     MOST_BARS,
     MOST_LINES,
@@ -358,6 +360,7 @@ DEVICE_SPEEDUP = Table(
         _PUBLISHED, _BLOCKS,
     ),
     notes=_notes("device"),
+    chart=device.SPEEDUP_CHART,
 )  # fmt: skip
 BACKEND_SPEEDUP = Table(
     name="backend_speedup",

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.analyze import cautions, roles, stats, trainings, verdicts
+from harness.analyze import cautions, roles, stats, verdicts
 from harness.analyze.advice.knee import Ratios, knee
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData, quotient
 from harness.analyze.once import once
+from harness.analyze.training import groups, target
 from harness.records import Case, Estimate, Failure, Measurement, Outcome
 
 _COMPARE = {
@@ -316,11 +317,11 @@ def _epochs_needed(analysis: Analysis, alike: Case) -> Iterator[tuple[int, str]]
     """Mean epochs until the test set is as accurate as the target, by batch size."""
     if analysis.run.target_accuracy is None:
         return
-    for group in trainings.groups(analysis):
+    for group in groups.groups(analysis):
         case = group[0].recipe.case
         if dataclasses.replace(_alike(case), seed=alike.seed) != alike:
             continue
-        needed = [trainings.reached(training, analysis.run.target_accuracy) for training in group]
+        needed = [target.reached(training, analysis.run.target_accuracy) for training in group]
         known = [number for number in needed if number is not None]
         if len(known) < len(needed):
             yield case.batch_size, f"not reached by {len(needed) - len(known)} of {len(needed)}"

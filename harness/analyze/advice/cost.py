@@ -6,10 +6,12 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.analyze import epochs, gpu, stats, workers
+from harness.analyze import rounds, stats
 from harness.analyze.advice.advise import Advice, advise
 from harness.analyze.analysis import Analysis
-from harness.analyze.workers import Worker
+from harness.analyze.devices import gpu
+from harness.analyze.rounds import Worker
+from harness.analyze.training import epochs
 from harness.errors import BadCase, BadRun, UnknownName
 from harness.records import Case, Estimate, Measurement
 
@@ -91,7 +93,7 @@ def plan(
     """
     size = train_samples(analysis, case) if samples is None else samples
     _check(size, epoch_count, price_per_hour, case)
-    blocks = workers.by_block(analysis.run)[case]
+    blocks = rounds.workers_of(analysis.run)[case]
     fitted = [[w for w in block if w.start.fit] for block in blocks]
     timed = [block for block in fitted if block]
     source = _source(timed, size)

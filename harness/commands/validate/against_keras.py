@@ -15,8 +15,8 @@ from math import log
 from typing import Self
 
 from harness.analyze import stats
-from harness.analyze.epochs import project
 from harness.analyze.start_order import without_start_order
+from harness.analyze.training.epochs import project
 from harness.commands.validate.claims import Check, ratio
 from harness.commands.validate.readings import opened, timed
 from harness.measure.side import AnyLauncher

@@ -66,7 +66,7 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
     Raises:
         BadRun: the folder cannot be written.
     """
-    from harness.tables.charts.validation import intervals
+    from harness.commands.validate.chart import intervals
 
     ways = by_way(measured)
     if any(trial.slowdown for trial, _ in measured):

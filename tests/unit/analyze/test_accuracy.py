@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as distributions
 
-from harness.analyze import accuracy
+from harness.analyze.training import accuracy
 from harness.records import Estimate
 
 

@@ -9,7 +9,8 @@ from fakes import FakeGpu, FakeLauncher, runner_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyze import crossover, stats
+from harness.analyze import stats
+from harness.analyze.devices import crossover
 from harness.records import Case, Estimate
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.analyze import epochs
+from harness.analyze.training import epochs
 from harness.records import Fit
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from fakes import busy_gpu, gpu_usage
 
-from harness.analyze import gpu
+from harness.analyze.devices import gpu
 from harness.records import GpuReading
 
 USAGE = gpu_usage(busy_gpu)

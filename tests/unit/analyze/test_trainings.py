@@ -6,9 +6,8 @@ import pytest
 from fakes import QUIET, FakeLauncher, runner_of
 from samples import dataframe, text_table
 
-from harness.analyze import hardest
-from harness.analyze import trainings as convergence
 from harness.analyze.analysis import Analysis
+from harness.analyze.training import groups, hardest
 from harness.records import Case, Failure, Recipe, Training
 from harness.report import files
 from harness.tables import text
@@ -64,7 +63,7 @@ def test_a_machine_that_sleeps_through_an_epoch_is_told(tmp_path):
     moments = [QUIET] * 3 + [dataclasses.replace(QUIET, slept_seconds=90.0)] * 7
     runner = runner_of(tmp_path, launcher(), read_host_state=iter(moments).__next__)
     runner.train(recipes())
-    (told,) = convergence.cautions(Analysis(runner.save()))
+    (told,) = groups.caution_lines(Analysis(runner.save()))
     assert told.startswith("Caution: the machine was suspended meanwhile (1 min 30 s)")
     assert told.endswith("[improved 1024]")
 
@@ -281,7 +280,7 @@ def test_an_epoch_that_took_far_longer_is_named(tmp_path):
         ),
     )
     assert "an epoch of seed 0 took 7 min 00 s, the median 1 min 00 s" in next(
-        convergence.cautions(Analysis(slow))
+        groups.caution_lines(Analysis(slow))
     )
     one = with_epochs(
         run,
@@ -290,19 +289,19 @@ def test_an_epoch_that_took_far_longer_is_named(tmp_path):
         ),
     )
     assert dataframe(one, "convergence")["elapsed_s"].max() == pytest.approx(5 * 60)
-    assert list(convergence.cautions(Analysis(run))) == []
+    assert list(groups.caution_lines(Analysis(run))) == []
 
 
 def test_what_else_kept_the_cpus_busy_is_named(tmp_path):
     """Steal counts by the CPU: these cases have two."""
     run = trained(tmp_path)
     quiet = with_epochs(run, lambda epoch: dataclasses.replace(epoch, steal_seconds=1.0))
-    assert list(convergence.cautions(Analysis(quiet))) == []
+    assert list(groups.caution_lines(Analysis(quiet))) == []
     busy = with_epochs(
         run,
         lambda epoch: dataclasses.replace(epoch, steal_seconds=6.0, other_cpu_seconds=12.2),
     )
-    found = list(convergence.cautions(Analysis(busy)))
+    found = list(groups.caution_lines(Analysis(busy)))
     assert any("hypervisor gave CPU time to others (5 %)" in line for line in found)
     assert any("kept CPUs busy meanwhile (0.20 CPUs)" in line for line in found)
     assert all("[baseline 256]" in line or "[improved 1024]" in line for line in found)
@@ -312,7 +311,7 @@ def test_a_quota_that_stopped_a_training_is_named(tmp_path):
     """As it is of rounds."""
     run = trained(tmp_path)
     stopped = with_epochs(run, lambda epoch: dataclasses.replace(epoch, throttled_seconds=0.5))
-    found = [line for line in convergence.cautions(Analysis(stopped)) if "quota" in line]
+    found = [line for line in groups.caution_lines(Analysis(stopped)) if "quota" in line]
     assert found
     assert all("the cgroup's CPU quota stopped the training (" in line for line in found)
 

@@ -14,7 +14,7 @@ from harness.analyze import cautions
 from harness.analyze.analysis import Analysis
 from harness.records import Case, Failure
 from harness.report import console, files, formats
-from harness.tables import charts, declare
+from harness.tables import declare, device
 from harness.tables.declare import MOST_BARS, MOST_LINES
 from harness.tables.speedups import BATCH_SIZE_SPEEDUP, MODEL_SIZE_SPEEDUP
 
@@ -107,10 +107,10 @@ def test_a_table_may_have_no_chart(run):
 
 
 def test_the_readings_of_the_first_cases_have_charts():
-    """A file a case."""
-    assert charts.timelines_left_out(charts.MOST_TIMELINES) == []
-    (note,) = charts.timelines_left_out(charts.MOST_TIMELINES + 3)
-    assert f"3 of {charts.MOST_TIMELINES + 3} cases" in note
+    """A file per case."""
+    assert device.timelines_left_out(device.MOST_TIMELINES) == []
+    (note,) = device.timelines_left_out(device.MOST_TIMELINES + 3)
+    assert f"3 of {device.MOST_TIMELINES + 3} cases" in note
 
 
 def test_the_console_shows_the_first_rows_and_says_so(frames, run):

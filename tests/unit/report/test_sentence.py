@@ -93,7 +93,7 @@ def test_the_device_is_named_where_a_run_has_two(tmp_path):
 def test_trainings_alone_have_a_sentence(tmp_path):
     """Accuracy first, then the time to it."""
     text = sentence(Analysis(trained(tmp_path)))
-    assert text.startswith("2 models trained in full with 3 seeds; no difference shown in test")
+    assert text.startswith("Full training of 2 models with 3 seeds; no difference shown in test")
     assert "in the time to test accuracy 0.985 is 2.00× [2.00, 2.00], wide at batch 256" in text
 
 

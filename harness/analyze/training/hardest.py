@@ -1,4 +1,4 @@
-"""The test samples that no training gets right: how far accuracy can be told apart at all."""
+"""The test samples that no training gets right: how far accuracies can differ at all."""
 
 import base64
 import math
@@ -22,10 +22,10 @@ class Hard:
 
     Attributes:
         sample: Its index in the test set.
-        label: Its class, as the dataset has it.
-        predicted: The class given most often in its place.
-        trainings: How many gave it a wrong class.
-        confidence: Mean probability that they gave to their wrong class.
+        label: Its class in the dataset.
+        predicted: The wrong class given most often.
+        trainings: How many gave a wrong class.
+        confidence: Mean probability of the wrong class.
         image: Gray levels, (height, width).
     """
 
@@ -39,14 +39,14 @@ class Hard:
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """What all trainings of a run get wrong.
+    """What the trainings of a run get wrong.
 
     Attributes:
-        variants: How many variants there were.
-        trainings: How many trainings of them.
+        variants: Their number.
+        trainings: Their number.
         test_samples: Size of the test set.
         wrong_always: Samples that every training gets wrong.
-        wrong_ever: Samples that any gets wrong.
+        wrong_ever: Samples that any training gets wrong.
         hardest: Those wrong most often, then with the greatest confidence; only images.
     """
 
@@ -59,12 +59,7 @@ class Ceiling:
 
 
 def ceiling(analysis: Analysis, shown: int) -> Ceiling | None:
-    """Find the hardest test images; None when there are no images that were got wrong.
-
-    Args:
-        analysis: With trainings in full.
-        shown: How many images at most.
-    """
+    """Find the hardest test images, so many at most; None when no image is wrong."""
     trainings = [t for t in analysis.run.trainings if t.mistakes is not None and t.image_shape]
     found: dict[int, list[Mistake]] = defaultdict(list)
     for training in trainings:
@@ -104,10 +99,7 @@ def _hard(mistakes: list[Mistake], shape: tuple[int, ...]) -> Hard | None:
 
 
 def _image(pixels: str, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """Unpack an image, and no more than belongs to it: a run may come from elsewhere.
-
-    None where there is none, or none of that shape.
-    """
+    """Unpack an image, with a limit: a run may come from elsewhere. None if the shape differs."""
     size = math.prod(shape)
     if not 0 < size <= _LARGEST_IMAGE:
         return None

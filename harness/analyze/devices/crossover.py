@@ -1,4 +1,4 @@
-"""When a GPU pays: from which batch size, and after how much training."""
+"""When a GPU pays: from which batch size, and after how many samples."""
 
 import itertools
 import math
@@ -12,10 +12,10 @@ from harness.records import Estimate, Measurement, Role
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """Where the case begins to pay, or why that is not known.
+    """From where on the case pays.
 
     Attributes:
-        value: None when it is not within what was measured.
+        value: None when it is outside of the measured range.
         low: Lower end of the 95 % interval; None when it is open.
         high: Upper end; None when it is open.
         reason: Why a value or an end is missing; else empty.
@@ -28,11 +28,10 @@ class Crossover:
 
 
 def batch_size(points: Sequence[tuple[int, Estimate]]) -> Crossover:
-    """Batch size from which the case, on a GPU, is as fast as its reference.
+    """Find the batch size from which the case, on a GPU, is as fast as its reference.
 
-    Between two sizes the logarithm of the speedup is taken as linear in the
-    logarithm of the size. The ends of the interval are where the ends of the
-    speedups' own intervals cross 1.
+    Between two sizes the log speedup is interpolated linearly in the log size. The interval
+    ends where the ends of the speedups' intervals cross 1.
 
     Args:
         points: (batch size, speedup), in the order of sizes.
@@ -66,7 +65,7 @@ def _excludes_one(estimate: Estimate) -> bool:
 
 
 def _crossing(sizes: Sequence[int], speedups: Sequence[float]) -> float | None:
-    """Where the speedup rises through 1, for the last time; None if it does not."""
+    """Find where the speedup rises through 1 for the last time; None if it never does."""
     logs = [(math.log(size), math.log(value)) for size, value in zip(sizes, speedups, strict=True)]
     for (x0, y0), (x1, y1) in reversed(list(itertools.pairwise(logs))):
         if y0 < 0 <= y1:
@@ -75,12 +74,11 @@ def _crossing(sizes: Sequence[int], speedups: Sequence[float]) -> float | None:
 
 
 def break_even_samples(measurement: Measurement) -> Crossover:
-    """Samples after which the case's faster steps have made up for its slower start.
+    """Find the samples after which the case's faster steps make up for its slower start.
 
-    A start is from the start of a worker's process to the end of its first step:
-    device, build, trace and compile, without the import of the framework.
-    Block by block: the difference of the starts over the difference of the
-    times a sample.
+    The start of a worker lasts from the start of its process to the end of its first step:
+    device, build, trace and compile, without the import of the framework. The result is the
+    difference of the starts over the difference of the times per sample, both per block.
     """
     starts = {(s.block, s.role): s.ready_seconds for s in measurement.starts}
     blocks = sorted({block for block, _ in starts})

@@ -1,4 +1,4 @@
-"""What NVML's readings say of a GPU, and when there are too few to say anything."""
+"""Utilization, power and memory of a GPU from NVML's readings, if there are enough."""
 
 import itertools
 import math
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from harness.records import GpuTrace, GpuUsage
 
-# The utilization counter speaks of the last sample period, which is up to 1 s long: what is
-# read earlier may be about the time before the rounds.
+# The utilization counter covers the last sample period, up to 1 s: an earlier reading may
+# include time before the rounds.
 SETTLE_SECONDS = 1.0
 MIN_SECONDS = 2.0
 MIN_READINGS = 10
@@ -26,12 +26,12 @@ _REASONS = {  # nvml.h, nvmlClocksEventReasons
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A value from readings, or why there is none.
+    """A value from readings.
 
     Attributes:
         value: None when it is missing.
-        readings: How many it rests on.
-        source: How it was found; or the reason that it is missing.
+        readings: Their number.
+        source: How the value was found, or why it is missing.
     """
 
     value: float | None
@@ -40,12 +40,12 @@ class Known:
 
 
 def utilization_percent(usages: Sequence[GpuUsage]) -> Known:
-    """Mean share of time with a kernel running, over workers whose window is long enough."""
+    """Return the mean share of time with a kernel running, of workers that ran long enough."""
     return _mean([_mean_of(usage, "utilization_percent") for usage in usages])
 
 
 def power_watts(usages: Sequence[GpuUsage]) -> Known:
-    """Mean board power: from the energy counter, else the integral of power over time."""
+    """Return the mean board power: from the energy counter, else the integral of power."""
     found = []
     for usage in usages:
         counted = _from_counter(usage)
@@ -54,7 +54,7 @@ def power_watts(usages: Sequence[GpuUsage]) -> Known:
 
 
 def memory_bytes(usages: Sequence[GpuUsage]) -> Known:
-    """Largest device memory in use less that before the worker began, of all processes."""
+    """Return the largest device memory of all processes, minus that before the worker began."""
     found = [
         max(used) - usage.idle_memory_bytes
         for usage in usages
@@ -67,26 +67,26 @@ def memory_bytes(usages: Sequence[GpuUsage]) -> Known:
 
 
 def throttled(usages: Sequence[GpuUsage]) -> dict[str, float]:
-    """Share of readings with each reason for a clock below what the load asks for."""
+    """Return the share of readings with each reason for a lowered clock."""
     masks = [int(mask) for mask in _values(usages, "throttle_reasons")]
     shares = {name: sum(bool(m & bit) for m in masks) for bit, name in _REASONS.items()}
     return {name: count / len(masks) for name, count in shares.items() if count}
 
 
 def foreign_processes(usages: Sequence[GpuUsage]) -> int | None:
-    """Most processes of others at once; None when NVML does not list them."""
+    """Return the most processes of others at once; None when NVML does not list them."""
     return max(
         (u.foreign_processes for u in usages if u.foreign_processes is not None), default=None
     )
 
 
 def largest(usages: Sequence[GpuUsage], name: str) -> float | None:
-    """Largest reading of that name; None when there is none."""
+    """Return the largest reading of that name; None when there is none."""
     return max(_values(usages, name), default=None)
 
 
 def median(usages: Sequence[GpuUsage], name: str) -> float | None:
-    """Median reading of that name; None when there is none."""
+    """Return the median reading of that name; None when there is none."""
     values = _values(usages, name)
     return statistics.median(values) if values else None
 
@@ -96,7 +96,7 @@ def _values(usages: Sequence[GpuUsage], name: str) -> list[float]:
 
 
 def refused(usages: Sequence[GpuUsage]) -> dict[str, str]:
-    """What NVML did not tell, with its reason."""
+    """Return what NVML refused to read, with its reasons."""
     return {what: why for usage in usages for what, why in usage.refused.items()}
 
 
@@ -121,7 +121,7 @@ def _mean_of(usage: GpuUsage, name: str) -> Known:
 
 
 def _lacking(usage: GpuUsage, points: Sequence[tuple[float, float]], name: str) -> str | None:
-    """Say why readings are not enough; None when they are."""
+    """Say why readings are insufficient; None when they suffice."""
     if name in usage.refused:
         return f"NVML refuses it: {usage.refused[name]}"
     if _window(points) < MIN_SECONDS or len(points) < MIN_READINGS:
@@ -133,9 +133,9 @@ def _lacking(usage: GpuUsage, points: Sequence[tuple[float, float]], name: str) 
 
 
 def _from_counter(usage: GpuUsage) -> Known:
-    """Energy between two updates of the counter, over the time between them.
+    """Energy between two updates of the counter over the time between them.
 
-    The counter moves in steps, so that its value at any other moment is stale.
+    The counter moves in steps: between updates its value is stale.
     """
     points = _settled(usage.trace, "energy_joules")
     pairs = itertools.pairwise(points)
@@ -150,7 +150,7 @@ def _from_counter(usage: GpuUsage) -> Known:
 
 
 def _from_power(usage: GpuUsage) -> Known:
-    """Integral of the power readings, by trapezoids, over their time."""
+    """Integral of the power readings by trapezoids, over their time."""
     points = _settled(usage.trace, "power_watts")
     lacking = _lacking(usage, points, "power_watts")
     if lacking:
@@ -163,7 +163,7 @@ def _from_power(usage: GpuUsage) -> Known:
 
 
 def _mean(found: Sequence[Known]) -> Known:
-    """Average over workers; those without a value are left out, and named when all are."""
+    """Average over workers with a value; without any, the reasons of all."""
     known = [(one.value, one) for one in found if one.value is not None]
     if not known:
         reasons = dict.fromkeys(one.source for one in found)

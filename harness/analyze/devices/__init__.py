@@ -1,0 +1,1 @@
+"""GPUs and several devices: readings, when a GPU pays, scaling."""

@@ -1,0 +1,1 @@
+"""Full trainings: epochs, accuracy, time to a target, the hardest test images."""

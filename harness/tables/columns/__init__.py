@@ -1,1 +1,0 @@
-"""Columns of the tables whose rows are dicts."""
