@@ -18,7 +18,6 @@ from harness import units
 from harness.analyze import (
     batch_law,
     cautions,
-    epochs,
     rounds,
     stats,
     work,
@@ -27,6 +26,7 @@ from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData
 from harness.analyze.devices import gpu
 from harness.analyze.rounds import Worker
+from harness.analyze.training import epochs
 from harness.records import Case, Estimate, ModelFacts, Start
 
 NOT_SHOWN = "not shown"

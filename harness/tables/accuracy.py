@@ -228,15 +228,12 @@ def _draw_accuracy(rows: list[AccuracyRow], caption: str) -> "Figure":
     for place, (row, found) in enumerate(known):
         bar = drawing.arms([found])
         axes.errorbar(found.value, place, xerr=bar, fmt="o", color=color, capsize=4)
-        axes.annotate(
-            f"{found.value:+.2f}", (found.value, place), (0, 6), textcoords="offset points",
-            ha="center", fontsize=7.5,
-        )  # fmt: skip
+        axes.text(
+            found.value, place - 0.1, f"{found.value:+.2f}", ha="center", va="bottom", fontsize=7.5
+        )
         if row.published is not None:
-            axes.plot(
-                100 * row.published, place, "X", color="black", markersize=7,
-                markeredgecolor="white", label="published: one training of each",
-            )  # fmt: skip
+            label = "published: one training of each"
+            axes.plot(100 * row.published, place, "X", color="black", markersize=6, label=label)
     drawing.horizontal(axes, [f"{_case(row)}\nagainst {_reference(row)}" for row, _ in known])
     axes.set_xlabel("←  less accurate      percentage points      more accurate  →")
     if handles := axes.get_legend_handles_labels()[0][:1]:
@@ -288,10 +285,8 @@ def _draw_effective(rows: list[EffectiveRow], caption: str) -> "Figure":
             if found is None:
                 drawing.beside(axes, "target not reached", 1.0, y)
                 continue
-            axes.barh(
-                y, found.value - 1, 0.36, left=1.0, color=color, hatch=hatch, edgecolor="black",
-                linewidth=0.6, label=label,
-            )  # fmt: skip
+            looks: Any = {"color": color, "hatch": hatch, **drawing.EDGE}
+            axes.barh(y, found.value - 1, 0.36, left=1.0, label=label, **looks)
             bar = drawing.arms([found])
             axes.errorbar(found.value, y, xerr=bar, fmt="none", color="black", capsize=3)
             drawing.beside(axes, units.ratio(found.value), max(1.0, drawing.reach([found])[1]), y)

@@ -187,10 +187,9 @@ def draw_speedup(rows: "list[SpeedupRow]", caption: str) -> "Figure":
         color = drawing.line(axes, index, places, [row.speedup for row in its], label)
         known = [(x, r.published) for x, r in zip(places, its, strict=True) if r.published]
         if known:
-            axes.plot(
-                *zip(*known, strict=True), "X", color=color, markersize=8, zorder=4,
-                markeredgecolor="black", label=f"{label}: published, on another machine",
-            )  # fmt: skip
+            name = f"{label}: published, on another machine"
+            looks: Any = {"color": color, "markeredgecolor": "black", "label": name}
+            axes.plot(*zip(*known, strict=True), "X", **looks)
     drawing.batch_axis(axes, [row.batch_size for row in rows])
     low, high = drawing.reach(row.speedup for row in rows)
     drawing.ratio_scale(axes, "y", 0.8 * min(1.0, low), 1.3 * max(1.0, high))
@@ -200,17 +199,13 @@ def draw_speedup(rows: "list[SpeedupRow]", caption: str) -> "Figure":
 
 
 def _speedup_title(rows: "Sequence[SpeedupRow]") -> str:
-    slowest, fastest = (end(row.speedup.value for row in rows) for end in (min, max))
-    span = " to ".join(dict.fromkeys(units.digits(end, 2) for end in (slowest, fastest)))
-    if all(row.verdict == "faster" for row in rows):
-        return f"The GPU is {span} times as fast as the CPU"
-    faster = {row.batch_size for row in rows if row.verdict == "faster"}
-    others = {row.batch_size for row in rows if row.verdict != "faster"}
-    beyond = [size for size in sorted(faster) if size > max(others)]
+    span, _ = _range([row.speedup.value for row in rows], "")
+    others = [row.batch_size for row in rows if row.verdict != "faster"]
+    beyond = [row for row in rows if row.batch_size > max(others, default=math.inf)]
     if beyond:
-        return (
-            f"The GPU is faster from batch {beyond[0]} on, up to {units.digits(fastest, 2)} times"
-        )
+        first = min(row.batch_size for row in beyond)
+        times = _about(max(row.speedup.value for row in beyond))
+        return f"The GPU is faster from batch {first} on, up to {times} times"
     if all(row.verdict == "slower" for row in rows):
         return "The GPU is slower than the CPU at every batch size"
     return f"The GPU is {span} times as fast as the CPU"
@@ -220,9 +215,7 @@ def _draw_crossover(rows: list[CrossoverRow], caption: str) -> "Figure":
     """Draw where each variant's speedup crosses 1, within the sizes measured."""
     from harness.tables import drawing
 
-    known = [row.batch_size for row in rows if row.batch_size is not None]
-    where = " to ".join(dict.fromkeys(map(_about, (min(known), max(known)))))
-    some = "" if len(known) == len(rows) else f" ({len(known)} of {len(rows)} models)"
+    where, some = _range([row.batch_size for row in rows], "models")
     figure, axes = drawing.single(
         f"The GPU is as fast as the CPU from batch {where} on{some}",
         "batch size at which the speedup of the GPU crosses 1, with 95 % interval; gray: measured",
@@ -234,23 +227,17 @@ def _draw_crossover(rows: list[CrossoverRow], caption: str) -> "Figure":
     drawing.batch_axis(axes, sizes)
     axes.set_xlim(sizes[0] / 1.5, sizes[-1] * 1.5)
     rows = sorted(rows, key=lambda row: row.batch_size or math.inf)
-    labels = [words(row, _told(rows, ("variant",))) for row in rows]
+    told = ["variant", *differing(rows, ("backend", "threads"))]
+    labels = [words(row, told) for row in rows]
     _spans(axes, [(row.batch_size, row.low, row.high, row.reason) for row in rows], labels)
     return figure
-
-
-def _told(rows: Sequence[Any], always: tuple[str, ...]) -> list[str]:
-
-    return [*always, *differing(rows, ("backend", "threads"))]
 
 
 def _draw_break_even(rows: list[BreakEvenRow], caption: str) -> "Figure":
     """Draw the steps until the GPU has made up for its start, a row per variant and batch size."""
     from harness.tables import drawing
 
-    known = [row.pays_after_steps for row in rows if row.pays_after_steps is not None]
-    where = " to ".join(dict.fromkeys(map(_about, (min(known), max(known)))))
-    some = "" if len(known) == len(rows) else f" ({len(known)} of {len(rows)} cases)"
+    where, some = _range([row.pays_after_steps for row in rows], "cases")
     figure, axes = drawing.single(
         f"The GPU makes up for its slower start after {where} steps{some}",
         "training steps until the GPU is ahead of the CPU, with 95 % interval",
@@ -258,14 +245,22 @@ def _draw_break_even(rows: list[BreakEvenRow], caption: str) -> "Figure":
         1.7 + 0.5 * len(rows),
     )
     rows = sorted(rows, key=lambda row: _or_last(row.pays_after_steps))
-    labels = [words(row, _told(rows, ("variant", "batch_size"))) for row in rows]
-    _spans(axes, [(r.pays_after_steps, r.low, r.high, r.reason) for r in rows], labels)
+    told = ["variant", "batch_size", *differing(rows, ("backend", "threads"))]
+    labels = [words(row, told) for row in rows]
     axes.set_xscale("symlog", linthresh=1)
     farthest = max(max(row.high or 0.0, row.pays_after_steps or 0.0) for row in rows)
     axes.set_xlim(0, max(10.0, 6 * farthest))
     axes.xaxis.set_major_formatter(lambda value, _: units.count(value))
+    _spans(axes, [(r.pays_after_steps, r.low, r.high, r.reason) for r in rows], labels)
     axes.set_xlabel("training steps (log scale)")
     return figure
+
+
+def _range(values: Sequence[float | None], what: str) -> tuple[str, str]:
+    """Write the range of the known values, and how many there are unless all are known."""
+    known = [value for value in values if value is not None]
+    some = "" if len(known) == len(values) else f" ({len(known)} of {len(values)} {what})"
+    return " to ".join(dict.fromkeys(map(_about, (min(known), max(known))))), some
 
 
 def _or_last(value: float | None) -> float:
@@ -283,10 +278,7 @@ def _spans(
     drawing.horizontal(axes, labels)
     for place, (value, low, high, reason) in enumerate(found):
         if value is None:
-            axes.annotate(
-                reason, (0.5, place), xycoords=("axes fraction", "data"), fontsize=8, ha="center",
-                va="center",
-            )  # fmt: skip
+            drawing.beside(axes, reason, axes.get_xlim()[0], place)
             continue
         ends = [value if end is None else end for end in (low, high)]
         axes.plot(ends, [place] * 2, color=drawing.COLORS[0], linewidth=3, solid_capstyle="butt")
@@ -350,10 +342,8 @@ def _timeline(case: str, usages: Sequence[GpuUsage], caption: str) -> "Figure":
             axes.plot(
                 usage.trace.seconds,
                 [math.nan if value is None else value for value in values],
-                color=drawing.COLORS[index % len(drawing.COLORS)],
-                linestyle=drawing.LINES[index % len(drawing.LINES)],
-                linewidth=1,
                 label=f"worker {index + 1}",
+                **drawing.look(index) | {"marker": "", "linewidth": 1},
             )
         axes.set_ylabel(label, fontsize=8)
         axes.set_ylim(bottom=0)

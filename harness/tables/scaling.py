@@ -292,10 +292,8 @@ def _bars(
             continue
         color, hatch = ("#56B4E9", "") if row.kind == "strong" else ("#E69F00", "//")
         label = "_" if row.kind in labels else f"{row.kind} scaling"
-        axes.barh(
-            place, share.value, 0.6, color=color, hatch=hatch, edgecolor="black", linewidth=0.6,
-            label=label,
-        )  # fmt: skip
+        looks: Any = {"color": color, "hatch": hatch, **drawing.EDGE}
+        axes.barh(place, share.value, 0.6, label=label, **looks)
         labels.add(row.kind)
         if share.low is not None:
             bar = drawing.arms([share])
@@ -324,9 +322,7 @@ def _draw_outlook(rows: list[OutlookRow], caption: str) -> "Figure":
             [row.replicas for row in its],
             [row.efficiency for row in its],
             label=f"{label} scaling",
-            color=drawing.COLORS[index % len(drawing.COLORS)],
-            marker=drawing.MARKERS[index % len(drawing.MARKERS)],
-            linestyle=drawing.LINES[index % len(drawing.LINES)],
+            **drawing.look(index),
         )
     drawing.batch_axis(axes, [row.replicas for row in rows])
     axes.set_xlabel("devices; the fewest were measured")

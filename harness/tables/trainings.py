@@ -223,11 +223,9 @@ def _history(
     axes.plot(
         [getattr(row, field) for row in its],
         [getattr(row, name).value for row in its],
-        color=color,
         label=label,
         markersize=3.5,
-        marker=drawing.MARKERS[index % len(drawing.MARKERS)],
-        linestyle=drawing.LINES[index % len(drawing.LINES)],
+        **drawing.look(index),
     )
     end = getattr(last, name)
     bar = drawing.arms([end])
@@ -236,15 +234,8 @@ def _history(
         return
     if field == "epoch":
         known = [(r.epoch, r.published_val_accuracy) for r in its if r.published_val_accuracy]
-        axes.scatter(
-            [epoch for epoch, _ in known],
-            [accuracy for _, accuracy in known],
-            marker="X",
-            s=55,
-            color=color,
-            edgecolors="black",
-            zorder=4,
-        )
+        for epoch, accuracy in known:
+            axes.plot(epoch, accuracy, "X", color=color, markeredgecolor="black", markersize=8)
     where = last.reached if field == "epoch" else last.reached_s
     if where is not None and last.target is not None:
         axes.plot([where, where], [0, last.target], ":", color=color, linewidth=1.2)
@@ -277,10 +268,8 @@ def _mark_target(panels: Sequence["Axes"], goal: float | None) -> None:
         return
     for axes in panels:
         axes.axhline(goal, color="#777777", linewidth=0.8, linestyle="--")
-        axes.annotate(
-            f"target {goal:g}", (1, goal), (0, 3), xycoords=("axes fraction", "data"),
-            textcoords="offset points", ha="right", fontsize=7.5, color="#555555",
-        )  # fmt: skip
+        end = axes.get_xlim()[1]
+        axes.text(end, goal, f"target {goal:g}", ha="right", va="bottom", fontsize=7.5)
 
 
 CONVERGENCE = Table(
