@@ -13,14 +13,11 @@ from harness.analyze.training.accuracy import Verdict as AccuracyVerdict
 from harness.analyze.training.groups import Pair, pairs
 from harness.analyze.verdicts import DEFINITION, Verdict
 from harness.records import Estimate
-from harness.tables.declare import Chart, Column, Limit, Table, ends, given, speedup_of
+from harness.tables.declare import MOST_BARS, Chart, Column, Limit, Table, ends, given, speedup_of
 from harness.tables.trainings import with_ends
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_MOST_ROWS = 18
-_MOST_PAIRS = 12
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,7 +340,7 @@ ACCURACY = Table(
     name_of=_case,
     chart=Chart(
         draw=_draw_accuracy,
-        limits=(Limit(_MOST_ROWS, "rows", effect=lambda r: r.difference and r.difference.value),),
+        limits=(Limit(MOST_BARS, "rows", effect=lambda r: r.difference and r.difference.value),),
         shows=lambda row: row.difference is not None,
     ),
 )
@@ -374,7 +371,7 @@ EFFECTIVE_SPEEDUP = Table(
         draw=_draw_effective,
         limits=(
             Limit(
-                _MOST_PAIRS,
+                MOST_BARS,
                 "pairs of bars",
                 effect=lambda r: r.speedup and math.log(r.speedup.value),
             ),

@@ -11,8 +11,10 @@ from harness.analyze import roles, rounds, stats
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import MIB, quotient
 from harness.analyze.devices import crossover, gpu
-from harness.records import GpuUsage, Measurement
+from harness.records import Estimate, GpuUsage, Measurement
 from harness.tables.declare import (
+    MOST_BARS,
+    MOST_LINES,
     Chart,
     Column,
     Limit,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     from harness.tables.speedups import SpeedupRow
 
-_MOST_ROWS = 18
 MOST_TIMELINES = 24  # files, one per case on a GPU
 
 
@@ -95,30 +96,21 @@ def _on_gpu(analysis: Analysis) -> list[list[Measurement]]:
     return [sorted(group, key=lambda m: m.case.batch_size) for group in alike.values()]
 
 
-def _crossovers(analysis: Analysis) -> list[CrossoverRow]:
-    rows = []
-    for measured in _on_gpu(analysis):
-        case = measured[0].case
-        found = crossover.batch_size([(m.case.batch_size, stats.speedup(m)) for m in measured])
-        rows.append(
-            CrossoverRow(
-                variant=case.variant,
-                backend=case.backend,
-                threads=case.threads,
-                device=case.device,
-                reference=measured[0].reference.device,
-                batch_size=found.value,
-                low=found.low,
-                high=found.high,
-                sizes=",".join(str(m.case.batch_size) for m in measured),
-                reason=found.reason,
-            )
-        )
-    return rows
-
-
-def _break_evens(analysis: Analysis) -> list[BreakEvenRow]:
-    return [_break_even(m) for measured in _on_gpu(analysis) for m in measured]
+def _crossover(measured: Sequence[Measurement]) -> CrossoverRow:
+    case = measured[0].case
+    found = crossover.batch_size([(m.case.batch_size, stats.speedup(m)) for m in measured])
+    return CrossoverRow(
+        variant=case.variant,
+        backend=case.backend,
+        threads=case.threads,
+        device=case.device,
+        reference=measured[0].reference.device,
+        batch_size=found.value,
+        low=found.low,
+        high=found.high,
+        sizes=",".join(str(m.case.batch_size) for m in measured),
+        reason=found.reason,
+    )
 
 
 def _break_even(m: Measurement) -> BreakEvenRow:
@@ -157,20 +149,6 @@ def _open_interval(value: float | None, low: float | None, high: float | None) -
 
 def _about(value: float | None) -> str:
     return units.count(value) if value is None or value >= 100 else units.digits(value, 2)
-
-
-def _crossover_notes(_: Sequence[CrossoverRow]) -> Iterator[str]:
-    yield (
-        "95 % interval in brackets; between two sizes the log speedup is interpolated linearly in "
-        "the log batch size"
-    )
-
-
-def _break_even_notes(_: Sequence[BreakEvenRow]) -> Iterator[str]:
-    yield (
-        "95 % interval in brackets; ready: from the start of a worker to the end of its first "
-        "step, without the import of the framework"
-    )
 
 
 def draw_speedup(rows: "list[SpeedupRow]", caption: str) -> "Figure":
@@ -353,13 +331,15 @@ def _timeline(case: str, usages: Sequence[GpuUsage], caption: str) -> "Figure":
     return figure
 
 
-def _ratio_distance(row: "SpeedupRow") -> float:
-    return math.log(row.speedup.value)
+def _size(speedup: Estimate) -> float:
+    return math.log(speedup.value)
 
 
 SPEEDUP_CHART: "Chart[SpeedupRow]" = Chart(
     draw=draw_speedup,
-    limits=(Limit(6, "lines", lambda row: (row.variant, row.backend), _ratio_distance),),
+    limits=(
+        Limit(MOST_LINES, "lines", lambda r: (r.variant, r.backend), lambda r: _size(r.speedup)),
+    ),
     shows=lambda row: row.device == "gpu" and row.reference == "cpu",
 )
 _VARIANT = Column[Any]("variant", lambda row: row.variant, numeric=False)
@@ -372,7 +352,7 @@ DEVICE_CROSSOVER = Table(
     name="device_crossover",
     title="Batch size from which the GPU is as fast as the CPU",
     row=CrossoverRow,
-    rows=_crossovers,
+    rows=lambda analysis: [_crossover(group) for group in _on_gpu(analysis)],
     columns=(
         _VARIANT,
         _BACKEND,
@@ -380,10 +360,13 @@ DEVICE_CROSSOVER = Table(
         Column("sizes measured", lambda row: row.sizes, shared=True),
         _REMARK,
     ),
-    notes=_crossover_notes,
+    notes=lambda _: [
+        "95 % interval in brackets; between two sizes the log speedup is interpolated linearly in "
+        "the log batch size"
+    ],
     chart=Chart(
         draw=_draw_crossover,
-        limits=(Limit(_MOST_ROWS, "rows"),),
+        limits=(Limit(MOST_BARS, "rows"),),
         answers=lambda rows: any(row.batch_size is not None for row in rows),
     ),
 )
@@ -391,7 +374,7 @@ DEVICE_BREAK_EVEN = Table(
     name="device_break_even",
     title="GPU break-even: steps that make up for its slower start",
     row=BreakEvenRow,
-    rows=_break_evens,
+    rows=lambda analysis: [_break_even(m) for group in _on_gpu(analysis) for m in group],
     columns=(
         _VARIANT,
         _BACKEND,
@@ -403,10 +386,13 @@ DEVICE_BREAK_EVEN = Table(
         _REMARK,
         Column("blocks", lambda row: str(row.blocks), rank=3),
     ),
-    notes=_break_even_notes,
+    notes=lambda _: [
+        "95 % interval in brackets; ready: from the start of a worker to the end of its first "
+        "step, without the import of the framework"
+    ],
     chart=Chart(
         draw=_draw_break_even,
-        limits=(Limit(_MOST_ROWS, "rows"),),
+        limits=(Limit(MOST_BARS, "rows"),),
         answers=lambda rows: any(row.pays_after_steps is not None for row in rows),
     ),
 )

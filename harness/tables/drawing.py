@@ -26,7 +26,6 @@ from harness.records import Estimate
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":")
-HATCHES = ("", "//", "..", "xx", "--", "++")
 EDGE: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.6}
 BEST = "#009E73"  # what is recommended or kept
 GRAY = "#bbbbbb"
@@ -118,17 +117,6 @@ def caption_below(figure: Figure, caption: str) -> None:
         gid=CAPTION,
     )
     figure.set_label(caption)  # whole, for those who show it beside the figure
-
-
-def lay_out(figure: Figure) -> None:
-    """Place all parts of a figure, once for all files that it is saved to."""
-    engine = figure.get_layout_engine()
-    if engine is None:
-        return
-    engine.execute(figure)
-    figure.set_layout_engine(None)
-    for legend in figure.legends:  # else it moves when the margins are cropped
-        legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
 
 
 def title(figure: Figure) -> str:

@@ -14,6 +14,8 @@ from harness.analyze.levers import LossVerdict
 from harness.analyze.verdicts import Verdict, judge
 from harness.records import Estimate, Measurement
 from harness.tables.declare import (
+    MOST_BARS,
+    MOST_LINES,
     Chart,
     Column,
     Limit,
@@ -273,15 +275,7 @@ def _bars(
     missing: str,
     beyond: float = 0.0,
 ) -> None:
-    """Draw a bar per row in percent, in the colors of strong and weak scaling.
-
-    Args:
-        axes: The panel.
-        rows: One per bar.
-        shares: Of each row; None for no bar.
-        missing: Written in place of a bar.
-        beyond: Values are written right of this.
-    """
+    """Draw a bar per share in percent, its value right of `beyond`, or write what is missing."""
     from harness.tables import drawing
 
     drawing.horizontal(axes, [""] * len(rows))
@@ -371,7 +365,7 @@ SCALING = Table(
         Column("blocks", lambda row: str(row.blocks), rank=3),
     ),
     notes=_notes,
-    chart=Chart(draw=_draw, limits=(Limit(12, "comparisons"),)),
+    chart=Chart(draw=_draw, limits=(Limit(MOST_BARS, "comparisons"),)),
 )
 SCALING_OUTLOOK = Table(
     name="scaling_outlook",
@@ -395,6 +389,8 @@ SCALING_OUTLOOK = Table(
     notes=_outlook_notes,
     chart=Chart(
         draw=_draw_outlook,
-        limits=(Limit(6, "lines", lambda row: tuple(getattr(row, name) for name in _LINE)),),
+        limits=(
+            Limit(MOST_LINES, "lines", lambda row: tuple(getattr(row, name) for name in _LINE)),
+        ),
     ),
 )

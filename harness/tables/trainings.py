@@ -12,14 +12,23 @@ from harness.analyze.cautions import Caution
 from harness.analyze.training import groups, target
 from harness.analyze.training.hardest import ceiling
 from harness.records import Epoch, Estimate, Training
-from harness.tables.declare import Chart, Column, Limit, Table, common, given, lines_of, unwritten
+from harness.tables.declare import (
+    MOST_LINES,
+    Chart,
+    Column,
+    Limit,
+    Table,
+    common,
+    given,
+    lines_of,
+    unwritten,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _LINE = ("variant", "batch_size")
-_MOST_LINES = 6
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +309,7 @@ CONVERGENCE = Table(
         draw=_draw,
         limits=(
             Limit(
-                _MOST_LINES,
+                MOST_LINES,
                 "lines",
                 lambda r: (r.variant, r.batch_size, r.epochs, r.device, r.backend),
             ),

@@ -192,8 +192,7 @@ def test_the_speedup_of_another_feed_is_that_of_the_fits(tmp_path):
 
 def test_a_fit_counts_its_first_execution_whole():
     """What is later is the rate."""
-    from harness.analyze.epochs import project
-
+    from harness.analyze.training.epochs import project
     from harness.records import Fit
 
     fit = Fit(steps=12, samples=120, seconds=5.0, first_step_seconds=3.0, whole_epoch=False,
