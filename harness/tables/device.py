@@ -327,7 +327,8 @@ def _timeline(case: str, usages: Sequence[GpuUsage], caption: str) -> "Figure":
         axes.set_ylim(bottom=0)
         axes.margins(y=0.15)
     panels[-1][0].set_xlabel("seconds since the rounds of a worker began")
-    drawing.legend_below(figure, panels[0][0].get_legend_handles_labels()[0], columns=6)
+    if known:
+        drawing.legend_below(figure, panels[0][0].get_legend_handles_labels()[0], columns=6)
     return figure
 
 

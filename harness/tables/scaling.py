@@ -365,7 +365,11 @@ SCALING = Table(
         Column("blocks", lambda row: str(row.blocks), rank=3),
     ),
     notes=_notes,
-    chart=Chart(draw=_draw, limits=(Limit(MOST_BARS, "comparisons"),)),
+    chart=Chart(
+        draw=_draw,
+        limits=(Limit(MOST_BARS, "comparisons"),),
+        answers=lambda rows: any(not r.functional or r.communication_share for r in rows),
+    ),
 )
 SCALING_OUTLOOK = Table(
     name="scaling_outlook",
