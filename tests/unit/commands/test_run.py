@@ -98,7 +98,8 @@ def test_a_name_between_colons_is_no_emoji(launcher, no_charts, model, capsys):
     _, run = measured("mine.py:seven", "--batch-sizes", "32")
     assert run.outcomes[0].case.dataset == "fitted"
     shown = capsys.readouterr()
-    assert "mine.py:seven: error: it raised RuntimeError" in " ".join(shown.err.split())
+    assert "mine.py:seven-fitted-b32-tensorflow-cpu-t1: failed (error)" in shown.err
+    assert "mine.py:seven-fitted-b32-tensorflow-cpu-t1: error: it raised" in shown.out
     assert "\N{COMBINING ENCLOSING KEYCAP}" not in shown.err + shown.out
 
 
