@@ -88,8 +88,8 @@ class WorkerProcess:
             self.end()
             raise WorkerFailed(
                 "error",
-                f"the worker's answer to {command!r} was garbled; does the model write to file "
-                "descriptors that it has not opened?",
+                f"the channel of the worker was garbled during {command!r}; does the model write to "
+                "file descriptors that it has not opened?",
                 log_tail,
             ) from None
         except TimeoutError:
