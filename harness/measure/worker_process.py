@@ -88,7 +88,7 @@ class WorkerProcess:
             self.end()
             raise WorkerFailed(
                 "error",
-                f"the channel of the worker was garbled during {command!r}; does the model write to "
+                f"the worker's channel was garbled during {command!r}; does the model write to "
                 "file descriptors that it has not opened?",
                 log_tail,
             ) from None
