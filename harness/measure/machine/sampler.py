@@ -1,9 +1,8 @@
 """Readings from outside the worker: the machine's counters and the worker's memory.
 
-Around each round the machine's totals are read while nothing is timed. A
-thread of the parent also reads the worker's memory four times a second, of a
-worker on a GPU ten times and the GPU with it, paced by deadlines, and keeps
-account of what that costs.
+The machine's totals are read before and after each round, while nothing is timed. A thread of the
+parent also reads the worker's memory four times per second; for a worker on a GPU ten times, with
+the GPU. The thread measures its own CPU time.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ from harness.records.counters import Totals, change
 
 INTERVAL_SECONDS = 0.25
 GPU_INTERVAL_SECONDS = 0.1
-_PROCESSES_EVERY = 10  # readings; listing processes is the dearest call
+_PROCESSES_EVERY = 10  # readings, since listing processes is the slowest call
 
 
 def read_machine() -> Totals:
@@ -44,14 +43,14 @@ def disturbance(before: Totals, after: Totals, own_cpu_seconds: float) -> dict[s
 
 
 class Sampler:
-    """Reads one worker's memory, and the GPU that it trains on, until it is stopped.
+    """Reads a worker's memory, and the GPU that the worker trains on, until `stop`.
 
-    It starts with the worker, so that the last size of one that was killed is
-    known; `begin_rounds` forgets what came before.
+    The sampler starts with the worker, so that the last memory reading of a killed worker is
+    known; `begin_rounds` discards the readings so far.
 
     Args:
-        pid: The worker.
-        gpu: The GPU that it trains on; None for a worker on the CPU.
+        pid: Process id of the worker.
+        gpu: The GPU that the worker trains on; None on the CPU.
         clock: Monotonic seconds.
     """
 
@@ -113,7 +112,7 @@ class Sampler:
         return self._rss[-1] if self._rss else None
 
     def usage(self) -> Usage:
-        """Summarize the readings; call it after the end."""
+        """Summarize the readings, after `stop`."""
         return Usage(
             readings=len(self._rss),
             watched_seconds=self._end - self._begin,
@@ -127,8 +126,8 @@ class GpuWatch:
     """Readings of a GPU beside one worker.
 
     Args:
-        pid: The worker; its memory and its processes count as its own.
-        gpu: The GPU, idle as far as this program is concerned.
+        pid: Process id of the worker.
+        gpu: The GPU, which this program does not use yet.
         clock: Monotonic seconds.
     """
 
@@ -158,7 +157,7 @@ class GpuWatch:
         self._forget()
 
     def read(self) -> None:
-        """Read the GPU now, and once a second the processes on it."""
+        """Read the GPU now, and once per second the processes on it."""
         if len(self._readings) % _PROCESSES_EVERY == 0:
             processes = self._gpu.processes()
             if processes is not None:
@@ -169,8 +168,8 @@ class GpuWatch:
     def _count_foreign(self, processes: frozenset[int]) -> int:
         """Count the processes that are not the worker's.
 
-        In a container NVML lists the host's process ids, which match none
-        here: then one that came after the worker began is taken for its own.
+        In a container NVML lists the host's process ids, which match none here; a process that
+        came after the worker began then counts as the worker.
         """
         if self._pid in processes:
             return len(processes) - 1

@@ -1,4 +1,4 @@
-"""A run that is interrupted at any round and gone on with gives the tables of one that was not."""
+"""A run that is interrupted at any round and resumed gives the tables of an uninterrupted one."""
 
 import dataclasses
 
@@ -30,7 +30,7 @@ MACHINES_OWN = {"ready_s", "cautions"}  # of the machine that runs this test
 
 
 def seconds(case):
-    """Seconds a sample: the same in every run."""
+    """Seconds per sample: the same in every run."""
     return 1.0e-3 if case.batch_size == 256 else 0.8e-3
 
 
