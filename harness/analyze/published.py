@@ -1,4 +1,4 @@
-"""The published figures beside which ours are shown."""
+"""The figures of the report that the bundled variants come from."""
 
 import csv
 import functools
@@ -25,10 +25,10 @@ def epoch_seconds() -> dict[tuple[str, str, int], float]:
 
 
 def training(variant: str, device: str, batch_size: int) -> dict[int, dict[str, float]]:
-    """Return published figures of a training in full, by epoch and name.
+    """Return published figures of a full training, by epoch and name.
 
-    The names are those of Keras: `loss`, `accuracy`, `val_loss`, `val_accuracy`; what the
-    report calls test loss and test accuracy was had from the same samples.
+    The names are those of Keras: `loss`, `accuracy`, `val_loss`, `val_accuracy`. The report's
+    test loss and test accuracy are of the same test samples.
     """
     names = {"test_loss": "val_loss", "test_accuracy": "val_accuracy"}
     figures: dict[int, dict[str, float]] = defaultdict(dict)
@@ -41,7 +41,7 @@ def training(variant: str, device: str, batch_size: int) -> dict[int, dict[str, 
 
 
 def speedup(case: tuple[str, str, int], reference: tuple[str, str, int]) -> float | None:
-    """Return the published speedup of a case over a reference, if both were published."""
+    """Return the published speedup of a case over a reference; None unless both are published."""
     published = epoch_seconds()
     if case not in published or reference not in published:
         return None

@@ -1,4 +1,4 @@
-"""The table of full trainings, a row per case and epoch; the chart of the hardest test images."""
+"""The table of full trainings, one row per case and epoch; the hardest test images."""
 
 import dataclasses
 import statistics

@@ -1,1 +1,1 @@
-"""Full trainings: epochs, accuracy, time to a target, the hardest test images."""
+"""The time of an epoch, and full trainings: accuracy, time to a target, hardest test images."""

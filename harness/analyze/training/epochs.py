@@ -12,13 +12,13 @@ from harness.records import Estimate, Fit, Measurement
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Seconds an epoch.
+    """Seconds per epoch.
 
     Attributes:
         seconds: With an interval over blocks, if a `fit` was timed.
         source: `measured`; `projected from fit` (a part of an epoch was timed); or
-            `projected from steps` (no `fit` was timed), without what `fit` adds.
-        input_share: What `fit` adds to its steps, as a share of them; None without a `fit`.
+            `projected from steps` (no `fit` was timed), without the time that `fit` adds.
+        input_share: Time that `fit` adds, as a share of its steps; None without a `fit`.
     """
 
     seconds: Estimate
@@ -27,13 +27,13 @@ class Epoch:
 
 
 def epoch(fits: Sequence[Fit], step_seconds: float, batch_size: int, train_samples: int) -> Epoch:
-    """Estimate an epoch from one `fit` a block, or from the step time alone.
+    """Estimate an epoch from one `fit` per worker, or from the step time alone.
 
     Args:
-        fits: One a fresh worker.
-        step_seconds: Seconds a step, without `fit`.
-        batch_size: Samples a step.
-        train_samples: Samples an epoch.
+        fits: One per fresh worker.
+        step_seconds: Seconds per step, without `fit`.
+        batch_size: Samples per step.
+        train_samples: Samples per epoch.
     """
     bare = step_seconds * train_samples / batch_size
     if not fits:
@@ -45,7 +45,7 @@ def epoch(fits: Sequence[Fit], step_seconds: float, batch_size: int, train_sampl
 
 
 def speedup(measurement: Measurement) -> Estimate | None:
-    """Reference time over case time an epoch of `fit`, over the blocks in which both timed one."""
+    """Return the speedup per epoch of `fit`, over the blocks in which both sides timed one."""
     times: dict[int, dict[str, float]] = defaultdict(dict)
     sizes = {
         "case": measurement.facts.train_samples,
@@ -63,11 +63,10 @@ def speedup(measurement: Measurement) -> Estimate | None:
 
 
 def project(fit: Fit, train_samples: int) -> float:
-    """Extend a timed part of an epoch to the whole one.
+    """Project a timed part of an epoch to the whole epoch, in seconds.
 
-    What an epoch pays once, with its first step, is counted once; the other
-    samples cost what they cost in the timed part. A ragged last batch counts
-    by its samples.
+    The first step, with what an epoch pays once, counts once; each other sample takes as long as
+    in the timed part. A ragged last batch counts by its samples.
     """
     if fit.whole_epoch:
         return fit.seconds

@@ -1,16 +1,16 @@
-"""Trainings in full: in turns, journaled, resumed; their tables."""
+"""Full trainings: in turns, journaled, resumed; their tables and charts."""
 
 import dataclasses
 
 import pytest
 from fakes import QUIET, FakeLauncher, runner_of
-from samples import dataframe, text_table
+from samples import dataframe, drawn, text_table
 
 from harness.analyze.analysis import Analysis
 from harness.analyze.training import groups, hardest
 from harness.records import Case, Failure, Recipe, Training
 from harness.report import files
-from harness.tables import text
+from harness.tables import drawing, text
 
 BASELINE = Case("baseline", "mnist", 256, threads=2)
 IMPROVED = Case("improved", "mnist", 1024, threads=2)
@@ -338,3 +338,36 @@ def test_a_run_of_trainings_alone_has_a_caption(tmp_path):
     """Dataset, machine, seeds."""
     assert "mnist on Fake CPU" in text.caption(trained(tmp_path))
     assert "trained in full with 3 seeds" in text.caption(trained(tmp_path))
+
+
+def test_the_chart_says_when_the_target_is_reached(tmp_path):
+    """Both reach it after two epochs, the improved one in half the time."""
+    run = trained(tmp_path)
+    title = drawing.title(drawn(run, "convergence"))
+    assert title == "Test accuracy 0.985 is reached after 2.0 epochs, in 60 to 120 s"
+    missed = trained(tmp_path / "missed", target=0.99)
+    title = drawing.title(drawn(missed, "convergence"))
+    assert title == "Test accuracy 0.99 is reached by 1 of 2 after 3.0 epochs, in 180 s"
+
+
+def test_figures_for_the_chart_alone_are_not_in_the_file(tmp_path):
+    """Its columns are public."""
+    frame = dataframe(trained(tmp_path), "convergence")
+    assert list(frame.columns)[-2:] == ["published_val_accuracy", "cautions"]
+
+
+def test_the_charts_of_accuracy_say_what_is_shown(tmp_path):
+    """With a verdict, and without."""
+    wrong = lambda case: range(100 if case.variant == "baseline" else 300)  # noqa: E731
+    run = trained(tmp_path, wrong=wrong)
+    assert (
+        drawing.title(drawn(run, "accuracy"))
+        == "improved at batch 1024 is 2.00 points less accurate than baseline at batch 256"
+    )
+    assert (
+        drawing.title(drawn(run, "effective_speedup"))
+        == "improved 1024 reaches test accuracy 0.985 sooner than baseline 256: 2.00× as fast"
+    )
+    equal = trained(tmp_path / "equal")
+    title = drawing.title(drawn(equal, "accuracy"))
+    assert title == "Equally accurate within 0.1 points"

@@ -13,11 +13,12 @@ from fakes import (
     runner_of,
     with_gpu_usage,
 )
-from samples import dataframe, dataframes, text_table
+from samples import dataframe, dataframes, drawn, text_table
 
 from harness.analyze import stats
 from harness.records import Case, Failure, folders, from_json, to_json
 from harness.report import files
+from harness.tables import drawing
 
 CPU = Case("baseline", "mnist", 256, threads=2)
 GPU = dataclasses.replace(CPU, device="gpu")
@@ -230,3 +231,19 @@ def test_a_gpu_lost_in_mid_run_fails_its_case_and_the_next_is_measured(tmp_path)
     assert isinstance(measuring.measure(other, dataclasses.replace(other, device="cpu")), Failure)
     assert not isinstance(measuring.measure(CPU, CPU), Failure)
     assert len(folders.read(tmp_path).outcomes) == 3
+
+
+def test_the_charts_of_a_gpu_say_from_where_it_pays(run):
+    """The batch size, and the steps."""
+    titles = [drawing.title(drawn(run, f"device_{name}")) for name in ("speedup", "crossover")]
+    assert titles[0].startswith("The GPU is faster from batch 64 on, up to ")
+    assert titles[1] == "The GPU is as fast as the CPU from batch 22 on"
+
+
+def test_without_a_crossing_there_is_no_chart_of_it(tmp_path):
+    """The table says why."""
+    measuring = runner(tmp_path, blocks=3)
+    measuring.measure(GPU, CPU)
+    run = measuring.run()
+    assert len(dataframe(run, "device_crossover")) == 1
+    assert drawn(run, "device_crossover") is None

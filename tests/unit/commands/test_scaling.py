@@ -24,6 +24,7 @@ from harness.measure.worker_process import WorkerFailed
 from harness.records import Case
 from harness.report import formats
 from harness.report.sentence import sentence
+from harness.tables import drawing
 
 ONE = Case("baseline", "mnist", 256, "jax", threads=2, jit=True)
 
@@ -72,6 +73,20 @@ def test_efficiency_is_the_speedup_over_the_number_of_devices(tmp_path):
     assert [
         r["case"] for r in dataframe(run, "measurements").to_dict("records") if not r["aside"]
     ] == [ONE.id]
+
+
+def test_the_chart_of_logical_devices_shows_no_efficiency(tmp_path):
+    """Communication alone; without that there is no chart."""
+    runner = runner_of(tmp_path, FakeLauncher(lambda case: 1e-3), 1)
+    runner.measure(several(), ONE)
+    run = runner.save()
+    figure = drawn(run, "scaling")
+    assert drawing.title(figure).startswith("Functional check: several devices work; an all-reduce")
+    assert len(figure.axes) == 1
+    (outcome,) = run.outcomes
+    untimed = tuple(dataclasses.replace(s, allreduce_seconds=None) for s in outcome.starts)
+    outcomes = (dataclasses.replace(outcome, starts=untimed),)
+    assert drawn(dataclasses.replace(run, outcomes=outcomes), "scaling") is None
 
 
 def test_the_outlook_is_a_ring_of_more_devices(tmp_path):
