@@ -15,6 +15,7 @@ HEAVY = ["tensorflow", "keras", "jax", "torch", "pandas", "matplotlib"]
         "harness.commands.plugin.hooks",
         "harness.commands.session",
         "harness.report.progress",
+        "harness.tables",
     ],
 )
 def test_importing_the_parent_side_imports_nothing_heavy(module):

@@ -25,7 +25,7 @@ from harness.tables.declare import (
     speedup_of,
     words,
 )
-from harness.tables.speedups import judged_notes, verdict_of
+from harness.tables.text import judged_notes, verdict_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from harness.analyze.cases import quotient
 from harness.analyze.cautions import Caution
 from harness.analyze.once import once
 from harness.analyze.training import epochs
-from harness.analyze.verdicts import DEFINITION, Verdict, judge
+from harness.analyze.verdicts import Verdict, judge
 from harness.records import Case, Estimate, Measurement
 from harness.tables import device
 from harness.tables.declare import (
@@ -33,11 +33,22 @@ from harness.tables.declare import (
     speedup_of,
     words,
 )
+from harness.tables.text import judged_notes, verdict_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_JUDGED = ("speedup", "low", "high", "blocks", "verdict", "smallest_visible", "noise_floor")
+# Columns of the CSV files.
+_CASE = ("variant", "backend", "device", "batch_size", "reference")
+_SIZE = ("parameters", "macs_per_sample", "macs_source", "parameter_ratio", "mac_ratio")
+_TRAINED = ("variant", "backend", "threads", "batch_size")
+_DEVICES = ("device", "device_name", "reference", "reference_name")
+_BACKENDS = ("variant", "device", "batch_size", "backend", "jit", "reference", "reference_jit")
+_THREADS = ("variant", "backend", "batch_size", "threads", "reference")
+_RATIO = ("speedup", "low", "high")
+_JUDGED = ("blocks", "verdict", "smallest_visible", "noise_floor")
+_EPOCH = ("epoch_speedup", "epoch_low", "epoch_high")
+_END = ("published", "cautions")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,36 +140,6 @@ def _rows(axis: str) -> Callable[[Analysis], list[SpeedupRow]]:
         return sorted(found, key=lambda r: (r.variant, r.batch_size, getattr(r, last)))
 
     return rows
-
-
-def verdict_of(row: Any) -> str:
-    """Write the verdict; a reference against itself has none."""
-    return "reference vs itself" if row.noise_floor else given(row.verdict)
-
-
-def judged_notes(rows: Sequence[Any], name: Callable[[Any], str]) -> Iterator[str]:
-    """Say how speedups are judged, and what an undecided one could have missed.
-
-    Args:
-        rows: Rows with the fields of `verdicts.Judged`.
-        name: Tells a row from the others.
-    """
-    if any(row.verdict is not None for row in rows):
-        yield f"verdict: {DEFINITION}"
-    unseen = [
-        f"{100 * row.smallest_visible:.0f} % ({name(row)})"
-        for row in rows
-        if row.verdict == "undecided" and not row.noise_floor and row.smallest_visible is not None
-    ]
-    if unseen:
-        yield (
-            "undecided: smallest difference that a run like this finds with 80 % probability: "
-            + ", ".join(unseen)
-        )
-    if any(row.noise_floor for row in rows):
-        yield "reference vs itself: shows the noise; the interval should contain 1"
-    if any(row.published for row in rows):
-        yield "published: in the report that the variants come from, on another machine"
 
 
 def _notes(axis: str) -> Callable[[Sequence[SpeedupRow]], Iterator[str]]:
@@ -299,6 +280,8 @@ _VERDICT = Column[SpeedupRow]("verdict", verdict_of, numeric=False)
 _PUBLISHED = Column[SpeedupRow]("published", lambda r: units.ratio(r.published), rank=2)
 _BLOCKS = Column[SpeedupRow]("blocks", lambda r: str(r.blocks), rank=3)
 
+_COMPARED = (_VARIANT, _BACKEND, _DEVICE, _BATCH, _REFERENCE)
+_LAST = (_PUBLISHED, _BLOCKS)
 _BARS: dict[str, Any] = {  # of one bar there is no chart: one bar is one number
     "limits": (Limit[SpeedupRow](MOST_BARS, "comparisons", effect=_effect),),
     "shows": lambda row: not row.noise_floor,
@@ -310,91 +293,96 @@ BATCH_SIZE_SPEEDUP = Table(
     title="Speedup by batch size, per sample",
     row=SpeedupRow,
     rows=_rows("batch_size"),
-    csv=("variant", "backend", "device", "batch_size", "reference", *_JUDGED, "published",
-         "cautions"),
+    csv=(*_CASE, *_RATIO, *_JUDGED, *_END),
     columns=(
-        _VARIANT, _BACKEND, _DEVICE, _BATCH, _REFERENCE, _SPEEDUP, _VERDICT,
+        *_COMPARED,
+        _SPEEDUP,
+        _VERDICT,
         Column("advice", lambda r: "← recommended" if r.recommended else "–", numeric=False),
         Column("samples/s", lambda r: units.digits(r.samples_per_s), rank=1),
         Column("peak MiB", lambda r: given(r.peak_mib, "{:.0f}".format), rank=2),
-        _PUBLISHED, _BLOCKS,
+        *_LAST,
     ),
     notes=_notes("batch_size"),
     chart=Chart(
         _by_batch_size,
         (Limit(MOST_LINES, "lines", lambda r: (r.variant, r.device, r.backend), _effect),),
     ),
-)  # fmt: skip
+)
 MODEL_SIZE_SPEEDUP = Table(
     name="model_size_speedup",
     title="Speedup by model, per sample, at the same batch size",
     row=SpeedupRow,
     rows=_rows("variant"),
-    csv=("variant", "backend", "device", "batch_size", "reference", "parameters",
-         "macs_per_sample", "macs_source", "parameter_ratio", "mac_ratio", *_JUDGED, "published",
-         "cautions"),
+    csv=(*_CASE, *_SIZE, *_RATIO, *_JUDGED, *_END),
     columns=(
-        _VARIANT, _BACKEND, _DEVICE, _BATCH, _REFERENCE,
+        *_COMPARED,
         Column("fewer params", lambda r: units.ratio(r.parameter_ratio)),
         Column("fewer MACs", lambda r: units.ratio(r.mac_ratio)),
-        _SPEEDUP, _VERDICT, _PUBLISHED, _BLOCKS,
+        _SPEEDUP,
+        _VERDICT,
+        *_LAST,
     ),
     notes=_notes("variant"),
-    chart=Chart(
-        _bars("variant", "{}", "speedup if arithmetic alone decided"), **_BARS
-    ),
-)  # fmt: skip
+    chart=Chart(_bars("variant", "{}", "speedup if arithmetic alone decided"), **_BARS),
+)
 DEVICE_SPEEDUP = Table(
     name="device_speedup",
     title="Speedup by device, per sample",
     row=SpeedupRow,
     rows=_rows("device"),
-    csv=("variant", "backend", "threads", "batch_size", "device", "device_name", "reference",
-         "reference_name", *_JUDGED, "epoch_speedup", "epoch_low", "epoch_high", "published",
-         "cautions"),
+    csv=(*_TRAINED, *_DEVICES, *_RATIO, *_JUDGED, *_EPOCH, *_END),
     columns=(
-        _VARIANT, _BACKEND, _BATCH,
+        _VARIANT,
+        _BACKEND,
+        _BATCH,
         Column("device", lambda r: r.device_name, numeric=False, shared=True),
-        _REFERENCE, _SPEEDUP, _VERDICT,
+        _REFERENCE,
+        _SPEEDUP,
+        _VERDICT,
         Column("epoch speedup", lambda r: speedup_of(r.epoch_speedup), rank=3),
-        _PUBLISHED, _BLOCKS,
+        *_LAST,
     ),
     notes=_notes("device"),
     chart=device.SPEEDUP_CHART,
-)  # fmt: skip
+)
 BACKEND_SPEEDUP = Table(
     name="backend_speedup",
     title="Speedup by Keras backend, per sample",
     row=SpeedupRow,
     rows=_rows("backend"),
-    csv=("variant", "device", "batch_size", "backend", "jit", "reference", "reference_jit",
-         *_JUDGED, "cautions"),
+    csv=(*_BACKENDS, *_RATIO, *_JUDGED, "cautions"),
     columns=(
-        _VARIANT, _DEVICE, _BATCH,
+        _VARIANT,
+        _DEVICE,
+        _BATCH,
         Column("backend", lambda r: r.backend, numeric=False),
         _REFERENCE,
         Column("jit", lambda r: "yes" if r.jit else "no", numeric=False, rank=2),
-        _SPEEDUP, _VERDICT, _BLOCKS,
+        _SPEEDUP,
+        _VERDICT,
+        _BLOCKS,
     ),
     notes=_notes("backend"),
     chart=Chart(_bars("backend", "{}"), **_BARS),
-)  # fmt: skip
+)
 THREAD_SPEEDUP = Table(
     name="thread_speedup",
     title="Speedup by CPU threads",
     row=SpeedupRow,
     rows=_rows("threads"),
-    csv=("variant", "backend", "batch_size", "threads", "reference", "speedup", "low", "high",
-         "efficiency", "blocks", "verdict", "smallest_visible", "noise_floor", "cautions"),
+    csv=(*_THREADS, *_RATIO, "efficiency", *_JUDGED, "cautions"),
     columns=(
-        _VARIANT, _BACKEND, _BATCH,
+        _VARIANT,
+        _BACKEND,
+        _BATCH,
         Column("threads", lambda r: str(r.threads)),
-        _REFERENCE, _SPEEDUP,
+        _REFERENCE,
+        _SPEEDUP,
         Column("efficiency", lambda r: f"{100 * r.efficiency:.0f} %"),
-        _VERDICT, _BLOCKS,
+        _VERDICT,
+        _BLOCKS,
     ),
     notes=_notes("threads"),
-    chart=Chart(
-        _bars("threads", "{} thread", "if every thread helped fully"), **_BARS
-    ),
-)  # fmt: skip
+    chart=Chart(_bars("threads", "{} thread", "if every thread helped fully"), **_BARS),
+)

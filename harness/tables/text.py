@@ -1,14 +1,15 @@
 """A table as plain text, built in one way; `report.formats` writes it for terminals and files."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import units
 from harness.analyze.cautions import RANDOM_DATA
+from harness.analyze.verdicts import DEFINITION
 from harness.records import Case, Run
-from harness.tables.declare import Column, Table
+from harness.tables.declare import Column, Table, given
 
 R = TypeVar("R")
 
@@ -132,3 +133,33 @@ def _doubts(table: Table[R], rows: Sequence[Any]) -> Iterator[str]:
     for row in rows:
         if getattr(row, "case", None) and getattr(row, "status", None) and row.reason:
             yield f"Failed: {row.case}: {row.reason}"
+
+
+def verdict_of(row: Any) -> str:
+    """Write the verdict; a reference against itself has none."""
+    return "reference vs itself" if row.noise_floor else given(row.verdict)
+
+
+def judged_notes(rows: Sequence[Any], name: Callable[[Any], str]) -> Iterator[str]:
+    """Say how speedups are judged, and what an undecided one could have missed.
+
+    Args:
+        rows: Rows with the fields of `verdicts.Judged`.
+        name: Tells a row from the others.
+    """
+    if any(row.verdict is not None for row in rows):
+        yield f"verdict: {DEFINITION}"
+    unseen = [
+        f"{100 * row.smallest_visible:.0f} % ({name(row)})"
+        for row in rows
+        if row.verdict == "undecided" and not row.noise_floor and row.smallest_visible is not None
+    ]
+    if unseen:
+        yield (
+            "undecided: smallest difference that a run like this finds with 80 % probability: "
+            + ", ".join(unseen)
+        )
+    if any(row.noise_floor for row in rows):
+        yield "reference vs itself: shows the noise; the interval should contain 1"
+    if any(row.published for row in rows):
+        yield "published: in the report that the variants come from, on another machine"

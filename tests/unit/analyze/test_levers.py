@@ -27,8 +27,10 @@ def test_a_lever_moves_the_field_of_a_case_or_is_kept_by_its_name():
     case = levers.change(PLAIN, "malloc=tcmalloc+feed=cached+precision=mixed_bfloat16+jit=on")
     assert (case.precision, case.jit) == ("mixed_bfloat16", True)
     assert case.levers == ("feed=cached", "malloc=tcmalloc")
-    assert case == levers.change(levers.change(PLAIN, "jit=on+feed=slices"),
-                               "feed=cached+malloc=tcmalloc+precision=mixed_bfloat16")  # fmt: skip
+    assert case == levers.change(
+        levers.change(PLAIN, "jit=on+feed=slices"),
+        "feed=cached+malloc=tcmalloc+precision=mixed_bfloat16",
+    )
     assert (
         case.id
         == "baseline-mnist-b256-tensorflow-cpu-t2-mixed_bfloat16-jit-feed=cached-malloc=tcmalloc"
@@ -127,9 +129,12 @@ def test_what_a_process_reads_at_its_start_is_in_its_environment(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"), [("fma amx_bf16", "has instructions for bfloat16 (amx_bf16)"),
-                         ("fma avx2", "has no instructions for bfloat16")],
-)  # fmt: skip
+    ("flags", "words"),
+    [
+        ("fma amx_bf16", "has instructions for bfloat16 (amx_bf16)"),
+        ("fma avx2", "has no instructions for bfloat16"),
+    ],
+)
 def test_the_row_of_bfloat16_says_whether_the_cpu_has_it(monkeypatch, flags, words):
     """Without, it is emulated."""
     monkeypatch.setattr(levers, "_cpu_flags", lambda: set(flags.split()))
@@ -145,10 +150,11 @@ def test_rounds_and_fits_are_of_whole_executions(stride):
     case = levers.change(PLAIN, f"steps_per_execution={stride}")
     for seconds in (0.001, 0.07, 3.0):
         for one in (
-            plan_turns({"case": seconds, "reference": 0.1}, {"case": case, "reference": PLAIN},
-                       protocol()).case,
+            plan_turns(
+                {"case": seconds, "reference": 0.1}, {"case": case, "reference": PLAIN}, protocol()
+            ).case,
             plan_alone(seconds, case, protocol()),
-        ):  # fmt: skip
+        ):
             assert one.steps % stride == one.fit_steps % stride == 0
             assert one.steps >= stride
             assert one.fit_steps >= 2 * stride
@@ -159,8 +165,11 @@ def test_where_batches_come_another_way_both_sides_time_a_fit_of_half_a_block():
     from fakes import protocol
 
     fed = levers.change(PLAIN, "feed=cached")
-    plan = plan_turns({"case": 0.1, "reference": 0.1}, {"case": fed, "reference": PLAIN},
-                      protocol(block_seconds=8.0, max_pairs=24))  # fmt: skip
+    plan = plan_turns(
+        {"case": 0.1, "reference": 0.1},
+        {"case": fed, "reference": PLAIN},
+        protocol(block_seconds=8.0, max_pairs=24),
+    )
     assert plan.case.fit_steps == plan.reference.fit_steps == 1 + 40
     assert plan.case.rounds == 2
 
@@ -195,8 +204,9 @@ def test_a_fit_counts_its_first_execution_whole():
     from harness.analyze.training.epochs import project
     from harness.records import Fit
 
-    fit = Fit(steps=12, samples=120, seconds=5.0, first_step_seconds=3.0, whole_epoch=False,
-              first_steps=4)  # fmt: skip
+    fit = Fit(
+        steps=12, samples=120, seconds=5.0, first_step_seconds=3.0, whole_epoch=False, first_steps=4
+    )
     assert fit.later_sample_seconds == pytest.approx(2.0 / 80)
     assert project(fit, 1000) == pytest.approx(3.0 + (1000 - 40) * 2.0 / 80)
 
@@ -348,9 +358,14 @@ def test_a_first_step_that_takes_longer_is_paid_for(tmp_path):
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(-0.02, 0.03, "same"), (0.06, 0.2, "differs"), (-0.4, -0.3, "differs"),
-     (0.03, 0.1, "not shown"), (None, None, None)],
-)  # fmt: skip
+    [
+        (-0.02, 0.03, "same"),
+        (0.06, 0.2, "differs"),
+        (-0.4, -0.3, "differs"),
+        (0.03, 0.1, "not shown"),
+        (None, None, None),
+    ],
+)
 def test_losses_are_the_same_only_where_their_whole_interval_is(low, high, verdict):
     """Within 5 %."""
     assert judged.loss_verdict(Estimate(0.0, low, high, 6)) == verdict

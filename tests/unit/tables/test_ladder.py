@@ -165,8 +165,9 @@ def test_a_ladder_says_whether_its_product_agrees(tmp_path):
     """And what a change brings by its place."""
     run = climbed(tmp_path).save()
     built = text_table(run, "ladder")
-    assert any("over the direct comparison 1.00×" in note and "they agree" in note
-               for note in built.notes)  # fmt: skip
+    assert any(
+        "over the direct comparison 1.00×" in note and "they agree" in note for note in built.notes
+    )
     assert "all 3 at once" in formats.to_markdown(built)
 
 

@@ -41,8 +41,10 @@ def test_the_line_is_of_those_that_differ_in_width_alone(tmp_path):
     """The other variant lies 50 % above it."""
     found = rows(measured(tmp_path))
     assert [name for name, row in found.items() if row["in_sweep"]] == [
-        "half_width", "baseline", "double_width",
-    ]  # fmt: skip
+        "half_width",
+        "baseline",
+        "double_width",
+    ]
     assert found["half_width"]["residual"] == pytest.approx(0, abs=1e-9)
     assert found["improved"]["residual"] == pytest.approx(0.5)
     line = found["improved"]
