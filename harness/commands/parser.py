@@ -250,7 +250,7 @@ def _report(arguments: argparse.Namespace) -> int:
         from harness.records import Failure
         from harness.records import folders as runs
         from harness.report import files
-        from harness.report.short_names import shortened
+        from harness.report.names import shortened
 
     folder = runs.locate(arguments.run, Path(arguments.output))
     with runs.errors_as_bad_run(folder):
@@ -265,7 +265,7 @@ def _advise(arguments: argparse.Namespace) -> int:
         from harness.analyze.analysis import Analysis
         from harness.records import folders as runs
         from harness.report import advice
-        from harness.report.short_names import shortened
+        from harness.report.names import shortened
 
     folder = runs.locate(arguments.run, Path(arguments.output))
     with runs.errors_as_bad_run(folder):
@@ -323,7 +323,7 @@ def _prices(text: str | None) -> dict[str, float]:
 def _write_fleet(runs: "Sequence[Run]", prices: "Mapping[str, float]", path: Path) -> None:
     from harness.analyze.compare.ranking import fleet
     from harness.report import fleet as shown
-    from harness.report.short_names import shortened
+    from harness.report.names import shortened
 
     short = [shortened(run) for run in runs]
     shown.write(fleet(short, prices), short, path)

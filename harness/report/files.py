@@ -12,8 +12,8 @@ from harness.analyze import devices, hardest
 from harness.analyze.analysis import Analysis
 from harness.errors import BadRun
 from harness.records import Run
-from harness.report import environment, formats, page, sentence, settings_code
-from harness.report.advice import lines as recommendations
+from harness.report import formats, page, sentence, settings_code
+from harness.report.advice_lines import lines as recommendations
 from harness.tables import TABLES, charts, text
 from harness.tables.declare import draw, flat, to_csv
 from harness.tables.legacy import FrameRows
@@ -68,7 +68,7 @@ def write(run: Run, folder: Path) -> Written:
         texts = {
             **{f"tables/{table.name}.csv": _csv(table, analysis) for table in filled},
             **{f"tables/{name}.md": formats.to_markdown(table) for name, table in tables.items()},
-            "environment.txt": "".join(f"{k}: {v}\n" for k, v in environment.facts(run).items()),
+            "environment.txt": "".join(f"{k}: {v}\n" for k, v in page.environment(run).items()),
             "report.html": page.render(shown),
         }
         if code:
