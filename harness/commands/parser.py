@@ -237,10 +237,9 @@ def _measure(
 
 def _show(written: "Written", *, as_json: bool) -> None:
     from harness.report import console
-    from harness.report.document import document
 
     if as_json:
-        _print_json(document(written))
+        _print_json(console.document(written))
     else:
         console.show(_console(), written)
 
@@ -285,7 +284,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         from harness.analyze.compare import gate
         from harness.analyze.compare import run_diff as compare
         from harness.records import folders as runs
-        from harness.report import comparing
+        from harness.report import run_diffs
 
     slower = arguments.fail_if_slower
     share = None if slower is None else gate.threshold(slower)
@@ -302,12 +301,12 @@ def _compare(arguments: argparse.Namespace) -> int:
         found = compare.compare(first, rest)
         if arguments.page is not None:
             prices = _prices(arguments.prices)
-            _write_fleet([first, *rest], prices, arguments.page)
+            _write_ranking([first, *rest], prices, arguments.page)
         judged = None if share is None else gate.judge(found, share)
         if arguments.json:
-            print(comparing.to_text(found, judged))  # noqa: T201
+            print(run_diffs.to_json_text(found, judged))  # noqa: T201
         else:
-            comparing.show(_console(), found, judged)
+            run_diffs.show(_console(), found, judged)
     return int(judged is not None and bool(judged.crossed))
 
 
@@ -320,13 +319,13 @@ def _prices(text: str | None) -> dict[str, float]:
     return found
 
 
-def _write_fleet(runs: "Sequence[Run]", prices: "Mapping[str, float]", path: Path) -> None:
-    from harness.analyze.compare.ranking import fleet
-    from harness.report import fleet as shown
+def _write_ranking(runs: "Sequence[Run]", prices: "Mapping[str, float]", path: Path) -> None:
+    from harness.analyze.compare.ranking import ranking
+    from harness.report import ranking_page
     from harness.report.names import shortened
 
     short = [shortened(run) for run in runs]
-    shown.write(fleet(short, prices), short, path)
+    ranking_page.write(ranking(short, prices), short, path)
 
 
 def _validate(arguments: argparse.Namespace) -> int:

@@ -76,7 +76,7 @@ class Case:
         parts = [
             written.format(value if type(value) is not tuple else _joined(value, "-"))
             for value, written, usual in zip(_values(self), _IN_ID, _LEFT_OUT, strict=True)
-            if value != usual and value != ()
+            if value not in (usual, ())
         ]
         return "-".join(parts)
 
@@ -94,7 +94,7 @@ def _joined(values: tuple[Any, ...], between: str) -> str:
 _FIELDS = dataclasses.fields(Case)
 _values = operator.attrgetter(*(f.name for f in _FIELDS))  # an id is written very often
 _IN_ID = tuple(f.metadata["id"] for f in _FIELDS)
-_NAMES = {f.name: f.metadata["name"] for f in _FIELDS}
+_NAMES: dict[str, str] = {f.name: f.metadata["name"] for f in _FIELDS}
 _ALWAYS_IN_ID = {"variant", "dataset", "batch_size", "backend", "device", "threads"}
 _LEFT_OUT = tuple(object() if f.name in _ALWAYS_IN_ID else f.default for f in _FIELDS)
 

@@ -59,7 +59,11 @@ def plan_table(analysis: Analysis, answers: Sequence[Answer]) -> TextTable:
     ]
     plans = [row.plan for row in rows]
     return build(
-        f"Cost of {_asked(plans)}", _COLUMNS, rows, notes=_notes(plans), caption=caption(analysis.run)
+        f"Cost of {_asked(plans)}",
+        _COLUMNS,
+        rows,
+        notes=_notes(plans),
+        caption=caption(analysis.run),
     )
 
 

@@ -8,6 +8,7 @@ from harness.analyze.advice.advise import (
     RANDOM_REMARK,
     Advice,
     Choice,
+    Rival,
     advise,
     differing,
 )
@@ -39,10 +40,12 @@ def line(advice: Advice, several: Sequence[str] = ()) -> str:
         several: Fields of its case that tell it from other advices on the same variant.
     """
     name = named(advice.variant, advice.case, several)
-    answers = [_answer(choice, advice) for choice in advice.asked if choice.value is not None]
+    answered = [choice for choice in advice.asked if choice.value is not None]
+    answered.sort(key=lambda choice: choice.axis != "device")
+    answers = [_value(c.axis, c.value) + _where(c, advice) for c in answered]
     title = "Recommendation" if answers else "No recommendation"
     sentences = [
-        f"{title} for {name}{f': {", ".join(answers)}' if answers else ''}",
+        ": ".join(filter(None, (f"{title} for {name}", ", ".join(answers)))),
         *(text for choice in advice.asked for text in _evidence(choice, advice)),
         *_alone(advice),
         *(f"Failed: {failure}" for failure in advice.failed),
@@ -65,10 +68,6 @@ def remarks(advices: Sequence[Advice]) -> list[str]:
     ]
 
 
-def _answer(choice: Choice, advice: Advice) -> str:
-    return f"{_value(choice.axis, choice.value)}{_where(choice, advice)}"
-
-
 def _where(choice: Choice, advice: Advice) -> str:
     several = len({other.case.device for other in advice.choices}) > 1
     return f" on the {choice.case.device.upper()}" if several and choice.axis != "device" else ""
@@ -79,7 +78,7 @@ def _evidence(choice: Choice, advice: Advice) -> Iterator[str]:
     if choice.value is None:
         reason = choice.reason
         if choice.undecided:
-            shares = " or ".join(f"{r.value} ({percent_of(r.throughput)})" for r in choice.undecided)
+            shares = " or ".join(map(_with_share, choice.undecided))
             best = _value(choice.axis, choice.best)
             reason = f"{shares} may be within 5 % of the best measured, {best}"
         what = f"{_NOUNS[choice.axis]}{_where(choice, advice)}"
@@ -89,9 +88,13 @@ def _evidence(choice: Choice, advice: Advice) -> Iterator[str]:
     if choice.axis in _MORE and choice.value == max(choice.measured):
         yield f"{_MORE[choice.axis]} were not measured"
     if choice.undecided:
-        rivals = " or ".join(str(rival.value) for rival in choice.undecided)
-        shares = ", ".join(percent_of(rival.throughput) for rival in choice.undecided)
-        yield f"{_capital(_value(choice.axis, rivals))} may be within 5 % of the best, too: {shares}"
+        others = _value(choice.axis, " or ".join(str(other.value) for other in choice.undecided))
+        shares = ", ".join(percent_of(other.throughput) for other in choice.undecided)
+        yield f"{_capital(others)} may be within 5 % of the best, too: {shares}"
+
+
+def _with_share(rival: Rival) -> str:
+    return f"{rival.value} ({percent_of(rival.throughput)})"
 
 
 def _reason(choice: Choice) -> str:
@@ -120,7 +123,9 @@ def _memory(choice: Choice) -> str:
 
 def _alone(advice: Advice) -> Iterator[str]:
     """Name the values that had no alternative."""
-    alone = [_value(c.axis, c.measured[0]) + _where(c, advice) for c in advice.choices if not c.asked]
+    alone = [
+        _value(c.axis, c.measured[0]) + _where(c, advice) for c in advice.choices if not c.asked
+    ]
     if alone:
         yield f"Only measured: {', '.join(alone)}"
 

@@ -28,14 +28,14 @@ _LONGEST_NAME = 120
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Written:
-    """A run as it was written.
+    """What was written of a run.
 
     Attributes:
-        sentence: What the run has shown.
-        advice: What to do now, a line each.
+        sentence: The result.
+        advice: Recommendations, one line each.
         settings: Code to paste; empty where no setting is recommended.
-        rows: The rows of each table as plain values, by the columns of its CSV file.
-        tables: The same as people read them.
+        rows: Rows of each table as plain values, by the columns of its CSV file.
+        tables: The tables as text.
     """
 
     analysis: Analysis
@@ -50,9 +50,8 @@ class Written:
 def write(run: Run, folder: Path) -> Written:
     """Write a run's tables, charts and page into its folder.
 
-    `tables/NAME.csv` and `.md`, `charts/NAME.png` and `.svg`, for each case on a
-    GPU a chart of its readings, `charts/gpu_CASE.png`; `report.html` holds
-    them all. Of settings also `recommended_settings.py`.
+    `tables/NAME.csv` and `.md`, `charts/NAME.png` and `.svg`, `charts/gpu_CASE.png` for each case
+    on a GPU, `report.html`, and `recommended_settings.py` where settings are recommended.
 
     Raises:
         BadRun: the folder cannot be written.
@@ -76,7 +75,7 @@ def write(run: Run, folder: Path) -> Written:
         paths = [path for _, saved in drawn for path in saved]
         for name, content in texts.items():
             paths.append(_place(folder / name))
-            # A name from elsewhere may hold half a character, which UTF-8 has no bytes for.
+            # A name may hold half of a surrogate pair, which UTF-8 cannot encode.
             paths[-1].write_text(content, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
@@ -97,7 +96,7 @@ def _flat(table: Any, analysis: Analysis) -> list[dict[str, Any]]:
 
 
 def _figures(analysis: Analysis) -> Iterator[tuple[str, "Figure"]]:
-    """Draw the chart of each table that has one, then those of a GPU's readings and of images."""
+    """Draw the charts of tables, then those of GPU readings and of hard images."""
     caption = text.caption(analysis.run)
     for table in TABLES:
         figure = draw(table, analysis, caption)
@@ -113,7 +112,7 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, "Figure"]]:
 
 
 def _plain(case: str) -> str:
-    """Turn a case's id, which may hold a path or be very long, into a file name."""
+    """Turn a case's id into a file name; an id may hold a path or be very long."""
     name = re.sub(r"[^\w.-]+", "_", case, flags=re.ASCII).strip("_.")
     if len(name) <= _LONGEST_NAME:
         return name
@@ -123,12 +122,12 @@ def _plain(case: str) -> str:
 def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[Path]]:
     paths = [_place(folder / "charts" / f"{name}.{ending}") for ending in ("png", "svg")]
     engine = figure.get_layout_engine()
-    if engine is not None:  # once for both files: it takes longer than to draw
+    if engine is not None:  # once for both files: the layout takes longer than drawing
         engine.execute(figure)
         figure.set_layout_engine(None)
     edges = figure.get_tightbbox().padded(0.1)
     for path in paths:
-        # zlib's level 3 takes some 70 % of the time of its usual 6, and here no more room.
+        # zlib at level 3 takes 70 % of the time of its default 6; the files are no larger.
         options: dict[str, Any] = {}
         if path.suffix == ".png":
             options["pil_kwargs"] = {"compress_level": 3}
@@ -139,7 +138,7 @@ def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[P
 
 
 def _place(path: Path) -> Path:
-    """Make room for a file; a link in a run from elsewhere may lead out of its folder."""
+    """Make room for a file; remove a link, which may lead out of the folder."""
     if path.parent.name in _SUBFOLDERS and path.parent.is_symlink():
         path.parent.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)

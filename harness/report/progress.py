@@ -1,4 +1,4 @@
-"""Progress while measuring: one live line on a terminal, plain lines elsewhere."""
+"""Progress of a run: one live line on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ _MOST_LINES = 5
 
 
 class Progress:
-    """Shows how a run goes on: one live line on a terminal, plain lines elsewhere.
+    """Shows the progress of a run.
 
     Args:
-        console: Where to.
+        console: Where it is printed.
         comparisons: How many are planned; 0 when unknown.
         clock: Monotonic seconds.
     """
@@ -38,7 +38,7 @@ class Progress:
         self._blocks = 0
 
     def comparison(self, case: Case, reference: Case, blocks: int) -> None:
-        """Announce a comparison."""
+        """Show that a comparison starts."""
         self._blocks = blocks
         against = "itself" if case == reference else reference.id
         number = f"[{self._done + 1}/{self._planned or '?'}]"
@@ -61,7 +61,7 @@ class Progress:
         )
 
     def outcome(self, outcome: Outcome) -> None:
-        """Say how a comparison ended."""
+        """Show how a comparison ended."""
         self._done += 1
         if self._console.is_terminal:
             self._draw("")
@@ -72,15 +72,15 @@ class Progress:
             self._print(f"    measured in {units.seconds(outcome.wall_seconds)}")
 
     def known(self, outcome: Outcome) -> None:
-        """Say that a comparison is already measured."""
+        """Show that the run already has a comparison."""
         self._done += 1
         if not self._console.is_terminal:
             self._print(
-                f"[{self._done}/{self._planned or '?'}] {outcome.case.id}: measured already"
+                f"[{self._done}/{self._planned or '?'}] {outcome.case.id}: already measured"
             )
 
     def epoch(self, recipe: Recipe, epoch: Epoch) -> None:
-        """Say how an epoch of a training in full ended; each has a line of its own."""
+        """Print a line for an epoch of a full training."""
         accuracy = "" if epoch.val_accuracy is None else f", test accuracy {epoch.val_accuracy:.4f}"
         self._print(
             f"{recipe.case.variant} batch {recipe.case.batch_size}, seed {recipe.case.seed}: "
@@ -89,7 +89,7 @@ class Progress:
         )
 
     def probe(self, case: Case, probe: Probe) -> None:
-        """Say how a batch size of a search did."""
+        """Show the result of a batch size that a search tried."""
         if probe.step_seconds is None:
             found = f"{probe.status}: {probe.message}"
             if probe.peak_bytes is not None:
@@ -100,20 +100,20 @@ class Progress:
         self._print(f"{case.variant} on {case.device}: batch {case.batch_size}: {found}")
 
     def inspected(self, case: Case, found: str) -> None:
-        """Say what a trial of a model has shown."""
+        """Show the result of a trial of a model."""
         self._print(f"{case.variant}: {found}")
 
     def damaged(self, folder: Path, lines: Sequence[int]) -> None:
-        """Say which lines of a journal are left out."""
+        """Name the lines of a journal that cannot be read."""
         first = ", ".join(map(str, lines[:_MOST_LINES]))
         more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
         self._print(
-            f"the journal of {folder.name} is damaged in line {first}{more}: what stood there is "
-            "left out and measured again"
+            f"the journal of {folder.name} is damaged in line {first}{more}; the damaged part is "
+            "measured again"
         )
 
     def expect(self, comparisons: int) -> None:
-        """Set how many comparisons are to come."""
+        """Set the number of planned comparisons."""
         self._planned = comparisons
 
     def _left(self, block: int) -> str:

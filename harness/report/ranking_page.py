@@ -12,6 +12,12 @@ from harness.report import page
 from harness.tables.declare import Column, Table, given, grouped, speedup_of, to_csv
 from harness.tables.text import build
 
+
+def _rate(row: RankedRow) -> str:
+    rate = row.samples_per_s
+    return units.digits(rate.value) + units.ends(rate.low, rate.high)
+
+
 RANKING = Table(
     name="ranking",
     title="Runs, ranked",
@@ -21,7 +27,7 @@ RANKING = Table(
         Column("rank", lambda row: str(row.rank)),
         Column("machine", lambda row: row.machine, numeric=False),
         Column("run", lambda row: row.run, numeric=False),
-        Column("samples/s [95 %]", lambda row: _rate(row)),
+        Column("samples/s [95 %]", _rate),
         Column("relative to the fastest [interval]", lambda row: speedup_of(row.of_first)),
         Column(
             "verdict",
@@ -56,8 +62,3 @@ def write(rows: Sequence[RankedRow], runs: Sequence[Run], path: Path) -> None:
         path.with_suffix(".csv").write_text(to_csv(RANKING, rows), encoding="utf-8")
     except OSError as error:
         raise BadComparison(f"cannot write {path}: {error.strerror}") from error
-
-
-def _rate(row: RankedRow) -> str:
-    rate = row.samples_per_s
-    return units.digits(rate.value) + units.ends(rate.low, rate.high)

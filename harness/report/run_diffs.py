@@ -71,11 +71,15 @@ def table(diffs: Sequence[RunDiff]) -> TextTable:
     )
 
 
+def _verdict(row: CaseRatio) -> str:
+    return row.verdict or "not judged"
+
+
 _CASE = Column[CaseRatio]("case", lambda row: row.name, numeric=False)
 _OF_ONE = (
     _CASE,
     Column[CaseRatio]("speedup [interval]", lambda row: speedup_of(row.judged)),
-    Column[CaseRatio]("verdict", lambda row: _verdict(row), numeric=False),
+    Column[CaseRatio]("verdict", _verdict, numeric=False),
     Column[CaseRatio]("decided by", lambda row: given(row.judged_by), numeric=False, rank=1),
     Column[CaseRatio]("before", lambda row: units.seconds(row.reference_seconds), rank=2),
     Column[CaseRatio]("after", lambda row: units.seconds(row.seconds), rank=2),
@@ -172,10 +176,6 @@ def _gate(gate: Gate) -> Iterator[str]:
     if gate.sees_from is not None:
         slower = f"{100 * gate.sees_from:.0f} %"
         yield f"  sensitivity: half of the cases must become {slower} slower before the gate fails"
-
-
-def _verdict(row: CaseRatio) -> str:
-    return row.verdict or "not judged"
 
 
 def _few(names: Sequence[str]) -> str:

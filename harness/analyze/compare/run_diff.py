@@ -21,6 +21,7 @@ Judge = Literal["time", "pair"]
 CONFIDENCE = 0.95
 FEW_BLOCKS = "fewer than three blocks"
 NO_DRIFT = "no case is in two comparisons of a run, so the drift of its machine is unknown"
+CONTROL_MOVED = "its control moved further than the case"
 APART = "measured against other cases than in the reference run"
 _FEWEST_BLOCKS = 3
 _FEWEST_CASES = 3
@@ -278,7 +279,10 @@ class _Pair:
             against, _ = self._pairs[case]
             if verdicts.verdict(pair) not in shown or self._moved(against) <= self._moved(case):
                 return "pair", ""
-            return "time" if time.low is not None else None, "its control moved further than the case"
+            return (
+                "time" if time.low is not None else None,
+                CONTROL_MOVED,
+            )
         if time.low is None:
             return None, FEW_BLOCKS if self.times[case].blocks < _FEWEST_BLOCKS else NO_DRIFT
         return "time", "" if self._met(case) else APART

@@ -12,34 +12,35 @@ from harness.commands.validate.judgements import PROTOCOL, Measured, by_way
 from harness.errors import BadRun
 from harness.records import Machine
 from harness.report import formats
-from harness.tables.text import TextTable
+from harness.tables.declare import Column
+from harness.tables.text import TextTable, build
 
 _TITLES = {
-    "noise": "A case against itself",
+    "noise": "A case vs itself",
     "slowdowns": "Known slowdowns",
     "disturbed": "Disturbed by another process",
-    "readings": "Readings against known loads",
-    "keras": "Against plain Keras",
+    "readings": "Readings of known loads",
+    "keras": "Harness vs plain Keras",
     "arithmetic": "Arithmetic",
 }
 
 
 def table(part: str, checks: Sequence[Check], machine: Machine) -> TextTable:
-    """The checks of a part, a row each."""
-    return TextTable(
-        title=_TITLES[part],
-        columns=("tried", "must hold", "found [95 %]", "n", "verdict"),
-        rows=tuple((c.subject, c.claim, c.found, str(c.n), c.verdict) for c in checks),
-        numeric=(False, False, False, True, False),
-        ranks=(0, 0, 0, 1, 0),
-        notes=(),
-        doubts=(),
-        caption=caption(machine),
-    )
+    """Write the checks of a part, one row per check."""
+    return build(_TITLES[part], _COLUMNS, checks, caption=caption(machine))
+
+
+_COLUMNS = (
+    Column[Check]("tried", lambda check: check.subject, numeric=False),
+    Column[Check]("must hold", lambda check: check.claim, numeric=False),
+    Column[Check]("found [95 %]", lambda check: check.found, numeric=False),
+    Column[Check]("n", lambda check: str(check.n), rank=1),
+    Column[Check]("verdict", lambda check: check.verdict, numeric=False),
+)
 
 
 def caption(machine: Machine) -> str:
-    """The machine and its libraries."""
+    """Name the machine and its libraries."""
     libraries = ", ".join(
         f"{name} {machine.libraries[name]}"
         for name in ("tensorflow", "keras")
@@ -49,14 +50,14 @@ def caption(machine: Machine) -> str:
 
 
 def sentence(found: Mapping[str, Sequence[Check]]) -> str:
-    """What it comes to, in one line."""
+    """Sum up all checks in one line."""
     counts = Counter(check.verdict for checks in found.values() for check in checks)
     claims = sum(counts.values()) - counts["for comparison"]
     words = [f"{counts['holds']} of {claims} claims hold"]
     if counts["falls short"]:
         words.append(f"{counts['falls short']} fall short")
     if counts["not shown"]:
-        words.append(f"{counts['not shown']} not shown either way: a higher effort shows more")
+        words.append(f"{counts['not shown']} undecided (a higher effort decides more)")
     return "; ".join(words) + "."
 
 
@@ -70,7 +71,7 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
 
     ways = by_way(measured)
     if any(trial.slowdown for trial, _ in measured):
-        ways = {PROTOCOL: ways[PROTOCOL]}  # the others compare what is slowed with what is not
+        ways = {PROTOCOL: ways[PROTOCOL]}  # the other ways compare slowed workers with plain ones
     figure = intervals(_TITLES[name], ways, caption(machine))
     try:
         for ending in ("png", "svg"):
@@ -86,7 +87,7 @@ def show(console: Console, part: str, checks: Sequence[Check], machine: Machine)
 
 
 def conclude(console: Console, found: Mapping[str, Sequence[Check]], machine: Machine) -> None:
-    """Print where it was tried, and what it comes to."""
+    """Print the machine and the result."""
     console.print()
     console.print(caption(machine), markup=False, highlight=False)
     console.print(Text(sentence(found), "bold"))

@@ -67,7 +67,7 @@ _CASE: Column[Any] = Column(
     "variant", lambda row: f"{row['variant']} {row['batch_size']}", numeric=False
 )
 _REFERENCE = Column("against", _reference, numeric=False)
-_VERDICT = Column("verdict", _verdict, numeric=False)
+_VERDICT = Column("verdict", _verdict, numeric=False, verdict=lambda row: row["verdict"])
 
 COLUMNS: dict[str, tuple[Column[Any], ...]] = {
     "convergence": (
