@@ -21,7 +21,7 @@ from pathlib import Path
 from harness.commands.parser import main
 from harness.records import folders
 from harness.report import files
-from harness.report.short_names import shortened
+from harness.report.names import shortened
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "results" / "examples"

@@ -14,7 +14,7 @@ from harness.analyze.analysis import Analysis
 from harness.commands.parser import main
 from harness.records import folders
 from harness.report import formats
-from harness.report.short_names import shortened
+from harness.report.names import shortened
 from harness.tables import TABLES, text
 
 ROOT = Path(__file__).parent.parent

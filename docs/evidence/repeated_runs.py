@@ -12,10 +12,10 @@ import statistics
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from harness.analyze import stats
+from harness.analyze import stats, verdicts
 from harness.analyze.compare import run_diff
 from harness.analyze.compare.case_matching import Matching
-from harness.analyze.compare.drift import Observed, block_times
+from harness.analyze.compare.drift import RunTimes, block_times
 from harness.errors import BadComparison
 from harness.records import Estimate, folders
 
@@ -60,7 +60,7 @@ def count(found, confidence):
     for log, parts in found:
         half = stats.spread(parts, confidence)
         ends = Estimate(log, log - half, log + half, 0)
-        called += stats.verdict(stats.exponential(ends)) in ("faster", "slower")
+        called += verdicts.verdict(stats.exponential(ends)) in ("faster", "slower")
         left_out += abs(log) > half
     return called, left_out
 
@@ -96,7 +96,7 @@ def main():
             print(error)
             continue
         found = Matching.of([here, there])
-        counted = ratios(Observed.of(here, found), Observed.of(there, found))
+        counted = ratios(RunTimes.of(here, found), RunTimes.of(there, found))
         logs = [log for log, _ in counted["time", BLOCKS]]
         print(
             f"{here.id}, {there.id}: {len(logs)} cases; time ratios from "

@@ -33,7 +33,7 @@ def advise(arguments: argparse.Namespace) -> int:
         from harness.analyze.advice.cost import planned
         from harness.analyze.analysis import Analysis
         from harness.report import advice
-        from harness.report.short_names import shortened
+        from harness.report.names import shortened
 
     folder = runs.locate(arguments.run, Path(arguments.output))
     with runs.errors_as_bad_run(folder):

@@ -34,10 +34,9 @@ def compare(arguments: argparse.Namespace) -> int:
     """Compare runs with the first, or with another; return 1 if a threshold is crossed."""
     with gc_paused():
         from harness.analyze.compare import gate, run_diff
-        from harness.analyze.compare.ranking import fleet
-        from harness.report import comparing
-        from harness.report import fleet as page
-        from harness.report.short_names import shortened
+        from harness.analyze.compare.ranking import ranking
+        from harness.report import ranking_page, run_diffs
+        from harness.report.names import shortened
 
     slower = arguments.fail_if_slower
     share = None if slower is None else gate.threshold(slower)
@@ -47,12 +46,12 @@ def compare(arguments: argparse.Namespace) -> int:
         found = run_diff.compare(first, rest)
         if arguments.page is not None:
             short = [shortened(run) for run in (first, *rest)]
-            page.write(fleet(short, _prices(arguments.prices)), short, arguments.page)
+            ranking_page.write(ranking(short, _prices(arguments.prices)), short, arguments.page)
         judged = None if share is None else gate.judge(found, share)
         if arguments.json:
-            print(comparing.to_text(found, judged))
+            print(run_diffs.to_json_text(found, judged))
         else:
-            comparing.show(output.console(), found, judged)
+            run_diffs.show(output.console(), found, judged)
     return int(judged is not None and bool(judged.crossed))
 
 

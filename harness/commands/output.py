@@ -48,10 +48,9 @@ def print_json(data: Any) -> None:
 def show(written: "Written", *, as_json: bool) -> None:
     """Print the summary of a run."""
     from harness.report import console as summary
-    from harness.report.document import document
 
     if as_json:
-        print_json(document(written))
+        print_json(summary.document(written))
     else:
         summary.show(console(), written)
 

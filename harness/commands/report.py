@@ -22,7 +22,7 @@ def report(arguments: argparse.Namespace) -> int:
     """Read, analyze, write and show a run; return 1 if a case has failed."""
     with gc_paused():
         from harness.report import files
-        from harness.report.short_names import shortened
+        from harness.report.names import shortened
 
     folder = runs.locate(arguments.run, Path(arguments.output))
     with runs.errors_as_bad_run(folder):

@@ -216,7 +216,7 @@ class Session:
         if not run.outcomes and not run.trainings and not run.searches:
             return None
         from harness.report import files
-        from harness.report.short_names import shortened
+        from harness.report.names import shortened
 
         return files.write(shortened(self._runner.save()), self._runner.folder)
 

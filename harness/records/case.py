@@ -1,9 +1,18 @@
 """What is trained, and how a run measures it."""
 
-from dataclasses import dataclass
+import dataclasses
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 PROTOCOL_VERSION = 1
 DEVICES = ("cpu", "gpu")
+
+
+def _written(in_id: str, in_name: str = "{}") -> Mapping[str, str]:
+    """How the value of a field is written in an id, and beside a model's name."""
+    return {"id": in_id, "name": in_name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,38 +22,39 @@ class Case:
     Attributes:
         variant: A bundled name, `file.py:build`, `package.module:build` or
             `keras.applications:NAME`.
-        dataset: `mnist`, `digits`, `synthetic`, `fitted` (made to fit the model), the path of an
-            `.npz` or `file.py:function`.
+        dataset: `mnist`, `digits`, `synthetic`, `fitted` (random data of the model's shapes), the
+            path of an `.npz` or `file.py:function`.
         batch_size: Samples per step.
+        backend: The Keras backend.
         device: `cpu` or `gpu`.
         threads: CPU threads that the worker may use.
-        optimizer: A Keras optimizer by name; None for the variant's own.
+        optimizer: A Keras optimizer name instead of the variant's own.
+        loss: A Keras loss by name instead of the variant's own, or where it has none.
+        input_shape: Of one sample, where the variant leaves it open.
         precision: A Keras dtype policy.
         jit: Whether the train function is compiled: by XLA, with Torch by Inductor.
         seed: Seed of weights, dropout and data order.
-        loss: A Keras loss by name; None for the variant's own.
-        input_shape: Shape of one sample, if the variant leaves it open.
-        levers: Other changed settings as `name=setting`, sorted: see `workloads.levers`.
-            Settings with a field of their own are not among them.
-        replicas: Devices that share each batch equally; on a CPU logical devices.
-        hosts: Hosts that share the devices equally.
+        replicas: Devices that each train on an equal part of a batch; logical ones on a CPU.
+        hosts: Number of hosts over which the devices are spread evenly.
+        levers: `name=value` of every other setting, sorted: see `workloads.levers`. A setting
+            that has a field of its own is not among them.
     """
 
-    variant: str
-    dataset: str
-    batch_size: int
-    backend: str = "tensorflow"
-    device: str = "cpu"
-    threads: int = 1
-    optimizer: str | None = None
-    precision: str = "float32"
-    jit: bool = False
-    seed: int = 0
-    loss: str | None = None
-    input_shape: tuple[int, ...] | None = None
-    levers: tuple[str, ...] = ()
-    replicas: int = 1
-    hosts: int = 1
+    variant: str = field(metadata=_written("{}"))
+    dataset: str = field(metadata=_written("{}"))
+    batch_size: int = field(metadata=_written("b{}", "batch {}"))
+    backend: str = field(default="tensorflow", metadata=_written("{}"))
+    device: str = field(default="cpu", metadata=_written("{}"))
+    threads: int = field(default=1, metadata=_written("t{}", "on {} threads"))
+    optimizer: str | None = field(default=None, metadata=_written("{}"))
+    loss: str | None = field(default=None, metadata=_written("{}"))
+    input_shape: tuple[int, ...] | None = field(default=None, metadata=_written("{}"))
+    precision: str = field(default="float32", metadata=_written("{}"))
+    jit: bool = field(default=False, metadata=_written("jit", "jit"))
+    seed: int = field(default=0, metadata=_written("s{}", "seed {}"))
+    replicas: int = field(default=1, metadata=_written("x{}", "on {} devices"))
+    hosts: int = field(default=1, metadata=_written("h{}", "of {} hosts"))
+    levers: tuple[str, ...] = field(default=(), metadata=_written("{}"))
 
     def setting(self, lever: str) -> str | None:
         """Return what a lever is set to; None if it is unchanged."""
@@ -64,31 +74,29 @@ class Case:
     def id(self) -> str:
         """A readable, stable name; equal cases have equal names."""
         parts = [
-            self.variant,
-            self.dataset,
-            f"b{self.batch_size}",
-            self.backend,
-            self.device,
-            f"t{self.threads}",
+            written.format(value if type(value) is not tuple else _joined(value, "-"))
+            for value, written, usual in zip(_values(self), _IN_ID, _LEFT_OUT, strict=True)
+            if value not in (usual, ())
         ]
-        if self.optimizer:
-            parts.append(self.optimizer)
-        if self.loss:
-            parts.append(self.loss)
-        if self.input_shape:
-            parts.append("x".join(map(str, self.input_shape)))
-        if self.precision != "float32":
-            parts.append(self.precision)
-        if self.jit:
-            parts.append("jit")
-        if self.seed:
-            parts.append(f"s{self.seed}")
-        if self.replicas > 1:
-            parts.append(f"x{self.replicas}")
-        if self.hosts > 1:
-            parts.append(f"h{self.hosts}")
-        parts += self.levers
         return "-".join(parts)
+
+    def words(self, name: str) -> str:
+        """Write the value of a field as it stands beside a model's name: `on 2 threads`."""
+        value, written = getattr(self, name), _NAMES[name]
+        text = written.format(_joined(value, " + ") if isinstance(value, tuple) else value)
+        return text[:-1] if text.startswith("on 1 ") else text
+
+
+def _joined(values: tuple[Any, ...], between: str) -> str:
+    return ("x" if all(isinstance(v, int) for v in values) else between).join(map(str, values))
+
+
+_FIELDS = dataclasses.fields(Case)
+_values = operator.attrgetter(*(f.name for f in _FIELDS))  # an id is written very often
+_IN_ID = tuple(f.metadata["id"] for f in _FIELDS)
+_NAMES: dict[str, str] = {f.name: f.metadata["name"] for f in _FIELDS}
+_ALWAYS_IN_ID = {"variant", "dataset", "batch_size", "backend", "device", "threads"}
+_LEFT_OUT = tuple(object() if f.name in _ALWAYS_IN_ID else f.default for f in _FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

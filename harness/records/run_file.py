@@ -110,7 +110,7 @@ def _read(path: Path) -> Run:
         data = json.loads("".join(rest))
         if data.get("schema") not in READABLE_SCHEMAS:
             known = " and ".join(map(str, READABLE_SCHEMAS))
-            raise BadRun(f"{path} has schema {data.get('schema')}, this version reads {known}")
+            raise BadRun(f"{path} has schema {data.get('schema')!r}, this version reads {known}")
         run = from_json(Run, data)
         return dataclasses.replace(run, outcomes=(*map(_outcome, outcomes), *run.outcomes))
     except OSError as error:

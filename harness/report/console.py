@@ -1,7 +1,8 @@
-"""The final summary: tables, failures, cautions, what it comes to, paths."""
+"""The final summary of a run, for a terminal and as JSON."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -11,6 +12,7 @@ from harness.records import Measurement
 from harness.report import formats, notes
 from harness.report.files import Written
 
+SCHEMA = 1
 _MOST_OUTPUTS = 5  # of workers that failed
 
 
@@ -55,7 +57,7 @@ def show(console: Console, written: Written, *, failures: bool = True) -> None:
         console.print(Text(formats.shortened(units.printable(line)), "bold"))
     if written.settings:
         console.print()
-        console.print("The recommended settings, to paste:")
+        console.print("Recommended settings, to paste:")
         console.print(written.settings, markup=False, highlight=False, soft_wrap=True)
     console.print()
     console.print("Written to:")
@@ -63,8 +65,29 @@ def show(console: Console, written: Written, *, failures: bool = True) -> None:
         console.print(f"  {_short(folder)}", markup=False, highlight=False, soft_wrap=True)
 
 
+def document(written: Written) -> dict[str, Any]:
+    """Return the summary as plain values.
+
+    `schema`, `run`, `effort`, `sentence`, `advice`, `settings` (code; empty without settings to
+    recommend), `failures`, `cautions` (lines), `tables` (lists of rows with the columns of the
+    CSV files; null where missing), `files`.
+    """
+    analysis = written.analysis
+    return {
+        "schema": SCHEMA,
+        "run": analysis.run.id,
+        "effort": analysis.run.protocol.effort,
+        "sentence": written.sentence,
+        "advice": list(written.advice),
+        "settings": written.settings,
+        "failures": list(notes.failures(analysis.run)),
+        "cautions": list(notes.cautions(analysis)),
+        "tables": written.rows,
+        "files": [str(path) for path in written.paths],
+    }
+
+
 def _first(lines: Iterable[str], what: str) -> Iterator[str]:
-    """The first of what the files have, too."""
     found = list(lines)
     yield from map(formats.shortened, found[: formats.MOST_ROWS])
     if len(found) > formats.MOST_ROWS:
@@ -72,6 +95,6 @@ def _first(lines: Iterable[str], what: str) -> Iterator[str]:
 
 
 def _short(folder: Path) -> Path:
-    """Name a folder from the current one where it lies within."""
+    """Shorten a folder within the current one."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from harness.analyze.analysis import Analysis
 from harness.errors import BadRun
 from harness.records import Run
-from harness.report import environment, formats, page, sentence, settings_code
-from harness.report.advice import lines as recommendations
+from harness.report import formats, page, sentence, settings_code
+from harness.report.advice_lines import lines as recommendations
 from harness.tables import MORE_CHARTS, TABLES, text
 from harness.tables.declare import draw, flat, to_csv
 from harness.tables.text import TextTable
@@ -26,14 +26,14 @@ _LONGEST_NAME = 120
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Written:
-    """A run as it was written.
+    """What was written of a run.
 
     Attributes:
-        sentence: What the run has shown.
-        advice: What to do now, a line each.
+        sentence: The result.
+        advice: Recommendations, one line each.
         settings: Code to paste; empty where no setting is recommended.
-        rows: The rows of each table as plain values, by the columns of its CSV file.
-        tables: The same as people read them.
+        rows: Rows of each table as plain values, by the columns of its CSV file.
+        tables: The tables as text.
     """
 
     analysis: Analysis
@@ -48,9 +48,8 @@ class Written:
 def write(run: Run, folder: Path) -> Written:
     """Write a run's tables, charts and page into its folder.
 
-    `tables/NAME.csv` and `.md`, `charts/NAME.png` and `.svg`, for each case on a
-    GPU a chart of its readings, `charts/gpu_CASE.png`; `report.html` holds
-    them all. Of settings also `recommended_settings.py`.
+    `tables/NAME.csv` and `.md`, `charts/NAME.png` and `.svg`, `charts/gpu_CASE.png` for each case
+    on a GPU, `report.html`, and `recommended_settings.py` where settings are recommended.
 
     Raises:
         BadRun: the folder cannot be written.
@@ -66,7 +65,7 @@ def write(run: Run, folder: Path) -> Written:
         texts = {
             **{f"tables/{t.name}.csv": to_csv(t, analysis.rows(t)) for t in filled},
             **{f"tables/{name}.md": formats.to_markdown(table) for name, table in tables.items()},
-            "environment.txt": "".join(f"{k}: {v}\n" for k, v in environment.facts(run).items()),
+            "environment.txt": "".join(f"{k}: {v}\n" for k, v in page.environment(run).items()),
             "report.html": page.render(shown),
         }
         if code:
@@ -74,7 +73,7 @@ def write(run: Run, folder: Path) -> Written:
         paths = [path for _, saved in drawn for path in saved]
         for name, content in texts.items():
             paths.append(_place(folder / name))
-            # A name from elsewhere may hold half a character, which UTF-8 has no bytes for.
+            # A name may hold half of a surrogate pair, which UTF-8 cannot encode.
             paths[-1].write_text(content, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
@@ -108,12 +107,12 @@ def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[P
 
     paths = [_place(folder / "charts" / f"{name}.{ending}") for ending in ("png", "svg")]
     engine = figure.get_layout_engine()
-    if engine is not None:  # once for both files: it takes longer than to draw
+    if engine is not None:  # once for both files: the layout takes longer than drawing
         engine.execute(figure)
         figure.set_layout_engine(None)
     edges = figure.get_tightbbox().padded(0.1)
     for path in paths:
-        # zlib's level 3 takes some 70 % of the time of its usual 6, and here no more room.
+        # zlib at level 3 takes 70 % of the time of its default 6; the files are no larger.
         options: dict[str, Any] = {}
         if path.suffix == ".png":
             options["pil_kwargs"] = {"compress_level": 3}
@@ -124,7 +123,7 @@ def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[P
 
 
 def _place(path: Path) -> Path:
-    """Make room for a file; a link in a run from elsewhere may lead out of its folder."""
+    """Make room for a file; remove a link, which may lead out of the folder."""
     if path.parent.name in _SUBFOLDERS and path.parent.is_symlink():
         path.parent.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)

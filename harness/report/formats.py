@@ -16,12 +16,16 @@ _LONGEST = 800
 _LONGEST_CELL = 200
 
 
-def to_rich(table: TextTable, width: int, elsewhere: str = "in the files") -> Group:
-    """Write title, table and notes for a terminal of so many columns.
+def to_rich(table: TextTable, width: int, elsewhere: str = "the files") -> Group:
+    """Write title, table and notes for a terminal.
 
-    Where there is no room, columns are left out by their rank and a note says
-    so, and where they stand; so are rows, notes and ends of notes where there are
-    many. The caption is left to the caller: all tables of a run share it.
+    Columns that do not fit are hidden by their rank, rows and notes beyond a number are left
+    out; a note says so. The caller prints the caption, which all tables of a run share.
+
+    Args:
+        table: To write.
+        width: Of the terminal, in characters.
+        elsewhere: Where the hidden columns can be seen.
     """
     rows, notes = table.rows, [shortened(note) for note in table.notes[:MOST_NOTES]]
     table = dataclasses.replace(table, rows=rows[:MOST_ROWS])
@@ -32,20 +36,20 @@ def to_rich(table: TextTable, width: int, elsewhere: str = "in the files") -> Gr
     left_out = [heading for i, heading in enumerate(table.columns) if i not in kept]
     if len(rows) > MOST_ROWS:
         notes.insert(
-            0, f"the first {MOST_ROWS} of {units.count(len(rows))} rows; the files have all"
+            0, f"first {MOST_ROWS} of {units.count(len(rows))} rows; see the files for all"
         )
     if len(table.notes) > MOST_NOTES:
         notes.append(f"{units.count(len(table.notes) - MOST_NOTES)} more notes in the files")
     if left_out:
-        notes.append(f"for want of room only {elsewhere}: {', '.join(left_out)}")
+        notes.append(f"Hidden (terminal too narrow, see {elsewhere}): {', '.join(left_out)}")
     return Group(
         Text(shortened(table.title), style="bold"), shown, *(Text(note, "dim") for note in notes)
     )
 
 
 def shortened(text: str) -> str:
-    """Cut a text that is too long for a terminal, at a space."""
-    return text if len(text) <= _LONGEST else f"{_cut(text)} … (all in the files)"
+    """Cut a text that is too long for a terminal at a space."""
+    return text if len(text) <= _LONGEST else f"{_cut(text)} … (see the files)"
 
 
 def _cut(text: str) -> str:
@@ -64,7 +68,7 @@ def _draw(table: TextTable, kept: list[int]) -> rich.table.Table:
         shown.add_column(
             Text(_heading(table, i)),
             justify="right" if table.numeric[i] else "left",
-            no_wrap=table.numeric[i],  # where there is no room names break, numbers never
+            no_wrap=table.numeric[i],  # names may break, numbers never
             overflow="fold",
         )
     for row in table.rows:
@@ -73,12 +77,11 @@ def _draw(table: TextTable, kept: list[int]) -> rich.table.Table:
 
 
 def _short(cell: str) -> str:
-    """Cut a name that would fill a screen."""
     return cell if len(cell) <= _LONGEST_CELL else f"{cell[:_LONGEST_CELL]}…"
 
 
 def _heading(table: TextTable, column: int) -> str:
-    """Break a heading that is wider than its cells: before a bracket, else at its last space."""
+    """Break a heading that is wider than its cells, before a bracket or at its last space."""
     heading = table.columns[column]
     if len(heading) <= max((len(row[column]) for row in table.rows), default=0):
         return heading
@@ -86,19 +89,19 @@ def _heading(table: TextTable, column: int) -> str:
 
 
 def _width(table: TextTable, kept: list[int]) -> int:
-    """Columns of a terminal that it needs if no cell is broken; the longest ones decide."""
+    """Width in characters if no cell is broken."""
     longest = tuple(_short(max(cells, key=len)) for cells in zip(*table.rows, strict=True))
     shown = _draw(dataclasses.replace(table, rows=(longest,)), kept)
     return Console(width=10_000).measure(shown).maximum
 
 
 def _cell(text: str) -> str:
-    """A cell that cannot end early or become a tag."""
+    """Escape what would end a cell or begin a tag."""
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def to_markdown(table: TextTable) -> str:
-    """Write the table in GitHub's Markdown, with its title, notes, doubts and caption."""
+    """Write title, table, notes, doubts and caption in GitHub's Markdown."""
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
     lines = [table.columns, rule, *(map(_cell, row) for row in table.rows)]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,33 +1,36 @@
-"""Name a comparison by what its sides differ in."""
+"""Names for people: comparisons by what their sides differ in, files without their folders."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
-from harness.records import Case
+from harness.analyze.compare import case_matching
+from harness.records import Case, Run
 
-_SIDES = {  # how an axis is said of the case, and of what it is compared with
+_SIDES = {  # what a field adds to the name of the case, and the name of the reference by it
     "variant": ("", "{}"),
     "batch_size": ("", "batch {}"),
     "device": (" on the {}", "the {}"),
     "backend": (" with {}", "{}"),
     "threads": (" on {} threads", "{}"),
 }
-
-_USUAL = {"precision": "float32", "jit": False, "optimizer": None}
+_SETTINGS = ("precision", "jit", "optimizer")  # settings that are fields of a case
+_USUAL = {f.name: f.default for f in dataclasses.fields(Case) if f.name in _SETTINGS}
 
 
 def comparison(case: Case, reference: Case) -> str:
     """Name a comparison: `improved at batch 1024 against baseline at batch 256`.
 
-    By the ids of its sides where they differ in more than that.
+    Sides that differ in more than a name can say are named by their ids.
     """
     axes = differing(case, reference)
     if not axes:
         return f"{_model(case)} against itself"
     if axes == {"variant", "batch_size"}:
         return f"{_model(case)} against {_model(reference)}"
-    if axes <= {*_USUAL, "levers"} and _is_without(reference, case, axes):
-        return f"{_model(case)} with {' + '.join(_moved(case, reference))} against without"
+    if axes <= {*_SETTINGS, "levers"} and _is_without(reference, case, axes):
+        return f"{_model(case)} with {' + '.join(_changed(case, reference))} against without"
     if len(axes) > 1 or not axes <= set(_SIDES):
         return f"{case.id} against {reference.id}"
     (axis,) = axes
@@ -38,21 +41,21 @@ def comparison(case: Case, reference: Case) -> str:
 
 
 def differing(case: Case, reference: Case) -> set[str]:
-    """The fields in which two cases differ; whether a step is compiled goes with the backend."""
+    """Return the fields in which two cases differ; `jit` goes with the backend."""
     names = {field.name for field in dataclasses.fields(Case)}
     axes = {name for name in names if getattr(case, name) != getattr(reference, name)}
     return axes - {"jit"} if "backend" in axes else axes
 
 
 def _is_without(reference: Case, case: Case, axes: set[str]) -> bool:
-    """Whether all that differs is as usual in the reference."""
-    usual = all(getattr(reference, name) == value for name, value in _USUAL.items() if name in axes)
+    """Whether the reference has the default of every field that differs."""
+    usual = all(getattr(reference, name) == _USUAL[name] for name in axes & {*_SETTINGS})
     return usual and set(reference.levers) <= set(case.levers)
 
 
-def _moved(case: Case, reference: Case) -> Iterator[str]:
-    """The levers that are set otherwise in the reference."""
-    for name in _USUAL:
+def _changed(case: Case, reference: Case) -> Iterator[str]:
+    """Name the settings that the reference does not have."""
+    for name in _SETTINGS:
         value = getattr(case, name)
         if value != getattr(reference, name):
             yield f"{name} {'on' if value is True else value}"
@@ -66,3 +69,67 @@ def _model(case: Case) -> str:
 def _value(case: Case, axis: str) -> str:
     value = str(getattr(case, axis))
     return value.upper() if axis == "device" else value
+
+
+R = TypeVar("R")
+
+
+def shortened(run: Run) -> Run:
+    """Return the run with `my_model.py:build` for `work/models/my_model.py:build`.
+
+    A name that two files share stays whole; so do all names in `run.json` and the journal.
+    """
+    cases = {case for pair in _pairs(run) for case in (pair.case, pair.reference)}
+    cases |= {search.case for search in run.searches}
+    cases |= {tuning.plain for tuning in run.tunings}
+    short = _short({case.variant for case in cases} | {case.dataset for case in cases})
+
+    def name(case: Case) -> Case:
+        variant, dataset = short[case.variant], short[case.dataset]
+        if (variant, dataset) == (case.variant, case.dataset):
+            return case
+        return dataclasses.replace(case, variant=variant, dataset=dataset)
+
+    def both(pair: R) -> R:
+        changed: Any = pair
+        return dataclasses.replace(  # type: ignore[no-any-return]
+            changed, case=name(changed.case), reference=name(changed.reference)
+        )
+
+    if all(long == kept for long, kept in short.items()):
+        return run
+    return dataclasses.replace(
+        run,
+        outcomes=tuple(map(both, run.outcomes)),
+        trainings=tuple(
+            dataclasses.replace(training, recipe=both(training.recipe))
+            for training in run.trainings
+        ),
+        ladders=tuple(
+            dataclasses.replace(ladder, rungs=tuple(map(both, ladder.rungs)))
+            for ladder in run.ladders
+        ),
+        searches=tuple(
+            dataclasses.replace(search, case=name(search.case)) for search in run.searches
+        ),
+        tunings=tuple(
+            dataclasses.replace(
+                tuning,
+                plain=name(tuning.plain),
+                attempts=tuple(map(both, tuning.attempts)),
+                stacked=tuning.stacked and name(tuning.stacked),
+            )
+            for tuning in run.tunings
+        ),
+    )
+
+
+def _pairs(run: Run) -> list[Any]:
+    rungs = [rung for ladder in run.ladders for rung in ladder.rungs]
+    return [*run.outcomes, *(training.recipe for training in run.trainings), *rungs]
+
+
+def _short(names: Iterable[str]) -> dict[str, str]:
+    last = {name: case_matching.short(name) for name in names}
+    many = Counter(last.values())
+    return {name: name if many[short] > 1 else short for name, short in last.items()}

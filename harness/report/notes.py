@@ -1,4 +1,4 @@
-"""What is to be said of a run besides its tables, a line each."""
+"""Failures, cautions and other notes on a run, one line each."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ from harness.report.names import comparison
 
 
 def quick(run: Run) -> Iterator[str]:
-    """What quick effort does not show."""
+    """Warn that quick effort gives no verdicts."""
     if run.protocol.effort == "quick" and run.outcomes:
-        yield "Quick effort: no verdicts; two blocks show no more than the order of size."
+        yield "Quick effort: no verdicts; two blocks show only the order of magnitude."
 
 
 def others(analysis: Analysis) -> Iterator[str]:
-    """Comparisons that no table shows."""
+    """List the comparisons that no table shows."""
     for m in analysis.roles.others():
         estimate = stats.speedup(m)
         ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
@@ -48,7 +48,7 @@ def _failed(run: Run) -> list[Failure]:
 
 
 def cautions(analysis: Analysis) -> Iterator[str]:
-    """One line a doubt, with the cases and their figures behind it."""
+    """List the cautions, each with the comparisons and figures behind it."""
     seen: dict[tuple[str, str], dict[str, list[str]]] = {}
     for outcome in analysis.run.outcomes:
         if isinstance(outcome, Measurement):

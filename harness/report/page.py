@@ -1,4 +1,4 @@
-"""The page of a run: one HTML file that needs nothing else."""
+"""The page of a run: one HTML file that loads nothing."""
 
 import base64
 import dataclasses
@@ -10,9 +10,8 @@ import jinja2
 from harness import units
 from harness.analyze.analysis import Analysis
 from harness.analyze.compare.run_diff import machine
-from harness.analyze.verdicts import MARGIN
 from harness.records import Run
-from harness.report import environment, notes, svg
+from harness.report import glossary, notes, svg
 from harness.tables.text import TextTable, caption
 
 _TEMPLATES = jinja2.Environment(
@@ -23,19 +22,17 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters["seconds"] = units.seconds
-_TALL = 30  # rows from which a table scrolls in its own box
+_TALL = 30  # rows beyond which a table scrolls in its own box
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure as it was drawn.
+    """A drawn figure.
 
     Attributes:
-        name: That of its table, or of its own.
-        title: What it shows, in one line.
-        caption: What a reader needs beside it.
+        name: Name of its table, or a name of its own.
         svg: A whole SVG file.
-        caption_id: The id of the caption within it.
+        caption_id: The id of the caption within the SVG.
     """
 
     name: str
@@ -59,10 +56,10 @@ class Page:
     """What the page of a run shows.
 
     Attributes:
-        tables: By name, in the order of the page.
-        charts: Those of tables stand above them, others in a section of their own.
-        sentence: What the run has shown.
-        advice: What to do now, a line each.
+        tables: By name.
+        charts: A chart stands above the table of its name; others have a section of their own.
+        sentence: The result of the run.
+        advice: Recommendations, one line each.
         settings: Code to paste; empty where no setting is recommended.
     """
 
@@ -75,14 +72,11 @@ class Page:
 
 
 def render(shown: Page) -> str:
-    """Write the page of a run.
-
-    The page loads nothing, and its security policy forbids that; the only script is its own.
-    """
+    """Write the page of a run; its security policy allows only its own script."""
     analysis, run = shown.analysis, shown.analysis.run
     charts = [_inlined(chart, number) for number, chart in enumerate(shown.charts)]
     drawn = {chart.name: chart for chart in charts}
-    # What was asked is answered first; the seconds behind it come last.
+    # Answers first; the seconds behind them last.
     names = sorted(shown.tables, key=lambda name: name == "measurements")
     return _TEMPLATES.get_template("page.html").render(
         run=run,
@@ -95,28 +89,46 @@ def render(shown: Page) -> str:
         unlisted=list(notes.others(analysis)),
         failures=list(notes.failures(run)),
         cautions=list(notes.cautions(analysis)),
-        environment=environment.facts(run),
-        margin=f"{100 * MARGIN:g} %",
+        environment=environment(run),
+        terms=[term for term in glossary.TERMS if term.on_page],
         script_hash=_hash("sort.js"),
         missing=units.MISSING,
         tall=_TALL,
     )
 
 
-def render_fleet(tables: Mapping[str, TextTable], runs: Sequence[Run]) -> str:
-    """Write the page of runs from many machines; see `render` for what it may load.
+def render_ranking(tables: Mapping[str, TextTable], runs: Sequence[Run]) -> str:
+    """Write the page that ranks runs.
 
     Args:
-        tables: One a case, by a name for its place on the page.
-        runs: The best one first.
+        tables: One per case, by the id of its section.
+        runs: Best first.
     """
-    return _TEMPLATES.get_template("fleet.html").render(
+    return _TEMPLATES.get_template("ranking.html").render(
         tables=tables, runs=runs, machine=machine, script_hash=_hash("sort.js"), tall=_TALL
     )
 
 
+def environment(run: Run) -> dict[str, str]:
+    """List machine, GPU and versions of libraries, in the order in which they are shown."""
+    machine = run.machine
+    found = {
+        "cpu": machine.cpu,
+        "cpus": f"{machine.cpus} ({machine.usable_cpus} usable)",
+        "memory_bytes": str(machine.memory_bytes),
+        "gpu": str(machine.gpu or machine.gpu_reason),
+    }
+    if machine.gpu_facts is not None:
+        known = dataclasses.asdict(machine.gpu_facts)
+        refused = known.pop("refused")
+        found |= {f"gpu_{name}": str(value) for name, value in known.items() if name != "name"}
+        found |= {f"gpu_refused_{name}": reason for name, reason in refused.items()}
+    found |= {"os": machine.os, "python": machine.python, **machine.libraries}
+    return found | {"commit": machine.commit or "unknown"}
+
+
 def _without_table(charts: Sequence[Chart]) -> dict[str, list[Chart]]:
-    """Charts without a table: readings of a GPU, and the rest."""
+    """Sort the charts without a table: GPU readings, and others."""
     return {
         "readings": [chart for chart in charts if chart.name.startswith("gpu_")],
         "more": [chart for chart in charts if not chart.name.startswith("gpu_")],
@@ -129,6 +141,6 @@ def _inlined(chart: Chart, number: int) -> Chart:
 
 
 def _hash(script: str) -> str:
-    """What lets a script run under the page's security policy, and no other."""
+    """Hash a script, so that the page's security policy allows this one alone."""
     text = _TEMPLATES.get_template(script).render()
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

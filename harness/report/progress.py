@@ -1,4 +1,4 @@
-"""Progress while measuring: one live line on a terminal, plain lines elsewhere."""
+"""Progress of a run: one live line on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ _MOST_LINES = 5
 
 
 class Progress:
-    """Shows how a run goes on: one live line on a terminal, plain lines elsewhere.
+    """Shows the progress of a run.
 
     Args:
-        console: Where to.
+        console: Where it is printed.
         comparisons: How many are planned; 0 when unknown.
         clock: Monotonic seconds.
     """
@@ -78,7 +78,7 @@ class Progress:
         self._done += 1
         if not self._console.is_terminal:
             self._print(
-                f"[{self._done}/{self._planned or '?'}] {outcome.case.id}: measured already"
+                f"[{self._done}/{self._planned or '?'}] {outcome.case.id}: already measured"
             )
 
     def on_epoch(self, recipe: Recipe, epoch: Epoch) -> None:
@@ -102,20 +102,20 @@ class Progress:
         self._print(f"{case.variant} on {case.device}: batch {case.batch_size}: {found}")
 
     def inspected(self, case: Case, found: str) -> None:
-        """Say what a trial of a model has shown."""
+        """Show the result of a trial of a model."""
         self._print(f"{case.variant}: {found}")
 
     def damaged(self, folder: Path, lines: Sequence[int]) -> None:
-        """Say which lines of a journal are left out."""
+        """Name the lines of a journal that cannot be read."""
         first = ", ".join(map(str, lines[:_MOST_LINES]))
         more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
         self._print(
-            f"the journal of {folder.name} is damaged in line {first}{more}: what stood there is "
-            "left out and measured again"
+            f"the journal of {folder.name} is damaged in line {first}{more}; the damaged part is "
+            "measured again"
         )
 
     def expect(self, comparisons: int) -> None:
-        """Set how many comparisons are to come."""
+        """Set the number of planned comparisons."""
         self._planned = comparisons
 
     def _left(self, block: int) -> str:

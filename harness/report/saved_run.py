@@ -7,7 +7,7 @@ from harness import tables
 from harness.analyze.analysis import Analysis
 from harness.errors import UnknownName
 from harness.records import Run, folders
-from harness.report.short_names import shortened
+from harness.report.names import shortened
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,4 +1,4 @@
-"""What a run has shown, in a sentence."""
+"""Sum up a run in one sentence."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ _VERDICTS: dict[Verdict, str] = {
     "faster": "faster",
     "slower": "slower",
     "same": f"the same within {100 * MARGIN:g} %",
-    "small difference": f"with a difference smaller than {100 * MARGIN:g} %",
+    "small difference": "with a small difference",
     "undecided": "undecided",
 }
 
 
 def sentence(analysis: Analysis) -> str:
-    """Say what the comparisons and the trainings of a run have shown, and how many failed."""
+    """Sum up the comparisons and trainings of a run, and count the failures."""
     failed = sum(isinstance(outcome, Failure) for outcome in analysis.run.outcomes)
     clauses = [
         *_comparisons(analysis),
@@ -48,7 +48,7 @@ def _comparisons(analysis: Analysis) -> Iterator[str]:
     compared = [m for m in measured if m.case != m.reference]
     many = f"{len(compared)} comparison{'s' if len(compared) > 1 else ''}"
     if measured and not compared:
-        yield "the reference was measured against itself alone: there is nothing to compare"
+        yield "only the reference was measured, against itself"
     elif compared and analysis.run.protocol.effort == "quick":
         yield f"{many} at quick effort, which gives no verdicts"
     elif compared:
@@ -64,18 +64,18 @@ def _comparisons(analysis: Analysis) -> Iterator[str]:
 
 
 def _tunings(analysis: Analysis) -> Iterator[str]:
-    """What the levers bring, and their stack."""
+    """Say what settings bring, and their best combination."""
     rows = analysis.rows(LEVERS)
     for tuning in analysis.run.tunings:
         its = [row for row in rows if row.plain == tuning.plain.id]
         tried = sum(row.what == ALONE and row.status == "measured" for row in its)
-        many = f"{tried} lever{'s' if tried != 1 else ''} tried on {tuning.plain.variant}"
+        many = f"{tried} setting{'s' if tried != 1 else ''} tried on {tuning.plain.variant}"
         many += f" at batch {tuning.plain.batch_size}"
         stack = next((row for row in its if row.what == STACK), None)
         if stack is not None and stack.speedup is not None:
-            yield f"{many}: {stack.lever} is {speedup_of(stack.speedup)} as fast as the plain case"
+            yield f"{many}: {stack.lever} is {speedup_of(stack.speedup)} as fast as without"
         elif tuning.stacked is not None:
-            yield f"{many}: none is shown to be faster"
+            yield f"{many}: none is faster"
         else:
             yield many
 
@@ -96,19 +96,19 @@ def _scaling(analysis: Analysis) -> Iterator[str]:
 
 
 def _largest(estimates: list[tuple[Estimate, Measurement]], analysis: Analysis) -> Iterator[str]:
-    """The largest speedup that is shown; where none is, the largest slowdown."""
+    """Name the largest speedup; where nothing is faster, the largest slowdown."""
     for verdict, what, choose in (("faster", "speedup", max), ("slower", "slowdown", min)):
         shown = [pair for pair in estimates if verdicts.verdict(pair[0]) == verdict]
         if shown:
             estimate, m = choose(shown, key=lambda pair: pair[0].value)
             ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
             name = comparison(m.case, m.reference)
-            yield f"the largest {what} shown is {ratio}, {name}{_elsewhere(m, analysis)}"
+            yield f"the largest {what} is {ratio}, {name}{_elsewhere(m, analysis)}"
             return
 
 
 def _elsewhere(m: Measurement, analysis: Analysis) -> str:
-    """Device and backend, where the run has several and the comparison's name says neither."""
+    """Name device and backend where the run has several and the comparison does not say."""
     told = [
         getattr(m.case, axis)
         for axis in ("device", "backend")

@@ -1,11 +1,11 @@
-"""Make a drawn SVG a part of an HTML page."""
+"""Put a drawn SVG into an HTML page."""
 
 import re
 from xml.etree import ElementTree
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
-_LINE = 10  # from the baseline of the caption's first line to its top, with some air
+_LINE = 10  # from the baseline of the caption's first line to above its top
 
 
 def inline(text: str, prefix: str, title: str, caption: str) -> str:
@@ -13,12 +13,12 @@ def inline(text: str, prefix: str, title: str, caption: str) -> str:
 
     Args:
         text: A whole SVG file, of this package's own making.
-        prefix: Of every id, so that those of two charts differ.
-        title: What a screen reader says of it.
-        caption: The id of its lowest part, which the page shows in its own words.
+        prefix: Put before every id, so that the ids of two charts differ.
+        title: Read by screen readers.
+        caption: The id of the lowest part, which the page writes as text instead.
 
     Returns:
-        The element alone: no prolog, no metadata, no caption, no size but its `viewBox`.
+        The element without prolog, metadata, caption and size; it keeps its `viewBox`.
     """
     ElementTree.register_namespace("", _SVG[1:-1])
     ElementTree.register_namespace("xlink", _HREF[1:-5])
@@ -41,7 +41,7 @@ def inline(text: str, prefix: str, title: str, caption: str) -> str:
 
 
 def _end_above(root: ElementTree.Element, part: ElementTree.Element) -> None:
-    """Cut off what lies below the top of a part that consists of lines of text."""
+    """Cut the picture off above a part that consists of lines of text."""
     line = next(part.iter(f"{_SVG}text"))
     moved = re.search(r"translate\(\S+ (\S+)\)", line.get("transform", ""))
     baseline = float(moved[1] if moved else line.get("y", "nan"))

@@ -40,6 +40,8 @@ class Column(Generic[R]):
             hidden first.
         shared: Whether the column moves to the title when all rows agree.
         usual: The column is left out when all rows say this.
+        verdict: The verdict that the cell states; the page colors the cell by it.
+        breaks: Whether the cell has lines of its own, made of no names.
     """
 
     heading: str
@@ -48,6 +50,8 @@ class Column(Generic[R]):
     rank: int = 0
     shared: bool = False
     usual: str = units.MISSING
+    verdict: Callable[[R], str | None] | None = None
+    breaks: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -266,6 +266,7 @@ LEVERS = Table(
             "verdict",
             lambda row: given(row.verdict) if row.status == "measured" else row.status,
             numeric=False,
+            verdict=lambda row: row.verdict,
         ),
         Column("kept", lambda r: "yes" if r.in_stack else "no", numeric=False, rank=2, usual="no"),
         Column("change of loss", _loss, rank=1),

@@ -276,7 +276,9 @@ _DEVICE = Column[SpeedupRow]("device", lambda r: r.device, numeric=False, shared
 _BATCH = Column[SpeedupRow]("batch", lambda r: str(r.batch_size), shared=True)
 _REFERENCE = Column[SpeedupRow]("reference", lambda r: r.reference, shared=True)
 _SPEEDUP = Column[SpeedupRow]("speedup [95 %]", lambda r: speedup_of(r.speedup))
-_VERDICT = Column[SpeedupRow]("verdict", verdict_of, numeric=False)
+_VERDICT = Column[SpeedupRow](
+    "verdict", verdict_of, numeric=False, verdict=lambda r: None if r.noise_floor else r.verdict
+)
 _PUBLISHED = Column[SpeedupRow]("published", lambda r: units.ratio(r.published), rank=2)
 _BLOCKS = Column[SpeedupRow]("blocks", lambda r: str(r.blocks), rank=3)
 

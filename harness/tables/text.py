@@ -1,7 +1,7 @@
 """A table as plain text, built in one way; `report.formats` writes it for terminals and files."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ class TextTable:
         notes: What a reader must know of single cells, a line each.
         doubts: Cautions and failures, a line each.
         caption: Machine and protocol; the same for every table of a run.
+        verdicts: Of a column that states verdicts: the verdict of each row, by its number.
     """
 
     title: str
@@ -36,6 +37,7 @@ class TextTable:
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     caption: str = ""
+    verdicts: Mapping[int, tuple[str | None, ...]] = dataclasses.field(default_factory=dict)
 
 
 def of_run(table: Table[R], rows: Sequence[R], run: Run) -> TextTable:
@@ -77,18 +79,28 @@ def build(
             shared.append(f"{column.heading}: {values.pop()}")
         else:
             columns.append(column)
-            cells.append(texts)
+            cells.append([_plain(text, column) for text in texts])
     plain = units.printable  # names come from users, messages from their models
     return TextTable(
         title=plain(title + (f" ({', '.join(shared)})" if shared else "")),
         columns=tuple(column.heading for column in columns),
-        rows=tuple(zip(*(map(plain, texts) for texts in cells), strict=True)),
+        rows=tuple(zip(*cells, strict=True)),
         numeric=tuple(column.numeric for column in columns),
         ranks=tuple(column.rank for column in columns),
         notes=tuple(map(plain, notes)),
         doubts=tuple(map(plain, doubts)),
         caption=plain(caption),
+        verdicts={
+            number: tuple(column.verdict(row) for row in rows)
+            for number, column in enumerate(columns)
+            if column.verdict
+        },
     )
+
+
+def _plain(text: str, column: Column[Any]) -> str:
+    lines = text.split("\n") if column.breaks else [text]
+    return "\n".join(map(units.printable, lines))
 
 
 def caption(run: Run) -> str:

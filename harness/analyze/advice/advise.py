@@ -1,4 +1,4 @@
-"""Which batch size, device and threads a run supports for each variant, or why it supports none."""
+"""Choose batch size, device and threads for each variant of a run, or say why none is chosen."""
 
 import dataclasses
 import statistics
@@ -11,6 +11,7 @@ from harness.analyze import cautions, roles, stats, verdicts
 from harness.analyze.advice.knee import Ratios, knee
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData, quotient
+from harness.analyze.compare import case_matching
 from harness.analyze.once import once
 from harness.analyze.training import groups, target
 from harness.records import Case, Estimate, Failure, Measurement, Outcome
@@ -18,31 +19,24 @@ from harness.records import Case, Estimate, Failure, Measurement, Outcome
 _COMPARE = {
     "batch_size": "measure several batch sizes",
     "device": "measure both devices",
-    "threads": "measure several: pytest suites/test_threads.py",
+    "threads": "measure several numbers of threads: pytest suites/test_threads.py",
 }
 MORE_SIZES = _COMPARE["batch_size"]
 _ALONE = "the only one measured"
 _NOT_COMPARED = "they were not compared with each other"
 EPOCHS_REMARK = (
-    "a larger batch may need more epochs to the same accuracy: pytest suites/ -m convergence tells"
+    "a larger batch may need more epochs to the same accuracy; measure with pytest suites/ -m "
+    "convergence"
 )
 RANDOM_REMARK = (
-    "a larger batch may need more epochs to the same accuracy, which random data cannot tell"
+    "a larger batch may need more epochs to the same accuracy; random data cannot show that"
 )
 _AXES = ("batch_size", "device", "threads")
-_TOLD = (
-    "dataset", "backend", "optimizer", "loss", "input_shape", "precision", "jit", "seed",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A value that was not chosen.
-
-    Attributes:
-        value: Of the axis.
-        throughput: Over that of the best.
-    """
+    """A value that was not chosen, with its throughput over that of the best value."""
 
     value: int | str
     throughput: Estimate
@@ -54,16 +48,15 @@ class Choice:
 
     Attributes:
         axis: `batch_size`, `device` or `threads`.
-        value: What is recommended; None where the run does not support an answer.
-        best: What had the highest throughput a sample, or the other device; None where nothing
-            was compared.
-        measured: All that was measured, in order.
-        case: What was compared: the case of `value`, or of `best`.
-        throughput: Of `value` over that of `best`; of a device over the other one.
-        next_smaller: The next smaller value.
-        memory_share: Peak memory of `value` over that of `best`: on a CPU what is resident
-            above what the import takes, on a GPU the framework's own.
-        undecided: Other values that may be within 5 % of the best, too.
+        value: The recommended value; None where the run does not support an answer.
+        best: The value with the highest throughput, or the other device; None where nothing was
+            compared.
+        measured: All measured values, sorted.
+        case: The compared case of `value`, or of `best` without a value.
+        throughput: Of `value` over that of `best`.
+        memory_share: Peak memory of `value` over that of `best`; on a CPU resident memory
+            without that of the import, on a GPU the framework's own.
+        undecided: Other values that may also be within 5 % of the best.
         reason: Why there is no answer.
         todo: What to do about that.
     """
@@ -82,20 +75,19 @@ class Choice:
 
     @property
     def asked(self) -> bool:
-        """Whether there was more than one to choose from."""
+        """Whether there was a choice."""
         return len(self.measured) > 1
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a run says of one variant, with one dataset, backend, optimizer and precision.
+    """The advice on one variant with one dataset, backend, optimizer and precision.
 
     Attributes:
-        variant: Its name.
-        case: What a plan is made for; None when nothing was measured.
-        choices: Batch size for each device, device, threads.
-        failed: What could not be measured: a case's batch size and why.
-        remark: What throughput does not say.
+        case: The case to train; None when nothing was measured.
+        choices: Batch size and threads for each device, and the device.
+        failed: Batch size and reason of each failed case.
+        remark: What throughput does not show.
     """
 
     variant: str
@@ -106,12 +98,12 @@ class Advice:
 
     @property
     def asked(self) -> tuple[Choice, ...]:
-        """The choices for which there was more than one to choose from."""
+        """The choices between at least two values."""
         return tuple(choice for choice in self.choices if choice.asked)
 
     @property
     def recommended(self) -> bool:
-        """Whether every question that was asked has an answer."""
+        """Whether every choice has an answer."""
         return bool(self.asked) and all(choice.value is not None for choice in self.asked)
 
 
@@ -119,13 +111,13 @@ class Advice:
 def advise(analysis: Analysis) -> list[Advice]:
     """Advise on each variant, dataset, backend, optimizer and precision of a run.
 
-    Batch size and threads by their `knee`, devices by the paired comparison.
+    Batch size and threads are chosen by `knee`, the device by its paired comparison.
     """
-    aside = analysis.roles.auxiliary
+    auxiliary = analysis.roles.auxiliary
     groups: dict[Case, dict[Case, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for outcome in analysis.run.outcomes:
         for case in {outcome.case: None, outcome.reference: None}:
-            if case not in aside:
+            if case not in auxiliary:
                 groups[_alike(case)][case].append(outcome)
     advices = [_Group(analysis, cases, analysis.observed).advice() for cases in groups.values()]
     return [advice for advice in advices if advice.case or advice.failed]
@@ -136,7 +128,7 @@ def _alike(case: Case) -> Case:
 
 
 class _Group:
-    """The cases of a run that differ in batch size, device and threads alone."""
+    """Cases that differ only in batch size, device and threads."""
 
     def __init__(
         self,
@@ -156,37 +148,37 @@ class _Group:
 
     def advice(self) -> Advice:
         failed = tuple(
-            f"batch {f.case.batch_size} on the {f.case.device}: {f.kind}: {f.message}"
+            f"batch {f.case.batch_size} on the {f.case.device.upper()}: {f.kind}: {f.message}"
             for f in self._failures
         )
         if not self._cases:
             return Advice(self._variant, None, (), failed)
-        places = {device: self._place(device) for device in _values("device", self._cases)}
-        device = self._device({place: case for place, (case, _) in places.items()})
-        chosen = str(device.value or self._fastest(case for case, _ in places.values()).device)
-        choices = [choice for _, its in places.values() for choice in its]
+        found = {device: self._on(device) for device in _values("device", self._cases)}
+        device = self._device({device: case for device, (case, _) in found.items()})
+        chosen = str(device.value or self._fastest(case for case, _ in found.values()).device)
+        choices = [choice for _, its in found.values() for choice in its]
         return Advice(
             variant=self._variant,
-            case=places[chosen][0],
+            case=found[chosen][0],
             choices=tuple(sorted([*choices, device], key=lambda c: _AXES.index(c.axis))),
             failed=failed,
             remark=_epochs_remark(self._analysis, self._cases),
         )
 
-    def _place(self, device: str) -> tuple[Case, list[Choice]]:
-        """Choose threads and batch size on a device: the case to train, and both choices."""
+    def _on(self, device: str) -> tuple[Case, list[Choice]]:
+        """Choose batch size and threads on a device; return the case to train and both choices."""
         here = [case for case in self._cases if case.device == device]
         threads = self._sweep("threads", self._widest("threads", here))
         by_size = self._widest("batch_size", here)
         if threads.value is not None:
-            on_them = [case for case in here if case.threads == threads.value]
-            if len(on_them) > 1 or len(by_size) == 1:
-                by_size = on_them
+            with_threads = [case for case in here if case.threads == threads.value]
+            if len(with_threads) > 1 or len(by_size) == 1:
+                by_size = with_threads
         sizes = self._sweep("batch_size", by_size)
         return sizes.case, [sizes, threads]
 
     def _widest(self, axis: str, cases: Sequence[Case]) -> list[Case]:
-        """Of the cases those that agree in all but an axis, where it has most values."""
+        """Return the largest group of cases that differ only along an axis."""
         groups: dict[Case, list[Case]] = defaultdict(list)
         for case in cases:
             groups[_without(axis, case)].append(case)
@@ -199,7 +191,7 @@ class _Group:
         return min(cases, key=lambda case: self._sample_seconds([case]))
 
     def _sweep(self, axis: str, cases: Sequence[Case]) -> Choice:
-        """Choose among cases that differ in an axis alone."""
+        """Choose among cases that differ only along an axis."""
         known = {getattr(case, axis): case for case in cases}
         values = tuple(sorted(known))
         fallback = Choice(axis, None, None, values, self._fastest(cases))
@@ -234,18 +226,18 @@ class _Group:
             undecided=undecided,
         )
 
-    def _device(self, places: Mapping[str, Case]) -> Choice:
-        """Choose the device by a paired comparison, at the batch size of the GPU if it has one."""
-        only = next(iter(places.values()))
-        choice = Choice("device", None, None, tuple(places), only)
-        if len(places) == 1:
+    def _device(self, found: Mapping[str, Case]) -> Choice:
+        """Choose the device by a paired comparison, if possible at the GPU's batch size."""
+        only = next(iter(found.values()))
+        choice = Choice("device", None, None, tuple(found), only)
+        if len(found) == 1:
             return dataclasses.replace(choice, reason=_ALONE, todo=_COMPARE["device"])
         compared = [
             m for m in self._measurements if roles.differs_only_in("device", m.case, m.reference)
         ]
         if not compared:
             return dataclasses.replace(choice, reason=_NOT_COMPARED, todo=_COMPARE["device"])
-        wanted = places["gpu"].batch_size
+        wanted = found["gpu"].batch_size
         m = max(compared, key=lambda m: (m.case.batch_size == wanted, m.case.batch_size))
         choice = dataclasses.replace(choice, case=m.case)
         reason, todo = self._refusal([m])
@@ -258,24 +250,24 @@ class _Group:
                 return dataclasses.replace(choice, value=device, best=other, throughput=faster)
         if verdicts.verdict(ratios.over("gpu", "cpu")) == "same":
             return dataclasses.replace(
-                choice, reason=f"the same within {100 * verdicts.MARGIN:g} %"
+                choice, reason=f"both are the same within {100 * verdicts.MARGIN:g} %"
             )
-        return dataclasses.replace(choice, reason="no difference shown", todo=self._narrower())
+        return dataclasses.replace(choice, reason="undecided", todo=self._narrower())
 
     def _narrower(self) -> str:
-        """What gives narrower intervals."""
+        """Say what gives narrower intervals."""
         if self._run.protocol.effort == "thorough":
-            return "measure again in a quieter hour"
+            return "measure again when the machine is quieter"
         return "measure at thorough effort"
 
     def _refusal(self, compared: Sequence[Measurement]) -> tuple[str, str]:
-        """Say why comparisons decide nothing, and what to do about it; empty where they may."""
+        """Return why comparisons cannot decide, and what to do; both empty where they can."""
         if self._run.protocol.effort == "quick":
             return "quick effort has no intervals", "measure at default effort"
         if any(stats.speedup(m).low is None for m in compared):
             return (
                 "no interval: a comparison has fewer than three blocks",
-                "measure at default effort, and allow it more minutes",
+                "measure at default effort, with more minutes",
             )
         sides = {case for m in compared for case in (m.case, m.reference)}
         itself = [m for m in self._measurements if m.case == m.reference and m.case in sides]
@@ -303,7 +295,7 @@ def _without(axis: str, case: Case) -> Case:
 
 
 def _epochs_remark(analysis: Analysis, cases: Sequence[Case]) -> str:
-    """What the trainings in full say of the epochs that a batch size needs, or which would."""
+    """Say how many epochs each batch size needs, or how to measure that."""
     if len({case.batch_size for case in cases}) < 2:
         return ""
     needed = dict(_epochs_needed(analysis, _alike(cases[0])))
@@ -314,7 +306,7 @@ def _epochs_remark(analysis: Analysis, cases: Sequence[Case]) -> str:
 
 
 def _epochs_needed(analysis: Analysis, alike: Case) -> Iterator[tuple[int, str]]:
-    """Mean epochs until the test set is as accurate as the target, by batch size."""
+    """Yield batch sizes and, in words, the mean epochs to the target accuracy."""
     if analysis.run.target_accuracy is None:
         return
     for group in groups.groups(analysis):
@@ -331,14 +323,10 @@ def _epochs_needed(analysis: Analysis, alike: Case) -> Iterator[tuple[int, str]]
 
 
 def differing(advices: Sequence[Advice]) -> list[str]:
-    """Name the fields that tell advices of one variant apart; jit goes with the backend."""
-    cases = [advice.case for advice in advices if advice.case is not None]
+    """List the fields that tell advices on one variant apart; `jit` goes with the backend."""
     variants: dict[str, list[Case]] = defaultdict(list)
-    for case in cases:
-        variants[case.variant].append(case)
-    names = [
-        name
-        for name in _TOLD
-        if any(len({getattr(case, name) for case in its}) > 1 for its in variants.values())
-    ]
-    return [name for name in names if name != "jit" or names == ["jit"]]
+    for advice in advices:
+        if advice.case is not None:
+            variants[advice.case.variant].append(_alike(advice.case))
+    fields = dict.fromkeys(f for its in variants.values() for f in case_matching.differing(its))
+    return [name for name in fields if name != "jit" or len(fields) == 1]

@@ -1,4 +1,4 @@
-"""What a training will take: time, memory, energy, money, from what was measured of its case."""
+"""Predict time, memory, energy and price of a whole training from its measured case."""
 
 import dataclasses
 import math
@@ -15,12 +15,11 @@ from harness.analyze.training import epochs
 from harness.errors import BadCase, BadRun, UnknownName
 from harness.records import Case, Estimate, Measurement
 
-# Peaks of workers of one case differ: in a default run of 23 cases the largest was up to 18 %
-# above the smallest.
+# In a default run of 23 cases, the largest peak of a case was up to 18 % above its smallest.
 MARGIN = 0.2
-NOT_IN_TIME = "import of the framework, loading the dataset, validation, saving"
-NOT_IN_ENERGY = "the start, what fit adds, the rest of the machine"
-NOT_IN_MEMORY = "what fit and a validation hold of the data besides, and a larger dataset"
+NOT_IN_TIME = "importing the framework, loading the dataset, validation and saving"
+NOT_IN_ENERGY = "startup, the overhead of Model.fit and the rest of the machine"
+NOT_IN_MEMORY = "copies of the data that Model.fit and a validation hold, or a larger dataset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,9 @@ class Memory:
     """Peak memory.
 
     Attributes:
-        peak_bytes: Mean over blocks; None when it is missing.
-        needed_bytes: The largest peak of a worker and the margin.
-        missing: Why there is none.
+        peak_bytes: Mean over blocks; None where no peak was read.
+        needed_bytes: The largest peak of a worker plus the margin.
+        missing: Why no peak was read.
     """
 
     peak_bytes: Estimate | None
@@ -40,21 +39,19 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training of so many samples and epochs.
+    """A planned training.
 
     Attributes:
-        samples: An epoch.
-        epochs: Of the training.
-        start_seconds: From the start of the process to the end of the first step, once.
-        epoch_seconds: An epoch of `fit`.
+        samples: Per epoch.
+        start_seconds: From the start of the process to the end of the first step.
+        epoch_seconds: Of `Model.fit`.
         training_seconds: Start and all epochs.
-        source: What the time of an epoch is from.
-        host_memory: Resident memory of the process, with what the import takes.
+        source: How the time of an epoch was measured.
+        host_memory: Resident memory of the process, with that of the import.
         gpu_memory: Of the framework on the GPU; None on a CPU.
-        energy_joules: Of the GPU's board in all steps; None when it is missing.
-        energy_missing: Why it is.
-        price_per_hour: In any currency; None when none was given.
-        cost: In that currency, by the time alone.
+        energy_joules: Of the GPU board during all steps.
+        price_per_hour: In any currency.
+        cost: Price of the time, in that currency.
     """
 
     case: Case
@@ -79,17 +76,17 @@ def plan(
     epoch_count: int = 1,
     price_per_hour: float | None = None,
 ) -> Plan:
-    """Plan a training of a measured case; every interval is over blocks of fresh workers.
+    """Plan a training of a measured case; intervals are over blocks of fresh workers.
 
     Args:
-        analysis: In which it was measured.
+        analysis: Of the run that measured the case.
         case: What is trained.
-        samples: An epoch; None for those of the training set that was measured.
-        epoch_count: Of the training.
-        price_per_hour: Of the machine.
+        samples: Per epoch; None for the size of the measured training set.
+        epoch_count: Number of epochs.
+        price_per_hour: Of the machine, in any currency.
 
     Raises:
-        BadCase: there is less than a batch, no epoch, or no price; the text says what can be.
+        BadCase: a number is too small.
     """
     size = train_samples(analysis, case) if samples is None else samples
     _check(size, epoch_count, price_per_hour, case)
@@ -131,9 +128,9 @@ def planned(
     epoch_count: int = 1,
     price_per_hour: float | None = None,
 ) -> list[tuple[Advice, Plan | None]]:
-    """Advise on a run, or one variant of it, each with a plan of what is advised; see `plan`.
+    """Advise on each variant of a run, or on one, with a plan of the advised training.
 
-    There is no plan where every case failed.
+    The plan is None where every case failed.
 
     Raises:
         BadCase: see `plan`.
@@ -143,7 +140,7 @@ def planned(
     advices = advise(analysis)
     if not advices:
         raise BadRun(
-            f"{analysis.run.id} has no comparison to advise from: harness run measures some"
+            f"{analysis.run.id} has no comparison to advise from; measure some with harness run"
         )
     known = dict.fromkeys(advice.variant for advice in advices)
     if variant is not None and variant not in known:
@@ -184,10 +181,10 @@ def _check(samples: int, epoch_count: int, price: float | None, case: Case) -> N
 
 def _source(timed: Sequence[Sequence[Worker]], samples: int) -> str:
     if not timed:
-        return "steps alone, without what fit adds: it was only a reference"
+        return "step times without the overhead of Model.fit (the case was only a reference)"
     fits = [worker.start.fit for block in timed for worker in block]
     whole = all(fit and fit.whole_epoch and fit.samples == samples for fit in fits)
-    return "whole epochs of fit" if whole else "timed parts of fit"
+    return "whole epochs of Model.fit" if whole else "timed parts of Model.fit"
 
 
 def _epoch_seconds(worker: Worker, samples: int, batch_size: int) -> float:
@@ -199,7 +196,7 @@ def _epoch_seconds(worker: Worker, samples: int, batch_size: int) -> float:
 
 
 def _estimate(blocks: Sequence[Sequence[Worker]], value: Callable[[Worker], float]) -> Estimate:
-    """Geometric mean over blocks; of the two workers of a block, their own."""
+    """Geometric mean over blocks and the workers of a block."""
     return stats.log_interval(
         [statistics.fmean(math.log(value(worker)) for worker in block) for block in blocks]
     )
@@ -213,7 +210,7 @@ def _times(estimate: Estimate, factor: float) -> Estimate:
 def _memory(
     blocks: Sequence[Sequence[Worker]], size: Callable[[Worker], float | None], missing: str
 ) -> Memory:
-    """Peak memory over blocks; of the two workers of a block, the larger."""
+    """Peak memory over blocks; a block counts with its larger worker."""
     peaks = [max(known) for block in blocks if (known := list(_known(map(size, block))))]
     if not peaks:
         return Memory(None, None, missing)
@@ -225,7 +222,7 @@ def _known(values: Iterable[float | None]) -> Iterable[float]:
 
 
 def _gpu_memory(blocks: Sequence[Sequence[Worker]]) -> Memory:
-    """The allocator's peak, else NVML's, as in the table of measurements."""
+    """Peak of the framework's allocator, else NVML's reading, as in the measurements table."""
     starts = [worker.start for block in blocks for worker in block]
     if any(start.gpu_memory_bytes is not None for start in starts):
         return _memory(blocks, lambda w: w.start.gpu_memory_bytes, "")
@@ -241,9 +238,9 @@ def _gpu_memory(blocks: Sequence[Sequence[Worker]]) -> Memory:
 def _energy(
     blocks: Sequence[Sequence[Worker]], case: Case, samples: int
 ) -> tuple[Estimate | None, str]:
-    """Power of the board in rounds, times the time of all steps."""
+    """Power of the board during rounds times the time of all steps."""
     if case.device != "gpu":
-        return None, "no meter of a CPU's energy is read"
+        return None, "the energy of a CPU is not measured"
     read = [
         (gpu.power_watts([w.start.usage.gpu]), w.step_seconds)
         for block in blocks

@@ -1,4 +1,4 @@
-"""The smallest value of an axis that is shown to be nearly as fast as the best."""
+"""Find the smallest value of an axis that is nearly as fast as the best."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ from typing import Any
 from harness.analyze import roles, stats
 from harness.records import Estimate, Measurement
 
-WITHIN = 0.95  # of the best throughput: 5 % more is seldom worth several times the memory
+WITHIN = 0.95  # of the best throughput; the last 5 % are seldom worth several times the memory
 
 
 class Ratios:
-    """Throughputs of values of an axis over each other, by paired comparisons.
+    """Ratios of the throughputs of the values of an axis, by paired comparisons.
 
     Args:
         axis: A field of `Case`.
-        measurements: Of cases that differ in it alone.
+        measurements: Of cases that differ only along the axis.
 
     Attributes:
-        compared: The measurements of two cases that differ.
-        values: Those that have a common reference, in order, the reference among them.
+        compared: Measurements without references against themselves.
+        values: The values with a common reference, and that of the reference, sorted.
     """
 
     def __init__(self, axis: str, measurements: Sequence[Measurement]) -> None:
@@ -37,14 +37,14 @@ class Ratios:
         self.values: list[Any] = sorted({*against, self._reference}) if against else []
 
     def best(self) -> Any:
-        """The value with the highest throughput a sample."""
+        """Return the value with the highest throughput."""
         return max(self.values, key=self._log)
 
     def over(self, value: Any, other: Any) -> Estimate:
-        """Throughput of a value over another's: compared directly, or both with the reference.
+        """Return the throughput of a value over that of another.
 
-        In the second case the logarithms of both speedups are subtracted; see
-        `stats.sum_interval`.
+        Values that were not compared directly are compared through the reference: the logs of
+        both speedups are subtracted; see `stats.sum_interval`.
         """
         return stats.exponential(stats.sum_interval(self._between(value, other)))
 
@@ -63,14 +63,14 @@ class Ratios:
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """The smallest value that is enough, or that none is shown to be.
+    """The smallest value that is enough.
 
     Attributes:
-        value: None where the intervals are too wide to tell.
-        best: The value with the highest throughput a sample.
+        value: None where the intervals are too wide.
+        best: The value with the highest throughput.
         over_best: Throughput of every other value over that of the best.
-        undecided: Values that may be within 5 % of the best, too: smaller than `value`, or any
-            where there is none.
+        undecided: Other values that may be within 5 % of the best: those smaller than `value`,
+            or any without a `value`.
     """
 
     value: Any
@@ -80,10 +80,9 @@ class Knee:
 
 
 def knee(ratios: Ratios) -> Knee:
-    """Find the smallest value that is shown to be within 5 % of every other one.
+    """Find the smallest value that is within 5 % of every other value.
 
-    The lower ends of its ratios count, not their values: those of the best as well, which
-    may be the best by chance. Smaller values that may do, too, are undecided.
+    The lower end of each ratio decides, also for the best value, which may be best by chance.
     """
     best = ratios.best()
     over_best = {value: ratios.over(value, best) for value in ratios.values if value != best}

@@ -1,4 +1,4 @@
-"""Which case of one run is which case of another, measured elsewhere."""
+"""Match cases of runs from different machines, and name them."""
 
 import dataclasses
 from collections import defaultdict
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from harness.records import Case, Run
 
-ALL_THREADS = 0  # of a matched case: as many as its machine lets it use
+ALL_THREADS = 0  # threads of a matched case that uses all CPUs of its machine
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Matching:
-    """Gives cases of several runs the same name where they are the same training.
+    """Maps a case of any of several runs to the case that stands for it in all of them.
 
     Attributes:
-        ambiguous: Names of files that stand for several in one run; these match by their
+        ambiguous: File names that several files of one run share; such files match by their
             whole path.
     """
 
@@ -23,18 +23,18 @@ class Matching:
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> "Matching":
-        """Read which names of files are unique within each of the runs."""
+        """Find the file names that are not unique within one of the runs."""
         ambiguous = set()
         for run in runs:
-            longs: dict[str, set[str]] = defaultdict(set)
+            paths: dict[str, set[str]] = defaultdict(set)
             for case in cases(run):
                 for name in (case.variant, case.dataset):
-                    longs[short(name)].add(name)
-            ambiguous |= {bare for bare, names in longs.items() if len(names) > 1}
+                    paths[short(name)].add(name)
+            ambiguous |= {name for name, several in paths.items() if len(several) > 1}
         return cls(frozenset(ambiguous))
 
     def match(self, case: Case, run: Run) -> Case:
-        """The case as it is named in all runs: without folders, all threads as `ALL_THREADS`."""
+        """Return the case without folders, and with all threads as `ALL_THREADS`."""
         return dataclasses.replace(
             case,
             variant=self._name(case.variant),
@@ -43,68 +43,44 @@ class Matching:
         )
 
     def _name(self, name: str) -> str:
-        bare = short(name)
-        return name if bare in self.ambiguous else bare
+        return name if short(name) in self.ambiguous else short(name)
 
 
 def cases(run: Run) -> Iterator[Case]:
-    """Every case and reference of a run, as often as it stands there."""
+    """Yield case and reference of every outcome; a case may come several times."""
     for outcome in run.outcomes:
         yield outcome.case
         yield outcome.reference
 
 
 def names(matched: Iterable[Case]) -> dict[Case, str]:
-    """Name matched cases by model, batch size and what else they differ in.
-
-    What a case has by default is told of the others only.
-    """
+    """Name matched cases by model, batch size and the fields in which they differ."""
     found = list(matched)
-    told = {name: {getattr(case, name) for case in found} for name in _WORDS}
-    varied = [name for name, values in told.items() if len(values) > 1]
-    return {case: ", ".join(filter(None, _words(case, varied))) for case in found}
+    fields = differing(found)
+    return {
+        case: ", ".join((f"{case.variant} {case.batch_size}", *words(case, fields)))
+        for case in found
+    }
 
 
-def _words(case: Case, varied: Iterable[str]) -> Iterator[str]:
-    yield f"{case.variant} {case.batch_size}"
-    for name in varied:
-        value = getattr(case, name)
-        if value != _DEFAULTS.get(name):
-            words = " + ".join(value) if name == "levers" else value
-            yield _WORDS[name].format(words).replace("on 1 threads", "on 1 thread")
+def differing(found: Sequence[Case]) -> list[str]:
+    """List the fields, besides model and batch size, in which cases differ."""
+    names = [f.name for f in dataclasses.fields(Case) if f.name not in ("variant", "batch_size")]
+    return [name for name in names if len({getattr(case, name) for case in found}) > 1]
 
 
-_WORDS = {
-    "dataset": "{}",
-    "backend": "{}",
-    "device": "{}",
-    "threads": "on {} threads",
-    "optimizer": "{}",
-    "loss": "{}",
-    "input_shape": "{}",
-    "precision": "{}",
-    "jit": "jit",
-    "seed": "seed {}",
-    "levers": "{}",
-    "replicas": "on {} devices",
-    "hosts": "of {} hosts",
-}
-_DEFAULTS = {
-    "threads": ALL_THREADS,
-    "optimizer": None,
-    "loss": None,
-    "input_shape": None,
-    "precision": "float32",
-    "jit": False,
-    "seed": 0,
-    "levers": (),
-    "replicas": 1,
-    "hosts": 1,
-}
+def words(case: Case, fields: Iterable[str]) -> list[str]:
+    """Write those of the fields of a matched case that do not have their default."""
+    return [case.words(name) for name in fields if getattr(case, name) != _USUAL[name]]
+
+
+_ALWAYS_TOLD = {"dataset": None, "backend": None, "device": None}
+_USUAL = {f.name: f.default for f in dataclasses.fields(Case)}
+_USUAL |= {"threads": ALL_THREADS, **_ALWAYS_TOLD}
 
 
 def short(name: str) -> str:
-    """A model's file with its function, or a dataset's file, without its folder."""
+    """Return a model's file and function, or a dataset's file, without the folder."""
     source, colon, function = name.rpartition(":")
     if source.endswith(".py"):
         return f"{Path(source).name}{colon}{function}"

@@ -1,4 +1,4 @@
-"""What differs between two runs besides their times: said before any number."""
+"""Find what differs between two runs besides their times."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ from harness.records import Case, Machine, Measurement, ModelFacts, Run
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not the same in two runs.
+    """A recorded fact that differs between two runs.
 
     Attributes:
-        what: Its name.
-        reference: What the reference run has; None where it has none.
-        other: What the other run has.
-        moves_all: Whether it changes the time of every case, so that a case's own reference
-            says nothing of it.
+        what: Name of the fact.
+        reference: Its value in the reference run; None where it is missing.
+        other: Its value in the other run.
+        moves_all: Whether it changes the time of every case, so that the ratio of a case to
+            its own reference cannot show it.
     """
 
     what: str
@@ -29,33 +29,32 @@ class Difference:
 
 
 def check_comparable(reference: Run, other: Run) -> None:
-    """Refuse runs whose times do not mean the same.
+    """Refuse runs of different protocol versions.
 
     Raises:
-        BadComparison: their protocols have different versions.
+        BadComparison: the versions differ.
     """
     here, there = reference.protocol.version, other.protocol.version
     if here != there:
         raise BadComparison(
             f"{reference.id} was measured by protocol version {here} and {other.id} by {there}: "
-            "their times do not mean the same; measure one of them again"
+            "their times do not mean the same; measure one run again"
         )
 
 
 def between(reference: Run, other: Run, matching: Matching) -> tuple[Difference, ...]:
-    """Everything recorded that differs: machine, libraries, protocol, data, models."""
-    pairs = [
+    """List what differs: machine, libraries, protocol, data, models."""
+    return (
         *_machine(reference.machine, other.machine),
         *_libraries(reference, other),
         *_protocol(reference, other),
         *_cases(reference, other, matching),
         *_models(reference, other, matching),
-    ]
-    return tuple(pairs)
+    )
 
 
 _SEPARATE = {"id", "libraries", "gpu_facts", "gpu_reason"}
-# These do not move the time of every case: a commit changes models, which pairs show one by one.
+# A commit does not change the time of every case: it changes models, one by one.
 _SLIGHT = {"commit", "memory_bytes", "memory_limit_bytes"}
 
 
@@ -73,29 +72,34 @@ def _machine(here: Machine, there: Machine) -> Iterator[Difference]:
 def _libraries(reference: Run, other: Run) -> Iterator[Difference]:
     here, there = reference.machine.libraries, other.machine.libraries
     backends = {case.backend for run in (reference, other) for case in _sides(run)}
-    used = ("keras", *backends)  # and what begins so: jaxlib belongs to jax
+    used = ("keras", *backends)  # and names that begin so: jaxlib belongs to jax
     for name in dict.fromkeys([*here, *there]):
         if here.get(name) != there.get(name):
             yield Difference(
                 name,
                 here.get(name),
                 there.get(name),
-                # A library that is not in one of them trained none of the cases in both.
+                # A library that one run lacks trained none of the common cases.
                 name.startswith(used) and name in here and name in there,
             )
 
 
 _PROTOCOL = (
-    "effort", "blocks", "block_seconds", "round_seconds", "gpu_round_seconds", "warm_up_seconds",
+    "effort",
+    "blocks",
+    "block_seconds",
+    "round_seconds",
+    "gpu_round_seconds",
+    "warm_up_seconds",
     "steps",
-)  # fmt: skip
+)
 
 
 def _protocol(reference: Run, other: Run) -> Iterator[Difference]:
     for name in _PROTOCOL:
         here, there = (_plain(getattr(run.protocol, name)) for run in (reference, other))
         if here != there:
-            what = "steps a round" if name == "steps" else name
+            what = "steps per round" if name == "steps" else name
             yield Difference(what, here or "chosen", there or "chosen")
 
 

@@ -1,4 +1,4 @@
-"""A run as it is compared with others: block times of each case, and how far they drift."""
+"""Block times of each case of a run, and how far they drift within the run."""
 
 import dataclasses
 import math
@@ -10,23 +10,22 @@ from harness.analyze import rounds, stats
 from harness.analyze.compare.case_matching import Matching
 from harness.records import Case, Failure, Measurement, Run
 
-Part = tuple[float, float]  # a variance and its degrees of freedom
+Part = tuple[float, float]  # part of a variance, and its degrees of freedom
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Observed:
-    """A run as it is compared, by matched cases.
+class RunTimes:
+    """Block times of a run, by matched case.
 
     Attributes:
-        run: As it was read.
-        own: Each matched case as the run itself has it.
-        times: Of each case, in each comparison: the logarithm of a block's seconds a sample.
-        speedups: Of each case, against each reference: those of its blocks' speedups.
-        measured: Case and reference of every comparison and training that was measured.
-        failed: The same of those that failed.
-        block_drift: Variance of a block within its comparison.
-        comparison_drift: Variance of a comparison's mean within its case; None where no case
-            takes part in two.
+        own: Each matched case as the run itself names it.
+        times: By case and comparison: log of the seconds per sample of each block.
+        speedups: By case and reference: log of the speedup of each block.
+        measured: Case and reference of every measured comparison and full training.
+        failed: Case and reference of every failed comparison.
+        block_drift: Variance between the blocks of a comparison.
+        comparison_drift: Variance between the comparisons of a case; None where no case takes
+            part in two.
     """
 
     run: Run
@@ -39,8 +38,8 @@ class Observed:
     comparison_drift: Part | None
 
     @classmethod
-    def of(cls, run: Run, found: Matching) -> "Observed":
-        """Read every measurement once."""
+    def of(cls, run: Run, found: Matching) -> "RunTimes":
+        """Read the block times of every measurement."""
         own: dict[Case, Case] = {}
         times: dict[Case, dict[tuple[Case, Case], list[float]]] = defaultdict(dict)
         speedups: dict[Case, dict[Case, list[float]]] = defaultdict(dict)
@@ -66,10 +65,15 @@ class Observed:
         )
 
     def time_drift(self, comparisons: float) -> list[Part] | None:
-        """What drift adds to the mean time of a case in so many comparisons.
+        """Return the variance that drift adds to the mean time of a case.
 
-        The hour is taken to move a time as far as one more comparison and one more block do.
-        None where that is not known.
+        Drift between runs is taken to be as large as that between comparisons and blocks.
+
+        Args:
+            comparisons: Over how many the mean is taken.
+
+        Returns:
+            None where the drift is not known.
         """
         if self.block_drift is None or self.comparison_drift is None:
             return None
@@ -77,14 +81,14 @@ class Observed:
         return [self.block_drift, ((1 + 1 / comparisons) * variance, degrees)]
 
     def speedup_drift(self) -> list[Part] | None:
-        """What the hour adds to a speedup: as much as one more block to a time."""
+        """Return the variance that drift between runs adds to a speedup: that of one block."""
         return None if self.block_drift is None else [self.block_drift]
 
 
 def block_times(measurement: Measurement) -> dict[Case, list[float]]:
-    """Logarithms of the median seconds a sample of each block, of each side.
+    """Return, by case, the log of the median seconds per sample of each block.
 
-    The two sides of a noise floor are one case.
+    A reference that was measured against itself has the rounds of both sides.
     """
     sides = {"case": measurement.case, "reference": measurement.reference}
     seconds: dict[Case, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -98,7 +102,7 @@ def block_times(measurement: Measurement) -> dict[Case, list[float]]:
 
 
 def _pooled(groups: Iterable[Sequence[float]]) -> Part | None:
-    """Variance within groups, and its degrees of freedom; None where no group has two."""
+    """Pool the variance within groups; None where no group has two values."""
     several = [group for group in groups if len(group) > 1]
     degrees = sum(len(group) - 1 for group in several)
     if not degrees:

@@ -1,23 +1,23 @@
-"""Is a run slower than its reference run by more than is allowed?"""
+"""Fail a comparison of runs where a case is slower than a threshold allows."""
 
 import dataclasses
 import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-from harness.analyze.compare.run_diff import FEW_BLOCKS, NO_DRIFT, Comparison
+from harness.analyze.compare.run_diff import FEW_BLOCKS, NO_DRIFT, RunDiff
 from harness.errors import BadComparison
 from harness.records import Estimate
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Slower:
-    """Something that is slower than the threshold allows.
+    """What crossed the threshold.
 
     Attributes:
-        run: Id of the run in which it is.
-        name: Of the case, or of all cases together, or of a comparison that failed.
-        ratio: Its ratio; None where it failed.
+        run: Id of the slower run.
+        name: Of the case, of all cases together, or of a comparison that newly failed.
+        ratio: None for a failure.
     """
 
     run: str
@@ -30,12 +30,11 @@ class Gate:
     """The answer to `--fail-if-slower`.
 
     Attributes:
-        threshold: Share of the reference run's time that a case may take longer.
-        rule: What crosses the threshold, in words.
-        crossed: What has crossed it.
-        judged: How many ratios have an interval.
-        unjudged: How many have none.
-        sees_from: How much longer a case must take for half of the ratios to show it.
+        threshold: How much longer a case may take, as a share of the reference run's time.
+        rule: The rule in words.
+        judged: Number of ratios with an interval.
+        unjudged: Number of ratios without one.
+        sees_from: Slowdown, as a share, from which half of the ratios would cross.
     """
 
     threshold: float
@@ -50,7 +49,7 @@ def threshold(text: str) -> float:
     """Read `5`, `5%` or `5 %` as the share 0.05.
 
     Raises:
-        BadComparison: it is no percentage, or `0.05`, which may be one or a share.
+        BadComparison: the text is no percentage, or is ambiguous, such as `0.05`.
     """
     number = text.strip().removesuffix("%").strip()
     try:
@@ -67,11 +66,11 @@ def threshold(text: str) -> float:
     return percent / 100
 
 
-def judge(comparisons: Sequence[Comparison], share: float) -> Gate:
-    """Find everything that is shown to be slower by more than a share.
+def judge(comparisons: Sequence[RunDiff], share: float) -> Gate:
+    """Find the cases that are slower by more than a share, and the new failures.
 
     Raises:
-        BadComparison: nothing has an interval, so that nothing could ever be shown.
+        BadComparison: no ratio has an interval, so the gate could never fail.
     """
     ratios = [ratio for comparison in comparisons for _, _, ratio in _ratios(comparison)]
     failed = [
@@ -91,8 +90,8 @@ def judge(comparisons: Sequence[Comparison], share: float) -> Gate:
     return Gate(
         threshold=share,
         rule=(
-            f"a case, or all together, whose whole interval lies below {1 / (1 + share):.3f}×, "
-            "or that newly failed"
+            f"a case (or all cases together) fails if its whole interval lies below "
+            f"{1 / (1 + share):.3f}×, or if it newly failed"
         ),
         crossed=(*failed, *slower),
         judged=len(halves),
@@ -101,7 +100,7 @@ def judge(comparisons: Sequence[Comparison], share: float) -> Gate:
     )
 
 
-def _ratios(comparison: Comparison) -> Iterator[tuple[str, str, Estimate]]:
+def _ratios(comparison: RunDiff) -> Iterator[tuple[str, str, Estimate]]:
     for case in comparison.cases:
         yield comparison.run, case.name, case.judged
     if comparison.together:
@@ -110,11 +109,11 @@ def _ratios(comparison: Comparison) -> Iterator[tuple[str, str, Estimate]]:
 
 _ADVICE = {
     FEW_BLOCKS: "measure both runs at default effort",
-    NO_DRIFT: "measure each case against a reference, in both runs",
+    NO_DRIFT: "measure each case against the same reference in both runs",
 }
 
 
-def _nothing_to_judge(comparisons: Sequence[Comparison]) -> str:
+def _nothing_to_judge(comparisons: Sequence[RunDiff]) -> str:
     reasons = {case.reason for comparison in comparisons for case in comparison.cases}
     for reason, advice in _ADVICE.items():
         if reason in reasons:

@@ -1,6 +1,6 @@
-"""Runs compared case by case; what an hour of the machine does is part of each interval.
+"""Compare runs case by case; intervals include the drift of the machine between runs.
 
-The rule and what it was tried on stand in docs/measuring.md, "Comparing runs".
+docs/measuring.md, "Comparing runs", explains the rule and its evidence.
 """
 
 import dataclasses
@@ -10,38 +10,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from harness.analyze import stats, verdicts
-from harness.analyze.compare import case_matching
-from harness.analyze.compare import differences as differing
+from harness.analyze.compare import case_matching, differences
 from harness.analyze.compare.case_matching import Matching
 from harness.analyze.compare.differences import Difference
-from harness.analyze.compare.drift import Observed, Part
+from harness.analyze.compare.drift import Part, RunTimes
 from harness.errors import BadComparison
 from harness.records import Case, Estimate, Run
 
 Judge = Literal["time", "pair"]
 CONFIDENCE = 0.95
 FEW_BLOCKS = "fewer than three blocks"
-NO_DRIFT = "no case recurs in a run, so that how far its machine drifts is not known"
-APART = "beside other cases than in the reference run"
+NO_DRIFT = "no case is in two comparisons of a run, so the drift of its machine is unknown"
+CONTROL_MOVED = "its control moved further than the case"
+APART = "measured against other cases than in the reference run"
 _FEWEST_BLOCKS = 3
 _FEWEST_CASES = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CaseRatio:
-    """One case in two runs; a ratio above 1 means that the other run is faster.
+    """A case in two runs; a ratio above 1 means that the other run is faster.
 
     Attributes:
-        name: The case in a few words; unique within the comparison.
-        case: As the reference run has it.
-        reference_seconds: Its time a sample in the reference run.
-        seconds: Its time a sample in the other run.
-        time: Reference run's time over the other run's, per sample.
-        against: Name of the case's own reference, by whose pairs it is compared.
-        pair: Speedup against that in the other run, over the same in the reference run.
-        judged_by: Which of the two ratios the verdict is of; None where there is none.
-        verdict: Against the margin of `verdicts.MARGIN`; None where nothing has an interval.
-        reason: Why there is no verdict, or none by the pair.
+        name: Short name, unique within the comparison of the runs.
+        case: As the reference run names it.
+        reference_seconds: Seconds per sample in the reference run.
+        seconds: Seconds per sample in the other run.
+        time: Seconds per sample of the reference run over those of the other run.
+        against: Name of the control: the case's own reference, in both runs.
+        pair: Speedup over the control in the other run, over that in the reference run.
+        judged_by: The ratio that decides the verdict; None without a verdict.
+        verdict: None where neither ratio has an interval.
+        reason: Why there is no verdict, or why the pair does not decide it.
     """
 
     name: str
@@ -57,7 +57,7 @@ class CaseRatio:
 
     @property
     def judged(self) -> Estimate:
-        """The ratio that the verdict is of; that of the times where there is no verdict."""
+        """The ratio that decides the verdict; that of the times without a verdict."""
         return self.pair if self.judged_by == "pair" and self.pair else self.time
 
 
@@ -67,8 +67,7 @@ class Together:
 
     Attributes:
         ratio: Median over the cases of the ratio of their times.
-        verdict: Of that.
-        cases: How many they are.
+        cases: Number of cases with an interval.
     """
 
     ratio: Estimate
@@ -77,26 +76,25 @@ class Together:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Comparison:
-    """One run against the reference run.
+class RunDiff:
+    """A run compared with the reference run.
 
     Attributes:
         reference: Id of the reference run.
         run: Id of the other run.
-        started_at: When each of the two began.
-        machines: CPU, and GPU if any, of each of the two.
-        differences: What differs besides the times.
-        judged_by_pairs: Whether a case's own reference may judge it: nothing that moves the
-            time of every case differs.
-        confidence: Of each interval, so that all of them together hold 95 %.
-        cases: In both runs, slowest first.
+        started_at: Start of the reference run and of the other run.
+        machines: CPU, and GPU if any, of the reference run and of the other run.
+        judged_by_pairs: Whether pairs may decide verdicts: nothing differs that changes the
+            time of every case.
+        confidence: Of each interval; all intervals are right together in 95 % of cases.
+        cases: Those in both runs, slowest first.
         together: None where fewer than three cases have an interval.
         only_in_reference: Names of cases that the other run did not try.
         only_in_run: Names of cases that the reference run did not try.
         newly_failed: Comparisons measured in the reference run that failed in the other.
-        no_longer_failed: The other way round.
-        failed_in_both: Likewise.
-        ambiguous: Names of files that stand for several; those match by their whole path.
+        no_longer_failed: Comparisons failed in the reference run and measured in the other.
+        failed_in_both: Comparisons that failed in both runs.
+        ambiguous: File names that several files of a run share; they match by whole path.
     """
 
     reference: str
@@ -116,21 +114,21 @@ class Comparison:
     ambiguous: tuple[str, ...] = ()
 
 
-def compare(reference: Run, others: Sequence[Run]) -> list[Comparison]:
+def compare(reference: Run, others: Sequence[Run]) -> list[RunDiff]:
     """Compare runs with a reference run, case by case.
 
     Raises:
         BadComparison: the protocols' versions differ, or two runs share no case.
     """
     for run in others:
-        differing.check_comparable(reference, run)
+        differences.check_comparable(reference, run)
     found = Matching.of([reference, *others])
-    first, *rest = (Observed.of(run, found) for run in (reference, *others))
+    first, *rest = (RunTimes.of(run, found) for run in (reference, *others))
     for other in rest:
         _check_common(first, other)
     pairs = [_Pair(first, other, found) for other in rest]
     intervals = sum(pair.intervals for pair in pairs)
-    # Bonferroni: all intervals together hold the truth as often as one of 95 % does.
+    # Bonferroni: all intervals are right together as often as one interval of 95 % alone.
     confidence = 1 - (1 - CONFIDENCE) / max(1, intervals)
     names = case_matching.names({case: None for pair in pairs for case in pair.times})
     return [pair.result(names, confidence) for pair in pairs]
@@ -138,7 +136,7 @@ def compare(reference: Run, others: Sequence[Run]) -> list[Comparison]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Ratio:
-    """A logarithm of a ratio and the independent parts of its variance; None for no interval."""
+    """Log of a ratio, and the independent parts of its variance; None: no interval."""
 
     log: float
     parts: tuple[Part, ...] | None
@@ -153,11 +151,11 @@ class _Ratio:
 
 
 class _Pair:
-    """Two runs; everything that does not depend on how many intervals there are."""
+    """Two runs; all that does not depend on the number of intervals."""
 
-    def __init__(self, reference: Observed, other: Observed, found: Matching) -> None:
+    def __init__(self, reference: RunTimes, other: RunTimes, found: Matching) -> None:
         self._reference, self._other, self._found = reference, other, found
-        self._differences = differing.between(reference.run, other.run, found)
+        self._differences = differences.between(reference.run, other.run, found)
         self._by_pairs = not any(difference.moves_all for difference in self._differences)
         self.times = {case: self._time(case) for case in reference.times if case in other.times}
         logs = [ratio.log for ratio in self.times.values()]
@@ -171,20 +169,18 @@ class _Pair:
         self.intervals = sum(ratio.parts is not None for ratio in ratios)
 
     def _time(self, case: Case) -> _Ratio:
-        """Where both runs have the same comparisons, in these alone; else in all of each run.
+        """Average over the comparisons that both runs have; without any, over all of each run.
 
-        What a case takes depends somewhat on whom it takes turns with; that is a part of the
-        drift between comparisons.
+        The time of a case depends somewhat on the case with which it takes turns.
         """
-        here, there = (observed.times[case] for observed in self._sides)
+        here, there = (run.times[case] for run in self._sides)
         common = [key for key in here if key in there]
         sides = [[parts[key] for key in common or parts] for parts in (here, there)]
         means = [statistics.fmean(statistics.fmean(logs) for logs in groups) for groups in sides]
         log = means[0] - means[1]
         blocks = min(len(logs) for groups in sides for logs in groups)
         drift = _both(
-            observed.time_drift(len(groups))
-            for observed, groups in zip(self._sides, sides, strict=True)
+            run.time_drift(len(groups)) for run, groups in zip(self._sides, sides, strict=True)
         )
         if drift is None or blocks < _FEWEST_BLOCKS:
             return _Ratio(log, None, blocks)
@@ -192,8 +188,8 @@ class _Pair:
         return _Ratio(log, (*own, *drift), blocks)
 
     def _pair(self, case: Case) -> tuple[Case, _Ratio] | None:
-        """Against the reference, of those in both runs, whose own time moved least."""
-        here, there = (observed.speedups.get(case, {}) for observed in self._sides)
+        """Choose the control: of the references in both runs, the one whose time moved least."""
+        here, there = (run.speedups.get(case, {}) for run in self._sides)
         common = [reference for reference in here if reference in there]
         if not common:
             return None
@@ -201,14 +197,14 @@ class _Pair:
         groups = [here[against], there[against]]
         log = statistics.fmean(groups[1]) - statistics.fmean(groups[0])
         blocks = min(map(len, groups))
-        drift = _both(observed.speedup_drift() for observed in self._sides)
+        drift = _both(run.speedup_drift() for run in self._sides)
         if drift is None or blocks < _FEWEST_BLOCKS:
             return against, _Ratio(log, None, blocks)
         return against, _Ratio(log, (*_of_means(groups, 1), *drift), blocks)
 
     def _all(self) -> _Ratio | None:
-        """The median of the cases, whose variance is pi/2 times that of a mean, and the hour's."""
-        drift = _both(observed.time_drift(math.inf) for observed in self._sides)
+        """Median over the cases; its variance is pi/2 times that of a mean, and the drift's."""
+        drift = _both(run.time_drift(math.inf) for run in self._sides)
         judged = [ratio for ratio in self.times.values() if ratio.parts is not None]
         if drift is None or len(judged) < _FEWEST_CASES:
             return None
@@ -217,10 +213,9 @@ class _Pair:
         blocks = min(ratio.blocks for ratio in judged)
         return _Ratio(statistics.median(logs), (own, *drift), blocks)
 
-    def result(self, names: Mapping[Case, str], confidence: float) -> Comparison:
-        """The comparison with intervals of that confidence."""
+    def result(self, names: Mapping[Case, str], confidence: float) -> RunDiff:
+        """Make the result with intervals of that confidence."""
         here, there = self._sides
-        tried = [set(observed.own) for observed in self._sides]
         rows = [self._row(case, names, confidence) for case in self.times]
         all_names = case_matching.names({**here.own, **there.own})
         together = None
@@ -231,7 +226,7 @@ class _Pair:
         def comparisons(keys: Iterable[tuple[Case, Case]]) -> tuple[str, ...]:
             return tuple(sorted(_against(all_names, *key) for key in keys))
 
-        return Comparison(
+        return RunDiff(
             reference=here.run.id,
             run=there.run.id,
             started_at=(here.run.started_at, there.run.started_at),
@@ -241,8 +236,8 @@ class _Pair:
             confidence=confidence,
             cases=tuple(sorted(rows, key=lambda row: row.judged.value)),
             together=together,
-            only_in_reference=tuple(all_names[c] for c in here.own if c not in tried[1]),
-            only_in_run=tuple(all_names[c] for c in there.own if c not in tried[0]),
+            only_in_reference=tuple(all_names[c] for c in here.own if c not in there.own),
+            only_in_run=tuple(all_names[c] for c in there.own if c not in here.own),
             newly_failed=comparisons(there.failed & here.measured),
             no_longer_failed=comparisons(here.failed & there.measured),
             failed_in_both=comparisons(here.failed & there.failed),
@@ -271,10 +266,11 @@ class _Pair:
         )
 
     def _judge(self, case: Case, time: Estimate, pair: Estimate | None) -> tuple[Judge | None, str]:
-        """What shows in spite of the hour is shown; a pair sees what the hour hides.
+        """Choose the ratio that decides.
 
-        A pair has two sides: it says faster or slower of its case unless its reference moved
-        further from what all cases share.
+        The ratio of times, if it is conclusive despite drift between runs; otherwise the pair,
+        which drift affects less. A pair that says faster or slower does not count where its
+        control moved further than the case from the median of all cases.
         """
         shown = ("faster", "slower")
         if time.low is not None and verdicts.verdict(time) in shown:
@@ -283,27 +279,30 @@ class _Pair:
             against, _ = self._pairs[case]
             if verdicts.verdict(pair) not in shown or self._moved(against) <= self._moved(case):
                 return "pair", ""
-            return "time" if time.low is not None else None, "its reference moved further than it"
+            return (
+                "time" if time.low is not None else None,
+                CONTROL_MOVED,
+            )
         if time.low is None:
             return None, FEW_BLOCKS if self.times[case].blocks < _FEWEST_BLOCKS else NO_DRIFT
         return "time", "" if self._met(case) else APART
 
     def _moved(self, case: Case) -> float:
-        """How far from what all cases share, rounded so that equal is equal."""
+        """Distance of the log ratio from the median of all cases, rounded for ties."""
         return round(abs(self.times[case].log - self._shared), 12)
 
     def _met(self, case: Case) -> bool:
-        """Whether both runs have a comparison of it in common."""
-        here, there = (observed.times[case] for observed in self._sides)
+        """Whether both runs have a comparison of the case in common."""
+        here, there = (run.times[case] for run in self._sides)
         return not here.keys().isdisjoint(there)
 
     @property
-    def _sides(self) -> tuple[Observed, Observed]:
+    def _sides(self) -> tuple[RunTimes, RunTimes]:
         return self._reference, self._other
 
 
 def _both(drifts: Iterable[list[Part] | None]) -> list[Part] | None:
-    """The drift of two runs together; None where that of one is not known."""
+    """Add up the drift of two runs; None where that of one is not known."""
     found: list[Part] = []
     for drift in drifts:
         if drift is None:
@@ -312,7 +311,7 @@ def _both(drifts: Iterable[list[Part] | None]) -> list[Part] | None:
     return found
 
 
-def _check_common(reference: Observed, other: Observed) -> None:
+def _check_common(reference: RunTimes, other: RunTimes) -> None:
     if reference.own.keys().isdisjoint(other.own):
         raise BadComparison(
             f"{reference.run.id} and {other.run.id} have no case in common; "
@@ -320,14 +319,14 @@ def _check_common(reference: Observed, other: Observed) -> None:
         )
 
 
-def _few(observed: Observed) -> str:
-    ids = [case.id for case in observed.own.values()]
+def _few(times: RunTimes) -> str:
+    ids = [case.id for case in times.own.values()]
     more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
     return (", ".join(ids[:3]) or "none") + more
 
 
 def _of_means(groups: Sequence[Sequence[float]], comparisons: int) -> list[Part]:
-    """Variances of the means of groups, two of which are averaged over comparisons."""
+    """Variances of the means of groups that are averaged over that many comparisons."""
     return [
         (statistics.variance(group) / len(group) / comparisons**2, len(group) - 1)
         for group in groups
@@ -335,12 +334,12 @@ def _of_means(groups: Sequence[Sequence[float]], comparisons: int) -> list[Part]
 
 
 def _seconds(parts: Mapping[tuple[Case, Case], Sequence[float]]) -> float:
-    """Geometric mean over comparisons of the seconds a sample."""
+    """Geometric mean over comparisons of the seconds per sample."""
     return math.exp(statistics.fmean(statistics.fmean(logs) for logs in parts.values()))
 
 
 def machine(run: Run) -> str:
-    """CPU, how many may be used, and GPU if any."""
+    """Name the CPU, the number of usable CPUs, and the GPU if any."""
     its = run.machine
     gpu = f"; {its.gpu}" if its.gpu else ""
     return f"{its.cpu}, {its.usable_cpus} CPUs{gpu}"

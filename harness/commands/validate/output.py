@@ -12,30 +12,31 @@ from harness.commands.validate.judgements import PROTOCOL, Measured, by_way
 from harness.errors import BadRun
 from harness.records import Machine
 from harness.report import formats
-from harness.tables.text import TextTable
+from harness.tables.declare import Column
+from harness.tables.text import TextTable, build
 
 _TITLES = {
-    "noise": "A case against itself",
+    "noise": "A case vs itself",
     "slowdowns": "Known slowdowns",
     "disturbed": "Disturbed by another process",
-    "readings": "Readings against known loads",
-    "keras": "Against plain Keras",
+    "readings": "Readings of known loads",
+    "keras": "Harness vs plain Keras",
     "arithmetic": "Arithmetic",
 }
 
 
 def table(part: str, checks: Sequence[Check], machine: Machine) -> TextTable:
-    """Return the checks of a part as a table, one row per check."""
-    return TextTable(
-        title=_TITLES[part],
-        columns=("tried", "must hold", "found [95 %]", "n", "verdict"),
-        rows=tuple((c.subject, c.claim, c.found, str(c.n), c.verdict) for c in checks),
-        numeric=(False, False, False, True, False),
-        ranks=(0, 0, 0, 1, 0),
-        notes=(),
-        doubts=(),
-        caption=caption(machine),
-    )
+    """Write the checks of a part, one row per check."""
+    return build(_TITLES[part], _COLUMNS, checks, caption=caption(machine))
+
+
+_COLUMNS = (
+    Column[Check]("tried", lambda check: check.subject, numeric=False),
+    Column[Check]("must hold", lambda check: check.claim, numeric=False),
+    Column[Check]("found [95 %]", lambda check: check.found, numeric=False),
+    Column[Check]("n", lambda check: str(check.n), rank=1),
+    Column[Check]("verdict", lambda check: check.verdict, numeric=False),
+)
 
 
 def caption(machine: Machine) -> str:
@@ -56,7 +57,7 @@ def sentence(found: Mapping[str, Sequence[Check]]) -> str:
     if counts["falls short"]:
         words.append(f"{counts['falls short']} fall short")
     if counts["not shown"]:
-        words.append(f"{counts['not shown']} not shown either way: a higher effort shows more")
+        words.append(f"{counts['not shown']} undecided (a higher effort decides more)")
     return "; ".join(words) + "."
 
 

@@ -23,11 +23,12 @@ from harness.analyze.analysis import Analysis
 from harness.commands.parser import main
 from harness.errors import BadCase, BadRun, UnknownName
 from harness.records import Case, Recipe
-from harness.report import advice as words
+from harness.report import advice_lines as words
+from harness.report.advice import plan_table
 
 MIB = 2**20
 SIZES = (256, 1024, 4096)
-REMARK = "Remark: a larger batch may need more epochs to the same accuracy"
+REMARK = "Note: a larger batch may need more epochs to the same accuracy"
 
 
 def case(batch_size=256, **more):
@@ -86,9 +87,9 @@ def test_the_smallest_size_within_5_percent_of_the_best_is_recommended(tmp_path)
     assert found.memory_share == pytest.approx(300 / 1000), "beyond the import's 100 MiB"
     (text, remark) = words.lines(Analysis(run))
     assert text == (
-        "Recommendation for baseline: batch 1024: 97 % [97, 97] of the best throughput (batch "
-        "4096) at 30 % of its memory beyond the import; CPU, the only device measured; 1 thread, "
-        "the only number measured"
+        "Recommendation for baseline: batch 1024. Batch 1024 reaches 97 % [97, 97] of the best "
+        "throughput (batch 4096) with 30 % of its memory, not counting the framework's import. "
+        "Only measured: the CPU, 1 thread."
     )
     assert remark.startswith(REMARK)
 
@@ -106,7 +107,8 @@ def test_the_best_is_recommended_where_every_smaller_size_is_shown_to_be_slower(
     found = choice(run)
     assert (found.value, found.best, found.next_smaller.value) == (4096, 4096, 1024)
     assert (
-        "larger ones were not measured; 1024 reaches 75 % [75, 75]" in words.lines(Analysis(run))[0]
+        "Batch 4096 has the best throughput; 1024 reaches 75 % [75, 75] of it. Larger batches were "
+        "not measured." in words.lines(Analysis(run))[0]
     )
 
 
@@ -115,7 +117,8 @@ def test_the_smallest_may_be_the_best(tmp_path):
     run = measured(tmp_path, {1024: 0.8, 4096: 0.7})
     assert choice(run).value == 256
     assert (
-        "batch 256: the best throughput, and the smallest measured" in words.lines(Analysis(run))[0]
+        "Batch 256 is the smallest measured and has the best throughput"
+        in words.lines(Analysis(run))[0]
     )
 
 
@@ -155,14 +158,15 @@ def test_the_interval_decides_and_not_the_value(tmp_path, spread, value, undecid
     if value is None:
         assert found.case.batch_size == 4096, "what a plan is made for"
         (text, _) = words.lines(Analysis(run))
-        assert text.startswith("No recommendation for baseline: no batch size: not shown whether")
+        assert text.startswith("No recommendation for baseline. No batch size: 1024 (97 % [")
+        assert "may be within 5 % of the best measured, batch 4096" in text
         assert "measure at thorough effort" in text
 
 
 def test_thorough_effort_has_no_higher_one(tmp_path):
-    """It asks for a quieter hour."""
+    """A quieter machine is left."""
     run = with_noise(measured(tmp_path, {1024: 1.5, 4096: 1.55}, effort="thorough"), 0.06)
-    assert choice(run).todo == "measure again in a quieter hour"
+    assert choice(run).todo == "measure again when the machine is quieter"
 
 
 def test_a_smaller_size_that_may_do_is_named(tmp_path):
@@ -172,7 +176,8 @@ def test_a_smaller_size_that_may_do_is_named(tmp_path):
     assert found.value == 1024
     assert [rival.value for rival in found.undecided] == [256]
     assert (
-        "not shown whether 256 (95 % [94, 96]) is within 5 %, too" in words.lines(Analysis(run))[0]
+        "Batch 256 may be within 5 % of the best, too: 95 % [94, 96]"
+        in words.lines(Analysis(run))[0]
     )
 
 
@@ -184,8 +189,8 @@ def test_the_best_is_recommended_where_it_is_shown_to_be_enough(tmp_path):
     assert [rival.value for rival in found.undecided] == [1024]
     line = words.lines(Analysis(run))[0]
     assert (
-        "batch 4096: shown to be within 5 % of every other, larger ones were not measured; not"
-        in line
+        "batch 4096. No other batch size measured is more than 5 % faster. Larger batches were not "
+        "measured. Batch 1024 may be within 5 % of the best, too: 96 % [" in line
     )
     assert line.count("96 %") == 1
 
@@ -231,7 +236,7 @@ def test_a_variant_whose_cases_all_failed_has_the_reasons_and_no_plan(tmp_path):
     (found,) = advice.advise(Analysis(run))
     assert (found.case, found.choices) == (None, ())
     assert words.lines(Analysis(run))[0].startswith(
-        "No recommendation for baseline: failed: batch 256 on the cpu: oom: memory ran out"
+        "No recommendation for baseline. Failed: batch 256 on the CPU: oom: memory ran out"
     )
     assert cost.planned(Analysis(run)) == [(found, None)]
 
@@ -249,7 +254,7 @@ def test_a_size_that_failed_is_named_beside_the_others(tmp_path):
     failures = {case(4096).id: ("oom", "memory ran out", "")}
     run = measured(tmp_path, {1024: 1.5}, failures)
     assert choice(run).value == 1024
-    assert "failed: batch 4096 on the cpu: oom: memory ran out" in words.lines(Analysis(run))[0]
+    assert "Failed: batch 4096 on the CPU: oom: memory ran out" in words.lines(Analysis(run))[0]
 
 
 def test_one_size_is_no_choice_but_can_be_planned(tmp_path):
@@ -272,7 +277,7 @@ def test_threads_are_chosen_like_sizes(tmp_path):
     found = choice(run, "threads")
     assert (found.value, found.next_smaller.value) == (2, 1)
     assert found.next_smaller.throughput.value == pytest.approx(0.6)
-    assert "2 threads: the best throughput, larger ones" in words.lines(Analysis(run))[0]
+    assert "2 threads has the best throughput; 1 reaches 60 %" in words.lines(Analysis(run))[0]
     assert advice.advise(Analysis(run))[0].case == case(threads=2)
 
 
@@ -298,18 +303,18 @@ def test_the_device_is_chosen_by_the_paired_comparison(tmp_path, gpu_seconds, de
     if device == "gpu":
         assert advice.advise(Analysis(run))[0].case.device == "gpu"
         text = words.lines(Analysis(run))[0]
-        assert "the GPU: 10.00× [10.00, 10.00] the throughput of the CPU at batch 64" in text
-        assert "batch 64 on the CPU, the only size measured" in text
+        assert "The GPU has 10.00× [10.00, 10.00] the throughput of the CPU at batch 64" in text
+        assert "Only measured: batch 64 on the CPU" in text
     elif device == "cpu":
         assert found.throughput.value == pytest.approx(2.0)
     else:
-        assert found.reason == "the same within 2 %"
+        assert found.reason == "both are the same within 2 %"
 
 
 def test_a_difference_of_devices_that_is_not_shown_is_no_choice(tmp_path):
     """And says what would show it."""
     found = choice(on_both(tmp_path, 0.95e-3, spread=0.1), "device")
-    assert (found.value, found.reason) == (None, "no difference shown")
+    assert (found.value, found.reason) == (None, "undecided")
     assert found.todo == "measure at thorough effort"
 
 
@@ -328,7 +333,7 @@ def test_trainings_in_full_say_how_many_epochs_a_size_needs(tmp_path):
         runner.measure(case(size), case())
     runner.train([Recipe(case(), 3, case()), Recipe(case(1024), 2, case())])
     assert words.lines(Analysis(runner.run()))[-1] == (
-        "Remark on baseline: epochs to test accuracy 0.985: batch 256 2.0 (1 seed), batch 1024 "
+        "Note on baseline: epochs to test accuracy 0.985: batch 256 2.0 (1 seed), batch 1024 "
         "2.0 (1 seed)"
     )
 
@@ -345,7 +350,7 @@ def test_a_plan_is_the_start_once_and_the_epochs_of_fit(tmp_path):
     assert made.training_seconds.low <= made.training_seconds.value <= made.training_seconds.high
     assert made.cost.value == pytest.approx(2.0 * made.training_seconds.value / 3600)
     assert made.cost.low == pytest.approx(2.0 * made.training_seconds.low / 3600)
-    assert made.source == "timed parts of fit"
+    assert made.source == "timed parts of Model.fit"
 
 
 def test_without_samples_a_plan_is_of_the_training_set(tmp_path):
@@ -360,7 +365,7 @@ def test_a_plan_of_a_reference_has_its_steps_alone(tmp_path):
     runner.measure(case(1024), case())
     made = cost.plan(Analysis(runner.run()), case(), samples=25_600)
     assert made.epoch_seconds.value == pytest.approx(25.6)
-    assert "without what fit adds" in made.source
+    assert "without the overhead of Model.fit" in made.source
 
 
 def test_memory_is_the_largest_peak_and_a_margin(tmp_path):
@@ -377,11 +382,11 @@ def test_energy_is_the_power_in_rounds_times_the_time_of_the_steps(tmp_path):
     row = dataframe(run, "measurements").set_index("device").loc["gpu"]
     assert made.energy_joules.value == pytest.approx(20_000 * row["joules_per_sample"])
     assert made.gpu_memory.needed_bytes == pytest.approx(360 * MIB)
-    table = words.plan_table(Analysis(run), cost.planned(Analysis(run)))
-    assert any(note.startswith("energy: of the GPU's board") for note in table.notes)
+    table = plan_table(Analysis(run), cost.planned(Analysis(run)))
+    assert any(note.startswith("energy: power of the GPU board") for note in table.notes)
     on_cpu = cost.plan(Analysis(run), case(64))
     assert (on_cpu.energy_joules, on_cpu.gpu_memory) == (None, None)
-    assert on_cpu.energy_missing == "no meter of a CPU's energy is read"
+    assert on_cpu.energy_missing == "the energy of a CPU is not measured"
 
 
 @pytest.mark.parametrize(
@@ -423,7 +428,7 @@ def test_advise_prints_advice_and_plan(results, capsys):
     shown = capsys.readouterr().out
     for text in (
         "Recommendation for baseline: batch 1024",
-        "A training of 15 epochs of 60\N{NARROW NO-BREAK SPACE}000 samples",
+        "Cost of 15 epochs of 60\N{NARROW NO-BREAK SPACE}000 samples",
         "baseline 1024",
         "missing: energy",
     ):
@@ -469,7 +474,7 @@ def test_advise_of_a_run_without_a_measured_case_ends_with_1(tmp_path, capsys):
     failures = {case(size).id: ("oom", "memory ran out", "") for size in SIZES}
     measured(tmp_path / "runs" / "one", {}, failures)
     assert main(["advise", "--output", str(tmp_path)]) == 1
-    assert "batch 256 on the cpu: oom: memory ran" in capsys.readouterr().out
+    assert "batch 256 on the CPU: oom: memory ran" in capsys.readouterr().out
 
 
 def test_the_final_summary_ends_with_the_recommendation(results, capsys, no_charts):

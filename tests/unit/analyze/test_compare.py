@@ -8,13 +8,12 @@ import random
 import pytest
 from fakes import MACHINE, FakeLauncher, protocol, runner_of
 
-from harness.analyze.compare import drift as observed
-from harness.analyze.compare import gate, run_diff
+from harness.analyze.compare import drift, gate, run_diff
 from harness.analyze.compare.run_diff import FEW_BLOCKS, NO_DRIFT
 from harness.commands.parser import main
 from harness.errors import BadComparison
 from harness.records import Case, Failure, Measurement, ModelFacts, Round, Run, from_json, to_json
-from harness.report import comparing
+from harness.report import run_diffs
 
 FACTS = ModelFacts(1000, 5000, "layers", "Adam", 60_000, "cpu", "fake 1.0", 2.3, True)
 ALL_SAME = 1e-3
@@ -137,7 +136,7 @@ def test_a_reference_that_moved_does_not_make_its_cases_faster():
     )
     others = [row for row in found.cases if row.case.variant != "baseline"]
     assert {row.verdict for row in others} == {"undecided"}
-    assert {row.reason for row in others} == {"its reference moved further than it"}
+    assert {row.reason for row in others} == {run_diff.CONTROL_MOVED}
 
 
 def test_another_machine_is_judged_by_time_and_named():
@@ -237,12 +236,12 @@ def test_cases_are_named_beside_a_reason_that_not_all_share():
     apart = [(model, MODELS[5]) for model in MODELS]
     others = [run(name, slower(noise=noisy(seed)), apart) for seed, name in enumerate("bc")]
     first = run("a", slower(noise=noisy(9)))
-    notes = comparing.table(run_diff.compare(first, others)).notes
-    assert f"not judged, or not by its pair: {run_diff.APART}" in notes
-    notes = comparing.table(
+    notes = run_diffs.table(run_diff.compare(first, others)).notes
+    assert f"decided by the time: {run_diff.APART}" in notes
+    notes = run_diffs.table(
         run_diff.compare(first, [run("b", comparisons=[*STAR[:3], apart[4]])])
     ).notes
-    assert f"not judged, or not by its pair: {run_diff.APART} (model5 256; model4 256)" in notes
+    assert f"decided by the time: {run_diff.APART} (model5 256; model4 256)" in notes
 
 
 def test_another_protocol_version_is_refused():
@@ -338,7 +337,7 @@ def test_more_intervals_are_wider_each():
 
 def test_a_round_is_judged_by_the_median_of_its_block():
     """Per sample, and both sides of a noise floor are one case."""
-    found = observed.block_times(measurement(case(), case(), lambda *_: 2e-3, blocks=3))
+    found = drift.block_times(measurement(case(), case(), lambda *_: 2e-3, blocks=3))
     assert found == {case(): [pytest.approx(math.log(2e-3))] * 3}
 
 
@@ -400,7 +399,7 @@ def test_the_command_says_what_differs_before_any_number_and_ends_with_0(tmp_pat
     saved(tmp_path, "b", slow_model1, machine=dataclasses.replace(MACHINE, python="3.14"), steps=3)
     assert command(tmp_path, "a", "b") == 0
     shown = capsys.readouterr().out
-    assert shown.index("python 3.11 → 3.14; steps a round chosen → 3") < shown.index("0.91×")
+    assert shown.index("python 3.11 → 3.14; steps per round chosen → 3") < shown.index("0.91×")
     assert "slower" in shown
 
 
@@ -410,10 +409,10 @@ def test_the_gate_ends_with_1_and_names_what_crossed_it(tmp_path, capsys):
     saved(tmp_path, "b", slow_model1)
     assert command(tmp_path, "a", "b", "--fail-if-slower", "5%") == 1
     shown = capsys.readouterr().out
-    assert "whose whole interval lies below 0.952×" in shown
+    assert "if its whole interval lies below 0.952×" in shown
     assert "b: model1 256: 0.91× [0.91, 0.91]" in shown
     assert command(tmp_path, "a", "b", "--fail-if-slower", "15%") == 0
-    assert "none of 4 is" in capsys.readouterr().out
+    assert "passed: none of 4 is slower" in capsys.readouterr().out
 
 
 def test_a_newly_failed_case_ends_with_1_under_the_gate_alone(tmp_path, capsys):

@@ -40,43 +40,42 @@ def runs(tmp_path):
 
 def test_each_case_is_ranked_by_throughput(runs):
     """With the price of a million samples; who has no case is not in it."""
-    frame = ranking.fleet(runs, {"two": 7.2, "one": 3.6})
-    rows = {(row["case"], row["rank"]): row for row in frame.to_dict("records")}
-    assert [rows["baseline 256", rank]["machine"][:4] for rank in (1, 2, 3)] == [
-        "Fast", "Slow", "Old ",
-    ]  # fmt: skip
-    assert rows["baseline 256", 1]["samples_per_s"] == pytest.approx(1000)
-    assert [rows["baseline 256", rank]["of_first"] for rank in (1, 2, 3)] == pytest.approx(
-        [1.0, 0.5, 0.25]
-    )
-    assert rows["baseline 256", 1]["price_per_million"] == pytest.approx(2.0)
-    assert rows["baseline 256", 2]["price_per_million"] == pytest.approx(2.0)
-    assert rows["baseline 256", 2]["verdict"] == "slower"
+    ranked = ranking.ranking(runs, {"two": 7.2, "one": 3.6})
+    rows = {(row.case, row.rank): row for row in ranked}
+    first, second, third = (rows["baseline 256", rank] for rank in (1, 2, 3))
+    assert [row.machine[:4] for row in (first, second, third)] == ["Fast", "Slow", "Old "]
+    assert first.samples_per_s.value == pytest.approx(1000)
+    assert [row.of_first.value for row in (first, second, third)] == pytest.approx([1.0, 0.5, 0.25])
+    assert first.price_per_million == pytest.approx(2.0)
+    assert second.price_per_million == pytest.approx(2.0)
+    assert second.verdict == "slower"
     assert ("baseline 1024", 3) not in rows
-    assert ranking.order(frame) == ["two", "one", "three"]
+    assert ranking.order(ranked) == ["two", "one", "three"]
 
 
 def test_a_price_of_no_run_and_runs_without_a_common_case_are_refused(runs, tmp_path):
     """With what there is."""
-    with pytest.raises(HarnessError, match="of no run here: ten; there are one, two, three"):
-        ranking.fleet(runs, {"ten": 1.0})
+    with pytest.raises(
+        HarnessError, match="a price names no run: ten; the runs are one, two, three"
+    ):
+        ranking.ranking(runs, {"ten": 1.0})
     other = run_of(tmp_path, "four", 1.0, "CPU", (Case("improved", "mnist", 8),))
     with pytest.raises(HarnessError, match="share no case"):
-        ranking.fleet([runs[2], other], {})
+        ranking.ranking([runs[2], other], {})
 
 
 def test_compare_writes_the_page(runs, tmp_path, capsys):
     """And the same as CSV; the console is as without."""
-    page = tmp_path / "pages" / "fleet.html"
+    page = tmp_path / "pages" / "ranking.html"
     folders = [str(tmp_path / run.id) for run in runs]
     assert main(["compare", *folders, "--page", str(page), "--prices", "two=7.2"]) == 0
     text = page.read_text()
-    assert "Fastest by its mean rank: Fast CPU" in text
+    assert "Best mean rank: Fast CPU" in text
     assert text.index("Fast CPU, 2 CPUs</td>") < text.index("Slow CPU, 2 CPUs</td>")
     assert "http://" not in text.replace("http://www.w3.org", "")
     with page.with_suffix(".csv").open() as file:
         assert len(list(csv.DictReader(file))) == 5
-    assert "Time of one over time of each" in capsys.readouterr().out
+    assert "Speedup of each run over one" in capsys.readouterr().out
     assert main(["compare", *folders, "--page", str(page), "--prices", "two=much"]) == 2
     assert "--prices: two: 'much' is not a number above 0" in capsys.readouterr().err
 

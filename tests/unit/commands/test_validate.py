@@ -218,7 +218,7 @@ def test_a_validation_shows_its_parts_and_keeps_them(tmp_path, capsys, fake_work
     wanted = ["--only", "noise,slowdowns,arithmetic", "--output", str(tmp_path)]
     status = main(["validate", *wanted])
     shown = capsys.readouterr().out
-    for words in ("A case against itself", "Known slowdowns", "claims hold"):
+    for words in ("A case vs itself", "Known slowdowns", "claims hold"):
         assert words in shown
     (folder,) = (tmp_path / "validation").iterdir()
     kept = json.loads((folder / run.NAME).read_text())["parts"]

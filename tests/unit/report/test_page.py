@@ -5,14 +5,19 @@ import dataclasses
 import hashlib
 import re
 from html.parser import HTMLParser
+from typing import get_args
 
 import pytest
-from fakes import HOSTILE, hostile_run
+from fakes import HOSTILE, MACHINE, hostile_run, protocol
 from samples import dataframes, text_table
 
 from harness.analyze.analysis import Analysis
+from harness.analyze.verdicts import Verdict
+from harness.records import Run
 from harness.report import files, page
 from harness.report.sentence import sentence
+from harness.tables.declare import Column
+from harness.tables.text import build
 
 ADVICE = ("Use the GPU from batch 256 on.", f"But not for {HOSTILE}.")
 
@@ -162,3 +167,26 @@ def test_the_page_is_among_the_paths_written(run, tmp_path, no_charts):
     """At the top of the folder."""
     paths = files.write(run, tmp_path).paths
     assert tmp_path / "report.html" in paths
+
+
+def test_a_verdict_is_colored_by_what_it_is_and_not_by_its_words():
+    """The class of a cell comes from the verdict, each of the five has a style."""
+    columns = (
+        Column("model", lambda row: row[0], numeric=False),
+        Column("said", lambda row: row[1], numeric=False, verdict=lambda row: row[2]),
+    )
+    verdicts = [*get_args(Verdict), None]
+    rows = [(f"model {n}", f"words {n}", verdict) for n, verdict in enumerate(verdicts)]
+    run = Run("a", "2026-11-25T01:00:00+00:00", MACHINE, protocol(), ())
+    text = page.render_ranking({"case_1": build("Title", columns, rows)}, [run])
+    cells = [attributes.get("class") for attributes in Tags(text).all("td")]
+    assert cells == [
+        "verdict faster",
+        "verdict slower",
+        "verdict same",
+        "verdict small-difference",
+        "verdict undecided",
+        "verdict none",
+    ]
+    style = "".join(Tags(text).text["style"])
+    assert [c for c in cells if f".{c.split()[1]}" not in style] == []

@@ -1,4 +1,4 @@
-"""What a run has shown, in a sentence."""
+"""A run summed up in a sentence."""
 
 import dataclasses
 
@@ -38,7 +38,7 @@ def test_the_largest_speedup_has_its_interval_and_what_it_compares(tmp_path):
     """After how many of each verdict there are."""
     run = measured(tmp_path, [BASE, LARGE, WIDE], [1, 0.8, 2])
     assert sentence(Analysis(run)) == (
-        "2 comparisons: 1 faster, 1 slower; the largest speedup shown is 1.25× [1.25, 1.25], "
+        "2 comparisons: 1 faster, 1 slower; the largest speedup is 1.25× [1.25, 1.25], "
         "baseline at batch 1024 against batch 256."
     )
 
@@ -46,7 +46,7 @@ def test_the_largest_speedup_has_its_interval_and_what_it_compares(tmp_path):
 def test_where_nothing_is_faster_the_largest_slowdown_is_named(tmp_path):
     """A speedup below 1."""
     run = measured(tmp_path, [BASE, LARGE, WIDE], [1, 1.25, 2])
-    assert "the largest slowdown shown is 0.50× [0.50, 0.50], wide at batch 256" in sentence(
+    assert "the largest slowdown is 0.50× [0.50, 0.50], wide at batch 256" in sentence(
         Analysis(run)
     )
 
@@ -73,7 +73,7 @@ def test_failures_are_counted(tmp_path):
     """Beside what was measured, or alone."""
     failures = {LARGE.id: ("oom", "memory ran out", "")}
     assert sentence(Analysis(measured(tmp_path / "a", [BASE, LARGE], [1, 1], failures))).endswith(
-        "there is nothing to compare; 1 failed."
+        "against itself; 1 failed."
     )
     failures[BASE.id] = failures[LARGE.id]
     assert (

@@ -16,7 +16,7 @@ from harness.analyze.compare import run_diff
 from harness.commands.parser import main
 from harness.errors import HarnessError
 from harness.records import Case, folders, run_file
-from harness.report import comparing, console, files
+from harness.report import console, files, run_diffs
 
 SMALL, LARGE = Case("baseline", "synthetic", 256), Case("baseline", "synthetic", 1024)
 VALUES = st.one_of(
@@ -63,7 +63,7 @@ def shown(folder):
     with folders.errors_as_bad_run(folder):
         run = folders.read(folder)
         console.show(out, files.write(run, folder))
-        comparing.show(out, run_diff.compare(run, [run]), None)
+        run_diffs.show(out, run_diff.compare(run, [run]), None)
 
 
 @given(st.data())

@@ -1,0 +1,187 @@
+"""Show runs compared with a reference run: what differs first, then the cases, slowest first."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+
+from harness import units
+from harness.analyze.compare.gate import Gate
+from harness.analyze.compare.run_diff import CaseRatio, RunDiff
+from harness.analyze.verdicts import DEFINITION, MARGIN
+from harness.records import Case, to_json
+from harness.report import formats
+from harness.tables.declare import Column, given, speedup_of
+from harness.tables.text import TextTable, build
+
+SCHEMA = 1
+_ALWAYS_SHOWN = 3  # runs whose columns a narrow terminal keeps
+_MOST_ROWS = 40
+_MOST_NAMES = 12
+
+
+def to_json_text(diffs: Sequence[RunDiff], gate: Gate | None) -> str:
+    """Write everything as one JSON object; docs/measuring.md names its fields."""
+    whole = {
+        "schema": SCHEMA,
+        "margin": MARGIN,
+        "reference": diffs[0].reference,
+        "comparisons": to_json(list(diffs)),
+        "gate": to_json(gate),
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False)
+
+
+def show(console: Console, diffs: Sequence[RunDiff], gate: Gate | None) -> None:
+    """Print what differs, the table, what all cases share, what is missing, and the gate."""
+
+    def line(text: str) -> None:
+        console.print(units.printable(text), markup=False, highlight=False)
+
+    first = diffs[0]
+    line(f"Reference: {first.reference}, {_when(first.started_at[0])}, {first.machines[0]}")
+    for diff in diffs:
+        line(f"Compared:  {diff.run}, {_when(diff.started_at[1])}, {diff.machines[1]}")
+        line(_differences(diff))
+    if any(diff.cases for diff in diffs):
+        console.print()
+        console.print(formats.to_rich(table(diffs), console.width, "--json"))
+    console.print()
+    for diff in diffs:
+        for text in _lines(diff, f"{diff.run}: " if len(diffs) > 1 else ""):
+            line(text)
+    for text in _gate(gate) if gate else ():
+        line(text)
+
+
+def table(diffs: Sequence[RunDiff]) -> TextTable:
+    """One row per case; with several runs, one column per run."""
+    several = len(diffs) > 1
+    slowest: dict[Case, CaseRatio] = {}
+    found = (row for diff in diffs for row in diff.cases)
+    for row in sorted(found, key=lambda row: row.judged.value):
+        slowest.setdefault(row.case, row)
+    rows = list(slowest.values())
+    return build(
+        f"Speedup of {'each run' if several else diffs[0].run} over {diffs[0].reference}, per "
+        "sample; above 1 is faster",
+        _of_each(diffs) if several else _OF_ONE,
+        rows[:_MOST_ROWS],
+        notes=_notes(diffs, len(rows)),
+    )
+
+
+def _verdict(row: CaseRatio) -> str:
+    return row.verdict or "not judged"
+
+
+_CASE = Column[CaseRatio]("case", lambda row: row.name, numeric=False)
+_OF_ONE = (
+    _CASE,
+    Column[CaseRatio]("speedup [interval]", lambda row: speedup_of(row.judged)),
+    Column[CaseRatio]("verdict", _verdict, numeric=False),
+    Column[CaseRatio]("decided by", lambda row: given(row.judged_by), numeric=False, rank=1),
+    Column[CaseRatio]("before", lambda row: units.seconds(row.reference_seconds), rank=2),
+    Column[CaseRatio]("after", lambda row: units.seconds(row.seconds), rank=2),
+    Column[CaseRatio]("time [interval]", lambda row: speedup_of(row.time), rank=3),
+    Column[CaseRatio]("pair [interval]", lambda row: speedup_of(row.pair), rank=4),
+    Column[CaseRatio]("control", lambda row: given(row.against), numeric=False, rank=4),
+)
+
+
+def _of_each(diffs: Sequence[RunDiff]) -> list[Column[CaseRatio]]:
+    columns = [_CASE]
+    for number, diff in enumerate(diffs):
+        rank = max(0, number + 1 - _ALWAYS_SHOWN)
+        columns.append(Column(diff.run, _cell_of(diff), numeric=False, rank=rank, breaks=True))
+    return columns
+
+
+def _cell_of(diff: RunDiff) -> Callable[[CaseRatio], str]:
+    found = {row.case: row for row in diff.cases}
+
+    def cell(row: CaseRatio) -> str:
+        here = found.get(row.case)
+        if here is None:
+            return units.MISSING
+        by = " (pair)" if here.judged_by == "pair" else ""
+        return f"{speedup_of(here.judged)}\n{_verdict(here)}{by}"
+
+    return cell
+
+
+def _notes(diffs: Sequence[RunDiff], rows: int) -> Iterator[str]:
+    found = [row for diff in diffs for row in diff.cases]
+    if any(row.judged_by for row in found):
+        each = 100 * diffs[0].confidence
+        yield (
+            f"intervals: Bonferroni-corrected (95 % jointly, {each:.4g} % each); they include "
+            "machine drift between runs"
+        )
+        yield f"verdict: {DEFINITION}"
+    if any(row.judged_by == "pair" for row in found):
+        yield (
+            "pair: speedup of the case over its control, in one run relative to the other; drift "
+            "slows case and control alike, so the pair decides where the time is not conclusive"
+        )
+    reasons: dict[str, list[str]] = {}
+    for row in found:
+        if row.reason:
+            what = f"decided by the {row.judged_by}" if row.judged_by else "no verdict"
+            reasons.setdefault(f"{what}: {row.reason}", []).append(row.name)
+    for reason, names in reasons.items():
+        which = list(dict.fromkeys(names))
+        where = f" ({_few(which)})" if len(which) < len({row.name for row in found}) else ""
+        yield f"{reason}{where}"
+    if rows > _MOST_ROWS:
+        yield f"{rows - _MOST_ROWS} more cases, none slower than these (see --json)"
+
+
+def _differences(diff: RunDiff) -> str:
+    found = [
+        f"{d.what} {d.reference or units.MISSING} → {d.other or units.MISSING}"
+        for d in diff.differences
+    ]
+    return f"Differs:   {_few(found) or 'nothing recorded, only the time of the run'}"
+
+
+def _lines(diff: RunDiff, begin: str) -> Iterator[str]:
+    if diff.together:
+        yield (
+            f"{begin}all {diff.together.cases} cases together: {speedup_of(diff.together.ratio)}, "
+            f"{diff.together.verdict} (machine drift, or a change that all cases share)"
+        )
+    here, there = diff.reference, diff.run
+    for names, what in (
+        (diff.newly_failed, f"failed in {there}, measured in {here}"),
+        (diff.no_longer_failed, f"failed in {here}, measured in {there}"),
+        (diff.failed_in_both, "failed in both"),
+        (diff.only_in_reference, f"only in {here}"),
+        (diff.only_in_run, f"only in {there}"),
+        (diff.ambiguous, "several files of this name in one run, matched by whole path"),
+    ):
+        if names:
+            yield f"{begin}{what}: {_few(names)}"
+
+
+def _gate(gate: Gate) -> Iterator[str]:
+    yield f"Gate at {100 * gate.threshold:g} %: {gate.rule}."
+    for one in gate.crossed:
+        how = speedup_of(one.ratio) if one.ratio else "newly failed"
+        yield f"  slower: {one.run}: {one.name}: {how}"
+    if not gate.crossed:
+        yield f"  passed: none of {gate.judged} is slower"
+    if gate.unjudged:
+        yield f"  {gate.unjudged} could not be judged"
+    if gate.sees_from is not None:
+        slower = f"{100 * gate.sees_from:.0f} %"
+        yield f"  sensitivity: half of the cases must become {slower} slower before the gate fails"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return "; ".join(names[:_MOST_NAMES]) + (f"; {more} more (see --json)" if more > 0 else "")
+
+
+def _when(started_at: str) -> str:
+    return started_at[:16].replace("T", " ")

@@ -1,0 +1,27 @@
+"""The words of every report stand in one place."""
+
+from pathlib import Path
+from typing import get_args
+
+from harness.analyze.verdicts import Verdict
+from harness.report import glossary
+
+PAGE = Path(__file__).parents[3] / "docs" / "glossary.md"
+
+
+def test_the_page_of_the_docs_is_written_from_the_terms():
+    """Write it again with `glossary.markdown()` after a change."""
+    assert PAGE.read_text(encoding="utf-8") == glossary.markdown()
+
+
+def test_every_verdict_is_explained_on_the_page_of_a_run():
+    """All five."""
+    explained = " ".join(term.name for term in glossary.TERMS if term.on_page)
+    assert [verdict for verdict in get_args(Verdict) if verdict not in explained] == []
+
+
+def test_a_term_is_explained_once():
+    """In one line."""
+    names = [term.name for term in glossary.TERMS]
+    assert sorted(set(names)) == sorted(names)
+    assert not any("\n" in term.meaning for term in glossary.TERMS)
