@@ -9,8 +9,8 @@ import sys
 
 import pytest
 from fakes import installed
+from samples import dataframe
 
-from harness.analyze import cases
 from harness.measure.machine import framework_gpus
 from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, Measurement, to_json
@@ -42,7 +42,7 @@ def test_a_backend_is_measured_against_tensorflow(make_runner, backend):
     assert abs(outcome.facts.initial_loss - outcome.reference_facts.initial_loss) < 1
     assert all(math.isfinite(r.loss) and r.cpu_seconds > 0 for r in outcome.rounds)
     assert all(start.traces == 0 for start in outcome.starts)
-    frame = cases.comparison(runner.run(), "backend_speedup")
+    frame = dataframe(runner.run(), "backend_speedup")
     assert list(frame["backend"]) == [backend]
 
 

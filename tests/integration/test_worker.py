@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+from samples import dataframe
 
-from harness.analyze import cases
 from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, Failure, Measurement, folders, to_json
@@ -48,7 +48,7 @@ def test_a_comparison_is_measured_saved_and_reported(make_runner):
     assert {1} == {a_round.steps for a_round in outcome.rounds}
     run = runner.save()
     assert run == folders.read(runner.folder)
-    frame = cases.measurements(run)
+    frame = dataframe(run, "measurements")
     product = frame["samples_per_s"] * frame["step_us"] / 1e6
     assert pytest.approx(list(product)) == [32.0, 32.0]
     paths = files.write(run, runner.folder).paths

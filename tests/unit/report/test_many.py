@@ -121,7 +121,7 @@ def test_the_console_shows_the_first_rows_and_says_so(frames, run):
     text = out.file.getvalue()
     cells = [line for line in text.splitlines() if line.startswith(" models.py:net_")]
     assert len(cells) == formats.MOST_ROWS - 1  # and the baseline
-    assert f"the first {formats.MOST_ROWS} of {2 * MANY + 1} rows; the files have all" in text
+    assert f"first {formats.MOST_ROWS} of {2 * MANY + 1} rows; see the files for all" in text
     assert formats.to_markdown(built).count("\n| models.py:net_") == 2 * MANY
     csv_rows = list(csv.reader(io.StringIO(frames["measurements"].to_csv(index=False))))
     assert len(csv_rows) == 2 * MANY + 2
