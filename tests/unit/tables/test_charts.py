@@ -1,13 +1,11 @@
 """What charts say: the finding in the title, the best one marked, each constant word once."""
 
-import dataclasses
 from types import SimpleNamespace
 
 import pytest
 from fakes import FakeLauncher, runner_of
 from samples import case, drawn, measured, text_table
 
-from harness.records import Estimate
 from harness.tables import drawing
 from harness.tables.declare import names_of
 
@@ -129,11 +127,3 @@ def test_a_logarithmic_axis_has_as_many_ticks_as_can_be_read(low, high):
     assert 2 <= len(ticks) <= 9
     assert all(low <= tick <= high for tick in ticks)
     assert (1.0 in ticks) == (low <= 1 <= high)
-
-
-def test_an_estimate_in_another_unit_keeps_its_interval():
-    """And a missing one stays missing."""
-    seconds = Estimate(2.0, 1.0, 3.0, 6)
-    assert Estimate(2000.0, 1000.0, 3000.0, 6) == seconds.times(1e3)
-    alone = dataclasses.replace(seconds, low=None, high=None)
-    assert (alone.times(1e3).low, alone.times(1e3).high) == (None, None)
