@@ -2,14 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import units
-from harness.analyze.cautions import RANDOM_DATA
 from harness.analyze.verdicts import DEFINITION
 from harness.records import Case, Run
-from harness.tables.declare import Column, Table, given
+from harness.tables.declare import Column, Table, dataset, given
 
 R = TypeVar("R")
 
@@ -94,10 +92,7 @@ def build(
 def caption(run: Run) -> str:
     """Dataset, machine, libraries and protocol: what a number needs beside it."""
     machine, cases = run.machine, _cases(run)
-    paths = dict.fromkeys(case.dataset for case in cases)
-    datasets = ", ".join(
-        dict.fromkeys("random data" if path == RANDOM_DATA else Path(path).name for path in paths)
-    )
+    datasets = ", ".join(dict.fromkeys(dataset(case.dataset) for case in cases))
     used = {case.backend for case in cases}
     libraries = ", ".join(
         f"{name} {version}"

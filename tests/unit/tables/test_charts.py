@@ -120,6 +120,13 @@ def test_names_say_what_is_unusual_and_the_subtitle_the_rest():
     assert same == "CPU, 2 threads; tensorflow unless named"
 
 
+def test_a_dataset_is_named_without_its_folder_and_random_data_as_such():
+    """As in the caption."""
+    rows = [SimpleNamespace(dataset=name) for name in ("fitted", "/data/mine.npz")]
+    named, _ = names_of(rows, ("dataset",), ())
+    assert named == ["random data", "mine.npz"]
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.9, 1.1), (0.15, 2.3), (0.7, 30.0), (1900.0, 3100.0)])
 def test_a_logarithmic_axis_has_as_many_ticks_as_can_be_read(low, high):
     """And 1 is one of them where it is in sight."""
