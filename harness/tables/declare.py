@@ -10,10 +10,12 @@ import dataclasses
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from harness import units
 from harness.analyze.analysis import Analysis
+from harness.analyze.cautions import RANDOM_DATA
 from harness.records import Estimate
 
 if TYPE_CHECKING:
@@ -255,10 +257,16 @@ def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
+def dataset(path: str) -> str:
+    """Write the name of a dataset, whatever folder it lies in."""
+    return "random data" if path == RANDOM_DATA else Path(path).name
+
+
 _WORDS: dict[str, Any] = {
     "batch_size": "batch {}".format,
     "epochs": "{} epochs".format,
     "device": str.upper,
+    "dataset": dataset,
     "threads": _threads,
 }
 

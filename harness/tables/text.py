@@ -2,14 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import units
-from harness.analyze.cautions import RANDOM_DATA
 from harness.analyze.verdicts import DEFINITION
 from harness.records import Case, Run
-from harness.tables.declare import Column, Table, given
+from harness.tables.declare import Column, Table, dataset, given
 
 R = TypeVar("R")
 
@@ -106,10 +104,7 @@ def _plain(text: str, column: Column[Any]) -> str:
 def caption(run: Run) -> str:
     """Dataset, machine, libraries and protocol: what a number needs beside it."""
     machine, cases = run.machine, _cases(run)
-    paths = dict.fromkeys(case.dataset for case in cases)
-    datasets = ", ".join(
-        dict.fromkeys("random data" if path == RANDOM_DATA else Path(path).name for path in paths)
-    )
+    datasets = ", ".join(dict.fromkeys(dataset(case.dataset) for case in cases))
     used = {case.backend for case in cases}
     libraries = ", ".join(
         f"{name} {version}"

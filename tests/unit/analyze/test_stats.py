@@ -1,5 +1,6 @@
 """Statistics of pairs: exact cases and properties."""
 
+import dataclasses
 import math
 import random
 import statistics
@@ -114,3 +115,11 @@ def test_the_interval_is_that_of_the_exact_variance(logs):
     half = stats.t_quantile(0.95, len(logs)) * statistics.stdev(logs) / math.sqrt(len(logs))
     found = stats.interval(logs)
     assert found.high - found.low == pytest.approx(2 * half, abs=1e-12)
+
+
+def test_an_estimate_in_another_unit_keeps_its_interval():
+    """And a missing one stays missing."""
+    seconds = Estimate(2.0, 1.0, 3.0, 6)
+    assert Estimate(2000.0, 1000.0, 3000.0, 6) == seconds.times(1e3)
+    alone = dataclasses.replace(seconds, low=None, high=None)
+    assert (alone.times(1e3).low, alone.times(1e3).high) == (None, None)

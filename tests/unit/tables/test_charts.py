@@ -1,13 +1,11 @@
 """What charts say: the finding in the title, the best one marked, each constant word once."""
 
-import dataclasses
 from types import SimpleNamespace
 
 import pytest
 from fakes import FakeLauncher, runner_of
 from samples import case, drawn, measured, text_table
 
-from harness.records import Estimate
 from harness.tables import drawing
 from harness.tables.declare import names_of
 
@@ -122,6 +120,13 @@ def test_names_say_what_is_unusual_and_the_subtitle_the_rest():
     assert same == "CPU, 2 threads; tensorflow unless named"
 
 
+def test_a_dataset_is_named_without_its_folder_and_random_data_as_such():
+    """As in the caption."""
+    rows = [SimpleNamespace(dataset=name) for name in ("fitted", "/data/mine.npz")]
+    named, _ = names_of(rows, ("dataset",), ())
+    assert named == ["random data", "mine.npz"]
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.9, 1.1), (0.15, 2.3), (0.7, 30.0), (1900.0, 3100.0)])
 def test_a_logarithmic_axis_has_as_many_ticks_as_can_be_read(low, high):
     """And 1 is one of them where it is in sight."""
@@ -129,11 +134,3 @@ def test_a_logarithmic_axis_has_as_many_ticks_as_can_be_read(low, high):
     assert 2 <= len(ticks) <= 9
     assert all(low <= tick <= high for tick in ticks)
     assert (1.0 in ticks) == (low <= 1 <= high)
-
-
-def test_an_estimate_in_another_unit_keeps_its_interval():
-    """And a missing one stays missing."""
-    seconds = Estimate(2.0, 1.0, 3.0, 6)
-    assert Estimate(2000.0, 1000.0, 3000.0, 6) == seconds.times(1e3)
-    alone = dataclasses.replace(seconds, low=None, high=None)
-    assert (alone.times(1e3).low, alone.times(1e3).high) == (None, None)
