@@ -35,7 +35,8 @@ def compare(arguments: argparse.Namespace) -> int:
     with gc_paused():
         from harness.analyze.compare import gate, run_diff
         from harness.analyze.compare.ranking import ranking
-        from harness.report import ranking_page, run_diffs
+        from harness.report import run_diffs
+        from harness.report.html import ranking_page
         from harness.report.names import shortened
 
     slower = arguments.fail_if_slower

@@ -32,9 +32,8 @@ from harness.records.observations import (
     Usage,
 )
 from harness.records.run import READABLE_SCHEMAS, SCHEMA, Gpu, Machine, Run
-from harness.records.search import Search, TriedSize
+from harness.records.search import Attempt, Search, TriedSize, Tuning
 from harness.records.training import Epoch, Mistake, Recipe, Training
-from harness.records.tuning import Attempt, Tuning
 
 __all__ = [
     "DEVICES",

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 from harness.records.case import Protocol
 from harness.records.comparison import Ladder, Outcome
-from harness.records.search import Search
+from harness.records.search import Search, Tuning
 from harness.records.training import Training
-from harness.records.tuning import Tuning
 
 SCHEMA = 2
 READABLE_SCHEMAS = (1, SCHEMA)  # 1 has one dict per round, 2 has columns

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from harness.analyze.analysis import Analysis
 from harness.errors import BadRun
 from harness.records import Run
-from harness.report import formats, page, sentence, settings_code
+from harness.report import formats, sentence, settings_code
 from harness.report.advice_lines import lines as recommendations
+from harness.report.html import page
 from harness.tables import MORE_CHARTS, TABLES, text
 from harness.tables.declare import draw, flat, to_csv
 from harness.tables.text import TextTable
@@ -75,6 +76,7 @@ def write(run: Run, folder: Path) -> Written:
             paths.append(_place(folder / name))
             # A name may hold half of a surrogate pair, which UTF-8 cannot encode.
             paths[-1].write_text(content, encoding="utf-8", errors="backslashreplace")
+        _delete_stale(folder, set(paths))
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
     rows = {t.name: [flat(t, row) for row in analysis.rows(t)] for t in filled}
@@ -100,6 +102,15 @@ def _plain(name: str) -> str:
         return plain
     digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
     return f"{plain[:_LONGEST_NAME]}_{digest[:8]}"
+
+
+def _delete_stale(folder: Path, written: set[Path]) -> None:
+    """Delete files of tables and charts that the run no longer has; a link is not followed."""
+    for kind in _SUBFOLDERS:
+        if not (folder / kind).is_symlink():
+            for table in TABLES:
+                for path in {*(folder / kind).glob(f"{table.name}.*")} - written:
+                    path.unlink()
 
 
 def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[Path]]:

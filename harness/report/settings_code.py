@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from harness.analyze.analysis import Analysis
 from harness.records import Case, Tuning
-from harness.records.tuning import FEED
-from harness.records.tuning import LEVERS as SETTINGS
+from harness.records.levers import FEED
+from harness.records.levers import LEVERS as SETTINGS
 from harness.tables.declare import speedup_of
 from harness.tables.levers import LEVERS, STACK
 

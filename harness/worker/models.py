@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import BadCase
 from harness.records import Case
-from harness.records.tuning import LEVERS
+from harness.records.levers import LEVERS
 from harness.worker.signature import loss_name, losses
 from harness.worker.user_errors import raised_by
 from harness.workloads import applications, datasets, fitting, registry, sources

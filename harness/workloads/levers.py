@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import BadCase, UnknownName
 from harness.records import Case
-from harness.records.tuning import LEVERS, Lever
+from harness.records.levers import LEVERS, Lever
 from harness.workloads import registry
 
 _ENVIRONMENT = "env:"

@@ -14,7 +14,8 @@ from samples import dataframes, text_table
 from harness.analyze.analysis import Analysis
 from harness.analyze.verdicts import Verdict
 from harness.records import Run
-from harness.report import files, page
+from harness.report import files
+from harness.report.html import page
 from harness.report.sentence import sentence
 from harness.tables.declare import Column
 from harness.tables.text import build

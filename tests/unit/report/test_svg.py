@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from harness.report import svg
+from harness.report.html import svg
 
 DRAWN = """<?xml version="1.0" encoding="utf-8" standalone="no"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">

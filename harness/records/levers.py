@@ -1,4 +1,4 @@
-"""Settings that may make training faster: how each is set, and what came of trying it.
+"""Every lever: a setting that may make training faster, how it is set and pasted.
 
 The declaration of a lever stands here because the worker and the report both read it: the worker
 executes the very line that the report prints to paste.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.records.case import Case, comparison_key
+from harness.records.case import Case
 
 _ALL = ("tensorflow", "jax", "torch")
 
@@ -207,51 +207,3 @@ LEVERS = (
     Lever("env:NAME", "an environment variable of the worker's process", {}, asked=True),
 )
 FEED = next(lever for lever in LEVERS if lever.name == "feed")
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A setting that was tried: alone, or on top of those kept before.
-
-    Attributes:
-        lever: `name=setting`, several joined by `+`.
-        case: With the setting.
-        reference: Without the setting.
-        reason: Why the setting is not available here; empty if it is.
-        note: A remark about the setting on this machine.
-        environment: Variables that must be set before Python starts.
-    """
-
-    lever: str
-    case: Case
-    reference: Case
-    reason: str = ""
-    note: str = ""
-    environment: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """Which comparison this is."""
-        return comparison_key(self.case, self.reference)
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """What was tried to make a case faster.
-
-    Attributes:
-        plain: The case without any setting changed.
-        attempts: In order: first each setting alone, then settings on top of others.
-        stack: The settings kept, in order.
-        stacked: The case with the best combination; None without a search for one.
-    """
-
-    plain: Case
-    attempts: tuple[Attempt, ...] = ()
-    stack: tuple[str, ...] = ()
-    stacked: Case | None = None
-
-    @property
-    def key(self) -> str:
-        """Which tuning this is."""
-        return self.plain.id

@@ -11,11 +11,12 @@ from harness import units
 from harness.analyze.analysis import Analysis
 from harness.analyze.compare.run_diff import machine
 from harness.records import Run
-from harness.report import glossary, notes, svg
+from harness.report import glossary, notes
+from harness.report.html import svg
 from harness.tables.text import TextTable, caption
 
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("harness.report"),
+    loader=jinja2.PackageLoader("harness.report.html"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,

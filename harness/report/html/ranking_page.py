@@ -8,7 +8,7 @@ from harness.analyze.compare import ranking
 from harness.analyze.compare.ranking import RankedRow
 from harness.errors import BadComparison
 from harness.records import Run
-from harness.report import page
+from harness.report.html import page
 from harness.tables.declare import Column, Table, given, grouped, speedup_of, to_csv
 from harness.tables.text import build
 
