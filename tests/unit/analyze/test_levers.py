@@ -286,7 +286,7 @@ def test_where_nothing_is_faster_there_is_no_stack(tmp_path):
     assert stack is None
     (tuning,) = bench.run().tunings
     assert (tuning.stack, tuning.stacked) == ((), PLAIN)
-    assert "none is shown to be faster" in sentence.sentence(Analysis(bench.run()))
+    assert "none is faster" in sentence.sentence(Analysis(bench.run()))
     assert settings_code.code(Analysis(bench.run())) == ""
 
 
@@ -389,8 +389,8 @@ def test_the_table_says_what_is_taken_and_what_learns_differently(tmp_path):
     assert "-42.8 % !" in text
     assert "changes what is learned" in text
     assert "all: precision=mixed_bfloat16 + steps_per_execution=4" in text
-    assert "6 levers tried on baseline at batch 256" in sentence.sentence(Analysis(run))
-    assert "2.22× [2.22, 2.22] as fast as the plain case" in sentence.sentence(Analysis(run))
+    assert "6 settings tried on baseline at batch 256" in sentence.sentence(Analysis(run))
+    assert "2.22× [2.22, 2.22] as fast as without" in sentence.sentence(Analysis(run))
     figure = drawn(run, "levers")
     assert figure is not None
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
