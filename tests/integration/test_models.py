@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure.machine.facts import usable_cpus
+from harness.measure.machine.gpu import NoGpu
+from harness.measure.side import Setup
 from harness.measure.trial import inspect
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Measurement
+from harness.records import Case, Measurement, protocol
 
 pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -52,7 +53,8 @@ def test_every_loss_of_keras_gets_targets_that_it_can_train_on():
 def tried(launcher, variant, dataset="auto", **fields):
     """Inspect a model."""
     case = Case(variant, dataset, 8, threads=2, **fields)
-    return inspect(case, launcher, 200.0, usable_cpus(), "digits")
+    setup = Setup(protocol.choose("quick", timeout_seconds=200.0), launcher, NoGpu("none"))
+    return inspect(case, setup, "digits")
 
 
 @pytest.mark.parametrize(

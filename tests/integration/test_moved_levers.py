@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from samples import dataframe
 
-from harness.analyze import levers as judged
 from harness.commands.tune import Tuner
 from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
@@ -85,7 +85,7 @@ def test_a_lever_is_measured_against_the_plain_case(make_runner):
     for lever in ("steps_per_execution=4", "feed=cached"):
         assert isinstance(tuner.alone(lever), Measurement)
     tuner.stack()
-    rows = {row["lever"]: row for row in judged.levers(runner.save()).to_dict("records")}
+    rows = {row["lever"]: row for row in dataframe(runner.save(), "levers").to_dict("records")}
     assert rows["feed"]["compared_by"] == "fit"
     assert rows["steps_per_execution"]["compared_by"] == "steps"
     assert abs(rows["steps_per_execution"]["loss_difference"]) < 1e-4

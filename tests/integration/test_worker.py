@@ -52,7 +52,7 @@ def test_a_comparison_is_measured_saved_and_reported(make_runner):
     product = frame["samples_per_s"] * frame["step_us"] / 1e6
     assert pytest.approx(list(product)) == [32.0, 32.0]
     paths = files.write(run, runner.folder).paths
-    assert {"measurements.png", "model_size_speedup.csv"} <= {path.name for path in paths}
+    assert {"model_size_speedup.png", "model_size_speedup.csv"} <= {path.name for path in paths}
 
 
 def test_a_failure_does_not_harm_the_next_case(make_runner, tmp_path):
