@@ -242,7 +242,7 @@ def test_an_output_folder_that_is_removed_meanwhile_is_one_line(tmp_path):
         _, errors = run.communicate(timeout=120)
     assert run.returncode == 2
     assert "Traceback" not in errors
-    assert "it has been removed" in errors.splitlines()[-1]
+    assert "the file has been removed" in errors.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
