@@ -24,7 +24,7 @@ EXAMPLE = Path(__file__).parents[2] / "results" / "examples" / "20261125-014321"
 COMPARISONS_A_VARIANT = 4
 REPEATS = 3
 READ_TWO = (
-    "import sys; from pathlib import Path; from harness import run_file; "
+    "import sys; from pathlib import Path; from harness.records import run_file; "
     "from harness.analyze import stats; "
     "[stats.block_logs(m) for f in sys.argv[1:] for m in run_file.read(Path(f)).outcomes]"
 )

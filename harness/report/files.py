@@ -58,13 +58,14 @@ def write(run: Run, folder: Path) -> Written:
     analysis = Analysis(run)
     filled = [table for table in TABLES if analysis.rows(table)]
     tables = {table.name: text.of_run(table, analysis.rows(table), run) for table in filled}
+    rows = {t.name: [flat(t, row) for row in analysis.rows(t)] for t in filled}
     said, advice = sentence.sentence(analysis), tuple(recommendations(analysis))
     code = settings_code.code(analysis)
     try:
         drawn = [_save(figure, folder, name) for name, figure in _figures(analysis)]
         shown = page.Page(analysis, tables, [chart for chart, _ in drawn], said, advice, code)
         texts = {
-            **{f"tables/{t.name}.csv": to_csv(t, analysis.rows(t)) for t in filled},
+            **{f"tables/{t.name}.csv": to_csv(t, rows[t.name]) for t in filled},
             **{f"tables/{name}.md": formats.to_markdown(table) for name, table in tables.items()},
             "environment.txt": "".join(f"{k}: {v}\n" for k, v in page.environment(run).items()),
             "report.html": page.render(shown),
@@ -79,7 +80,6 @@ def write(run: Run, folder: Path) -> Written:
         _delete_stale(folder, set(paths))
     except OSError as error:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
-    rows = {t.name: [flat(t, row) for row in analysis.rows(t)] for t in filled}
     return Written(analysis, said, advice, code, rows, tables, tuple(paths))
 
 

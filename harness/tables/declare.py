@@ -7,6 +7,7 @@ is None and an empty cell.
 
 import csv
 import dataclasses
+import functools
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -144,14 +145,14 @@ def unwritten() -> Any:
 
 def header(table: Table[R]) -> list[str]:
     """Return the columns of the CSV file."""
-    return list(table.csv) or [n for f in dataclasses.fields(_of(table)) for n in _names(f)]
+    return list(table.csv) or [name for _, names in _fields(_of(table)) for name in names]
 
 
 def flat(table: Table[R], row: R) -> dict[str, Any]:
     """Return a row as plain values by the columns of the CSV file."""
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(_of(table)):
-        value, names = getattr(row, field.name), _names(field)
+    for field, names in _fields(_of(table)):
+        value = getattr(row, field)
         if isinstance(value, Mapping):
             values.update((name, value.get(name)) for name in names)
         elif len(names) == 3:
@@ -159,11 +160,17 @@ def flat(table: Table[R], row: R) -> dict[str, Any]:
             values.update(zip(names, parts, strict=True))
         elif names:
             values[names[0]] = _plain(value)
-    return {name: values[name] for name in header(table)}
+    return {name: values[name] for name in table.csv} if table.csv else values
 
 
-def _of(table: Table[R]) -> Any:
+def _of(table: Table[Any]) -> Any:
     return table.row
+
+
+@functools.cache
+def _fields(row: type[Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """List the fields of a class of rows, each with its columns."""
+    return tuple((field.name, _names(field)) for field in dataclasses.fields(row))
 
 
 def _names(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
@@ -178,12 +185,12 @@ def _plain(value: Any) -> Any:
     return SEPARATOR.join(map(str, value)) if isinstance(value, tuple) else value
 
 
-def to_csv(table: Table[R], rows: Sequence[R]) -> str:
-    """Write the CSV file."""
+def to_csv(table: Table[R], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write the CSV file of rows as `flat` returns them."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header(table))
-    writer.writerows(flat(table, row).values() for row in rows)
+    writer.writerows(row.values() for row in rows)
     return file.getvalue()
 
 

@@ -9,7 +9,7 @@ from harness.analyze.compare.ranking import RankedRow
 from harness.errors import BadComparison
 from harness.records import Run
 from harness.report.html import page
-from harness.tables.declare import Column, Table, given, grouped, speedup_of, to_csv
+from harness.tables.declare import Column, Table, flat, given, grouped, speedup_of, to_csv
 from harness.tables.text import build
 
 
@@ -59,6 +59,8 @@ def write(rows: Sequence[RankedRow], runs: Sequence[Run], path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page.render_ranking(tables, ordered), encoding="utf-8")
-        path.with_suffix(".csv").write_text(to_csv(RANKING, rows), encoding="utf-8")
+        path.with_suffix(".csv").write_text(
+            to_csv(RANKING, (flat(RANKING, row) for row in rows)), encoding="utf-8"
+        )
     except OSError as error:
         raise BadComparison(f"cannot write {path}: {error.strerror}") from error
