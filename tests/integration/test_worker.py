@@ -46,11 +46,12 @@ def test_a_comparison_is_measured_saved_and_reported(make_runner):
         outcome.reference_facts.macs_per_sample,
     ) == (1_199_882, 11_992_448)
     assert {1} == {a_round.steps for a_round in outcome.rounds}
+    runner.measure(Case("no_dropout", "synthetic", 32), reference)
     run = runner.save()
     assert run == folders.read(runner.folder)
     frame = dataframe(run, "measurements")
     product = frame["samples_per_s"] * frame["step_us"] / 1e6
-    assert pytest.approx(list(product)) == [32.0, 32.0]
+    assert pytest.approx(list(product)) == [32.0, 32.0, 32.0]
     paths = files.write(run, runner.folder).paths
     assert {"model_size_speedup.png", "model_size_speedup.csv"} <= {path.name for path in paths}
 

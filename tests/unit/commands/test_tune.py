@@ -66,7 +66,7 @@ def test_tune_ends_with_the_settings_to_paste(capsys):
     assert tuning.plain.batch_size == 64
     assert tuning.stack == ("precision=mixed_bfloat16", "steps_per_execution=8")
     shown = capsys.readouterr().out
-    assert "The recommended settings, to paste:" in shown
+    assert "Recommended settings, to paste:" in shown
     assert 'keras.config.set_dtype_policy("mixed_bfloat16")' in shown
     assert "model.compile(..., steps_per_execution=8)" in shown
     assert "# no interval: fewer than three blocks" in shown
@@ -128,7 +128,7 @@ def test_every_lever_is_a_test_and_the_stack_the_last(go, pytester):
             "*test_lever[[]baseline-batch256-cpu-precision=mixed_bfloat16[]]*",
             "*Settings: speedup over*",
             "tf32 off: only on GPUs",
-            "The recommended settings*",
+            "Recommended settings*",
         ]
     )
     (folder,) = (pytester.path / "results" / "runs").glob("*")
