@@ -135,8 +135,8 @@ def _notes(rows: Sequence[BottleneckRow]) -> Iterator[str]:
 def _tries(rows: Sequence[BottleneckRow]) -> Iterator[str]:
     for verdict in (*ORDER, NOT_SHOWN):
         for advice in dict.fromkeys(row.advice for row in rows if row.verdict == verdict):
-            what = "what would show it" if verdict == NOT_SHOWN else "try"
-            yield f"{verdict}: {what}: {advice}"
+            what = "what would show it: " if verdict == NOT_SHOWN else ""
+            yield f"{verdict}: {what}{advice}"
 
 
 def _namer(rows: Sequence[BottleneckRow]) -> Callable[[BottleneckRow], str]:

@@ -176,6 +176,6 @@ def test_table_and_chart_are_written(tmp_path):
     written = files.write(run, tmp_path)
     built = written.tables["bottleneck"]
     assert [r[built.columns.index("batch")] for r in built.rows] == ["64", "256", "1024"]
-    assert "overhead-bound: try: a larger batch" in "\n".join(built.notes)
+    assert "overhead-bound: a larger batch" in "\n".join(built.notes)
     names = {path.name for path in written.paths}
     assert {"bottleneck.csv", "bottleneck.md", "bottleneck.png", "bottleneck.svg"} <= names
