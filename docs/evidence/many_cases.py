@@ -26,7 +26,7 @@ REPEATS = 3
 READ_TWO = (
     "import sys; from pathlib import Path; from harness.records import run_file; "
     "from harness.analyze import stats; "
-    "[stats.block_logs(m) for f in sys.argv[1:] for m in run_file.read(Path(f)).outcomes]"
+    "[stats.logs_by_block(m) for f in sys.argv[1:] for m in run_file.read(Path(f)).outcomes]"
 )
 IMPORT = "import harness.records.run_file, harness.analyze.stats"
 

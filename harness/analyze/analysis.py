@@ -21,11 +21,7 @@ class _Rows(Protocol[R]):
 
 
 class Analysis:
-    """One run with everything that is derived from it; console, page and files share it.
-
-    Args:
-        run: What was measured.
-    """
+    """One run with everything that is derived from it; console, page and files share it."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -45,7 +41,7 @@ class Analysis:
     @functools.cached_property
     def cases(self) -> list[CaseData]:
         """All that was observed of each case, in the order of measuring, batch sizes sorted."""
-        return collect(self.run, self.roles)
+        return collect(self.roles)
 
     @functools.cached_property
     def observed(self) -> dict[Case, CaseData]:

@@ -24,7 +24,6 @@ from harness.analyze import (
 )
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData
-from harness.analyze.devices import gpu
 from harness.analyze.rounds import Worker
 from harness.analyze.training import epochs
 from harness.records import Case, Estimate, ModelFacts, Start
@@ -273,21 +272,15 @@ def _throttled(data: CaseData) -> Iterator[Finding]:
             f"the cgroup's CPU quota stopped it for {100 * stopped:.0f} % of the time",
             "raise the quota, or train on fewer threads",
         )
-    usages = [start.usage.gpu for start in data.starts if start.usage and start.usage.gpu]
-    for reason, share in gpu.throttled(usages).items():
-        if share > cautions.THROTTLED_SHARE:
-            yield Finding(
-                THROTTLED,
-                f"the GPU lowered its clocks: {reason} in {100 * share:.0f} % of readings",
-                "cool it, or raise its power limit",
-            )
+    for reason in cautions.lowered_clocks(data.usages):
+        evidence = f"the GPU lowered its clocks: {reason}"
+        yield Finding(THROTTLED, evidence, "cool it, or raise its power limit")
 
 
 def _disturbed(data: CaseData) -> Iterator[Finding]:
-    usages = [start.usage.gpu for start in data.starts if start.usage and start.usage.gpu]
     doubts = [
         *cautions.disturbed_cpus(data.rounds, data.seconds, data.case.threads),
-        *cautions.shared_gpu(usages),
+        *cautions.shared_gpu(data.usages),
     ]
     for caution in doubts:
         yield Finding(DISTURBED, f"{caution.doubt} ({caution.figure})", caution.advice)

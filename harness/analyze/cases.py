@@ -3,14 +3,13 @@
 import dataclasses
 import functools
 import math
-import statistics
 from collections import defaultdict
 
 from harness.analyze import rounds, stats
 from harness.analyze.cautions import Caution
 from harness.analyze.devices import gpu
 from harness.analyze.roles import Roles
-from harness.records import Case, Estimate, Failure, GpuUsage, ModelFacts, Role, Round, Run, Start
+from harness.records import Case, Estimate, GpuUsage, ModelFacts, Role, Round, Start
 
 MIB = 2**20
 
@@ -34,7 +33,7 @@ class CaseData:
     @functools.cached_property
     def block_steps(self) -> list[float]:
         """Median seconds per step of each block."""
-        return [statistics.median(rounds.step_seconds(block)) for block in self.blocks.values()]
+        return [rounds.median_step(block) for block in self.blocks.values()]
 
     @functools.cached_property
     def seconds(self) -> float:
@@ -49,7 +48,7 @@ class CaseData:
     @functools.cached_property
     def usages(self) -> list[GpuUsage]:
         """Readings of the GPU, per worker that has some."""
-        return [start.usage.gpu for start in self.starts if start.usage and start.usage.gpu]
+        return gpu.usages(self.starts)
 
     def per_step(self, name: str) -> float:
         """Return the mean of a counter per step of all rounds."""
@@ -64,9 +63,7 @@ class CaseData:
     def gpu_memory_mib(self) -> float | None:
         """Peak of the framework's allocator, else the memory of the device that was in use."""
         allocator, device = self.largest_mib("gpu_memory_bytes"), gpu.memory_bytes(self.usages)
-        if allocator is not None or device.value is None:
-            return allocator
-        return device.value / MIB
+        return allocator if allocator is not None or device.value is None else device.value / MIB
 
     @functools.cached_property
     def joules_per_sample(self) -> float | None:
@@ -75,39 +72,35 @@ class CaseData:
         return None if power is None else power * (self.step.value / self.case.batch_size)
 
 
-def collect(run: Run, roles: Roles) -> list[CaseData]:
+def collect(roles: Roles) -> list[CaseData]:
     """Collect what was observed of each case over all of its comparisons.
 
     In the order in which they were measured, but for the batch sizes of one case.
     """
     found: dict[Case, CaseData] = {}
-    for outcome in run.outcomes:
-        if isinstance(outcome, Failure):
-            continue
-        key, found_doubts = outcome.key, roles.cautions(outcome)
+    for m in roles.measured:
         sides: tuple[tuple[Role, Case, ModelFacts, int], ...] = (
-            ("case", outcome.case, outcome.facts, outcome.steps),
-            ("reference", outcome.reference, outcome.reference_facts, outcome.reference_steps),
+            ("case", m.case, m.facts, m.steps),
+            ("reference", m.reference, m.reference_facts, m.reference_steps),
         )
         for role, case, facts, steps in sides:
             data = found.setdefault(case, CaseData(case, facts, [], defaultdict(list), [], []))
             data.steps.append(steps)
-            for (whose, block), its in rounds.by_worker(outcome).items():
+            for (whose, block), its in rounds.by_worker(m).items():
                 if whose == role:
                     # The two sides of a noise-floor block ran side by side: one block.
-                    data.blocks[key, block] += its
-            data.starts.extend(start for start in outcome.starts if start.role == role)
-            if role == "case":
-                data.cautions.extend(d for d in found_doubts if d not in data.cautions)
+                    data.blocks[m.key, block] += its
+            data.starts.extend(start for start in m.starts if start.role == role)
+        doubts = found[m.case].cautions
+        doubts.extend(doubt for doubt in roles.cautions(m) if doubt not in doubts)
     first: dict[Case, int] = {}
     for case in found:
-        first.setdefault(dataclasses.replace(case, batch_size=0), len(first))
+        first.setdefault(_any_size(case), len(first))
+    return sorted(found.values(), key=lambda d: (first[_any_size(d.case)], d.case.batch_size))
 
-    def order(data: CaseData) -> tuple[int, int]:
-        case = data.case
-        return first[dataclasses.replace(case, batch_size=0)], case.batch_size
 
-    return sorted(found.values(), key=order)
+def _any_size(case: Case) -> Case:
+    return dataclasses.replace(case, batch_size=0)
 
 
 def quotient(above: float | None, below: float | None) -> float | None:

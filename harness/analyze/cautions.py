@@ -9,7 +9,7 @@ from harness import units
 from harness.analyze import rounds, stats
 from harness.analyze.devices import gpu
 from harness.analyze.once import once
-from harness.records import Counters, GpuUsage, Measurement, Protocol, Round, Surroundings
+from harness.records import Counters, GpuUsage, Measurement, Protocol, Role, Round, Surroundings
 
 SEPARATOR = " | "  # between the cautions of one cell
 OPTIMIZER_DIFFERS = "the optimizer differs too"
@@ -27,12 +27,11 @@ THROTTLED_SHARE = 0.05  # of readings, from which a lowered clock is told
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """One doubt.
+    """What may be wrong, what to do about it, and how much of it there was.
 
     Attributes:
-        doubt: What may be wrong; the same words for every case that it holds for.
-        advice: What to do about it.
-        figure: How much of it there was; empty when there is nothing to measure.
+        doubt: The same words for every case that it holds for.
+        figure: Empty when there is nothing to measure.
     """
 
     doubt: str
@@ -47,21 +46,21 @@ class Caution:
 @once
 def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution]:
     """List the cautions of one comparison."""
-    found = [*_disturbed(measurement), *changed(measurement.surroundings)]
-    found += [*_gpu(measurement, protocol), *_traced(measurement)]
-    found += _learning(measurement)
-    found += [*_unequal(measurement), *_repeats(measurement, protocol), *_drifting(measurement)]
-    return [*found, *noise_floor(measurement, protocol)]
+    return [
+        *_disturbed(measurement),
+        *changed(measurement.surroundings),
+        *_gpu(measurement, protocol),
+        *_traced(measurement),
+        *_learning(measurement),
+        *_unequal(measurement),
+        *_repeats(measurement, protocol),
+        *_drifting(measurement),
+        *noise_floor(measurement, protocol),
+    ]
 
 
 def disturbed_cpus(its: Sequence[Counters], seconds: float, cpus: int) -> Iterator[Caution]:
-    """Say what else the CPUs did while rounds or epochs were timed.
-
-    Args:
-        its: The rounds or epochs.
-        seconds: How long they took.
-        cpus: How many CPUs they could use.
-    """
+    """Say what else the CPUs did while rounds or epochs took so many seconds on so many CPUs."""
     steal = rounds.total(its, "steal_seconds") / seconds / cpus
     if steal > _STEAL_SHARE:
         yield Caution(
@@ -81,7 +80,7 @@ def disturbed_cpus(its: Sequence[Counters], seconds: float, cpus: int) -> Iterat
 def disturbances(m: Measurement) -> Iterator[Caution]:
     """Say what others did on the machine while a comparison was measured."""
     yield from _others(m)
-    yield from shared_gpu([s.usage.gpu for s in m.starts if s.usage and s.usage.gpu])
+    yield from shared_gpu(gpu.usages(m.starts))
 
 
 @once
@@ -142,22 +141,17 @@ def changed(blocks: Sequence[Surroundings]) -> Iterator[Caution]:
 
 
 def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
-    usages = [start.usage.gpu for start in m.starts if start.usage and start.usage.gpu]
+    usages = gpu.usages(m.starts)
     yield from shared_gpu(usages)
-    shares = {k: v for k, v in gpu.throttled(usages).items() if v > THROTTLED_SHARE}
-    if shares:
+    if lowered := lowered_clocks(usages):
         yield Caution(
             "the GPU lowered its clocks",
             "cool it, or compare only with runs under the same power limit",
-            ", ".join(
-                f"{name} in {100 * share:.0f} % of readings" for name, share in shares.items()
-            ),
+            ", ".join(lowered),
         )
     waited = max(start.cool_down_seconds for start in m.starts)
     if waited >= protocol.cool_down_seconds:
-        yield Caution(
-            "the GPU was still too hot after a pause", "cool it", f"{waited:.0f} s"
-        )  # fmt: skip
+        yield Caution("the GPU was still too hot after a pause", "cool it", f"{waited:.0f} s")
     math_of = [facts.float32_math or "float32" for facts in (m.facts, m.reference_facts)]
     if math_of[0] != math_of[1]:
         yield Caution(
@@ -167,18 +161,26 @@ def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
         )
 
 
+def _traced(m: Measurement) -> Iterator[Caution]:
+    if any(start.traces for start in m.starts):
+        doubt = "the step was traced again in timed rounds"
+        yield Caution(doubt, "give every batch the same shape")
+
+
+def lowered_clocks(usages: Sequence[GpuUsage]) -> list[str]:
+    """Name the reasons for lowered clocks that are told, with the share of readings of each."""
+    return [
+        f"{reason} in {100 * share:.0f} % of readings"
+        for reason, share in gpu.throttled(usages).items()
+        if share > THROTTLED_SHARE
+    ]
+
+
 def shared_gpu(usages: Sequence[GpuUsage]) -> Iterator[Caution]:
     """Say that others were on the GPU while something was timed."""
     others = gpu.foreign_processes(usages)
     if others:
         yield Caution("other processes were on the GPU", "end them and measure again", f"{others}")
-
-
-def _traced(m: Measurement) -> Iterator[Caution]:
-    if any(start.traces for start in m.starts):
-        yield Caution(
-            "the step was traced again in timed rounds", "give every batch the same shape"
-        )
 
 
 def _learning(m: Measurement) -> Iterator[Caution]:
@@ -187,7 +189,7 @@ def _learning(m: Measurement) -> Iterator[Caution]:
         return
     if m.case.dataset == RANDOM_DATA:  # there is nothing to learn
         return
-    last = [its[-1].loss for (role, _), its in rounds.by_worker(m).items() if role == "case"]
+    last = [its[-1].loss for its in rounds.of_role(m, "case")]
     if last and statistics.median(last) >= m.facts.initial_loss:
         yield Caution("the loss did not fall", "check optimizer and learning rate")
 
@@ -208,11 +210,7 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
         )
     if m.facts.jit != m.reference_facts.jit:
         compiled = m.case if m.facts.jit else m.reference
-        yield Caution(
-            JIT_DIFFERS,
-            "the speedup is of both changes together",
-            compiled.backend,
-        )
+        yield Caution(JIT_DIFFERS, "the speedup is of both changes together", compiled.backend)
 
 
 def _repeats(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
@@ -227,10 +225,10 @@ def _repeats(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
 
 def _drifting(m: Measurement) -> Iterator[Caution]:
     """Compare the first and the last third of the rounds of each block, over blocks."""
-    for role in ("reference", "case"):
-        change = _drift(its for (whose, _), its in rounds.by_worker(m).items() if whose == role)
+    roles: tuple[Role, Role] = ("reference", "case")
+    for role in roles:
+        change, case = _drift(rounds.of_role(m, role)), m.side(role)
         if change is not None:
-            case = m.case if role == "case" else m.reference
             yield Caution(
                 "the step time was not steady within blocks",
                 "use a higher effort",
@@ -250,10 +248,8 @@ def _drift(workers: Iterable[Sequence[Round]]) -> float | None:
     if len(changes) < 3:
         return None
     estimate = stats.log_interval(changes, confidence=0.99)
-    assert estimate.low is not None
-    assert estimate.high is not None
-    shown = estimate.low > 1 or estimate.high < 1
-    return estimate.value - 1 if shown and abs(math.log(estimate.value)) > _DRIFT else None
+    shown = estimate.holds(1) is False and abs(math.log(estimate.value)) > _DRIFT
+    return estimate.value - 1 if shown else None
 
 
 def noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
@@ -261,8 +257,7 @@ def noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     if m.case != m.reference or protocol.effort == "quick":
         return
     estimate = stats.speedup(m)
-    low, high = estimate.low, estimate.high
-    if low is not None and high is not None and not low <= 1 <= high:
+    if estimate.holds(1) is False:
         yield Caution(
             "the case against itself did not give 1",
             "trust no difference of that size, measure again in a quieter hour",

@@ -1,5 +1,6 @@
 """A speedup taken apart: what each change of a ladder brings and where the changes lead."""
 
+import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,22 +30,13 @@ class Climb:
 
 
 def climb(ladder: Ladder, measured: Mapping[str, Measurement]) -> Climb:
-    """Multiply the changes of a ladder.
-
-    Args:
-        ladder: One order of changes.
-        measured: The comparisons of the run, by key.
-    """
-    steps: list[Measurement] = []
-    for rung in ladder.rungs:
-        m = measured.get(rung.key)
-        if m is None:
-            break
-        steps.append(m)
+    """Multiply the changes of a ladder; `measured` are the comparisons of the run, by key."""
+    keys = itertools.takewhile(measured.__contains__, (rung.key for rung in ladder.rungs))
+    steps = [measured[key] for key in keys]
     logs = [stats.speedup_logs(m) for m in steps]
     so_far = [_product(logs[: number + 1]) for number in range(len(logs))]
     means = [statistics.fmean(values) for values in logs]
-    known = bool(so_far) and agrees(so_far[-1]) is False
+    known = bool(so_far) and so_far[-1].holds(1) is False
     direct = measured.get(comparison_key(ladder.rungs[-1].case, ladder.rungs[0].reference))
     ratio = None
     if direct is not None and 1 < len(logs) == len(ladder.rungs):
@@ -60,9 +52,3 @@ def climb(ladder: Ladder, measured: Mapping[str, Measurement]) -> Climb:
 
 def _product(logs: Sequence[Sequence[float]]) -> Estimate:
     return stats.exponential(stats.sum_interval(logs))
-
-
-def agrees(ratio: Estimate) -> bool | None:
-    """Return whether the interval of a ratio contains 1; None without an interval."""
-    low, high = ratio.low, ratio.high
-    return None if low is None or high is None else low <= 1 <= high

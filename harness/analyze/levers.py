@@ -31,7 +31,6 @@ class Losses:
 
     Attributes:
         case: Mean over blocks of the loss in the second half of the first `steps` steps.
-        reference: The reference's.
         difference: Share of the reference's loss, paired by block: both sides of a block start
             from the same weights.
         verdict: None at quick effort.
@@ -100,17 +99,10 @@ def pays_after_steps(m: Measurement) -> int | None:
 
 def _step(m: Measurement, role: Role) -> float:
     """Return the median of seconds per step over blocks; of `fit` where `fit` is compared."""
-    if stats.by_fit(m):
-        batch = (m.case if role == "case" else m.reference).batch_size
-        its = [s.fit.later_sample_seconds * batch for s in m.starts if s.role == role and s.fit]
-    else:
-        workers = rounds.by_worker(m)
-        its = [
-            statistics.median(rounds.step_seconds(r))
-            for (r_, _), r in workers.items()
-            if r_ == role
-        ]
-    return statistics.median(its)
+    if not stats.by_fit(m):
+        return statistics.median(map(rounds.median_step, rounds.of_role(m, role)))
+    fits = [s.fit for s in m.starts if s.role == role and s.fit]
+    return statistics.median(f.later_sample_seconds * m.side(role).batch_size for f in fits)
 
 
 def first_step_seconds(m: Measurement, role: Role) -> float:

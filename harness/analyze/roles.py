@@ -12,11 +12,7 @@ AXES = ("batch_size", "variant", "device", "backend", "threads")
 
 
 class Roles:
-    """The comparisons of a run, told apart by what they are for.
-
-    Args:
-        run: What was measured.
-    """
+    """The comparisons of a run, told apart by what they are for."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -34,7 +30,7 @@ class Roles:
             for m in self.measured
             if differs_only_in(axis, m.case, m.reference)
             and m.key not in self.tuning_keys
-            and not {m.case, m.reference} & self.auxiliary
+            and self.auxiliary.isdisjoint((m.case, m.reference))
         ]
         itself = {m.reference for m in self.measured if m.case == m.reference}
         references = {
@@ -52,50 +48,33 @@ class Roles:
         `baseline+adam+wide_kernel`. Of settings all but the unmodified case, of scaling all
         that train on several devices.
         """
-        return self._between_rungs() | self._with_settings() | self._on_several_devices()
+        between = self._only_in(self.rung_keys)
+        unnamed = {case for case in between if "+" in case.variant and ":" not in case.variant}
+        with_settings = self._only_in(self.tuning_keys) - {t.plain for t in self._run.tunings}
+        cases = (case for o in self._run.outcomes for case in (o.case, o.reference))
+        return unnamed | with_settings | {case for case in cases if case.replicas > 1}
 
-    def _on_several_devices(self) -> set[Case]:
-        return {c for o in self._run.outcomes for c in (o.case, o.reference) if c.replicas > 1}
-
-    def _with_settings(self) -> set[Case]:
-        tried, others = self._apart(self.tuning_keys)
-        return tried - {tuning.plain for tuning in self._run.tunings} - others
-
-    def _between_rungs(self) -> set[Case]:
-        on_ladders, others = self._apart(self.rung_keys)
-        return {c for c in on_ladders - others if "+" in c.variant and ":" not in c.variant}
-
-    def _apart(self, keys: set[str]) -> tuple[set[Case], set[Case]]:
-        """Return the cases of the comparisons with these keys, and those of all others."""
+    def _only_in(self, keys: set[str]) -> set[Case]:
+        """Return the cases of the comparisons with these keys that are in no other."""
         within: set[Case] = set()
         others: set[Case] = set()
         for o in self._run.outcomes:
             (within if o.key in keys else others).update((o.case, o.reference))
-        return within, others
+        return within - others
 
     @functools.cached_property
     def tuning_keys(self) -> set[str]:
         """Keys of the comparisons of settings, the best combination among them."""
-        return {
-            key
-            for tuning in self._run.tunings
-            for key in (
-                *(attempt.key for attempt in tuning.attempts),
-                *([comparison_key(tuning.stacked, tuning.plain)] if tuning.stacked else []),
-            )
-        }
+        tunings = self._run.tunings
+        best = {comparison_key(t.stacked, t.plain) for t in tunings if t.stacked}
+        return best | {attempt.key for tuning in tunings for attempt in tuning.attempts}
 
     @functools.cached_property
     def rung_keys(self) -> set[str]:
         """Keys of the comparisons that make ladders, the direct ones of their ends among them."""
-        return {
-            key
-            for ladder in self._run.ladders
-            for key in (
-                *(rung.key for rung in ladder.rungs),
-                comparison_key(ladder.rungs[-1].case, ladder.rungs[0].reference),
-            )
-        }
+        ladders = [ladder.rungs for ladder in self._run.ladders]
+        direct = {comparison_key(rungs[-1].case, rungs[0].reference) for rungs in ladders}
+        return direct | {rung.key for rungs in ladders for rung in rungs}
 
     def others(self) -> list[Measurement]:
         """List the comparisons that differ in an axis without a table, or in several."""
@@ -137,10 +116,3 @@ def differs_only_in(axis: str, case: Case, reference: Case) -> bool:
     if all(getattr(case, name) == value for name, value in changed.items()):
         return False
     return dataclasses.replace(case, **changed) == reference
-
-
-def as_published(case: Case, run: Run) -> bool:
-    """Whether it is what the report trained: MNIST, its own optimizer, all CPUs or the GPU."""
-    everything = case.device == "gpu" or case.threads == run.machine.usable_cpus
-    own = case.optimizer is None and case.loss is None
-    return everything and own and case.dataset == "mnist" and case.backend == "tensorflow"

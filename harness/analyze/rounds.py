@@ -19,6 +19,11 @@ def by_worker(measurement: Measurement) -> Mapping[tuple[Role, int], Sequence[Ro
     return dict(found)
 
 
+def of_role(measurement: Measurement, role: Role) -> list[Sequence[Round]]:
+    """The rounds of each worker of a side, in the order in which the blocks ran."""
+    return [its for (whose, _), its in by_worker(measurement).items() if whose == role]
+
+
 def blocks(measurement: Measurement) -> list[int]:
     """The blocks that have a round, in the order in which they ran."""
     return list(dict.fromkeys(block for _, block in by_worker(measurement)))
@@ -26,17 +31,18 @@ def blocks(measurement: Measurement) -> list[int]:
 
 def compared_blocks(measurement: Measurement) -> list[int]:
     """Those in which both sides have a round."""
-    workers = by_worker(measurement)
-    return [
-        block
-        for block in blocks(measurement)
-        if ("reference", block) in workers and ("case", block) in workers
-    ]
+    known, sides = by_worker(measurement), ("case", "reference")
+    return [block for block in blocks(measurement) if all((side, block) in known for side in sides)]
 
 
 def step_seconds(its: Iterable[Round]) -> list[float]:
     """Return seconds per step of each round."""
     return [a_round.seconds / a_round.steps for a_round in its]
+
+
+def median_step(its: Iterable[Round]) -> float:
+    """Return the median of seconds per step."""
+    return statistics.median(step_seconds(its))
 
 
 def total(its: Iterable[Counters], field: str) -> float:
@@ -59,16 +65,10 @@ def workers_of(run: Run) -> dict[Case, list[list[Worker]]]:
     A block of a case against itself has two. They ran side by side and are not independent of
     each other; blocks are.
     """
-    found: dict[Case, list[list[Worker]]] = defaultdict(list)
+    found: dict[Case, dict[tuple[str, int], list[Worker]]] = defaultdict(lambda: defaultdict(list))
     for m in run.outcomes:
-        if not isinstance(m, Measurement):
-            continue
-        its_rounds = by_worker(m)
-        blocks: dict[Case, dict[int, list[Worker]]] = defaultdict(lambda: defaultdict(list))
-        for start in m.starts:
-            case = m.case if start.role == "case" else m.reference
-            step = statistics.median(step_seconds(its_rounds[start.role, start.block]))
-            blocks[case][start.block].append(Worker(start, step))
-        for case, its in blocks.items():
-            found[case].extend(its.values())
-    return found
+        if isinstance(m, Measurement):
+            for start in m.starts:
+                step = median_step(by_worker(m)[start.role, start.block])
+                found[m.side(start.role)][m.key, start.block].append(Worker(start, step))
+    return {case: [*blocks.values()] for case, blocks in found.items()}

@@ -11,7 +11,7 @@ _FEWEST = 4  # blocks: three would leave too little
 
 
 def without_start_order(values: Sequence[float], blocks: Sequence[int]) -> tuple[float, ...]:
-    """Subtract the start-order effect from the values of blocks.
+    """Subtract the start-order effect from the values of blocks, given in the same order.
 
     Each side starts first in every second block, so the value of a block is mean + effect +
     scatter, where the effect changes sign from block to block. The result are contrasts without
@@ -20,10 +20,6 @@ def without_start_order(values: Sequence[float], blocks: Sequence[int]) -> tuple
     start-order effect, as in the analysis of cross-over trials (Jones and Kenward 2014, "Design
     and analysis of cross-over trials", chapter 2), so that all that is made for independent
     values can be used.
-
-    Args:
-        values: One per block.
-        blocks: Indices of the blocks, in the same order.
 
     Returns:
         The contrasts; the values themselves for fewer than four blocks, which would leave too

@@ -3,7 +3,8 @@
 import functools
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy import special
@@ -11,33 +12,22 @@ from scipy import special
 from harness.analyze import rounds
 from harness.analyze.once import once
 from harness.analyze.start_order import without_start_order
-from harness.records import Case, Estimate, Measurement, Round
+from harness.records import Case, Estimate, Fit, Measurement, Role, Round
 
 _FEWEST = 3
 
 
 def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Mean of logarithms with a Student-t interval, on the scale of ratios; see `interval`.
-
-    Args:
-        logs: One natural logarithm per block.
-        confidence: Of the interval.
-
-    Returns:
-        exp(mean) and its interval on n-1 degrees of freedom.
-
-    Raises:
-        ValueError: there is no block.
-    """
+    """Mean of natural logarithms, one per block, on the scale of ratios; see `interval`."""
     return exponential(interval(logs, confidence))
 
 
 def sum_interval(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate:
     """Sum of the means of independent groups, with Welch's and Satterthwaite's interval.
 
-    The variances of the means add; the degrees of freedom are Satterthwaite's
-    (1946, "An approximate distribution of estimates of variance components").
-    There is no interval if a group has fewer than three values.
+    The variances of the means add; the degrees of freedom are Satterthwaite's (1946, "An
+    approximate distribution of estimates of variance components"). There is no interval if a
+    group has fewer than three values.
 
     Raises:
         ValueError: there is no group, or one is empty.
@@ -47,12 +37,7 @@ def sum_interval(groups: Sequence[Sequence[float]], confidence: float = 0.95) ->
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of a group of independent values.
-
-    Attributes:
-        variance: Of the mean; 0 for a single value, which has no interval.
-        n: Number of values.
-    """
+    """The mean of n independent values; its variance is 0 for one, which has no interval."""
 
     value: float
     variance: float
@@ -60,11 +45,7 @@ class Mean:
 
 
 def mean(group: Sequence[float]) -> Mean:
-    """Return the mean of a group, for `sum_of_means`.
-
-    Raises:
-        ValueError: the group is empty.
-    """
+    """Return the mean of a group, for `sum_of_means`; raises ValueError for an empty one."""
     if not group:
         raise ValueError("nothing to estimate from")
     n = len(group)
@@ -72,11 +53,7 @@ def mean(group: Sequence[float]) -> Mean:
 
 
 def sum_of_means(means: Sequence[Mean], confidence: float = 0.95) -> Estimate:
-    """Return what `sum_interval` does, for groups that are in many sums.
-
-    Raises:
-        ValueError: there is no group.
-    """
+    """Return what `sum_interval` does, for groups that are in many sums."""
     if not means:
         raise ValueError("nothing to estimate from")
     total, fewest = sum(one.value for one in means), min(one.n for one in means)
@@ -87,11 +64,9 @@ def sum_of_means(means: Sequence[Mean], confidence: float = 0.95) -> Estimate:
 
 
 def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> float:
-    """Half-width of the interval of a sum of independent parts.
+    """Half-width of the interval of a sum of parts, from variance and degrees of freedom of each.
 
-    Args:
-        parts: Variance and degrees of freedom of each; see `sum_interval`.
-        confidence: Of the interval.
+    The parts are independent; see `sum_interval`.
     """
     variance = sum(part for part, _ in parts)
     if variance == 0:
@@ -102,13 +77,12 @@ def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> fl
 
 def exponential(estimate: Estimate) -> Estimate:
     """Convert an estimate of a logarithm to the scale of ratios."""
-    low, high = (None if end is None else math.exp(end) for end in (estimate.low, estimate.high))
-    return Estimate(math.exp(estimate.value), low, high, estimate.n, estimate.confidence)
+    return estimate.mapped(math.exp)
 
 
 @once
-def block_logs(measurement: Measurement) -> tuple[float, ...]:
-    """Return the logarithm of reference time over case time per sample, per block.
+def logs_by_block(measurement: Measurement) -> Mapping[int, float]:
+    """Return the logarithm of reference time over case time per sample, by block.
 
     Where rounds took turns, the median of ln(reference / case) over the pairs of the block. Where
     one worker ran after the other, rounds have no partner: the logarithm of the ratio of medians.
@@ -116,25 +90,29 @@ def block_logs(measurement: Measurement) -> tuple[float, ...]:
     of `fit` after its first execution, since rounds train on batches in memory.
     """
     if by_fit(measurement):
-        return tuple(fit_logs(measurement).values())
-    workers = rounds.by_worker(measurement)
-    value = _paired_log if measurement.interleaved else _log_of_medians
-    return tuple(
-        value(
+        return fit_logs(measurement, lambda fit, _: fit.later_sample_seconds)
+    workers, value = rounds.by_worker(measurement), _log_of_medians
+    if measurement.interleaved:
+        value = _paired_log
+    return {
+        block: value(
             _by_pair(workers["reference", block], measurement.reference),
             _by_pair(workers["case", block], measurement.case),
         )
         for block in rounds.compared_blocks(measurement)
-    )
+    }
 
 
 @once
 def speedup_logs(measurement: Measurement) -> tuple[float, ...]:
-    """Return the values of `block_logs` without the start-order effect; see `start_order`."""
-    blocks = (
-        [*fit_logs(measurement)] if by_fit(measurement) else rounds.compared_blocks(measurement)
-    )
-    return without_start_order(block_logs(measurement), blocks)
+    """Return the values of `logs_by_block` without the start-order effect; see `start_order`."""
+    logs = logs_by_block(measurement)
+    return without_start_order([*logs.values()], [*logs])
+
+
+def speedup(measurement: Measurement) -> Estimate:
+    """Return reference time over case time per sample, over blocks; see `speedup_logs`."""
+    return log_interval(speedup_logs(measurement))
 
 
 def by_fit(measurement: Measurement) -> bool:
@@ -142,12 +120,12 @@ def by_fit(measurement: Measurement) -> bool:
     return measurement.case.feed != measurement.reference.feed
 
 
-def fit_logs(measurement: Measurement) -> dict[int, float]:
-    """Return the logarithm of reference time over case time per sample of `fit`, by block."""
-    times: dict[int, dict[str, float]] = {}
+def fit_logs(measurement: Measurement, time: Callable[[Fit, Role], float]) -> dict[int, float]:
+    """Return the logarithm of reference time over case time of `fit`, by block."""
+    times: dict[int, dict[Role, float]] = defaultdict(dict)
     for start in measurement.starts:
         if start.fit is not None:
-            times.setdefault(start.block, {})[start.role] = start.fit.later_sample_seconds
+            times[start.block][start.role] = time(start.fit, start.role)
     return {
         block: math.log(side["reference"] / side["case"])
         for block, side in times.items()
@@ -158,11 +136,6 @@ def fit_logs(measurement: Measurement) -> dict[int, float]:
 def _by_pair(its: Iterable[Round], case: Case) -> dict[int, float]:
     """Return seconds per sample by the number of the pair."""
     return {r.pair: r.seconds / r.steps / case.batch_size for r in its}
-
-
-def speedup(measurement: Measurement) -> Estimate:
-    """Return reference time over case time per sample, over blocks; see `speedup_logs`."""
-    return log_interval(speedup_logs(measurement))
 
 
 def _paired_log(reference: Mapping[int, float], case: Mapping[int, float]) -> float:
@@ -202,17 +175,12 @@ def _variance(values: Sequence[float]) -> float:
 def ratio_of_means(
     numerators: Sequence[float], denominators: Sequence[float], confidence: float = 0.95
 ) -> Estimate:
-    """Ratio of two paired means with Fieller's interval.
+    """Ratio of two means, paired by block, with Fieller's interval.
 
     The interval contains every ratio r for which a t test does not reject that
     numerator - r * denominator is 0 on average (Fieller 1954, "Some problems in interval
     estimation"). There is none where the denominator may be 0: no finite interval would contain
     the ratio.
-
-    Args:
-        numerators: One per block.
-        denominators: One per block, in the same order.
-        confidence: Of the interval.
 
     Raises:
         ValueError: there is no block, or not as many of each.
@@ -220,15 +188,16 @@ def ratio_of_means(
     x, y, n = statistics.fmean(numerators), statistics.fmean(denominators), len(numerators)
     if len(denominators) != n:
         raise ValueError(f"{n} numerators and {len(denominators)} denominators")
+    without = Estimate(x / y if y else math.nan, None, None, n, confidence)
     if n < _FEWEST:
-        return Estimate(x / y if y else math.nan, None, None, n, confidence)
+        return without
     scale = t_quantile(confidence, n) ** 2 / n
     xx = scale * statistics.variance(numerators)
     yy = scale * statistics.variance(denominators)
     xy = scale * statistics.covariance(numerators, denominators)
     a, b, c = y * y - yy, x * y - xy, x * x - xx
     if a <= 0:
-        return Estimate(x / y if y else math.nan, None, None, n, confidence)
+        return without
     root = math.sqrt(max(0.0, b * b - a * c))
     return Estimate(x / y, (b - root) / a, (b + root) / a, n, confidence)
 
@@ -238,14 +207,11 @@ def lack_of_fit(errors: Sequence[Sequence[float]], fitted: int) -> float:
 
     The F test of lack of fit: what the means of the groups miss, against what the values of a
     group differ among themselves (Draper and Smith 1998, "Applied regression analysis", section
-    2.1).
+    2.1). 1 where repeats do not differ and the law holds exactly.
 
     Args:
         errors: Value less law, one group of repeats each.
         fitted: Parameters that were fitted; fewer than there are groups.
-
-    Returns:
-        The p value; 1 where repeats do not differ and the law holds exactly.
     """
     means = [statistics.fmean(group) for group in errors]
     missed = sum(len(group) * mean**2 for group, mean in zip(errors, means, strict=True))
@@ -257,12 +223,7 @@ def lack_of_fit(errors: Sequence[Sequence[float]], fitted: int) -> float:
 
 
 def sign_test(plus: int, minus: int) -> float:
-    """Return the probability of a split at least as uneven of a fair coin: McNemar's exact test.
-
-    Args:
-        plus: Samples that only one side gets right.
-        minus: Samples that only the other side gets right.
-    """
+    """Return McNemar's exact p value: a fair coin's probability of a split at least as uneven."""
     if plus + minus == 0:
         return 1.0
     return min(1.0, 2 * float(special.bdtr(min(plus, minus), plus + minus, 0.5)))

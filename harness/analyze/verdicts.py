@@ -6,8 +6,7 @@ from typing import Literal
 
 from harness.analyze import published, stats
 from harness.analyze.analysis import Analysis
-from harness.analyze.roles import as_published
-from harness.records import Case, Estimate, Measurement
+from harness.records import Estimate, Measurement
 
 Verdict = Literal["faster", "slower", "same", "small difference", "undecided"]
 MARGIN = 0.02
@@ -19,13 +18,7 @@ DEFINITION = (
 
 
 def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:
-    """Judge a speedup; the interval decides, not the value.
-
-    Returns:
-        `faster` or `slower` when the whole interval lies beyond the margin, `same` when all of
-        it lies within, `small difference` when all of it lies on one side of 1, else
-        `undecided`, as without an interval.
-    """
+    """Judge a speedup by its interval, as `DEFINITION` says; without one it is undecided."""
     low, high = estimate.low, estimate.high
     if low is None or high is None:
         return "undecided"
@@ -58,7 +51,6 @@ class Judged:
 
     Attributes:
         verdict: None at quick effort, which gives no verdicts.
-        smallest_visible: See the function of that name.
         noise_floor: Whether the reference was compared with itself.
         published: The speedup in the report that the bundled variants come from; None where the
             comparison differs from it.
@@ -74,20 +66,12 @@ class Judged:
 
 def judge(m: Measurement, analysis: Analysis) -> Judged:
     """Judge a comparison of a run."""
-    run, estimate = analysis.run, stats.speedup(m)
-    judged = run.protocol.effort != "quick"
-    comparable = m.case != m.reference and all(
-        as_published(case, run) for case in (m.case, m.reference)
-    )
+    estimate, judged = stats.speedup(m), analysis.run.protocol.effort != "quick"
     return Judged(
         speedup=estimate,
-        blocks=len(stats.block_logs(m)),
+        blocks=len(stats.logs_by_block(m)),
         verdict=verdict(estimate) if judged else None,
         smallest_visible=smallest_visible(estimate) if judged else None,
         noise_floor=m.case == m.reference,
-        published=published.speedup(_key(m.case), _key(m.reference)) if comparable else None,
+        published=published.speedup(m, analysis.run),
     )
-
-
-def _key(case: Case) -> tuple[str, str, int]:
-    return case.variant, case.device, case.batch_size

@@ -82,6 +82,10 @@ class Measurement:
         """Which comparison this is."""
         return comparison_key(self.case, self.reference)
 
+    def side(self, role: Role) -> Case:
+        """Return the case of that side."""
+        return self.case if role == "case" else self.reference
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

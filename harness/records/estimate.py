@@ -1,5 +1,6 @@
 """Results of the analysis and of `doctor`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,8 +22,16 @@ class Estimate:
 
     def times(self, factor: float) -> "Estimate":
         """Return the estimate in another unit; the factor is positive."""
-        low, high = (None if end is None else end * factor for end in (self.low, self.high))
-        return Estimate(self.value * factor, low, high, self.n, self.confidence)
+        return self.mapped(lambda value: value * factor)
+
+    def mapped(self, change: Callable[[float], float]) -> "Estimate":
+        """Apply an increasing function to the value and to the ends of the interval."""
+        low, high = (None if end is None else change(end) for end in (self.low, self.high))
+        return Estimate(change(self.value), low, high, self.n, self.confidence)
+
+    def holds(self, value: float) -> bool | None:
+        """Whether the interval contains a value; None without an interval."""
+        return None if self.low is None or self.high is None else self.low <= value <= self.high
 
 
 @dataclass(frozen=True, slots=True)

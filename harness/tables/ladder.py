@@ -119,7 +119,7 @@ def _notes(rows: Sequence[LadderRow]) -> Iterator[str]:
             agreement = {True: ": they agree", False: ": they do NOT agree", None: ""}
             yield (
                 f"{row.order}{where(row)}: product of the changes over the direct comparison "
-                f"{speedup_of(ratio)}{agreement[ladders.agrees(ratio)]}"
+                f"{speedup_of(ratio)}{agreement[ratio.holds(1)]}"
             )
     changes = [row for row in rows if row.rung != DIRECT]
     by_change = grouped(changes, lambda row: (row.change, where(row)))

@@ -11,7 +11,6 @@ from harness.analyze.analysis import Analysis
 from harness.analyze.cases import MIB, CaseData
 from harness.analyze.cautions import Caution
 from harness.analyze.devices import gpu
-from harness.analyze.roles import as_published
 from harness.analyze.training import epochs
 from harness.records import Case, Estimate, Failure
 from harness.records.counters import COLUMNS
@@ -130,7 +129,6 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
     sample = step.value / case.batch_size
     fits = [start.fit for start in starts if start.fit]
     epoch = epochs.epoch(fits, step.value, case.batch_size, facts.train_samples)
-    known = published.epoch_seconds().get((case.variant, case.device, case.batch_size))
     row = dataclasses.replace(
         _failed(case, "measured"),
         device_name=facts.device_name,
@@ -146,7 +144,7 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
         samples_per_s=1 / sample,
         epoch_s=epoch.seconds,
         epoch_s_source=epoch.source,
-        published_epoch_s=known if as_published(case, analysis.run) else None,
+        published_epoch_s=published.epoch_seconds(case, analysis.run),
         input_share=epoch.input_share,
         ready_s=statistics.median(start.ready_seconds for start in starts),
         first_step_s=statistics.median(start.first_step_seconds for start in starts),

@@ -9,6 +9,7 @@ from harness import units
 from harness.analyze import stats
 from harness.analyze.analysis import Analysis
 from harness.analyze.cautions import Caution
+from harness.analyze.published import published_epochs
 from harness.analyze.training import groups, target
 from harness.analyze.training.hardest import ceiling
 from harness.records import Epoch, Estimate, Training
@@ -75,7 +76,7 @@ def _rows(analysis: Analysis) -> list[EpochRow]:
 
 def _epochs(group: Sequence[Training], analysis: Analysis) -> Iterator[EpochRow]:
     case, goal = group[0].recipe.case, analysis.run.target_accuracy
-    published = groups.published_epochs(group[0], analysis)
+    published = published_epochs(group[0], analysis.run)
     reached, reached_s = _reached(group, goal)
     cautions, seconds = tuple(groups.cautions(group)), list[float]()
     for number, epochs in enumerate(zip(*(t.epochs for t in group), strict=True), 1):

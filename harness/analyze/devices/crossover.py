@@ -12,18 +12,16 @@ from harness.records import Estimate, Measurement, Role
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """From where on the case pays.
+    """From where on the case pays, with a 95 % interval, and why a value or an end is missing.
 
     Attributes:
         value: None when it is outside of the measured range.
-        low: Lower end of the 95 % interval; None when it is open.
-        high: Upper end; None when it is open.
-        reason: Why a value or an end is missing; else empty.
+        low: None when that end is open.
     """
 
-    value: float | None
-    low: float | None
-    high: float | None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
     reason: str = ""
 
 
@@ -42,26 +40,19 @@ def batch_size(points: Sequence[tuple[int, Estimate]]) -> Crossover:
     value = _crossing(sizes, values)
     if value is None:
         if min(values) < 1 <= max(values):
-            return Crossover(
-                None, None, None, f"the GPU is faster at the smaller sizes only ({between})"
-            )
+            return Crossover(reason=f"the GPU is faster at the smaller sizes only ({between})")
         faster = "faster" if values[-1] >= 1 else "slower"
         where = f"the GPU is {faster} at every size measured ({between})"
-        shown = all(_excludes_one(estimate) for _, estimate in points)
-        return Crossover(None, None, None, where if shown else f"not shown that {where}")
+        shown = all(estimate.holds(1) is False for _, estimate in points)
+        return Crossover(reason=where if shown else f"not shown that {where}")
     lows = [estimate.low for _, estimate in points if estimate.low is not None]
     highs = [estimate.high for _, estimate in points if estimate.high is not None]
     if len(lows) < len(points) or len(highs) < len(points):
-        return Crossover(value, None, None, "no interval: too few blocks")
+        return Crossover(value, reason="no interval: too few blocks")
     low, high = _crossing(sizes, highs), _crossing(sizes, lows)
     open_end = low is None or high is None
     why = f"interval open: an end is not within {between}" if open_end else ""
     return Crossover(value, low, high, why)
-
-
-def _excludes_one(estimate: Estimate) -> bool:
-    low, high = estimate.low, estimate.high
-    return low is not None and high is not None and not low <= 1 <= high
 
 
 def _crossing(sizes: Sequence[int], speedups: Sequence[float]) -> float | None:
@@ -81,25 +72,21 @@ def break_even_samples(measurement: Measurement) -> Crossover:
     difference of the starts over the difference of the times per sample, both per block.
     """
     starts = {(s.block, s.role): s.ready_seconds for s in measurement.starts}
+    workers = rounds.by_worker(measurement)
+
+    def sample(block: int, role: Role) -> float:
+        return rounds.median_step(workers[role, block]) / measurement.side(role).batch_size
+
     blocks = sorted({block for block, _ in starts})
     later = [starts[block, "case"] - starts[block, "reference"] for block in blocks]
-    gained = [
-        _sample_seconds(measurement, block, "reference")
-        - _sample_seconds(measurement, block, "case")
-        for block in blocks
-    ]
+    gained = [sample(block, "reference") - sample(block, "case") for block in blocks]
     gain = stats.interval(gained)
     if gain.value <= 0:
-        return Crossover(None, None, None, "never: its steps are not faster")
+        return Crossover(reason="never: its steps are not faster")
     if statistics.fmean(later) <= 0:
-        return Crossover(0.0, None, None, "from the first step: it is ready no later")
+        return Crossover(0.0, reason="from the first step: it is ready no later")
     ratio = stats.ratio_of_means(later, gained)
     if ratio.low is None or ratio.high is None:
         why = "too few blocks" if gain.low is None else "its steps are not shown to be faster"
-        return Crossover(ratio.value, None, None, f"no interval: {why}")
+        return Crossover(ratio.value, reason=f"no interval: {why}")
     return Crossover(ratio.value, max(0.0, ratio.low), ratio.high)
-
-
-def _sample_seconds(m: Measurement, block: int, role: Role) -> float:
-    size = m.case.batch_size if role == "case" else m.reference.batch_size
-    return statistics.median(rounds.step_seconds(rounds.by_worker(m)[role, block])) / size

@@ -3,10 +3,10 @@
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.records import GpuTrace, GpuUsage
+from harness.records import GpuUsage, Start
 
 # The utilization counter covers the last sample period, up to 1 s: an earlier reading may
 # include time before the rounds.
@@ -26,30 +26,30 @@ _REASONS = {  # nvml.h, nvmlClocksEventReasons
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A value from readings.
-
-    Attributes:
-        value: None when it is missing.
-        readings: Their number.
-        source: How the value was found, or why it is missing.
-    """
+    """A value from so many readings; the source says how, or why there is no value."""
 
     value: float | None
     readings: int
     source: str
 
 
+def usages(starts: Iterable[Start]) -> list[GpuUsage]:
+    """Return the readings, per worker that has some."""
+    return [start.usage.gpu for start in starts if start.usage and start.usage.gpu]
+
+
 def utilization_percent(usages: Sequence[GpuUsage]) -> Known:
     """Return the mean share of time with a kernel running, of workers that ran long enough."""
-    return _mean([_mean_of(usage, "utilization_percent") for usage in usages])
+    return _mean([_read(usage, "utilization_percent", _average, "NVML") for usage in usages])
 
 
 def power_watts(usages: Sequence[GpuUsage]) -> Known:
     """Return the mean board power: from the energy counter, else the integral of power."""
     found = []
     for usage in usages:
-        counted = _from_counter(usage)
-        found.append(_from_power(usage) if counted.value is None else counted)
+        counted = _read(usage, "energy_joules", _from_counter, "energy counter")
+        integral = _read(usage, "power_watts", _integral, "power integral")
+        found.append(integral if counted.value is None else counted)
     return _mean(found)
 
 
@@ -62,7 +62,8 @@ def memory_bytes(usages: Sequence[GpuUsage]) -> Known:
         and (used := [value for value in usage.trace.memory_bytes if value is not None])
     ]
     if not found:
-        return Known(None, 0, _refusal(usages, "memory_bytes") or "no reading")
+        why = refused(usages).get("memory_bytes")
+        return Known(None, 0, "no reading" if why is None else f"NVML refuses it: {why}")
     return Known(float(max(found)), len(found), "NVML, less the idle value")
 
 
@@ -75,9 +76,8 @@ def throttled(usages: Sequence[GpuUsage]) -> dict[str, float]:
 
 def foreign_processes(usages: Sequence[GpuUsage]) -> int | None:
     """Return the most processes of others at once; None when NVML does not list them."""
-    return max(
-        (u.foreign_processes for u in usages if u.foreign_processes is not None), default=None
-    )
+    known = (u.foreign_processes for u in usages if u.foreign_processes is not None)
+    return max(known, default=None)
 
 
 def largest(usages: Sequence[GpuUsage], name: str) -> float | None:
@@ -100,28 +100,26 @@ def refused(usages: Sequence[GpuUsage]) -> dict[str, str]:
     return {what: why for usage in usages for what, why in usage.refused.items()}
 
 
-def _settled(trace: GpuTrace, name: str) -> list[tuple[float, float]]:
-    return [
-        (second, value)
-        for second, value in zip(trace.seconds, getattr(trace, name), strict=True)
-        if value is not None and second >= SETTLE_SECONDS
-    ]
+Points = Sequence[tuple[float, float]]  # second and value
 
 
-def _window(points: Sequence[tuple[float, float]]) -> float:
+def _read(usage: GpuUsage, name: str, value: Callable[[Points], float], source: str) -> Known:
+    points = _settled(usage, name)
+    lacking = _lacking(usage, points, name)
+    return Known(None if lacking else value(points), len(points), lacking or source)
+
+
+def _settled(usage: GpuUsage, name: str) -> Points:
+    read = zip(usage.trace.seconds, getattr(usage.trace, name), strict=True)
+    return [(s, value) for s, value in read if value is not None and s >= SETTLE_SECONDS]
+
+
+def _window(points: Points) -> float:
     return points[-1][0] - points[0][0] if points else 0.0
 
 
-def _mean_of(usage: GpuUsage, name: str) -> Known:
-    points = _settled(usage.trace, name)
-    lacking = _lacking(usage, points, name)
-    if lacking:
-        return Known(None, len(points), lacking)
-    return Known(statistics.fmean(value for _, value in points), len(points), "NVML")
-
-
-def _lacking(usage: GpuUsage, points: Sequence[tuple[float, float]], name: str) -> str | None:
-    """Say why readings are insufficient; None when they suffice."""
+def _lacking(usage: GpuUsage, points: Points, name: str) -> str:
+    """Say why readings are insufficient; empty when they suffice."""
     if name in usage.refused:
         return f"NVML refuses it: {usage.refused[name]}"
     if _window(points) < MIN_SECONDS or len(points) < MIN_READINGS:
@@ -129,37 +127,35 @@ def _lacking(usage: GpuUsage, points: Sequence[tuple[float, float]], name: str) 
             f"insufficient: {len(points)} readings over {_window(points):.1f} s, "
             f"{MIN_READINGS} over {MIN_SECONDS:g} s are needed"
         )
-    return None
+    updates = _updates(points)
+    few = len(updates) < _MIN_UPDATES or _window(updates) < MIN_SECONDS / 2
+    if few and name == "energy_joules":
+        return f"insufficient: the energy counter moved {len(updates)} times"
+    return ""
 
 
-def _from_counter(usage: GpuUsage) -> Known:
-    """Energy between two updates of the counter over the time between them.
-
-    The counter moves in steps: between updates its value is stale.
-    """
-    points = _settled(usage.trace, "energy_joules")
-    pairs = itertools.pairwise(points)
-    updates = [now for before, now in pairs if now[1] != before[1]]
-    lacking = _lacking(usage, points, "energy_joules")
-    if not lacking and (len(updates) < _MIN_UPDATES or _window(updates) < MIN_SECONDS / 2):
-        lacking = f"insufficient: the energy counter moved {len(updates)} times"
-    if lacking:
-        return Known(None, len(points), lacking)
-    joules = updates[-1][1] - updates[0][1]
-    return Known(joules / _window(updates), len(points), "energy counter")
+def _average(points: Points) -> float:
+    return statistics.fmean(value for _, value in points)
 
 
-def _from_power(usage: GpuUsage) -> Known:
-    """Integral of the power readings by trapezoids, over their time."""
-    points = _settled(usage.trace, "power_watts")
-    lacking = _lacking(usage, points, "power_watts")
-    if lacking:
-        return Known(None, len(points), lacking)
-    joules = sum(
+def _integral(points: Points) -> float:
+    """Integral of the readings by trapezoids, over their time."""
+    areas = (
         (after[0] - before[0]) * (after[1] + before[1]) / 2
         for before, after in itertools.pairwise(points)
     )
-    return Known(joules / _window(points), len(points), "power integral")
+    return sum(areas) / _window(points)
+
+
+def _from_counter(points: Points) -> float:
+    """Energy between two updates of the counter over the time between them."""
+    updates = _updates(points)
+    return (updates[-1][1] - updates[0][1]) / _window(updates)
+
+
+def _updates(points: Points) -> Points:
+    """Readings at which the counter moved: between updates its value is stale."""
+    return [now for before, now in itertools.pairwise(points) if now[1] != before[1]]
 
 
 def _mean(found: Sequence[Known]) -> Known:
@@ -174,8 +170,3 @@ def _mean(found: Sequence[Known]) -> Known:
         sum(one.readings for _, one in known),
         " and ".join(sources),
     )
-
-
-def _refusal(usages: Sequence[GpuUsage], name: str) -> str | None:
-    why = refused(usages).get(name)
-    return None if why is None else f"NVML refuses it: {why}"

@@ -3,7 +3,7 @@
 import statistics
 from dataclasses import dataclass
 
-from harness.analyze import roles
+from harness.analyze import roles, rounds
 from harness.analyze.analysis import Analysis
 from harness.records import Measurement, Role
 
@@ -12,9 +12,7 @@ OUTLOOK_DEVICES = (8, 64, 512)
 
 def compared(analysis: Analysis) -> list[Measurement]:
     """List the comparisons of several devices with fewer."""
-    return [
-        m for m in analysis.roles.measured if roles.scaling_kind(m.case, m.reference) is not None
-    ]
+    return [m for m in analysis.roles.measured if roles.scaling_kind(m.case, m.reference)]
 
 
 def functional(m: Measurement) -> bool:
@@ -24,7 +22,7 @@ def functional(m: Measurement) -> bool:
 
 def step_seconds(m: Measurement, role: Role) -> float:
     """Return the seconds per step of one side, the median over all rounds."""
-    return statistics.median(r.seconds / r.steps for r in m.rounds if r.role == role)
+    return rounds.median_step(r for r in m.rounds if r.role == role)
 
 
 def allreduce_seconds(m: Measurement) -> float | None:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from harness.analyze import stats
 from harness.analyze.analysis import Analysis
-from harness.analyze.training.groups import Pair, published_epochs
-from harness.records import Estimate, Training
+from harness.analyze.published import published_epochs
+from harness.analyze.training.groups import Pair
+from harness.records import Estimate
 
 Verdict = Literal["better", "worse", "same", "undecided"]
 MARGIN = 0.001  # 10 of 10 000 test samples
@@ -28,7 +29,6 @@ class Difference:
     Attributes:
         estimate: As a share; n is the number of seeds.
         only_case_right: Samples that the case alone gets right, mean over seeds.
-        only_reference_right: Samples that the reference alone gets right, mean over seeds.
         p_value: McNemar's exact test for one seed; None for several.
     """
 
@@ -94,24 +94,22 @@ def _half_width(gains: NDArray[np.float64], confidence: float) -> float:
     ms_seeds = samples * float(by_seed.var(ddof=1))
     extra = (max(0.0, ms_seeds - ms_rest) / (seeds * samples), seeds - 1.0)
     over_seeds = (ms_seeds / (seeds * samples), seeds - 1.0)
-    return max(
-        stats.spread([over_samples, extra], confidence), stats.spread([over_seeds], confidence)
-    )
+    parts = [over_samples, extra], [over_seeds]
+    return max(stats.spread(each, confidence) for each in parts)
 
 
-def verdict(estimate: Estimate, samples: int, margin: float = MARGIN) -> Verdict:
+def verdict(estimate: Estimate, samples: int) -> Verdict:
     """Judge a difference of accuracies; the interval decides.
 
-    Returns:
-        `same` when the interval lies within the margin, and one test sample counts for no more
-        than the margin; else `better` or `worse` when the interval lies on one side of 0. No
-        margin must be exceeded, unlike for speed: both variants answer the same samples, and
-        nothing disturbs an answer.
+    It is `same` when the interval lies within the margin, and one test sample counts for no more
+    than the margin; else `better` or `worse` when the interval lies on one side of 0. No margin
+    must be exceeded, unlike for speed: both variants answer the same samples, and nothing
+    disturbs an answer.
     """
     low, high = estimate.low, estimate.high
     if low is None or high is None:
         return "undecided"
-    if -margin <= low and high <= margin and samples * margin >= 1:
+    if low >= -MARGIN and high <= MARGIN and samples * MARGIN >= 1:
         return "same"
     if low > 0:
         return "better"
@@ -133,7 +131,6 @@ class Compared:
 
     Attributes:
         accuracy: Of the case; the interval is over seeds.
-        reference_accuracy: Mean over seeds.
         difference: Without an interval where test samples are not independent.
         published: Difference of the published accuracies.
         reason: Why a number is missing.
@@ -154,8 +151,10 @@ class Compared:
 
 def compare(pairs: Sequence[Pair], analysis: Analysis) -> Compared:
     """Compare the accuracies of paired trainings on the same test samples."""
-    wrong = [[_wrong(training) for training in side] for side in zip(*pairs, strict=True)]
-    mine, others = ([w for w in side if w is not None] for side in wrong)
+    mine, others = (
+        [{mistake.sample for mistake in t.mistakes} for t in side if t.mistakes is not None]
+        for side in zip(*pairs, strict=True)
+    )
     if len(mine) + len(others) < 2 * len(pairs):
         return Compared(reason="no classes to compare: no test set, or no output a class")
     samples = pairs[0][0].test_samples
@@ -178,13 +177,7 @@ def compare(pairs: Sequence[Pair], analysis: Analysis) -> Compared:
     )
 
 
-def _wrong(training: Training) -> set[int] | None:
-    if training.mistakes is None:
-        return None
-    return {mistake.sample for mistake in training.mistakes}
-
-
 def _published(pair: Pair, analysis: Analysis) -> float | None:
-    figures = [published_epochs(training, analysis) for training in pair]
+    figures = [published_epochs(training, analysis.run) for training in pair]
     ends = [f[max(f)].get("val_accuracy") if f else None for f in figures]
     return None if ends[0] is None or ends[1] is None else ends[0] - ends[1]

@@ -1,13 +1,12 @@
 """The time of an epoch: measured whole, or projected from what was timed."""
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analyze import stats
 from harness.analyze.start_order import without_start_order
-from harness.records import Estimate, Fit, Measurement
+from harness.records import Estimate, Fit, Measurement, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +26,7 @@ class Epoch:
 
 
 def epoch(fits: Sequence[Fit], step_seconds: float, batch_size: int, train_samples: int) -> Epoch:
-    """Estimate an epoch from one `fit` per worker, or from the step time alone.
-
-    Args:
-        fits: One per fresh worker.
-        step_seconds: Seconds per step, without `fit`.
-        batch_size: Samples per step.
-        train_samples: Samples per epoch.
-    """
+    """Estimate an epoch from one `fit` per fresh worker, or from the step time alone."""
     bare = step_seconds * train_samples / batch_size
     if not fits:
         return Epoch(Estimate(bare, None, None, 0), "projected from steps", None)
@@ -46,19 +38,12 @@ def epoch(fits: Sequence[Fit], step_seconds: float, batch_size: int, train_sampl
 
 def speedup(measurement: Measurement) -> Estimate | None:
     """Return the speedup per epoch of `fit`, over the blocks in which both sides timed one."""
-    times: dict[int, dict[str, float]] = defaultdict(dict)
-    sizes = {
-        "case": measurement.facts.train_samples,
-        "reference": measurement.reference_facts.train_samples,
-    }
-    for start in measurement.starts:
-        if start.fit is not None:
-            times[start.block][start.role] = project(start.fit, sizes[start.role])
-    logs = {
-        block: math.log(side["reference"] / side["case"])
-        for block, side in times.items()
-        if len(side) == 2
-    }
+
+    def seconds(fit: Fit, role: Role) -> float:
+        facts = measurement.facts if role == "case" else measurement.reference_facts
+        return project(fit, facts.train_samples)
+
+    logs = stats.fit_logs(measurement, seconds)
     return stats.log_interval(without_start_order([*logs.values()], [*logs])) if logs else None
 
 

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from harness import units
-from harness.analyze import published, roles
 from harness.analyze.analysis import Analysis
 from harness.analyze.cautions import Caution, changed, disturbed_cpus, stopped_by_quota
 from harness.records import Case, Training
@@ -22,7 +21,8 @@ def groups(analysis: Analysis) -> list[list[Training]]:
     """
     found: dict[tuple[Case, int], list[Training]] = defaultdict(list)
     for training in analysis.run.trainings:
-        found[seedless(training.recipe.case), training.recipe.epochs].append(training)
+        seedless = dataclasses.replace(training.recipe.case, seed=0)
+        found[seedless, training.recipe.epochs].append(training)
     groups = [sorted(group, key=seed) for group in found.values()]
     return sorted(groups, key=lambda group: group[0].recipe.reference != group[0].recipe.case)
 
@@ -46,11 +46,6 @@ def pairs(analysis: Analysis) -> list[list[Pair]]:
     return found
 
 
-def seedless(case: Case) -> Case:
-    """Return the case that all seeds of a group share."""
-    return dataclasses.replace(case, seed=0)
-
-
 def seed(training: Training) -> int:
     """Return the seed of a training."""
     return training.recipe.case.seed
@@ -59,14 +54,6 @@ def seed(training: Training) -> int:
 def median_epoch(training: Training) -> float:
     """Return the median seconds per epoch."""
     return statistics.median(epoch.seconds for epoch in training.epochs)
-
-
-def published_epochs(training: Training, analysis: Analysis) -> dict[int, dict[str, float]]:
-    """Return the published figures by epoch; empty where the training was not published."""
-    case = training.recipe.case
-    figures = published.training(case.variant, case.device, case.batch_size)
-    whole = figures and training.recipe.epochs == max(figures)
-    return figures if whole and roles.as_published(case, analysis.run) else {}
 
 
 def cautions(group: Sequence[Training]) -> Iterator[Caution]:

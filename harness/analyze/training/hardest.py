@@ -18,11 +18,9 @@ _LARGEST_IMAGE = 2**24  # pixels
 
 @dataclass(frozen=True, slots=True)
 class Hard:
-    """A test sample that many trainings get wrong.
+    """A test sample, by its index, that many trainings get wrong.
 
     Attributes:
-        sample: Its index in the test set.
-        label: Its class in the dataset.
         predicted: The wrong class given most often.
         trainings: How many gave a wrong class.
         confidence: Mean probability of the wrong class.
@@ -39,14 +37,9 @@ class Hard:
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """What the trainings of a run get wrong.
+    """How many test samples every training gets wrong, and any.
 
     Attributes:
-        variants: Their number.
-        trainings: Their number.
-        test_samples: Size of the test set.
-        wrong_always: Samples that every training gets wrong.
-        wrong_ever: Samples that any training gets wrong.
         hardest: Those wrong most often, then with the greatest confidence; only images.
     """
 

@@ -16,10 +16,8 @@ class ToTarget:
     """A case and its reference on their way to a test accuracy; means over seeds.
 
     Attributes:
-        epoch_speedup: Of an epoch; the interval is over seeds.
         epochs: Of the case; None where a training misses the target.
         seconds: Epochs times the median epoch.
-        verdict: None without an interval.
         reason: Why there is no speedup.
     """
 
@@ -41,11 +39,11 @@ def compare(pairs: Sequence[Pair], target: float) -> ToTarget:
     epoch does not decide, as it would in elapsed seconds. The interval is over seeds.
     """
     logs = [_epoch_log(mine, other) for mine, other in pairs]
-    found = ToTarget(stats.log_interval(logs))
+    an_epoch = stats.log_interval(logs)
     sides: list[tuple[Training, ...]] = list(zip(*pairs, strict=True))
     if any(epoch.val_accuracy is None for side in sides for t in side for epoch in t.epochs):
         reason = 'no test accuracy: no test set, or no metric "accuracy"'
-        return ToTarget(found.epoch_speedup, reason=reason)
+        return ToTarget(an_epoch, reason=reason)
     needed = [[reached(training, target) for training in side] for side in sides]
     missed = [
         f"{side[0].recipe.case.variant} in {numbers.count(None)} of {len(side)} seeds"
@@ -53,14 +51,13 @@ def compare(pairs: Sequence[Pair], target: float) -> ToTarget:
         if None in numbers
     ]
     if missed:
-        reason = f"{target:g} not reached by {', '.join(missed)}"
-        return ToTarget(found.epoch_speedup, reason=reason)
+        return ToTarget(an_epoch, reason=f"{target:g} not reached by {', '.join(missed)}")
     mine, others = ([number for number in side if number is not None] for side in needed)
     speedup = stats.log_interval(
         [log + math.log(b / a) for log, a, b in zip(logs, mine, others, strict=True)]
     )
     return ToTarget(
-        found.epoch_speedup,
+        an_epoch,
         epochs=statistics.fmean(mine),
         reference_epochs=statistics.fmean(others),
         seconds=_mean_seconds(sides[0], mine),

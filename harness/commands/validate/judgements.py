@@ -167,7 +167,7 @@ def order(measured: Measured) -> Iterator[Check]:
                 firsts.append(statistics.fmean(logs[:even]))
         starters += [
             log if index % 2 == 0 else -log  # the reference starts first in even blocks
-            for index, log in zip(rounds.compared_blocks(m), stats.block_logs(m), strict=True)
+            for index, log in stats.logs_by_block(m).items()
         ]
     within = "within 1 %"
     # The start order alternates between blocks: with three blocks, the fewest with an interval,
