@@ -12,12 +12,9 @@ from harness.records import Case, Machine, Measurement, ModelFacts, Run
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Difference:
-    """A recorded fact that differs between two runs.
+    """A recorded fact that differs between two runs; a value is None where it is missing.
 
     Attributes:
-        what: Name of the fact.
-        reference: Its value in the reference run; None where it is missing.
-        other: Its value in the other run.
         moves_all: Whether it changes the time of every case, so that the ratio of a case to
             its own reference cannot show it.
     """
@@ -44,13 +41,14 @@ def check_comparable(reference: Run, other: Run) -> None:
 
 def between(reference: Run, other: Run, matching: Matching) -> tuple[Difference, ...]:
     """List what differs: machine, libraries, protocol, data, models."""
-    return (
+    facts = (
         *_machine(reference.machine, other.machine),
         *_libraries(reference, other),
         *_protocol(reference, other),
         *_cases(reference, other, matching),
         *_models(reference, other, matching),
     )
+    return tuple(fact for fact in dict.fromkeys(facts) if fact.reference != fact.other)
 
 
 _SEPARATE = {"id", "libraries", "gpu_facts", "gpu_reason"}
@@ -60,13 +58,12 @@ _SLIGHT = {"commit", "memory_bytes", "memory_limit_bytes"}
 
 def _machine(here: Machine, there: Machine) -> Iterator[Difference]:
     for field in dataclasses.fields(Machine):
-        one, two = (_plain(getattr(machine, field.name), field.name) for machine in (here, there))
-        if field.name not in _SEPARATE and one != two:
+        if field.name not in _SEPARATE:
+            one, two = (_plain(getattr(its, field.name), field.name) for its in (here, there))
             yield Difference(field.name, one, two, field.name not in _SLIGHT)
     for name in ("driver", "cuda", "memory_bytes"):
         one, two = (_plain(getattr(m.gpu_facts, name, None), name) for m in (here, there))
-        if one != two:
-            yield Difference(f"gpu_{name}", one, two, name == "driver")
+        yield Difference(f"gpu_{name}", one, two, name == "driver")
 
 
 def _libraries(reference: Run, other: Run) -> Iterator[Difference]:
@@ -74,43 +71,31 @@ def _libraries(reference: Run, other: Run) -> Iterator[Difference]:
     backends = {case.backend for run in (reference, other) for case in _sides(run)}
     used = ("keras", *backends)  # and names that begin so: jaxlib belongs to jax
     for name in dict.fromkeys([*here, *there]):
-        if here.get(name) != there.get(name):
-            yield Difference(
-                name,
-                here.get(name),
-                there.get(name),
-                # A library that one run lacks trained none of the common cases.
-                name.startswith(used) and name in here and name in there,
-            )
+        # A library that one run lacks trained none of the common cases.
+        moves_all = name.startswith(used) and name in here and name in there
+        yield Difference(name, here.get(name), there.get(name), moves_all)
 
 
-_PROTOCOL = (
-    "effort",
-    "blocks",
-    "block_seconds",
-    "round_seconds",
-    "gpu_round_seconds",
-    "warm_up_seconds",
-    "steps",
-)
+_SECONDS = ("block_seconds", "round_seconds", "gpu_round_seconds", "warm_up_seconds")
+_PROTOCOL = ("effort", "blocks", *_SECONDS, "steps")
 
 
 def _protocol(reference: Run, other: Run) -> Iterator[Difference]:
     for name in _PROTOCOL:
         here, there = (_plain(getattr(run.protocol, name)) for run in (reference, other))
-        if here != there:
-            what = "steps per round" if name == "steps" else name
-            yield Difference(what, here or "chosen", there or "chosen")
+        what = "steps per round" if name == "steps" else name
+        yield Difference(what, here or "chosen", there or "chosen")
 
 
 def _cases(reference: Run, other: Run, matching: Matching) -> Iterator[Difference]:
     for what in ("dataset", "backend", "device"):
         here, there = (
-            ", ".join(dict.fromkeys(getattr(matching.match(c, run), what) for c in _sides(run)))
+            list(dict.fromkeys(getattr(matching.match(case, run), what) for case in _sides(run)))
             for run in (reference, other)
         )
-        if set(here.split(", ")) != set(there.split(", ")):
-            yield Difference(f"{what}s measured", here or None, there or None)
+        if set(here) != set(there):
+            one, two = (", ".join(names) or None for names in (here, there))
+            yield Difference(f"{what}s measured", one, two)
 
 
 _FACTS = ("parameters", "macs_per_sample", "optimizer", "train_samples", "jit", "float32_math")
@@ -118,16 +103,10 @@ _FACTS = ("parameters", "macs_per_sample", "optimizer", "train_samples", "jit", 
 
 def _models(reference: Run, other: Run, matching: Matching) -> Iterator[Difference]:
     here, there = (_facts(run, matching) for run in (reference, other))
-    seen = set()
     for case in here:
-        if case not in there:
-            continue
-        for name in _FACTS:
-            one, two = _plain(getattr(here[case], name)), _plain(getattr(there[case], name))
-            found = Difference(f"{case.variant}: {name}", one, two)
-            if one != two and found not in seen:
-                seen.add(found)
-                yield found
+        for name in _FACTS if case in there else ():
+            one, two = (_plain(getattr(its[case], name)) for its in (here, there))
+            yield Difference(f"{case.variant}: {name}", one, two)
 
 
 def _facts(run: Run, matching: Matching) -> Mapping[Case, ModelFacts]:

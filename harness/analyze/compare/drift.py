@@ -31,7 +31,7 @@ class RunTimes:
     run: Run
     own: dict[Case, Case]
     times: dict[Case, dict[tuple[Case, Case], list[float]]]
-    speedups: dict[Case, dict[Case, list[float]]]
+    speedups: dict[Case, dict[Case, Sequence[float]]]
     measured: set[tuple[Case, Case]]
     failed: set[tuple[Case, Case]]
     block_drift: Part | None
@@ -42,7 +42,7 @@ class RunTimes:
         """Read the block times of every measurement."""
         own: dict[Case, Case] = {}
         times: dict[Case, dict[tuple[Case, Case], list[float]]] = defaultdict(dict)
-        speedups: dict[Case, dict[Case, list[float]]] = defaultdict(dict)
+        speedups: dict[Case, dict[Case, Sequence[float]]] = defaultdict(dict)
         measured, failed = set(), set()
         for outcome in run.outcomes:
             case, reference = (found.match(c, run) for c in (outcome.case, outcome.reference))
@@ -54,26 +54,20 @@ class RunTimes:
             for side, logs in block_times(outcome).items():
                 times[found.match(side, run)][case, reference] = logs
             if case != reference:
-                speedups[case][reference] = list(stats.speedup_logs(outcome))
+                speedups[case][reference] = stats.speedup_logs(outcome)
         for training in run.trainings:
             recipe = training.recipe
             measured.add((found.match(recipe.case, run), found.match(recipe.reference, run)))
         blocks = [logs for parts in times.values() for logs in parts.values()]
         means = [[statistics.fmean(logs) for logs in parts.values()] for parts in times.values()]
-        return cls(
-            run, own, dict(times), dict(speedups), measured, failed, _pooled(blocks), _pooled(means)
-        )
+        drift = _pooled(blocks), _pooled(means)
+        return cls(run, own, dict(times), dict(speedups), measured, failed, *drift)
 
     def time_drift(self, comparisons: float) -> list[Part] | None:
-        """Return the variance that drift adds to the mean time of a case.
+        """Return the variance that drift adds to the mean time of a case over comparisons.
 
-        Drift between runs is taken to be as large as that between comparisons and blocks.
-
-        Args:
-            comparisons: Over how many the mean is taken.
-
-        Returns:
-            None where the drift is not known.
+        Drift between runs is taken to be as large as that between comparisons and blocks. None
+        where it is not known.
         """
         if self.block_drift is None or self.comparison_drift is None:
             return None
@@ -90,10 +84,9 @@ def block_times(measurement: Measurement) -> dict[Case, list[float]]:
 
     A reference that was measured against itself has the rounds of both sides.
     """
-    sides = {"case": measurement.case, "reference": measurement.reference}
     seconds: dict[Case, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (role, block), its in rounds.by_worker(measurement).items():
-        case = sides[role]
+        case = measurement.side(role)
         seconds[case][block] += [step / case.batch_size for step in rounds.step_seconds(its)]
     return {
         case: [math.log(statistics.median(block)) for block in blocks.values()]

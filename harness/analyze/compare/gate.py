@@ -12,13 +12,7 @@ from harness.records import Estimate
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Slower:
-    """What crossed the threshold.
-
-    Attributes:
-        run: Id of the slower run.
-        name: Of the case, of all cases together, or of a comparison that newly failed.
-        ratio: None for a failure.
-    """
+    """A case, all cases together, or a comparison that newly failed and has no ratio."""
 
     run: str
     name: str
@@ -31,9 +25,7 @@ class Gate:
 
     Attributes:
         threshold: How much longer a case may take, as a share of the reference run's time.
-        rule: The rule in words.
         judged: Number of ratios with an interval.
-        unjudged: Number of ratios without one.
         sees_from: Slowdown, as a share, from which half of the ratios would cross.
     """
 
@@ -72,26 +64,18 @@ def judge(comparisons: Sequence[RunDiff], share: float) -> Gate:
     Raises:
         BadComparison: no ratio has an interval, so the gate could never fail.
     """
-    ratios = [ratio for comparison in comparisons for _, _, ratio in _ratios(comparison)]
-    failed = [
-        Slower(comparison.run, name, None)
-        for comparison in comparisons
-        for name in comparison.newly_failed
-    ]
-    halves = [math.log(r.value / r.low) for r in ratios if r.low]
+    ratios = [(diff.run, *named) for diff in comparisons for named in _ratios(diff)]
+    failed = [Slower(diff.run, name, None) for diff in comparisons for name in diff.newly_failed]
+    halves = [math.log(ratio.value / ratio.low) for *_, ratio in ratios if ratio.low]
     if not halves and not failed:
         raise BadComparison(_nothing_to_judge(comparisons))
-    slower = [
-        Slower(run, name, ratio)
-        for comparison in comparisons
-        for run, name, ratio in _ratios(comparison)
-        if ratio.high is not None and ratio.high < 1 / (1 + share)
-    ]
+    least = 1 / (1 + share)
+    slower = [Slower(*one) for one in ratios if one[2].high is not None and one[2].high < least]
     return Gate(
         threshold=share,
         rule=(
-            f"a case (or all cases together) fails if its whole interval lies below "
-            f"{1 / (1 + share):.3f}×, or if it newly failed"
+            f"a case (or all cases together) fails if its whole interval lies below {least:.3f}×, "
+            "or if it newly failed"
         ),
         crossed=(*failed, *slower),
         judged=len(halves),
@@ -100,11 +84,11 @@ def judge(comparisons: Sequence[RunDiff], share: float) -> Gate:
     )
 
 
-def _ratios(comparison: RunDiff) -> Iterator[tuple[str, str, Estimate]]:
+def _ratios(comparison: RunDiff) -> Iterator[tuple[str, Estimate]]:
     for case in comparison.cases:
-        yield comparison.run, case.name, case.judged
+        yield case.name, case.judged
     if comparison.together:
-        yield comparison.run, "all cases together", comparison.together.ratio
+        yield "all cases together", comparison.together.ratio
 
 
 _ADVICE = {

@@ -14,13 +14,15 @@ from harness.analyze.verdicts import Verdict
 from harness.errors import BadComparison
 from harness.records import Case, Estimate, Run
 
+_Measured = Mapping[str, Mapping[Case, CaseData]]  # by run id
+_Ratios = dict[tuple[str, Case], Estimate]  # by run id
+
 
 @dataclass(frozen=True, slots=True)
 class RankedRow:
     """A case on one machine.
 
     Attributes:
-        samples_per_s: Throughput.
         of_first: Throughput over that of the fastest run of the case; the interval includes
             drift between the machines, as in `run_diff.compare`.
         price_per_hour: In any currency.
@@ -59,13 +61,17 @@ def ranking(runs: Sequence[Run], prices: Mapping[str, float]) -> list[RankedRow]
     shared = [case for case in cases if sum(case in its for its in measured.values()) > 1]
     if not shared:
         raise BadComparison("the runs share no case: there is nothing to rank")
-    names, ratios, rows = case_matching.names(shared), _Ratios(runs, measured), []
+    names, rows = case_matching.names(shared), list[RankedRow]()
+    ratios: dict[str, _Ratios] = {}  # by the run that the others are compared with
     for case in shared:
         having = [run for run in runs if case in measured[run.id]]
         having.sort(key=lambda run: measured[run.id][case].step.value)
+        first = having[0]
+        if first.id not in ratios:
+            ratios[first.id] = _over(first, runs, measured, found)
         for rank, run in enumerate(having, start=1):
             data, price = measured[run.id][case], prices.get(run.id)
-            rate, ratio = _rate(case, data.step), ratios.of(case, run, having[0], found)
+            rate, ratio = _rate(case, data.step), ratios[first.id][run.id, case]
             rows.append(
                 RankedRow(
                     case=names[case],
@@ -100,29 +106,13 @@ def _measured(run: Run, found: Matching) -> dict[Case, CaseData]:
     return {found.match(data.case, run): data for data in Analysis(run).cases}
 
 
-class _Ratios:
-    """Each run compared with the fastest run of a case; each such run is compared once."""
-
-    def __init__(
-        self, runs: Sequence[Run], measured: Mapping[str, Mapping[Case, CaseData]]
-    ) -> None:
-        self._runs, self._measured = runs, measured
-        self._known: dict[str, dict[tuple[str, Case], Estimate]] = {}
-
-    def of(self, case: Case, run: Run, first: Run, found: Matching) -> Estimate:
-        """Return throughput over that of the first run; 1 without an interval for itself."""
-        if run is first:
-            return Estimate(1.0, None, None, 0)
-        if first.id not in self._known:
-            its = self._measured[first.id].keys()
-            others = [
-                other
-                for other in self._runs
-                if other is not first and not its.isdisjoint(self._measured[other.id])
-            ]
-            self._known[first.id] = {
-                (diff.run, found.match(row.case, first)): row.time
-                for diff in run_diff.compare(first, others)
-                for row in diff.cases
-            }
-        return self._known[first.id][run.id, case]
+def _over(first: Run, runs: Sequence[Run], measured: _Measured, found: Matching) -> _Ratios:
+    """Compare runs with the fastest run of a case; itself is 1 without an interval."""
+    its = measured[first.id]
+    others = [
+        run for run in runs if run is not first and not its.keys().isdisjoint(measured[run.id])
+    ]
+    ratios = {(first.id, case): Estimate(1.0, None, None, 0) for case in its}
+    for diff in run_diff.compare(first, others):
+        ratios |= {(diff.run, found.match(row.case, first)): row.time for row in diff.cases}
+    return ratios

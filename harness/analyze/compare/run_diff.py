@@ -34,13 +34,11 @@ class CaseRatio:
     Attributes:
         name: Short name, unique within the comparison of the runs.
         case: As the reference run names it.
-        reference_seconds: Seconds per sample in the reference run.
-        seconds: Seconds per sample in the other run.
+        seconds: Per sample in the other run.
         time: Seconds per sample of the reference run over those of the other run.
         against: Name of the control: the case's own reference, in both runs.
         pair: Speedup over the control in the other run, over that in the reference run.
-        judged_by: The ratio that decides the verdict; None without a verdict.
-        verdict: None where neither ratio has an interval.
+        judged_by: The ratio that decides the verdict; None where neither has an interval.
         reason: Why there is no verdict, or why the pair does not decide it.
     """
 
@@ -63,12 +61,7 @@ class CaseRatio:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Together:
-    """What all cases of two runs share.
-
-    Attributes:
-        ratio: Median over the cases of the ratio of their times.
-        cases: Number of cases with an interval.
-    """
+    """What all cases of two runs share: the median ratio of the times of those with an interval."""
 
     ratio: Estimate
     verdict: verdicts.Verdict
@@ -80,7 +73,6 @@ class RunDiff:
     """A run compared with the reference run.
 
     Attributes:
-        reference: Id of the reference run.
         run: Id of the other run.
         started_at: Start of the reference run and of the other run.
         machines: CPU, and GPU if any, of the reference run and of the other run.
@@ -89,11 +81,7 @@ class RunDiff:
         confidence: Of each interval; all intervals are right together in 95 % of cases.
         cases: Those in both runs, slowest first.
         together: None where fewer than three cases have an interval.
-        only_in_reference: Names of cases that the other run did not try.
-        only_in_run: Names of cases that the reference run did not try.
         newly_failed: Comparisons measured in the reference run that failed in the other.
-        no_longer_failed: Comparisons failed in the reference run and measured in the other.
-        failed_in_both: Comparisons that failed in both runs.
         ambiguous: File names that several files of a run share; they match by whole path.
     """
 
@@ -150,23 +138,24 @@ class _Ratio:
         return stats.exponential(Estimate(self.log, *ends, self.blocks, confidence))
 
 
+_Groups = Sequence[Sequence[float]]  # of logarithms: the blocks of each comparison
+
+
 class _Pair:
     """Two runs; all that does not depend on the number of intervals."""
 
     def __init__(self, reference: RunTimes, other: RunTimes, found: Matching) -> None:
-        self._reference, self._other, self._found = reference, other, found
+        self._sides, self._found = (reference, other), found
         self._differences = differences.between(reference.run, other.run, found)
         self._by_pairs = not any(difference.moves_all for difference in self._differences)
         self.times = {case: self._time(case) for case in reference.times if case in other.times}
         logs = [ratio.log for ratio in self.times.values()]
         self._shared = statistics.median(logs) if logs else 0.0
         self._pairs = {case: pair for case in self.times if (pair := self._pair(case))}
+        self._judged = [ratio for ratio in self.times.values() if ratio.parts is not None]
         self._together = self._all()
-        self._together_cases = sum(ratio.parts is not None for ratio in self.times.values())
-        ratios = [*self.times.values(), *(pair for _, pair in self._pairs.values())]
-        if self._together:
-            ratios.append(self._together)
-        self.intervals = sum(ratio.parts is not None for ratio in ratios)
+        paired = [pair for _, pair in self._pairs.values() if pair.parts is not None]
+        self.intervals = len(self._judged) + len(paired) + (self._together is not None)
 
     def _time(self, case: Case) -> _Ratio:
         """Average over the comparisons that both runs have; without any, over all of each run.
@@ -175,17 +164,9 @@ class _Pair:
         """
         here, there = (run.times[case] for run in self._sides)
         common = [key for key in here if key in there]
-        sides = [[parts[key] for key in common or parts] for parts in (here, there)]
-        means = [statistics.fmean(statistics.fmean(logs) for logs in groups) for groups in sides]
-        log = means[0] - means[1]
-        blocks = min(len(logs) for groups in sides for logs in groups)
-        drift = _both(
-            run.time_drift(len(groups)) for run, groups in zip(self._sides, sides, strict=True)
-        )
-        if drift is None or blocks < _FEWEST_BLOCKS:
-            return _Ratio(log, None, blocks)
-        own = [part for groups in sides for part in _of_means(groups, len(groups))]
-        return _Ratio(log, (*own, *drift), blocks)
+        groups = [[parts[key] for key in common or parts] for parts in (here, there)]
+        drifts = (run.time_drift(len(its)) for run, its in zip(self._sides, groups, strict=True))
+        return _ratio(groups[0], groups[1], _both(drifts))
 
     def _pair(self, case: Case) -> tuple[Case, _Ratio] | None:
         """Choose the control: of the references in both runs, the one whose time moved least."""
@@ -194,23 +175,17 @@ class _Pair:
         if not common:
             return None
         against = min(common, key=self._moved)
-        groups = [here[against], there[against]]
-        log = statistics.fmean(groups[1]) - statistics.fmean(groups[0])
-        blocks = min(map(len, groups))
         drift = _both(run.speedup_drift() for run in self._sides)
-        if drift is None or blocks < _FEWEST_BLOCKS:
-            return against, _Ratio(log, None, blocks)
-        return against, _Ratio(log, (*_of_means(groups, 1), *drift), blocks)
+        return against, _ratio([there[against]], [here[against]], drift)
 
     def _all(self) -> _Ratio | None:
         """Median over the cases; its variance is pi/2 times that of a mean, and the drift's."""
         drift = _both(run.time_drift(math.inf) for run in self._sides)
-        judged = [ratio for ratio in self.times.values() if ratio.parts is not None]
-        if drift is None or len(judged) < _FEWEST_CASES:
+        if drift is None or len(self._judged) < _FEWEST_CASES:
             return None
-        logs = [ratio.log for ratio in judged]
+        logs = [ratio.log for ratio in self._judged]
         own = math.pi / 2 * statistics.variance(logs) / len(logs), len(logs) - 1
-        blocks = min(ratio.blocks for ratio in judged)
+        blocks = min(ratio.blocks for ratio in self._judged)
         return _Ratio(statistics.median(logs), (own, *drift), blocks)
 
     def result(self, names: Mapping[Case, str], confidence: float) -> RunDiff:
@@ -221,7 +196,7 @@ class _Pair:
         together = None
         if self._together:
             ratio = self._together.estimate(confidence)
-            together = Together(ratio, verdicts.verdict(ratio), self._together_cases)
+            together = Together(ratio, verdicts.verdict(ratio), len(self._judged))
 
         def comparisons(keys: Iterable[tuple[Case, Case]]) -> tuple[str, ...]:
             return tuple(sorted(_against(all_names, *key) for key in keys))
@@ -246,8 +221,7 @@ class _Pair:
 
     def _row(self, case: Case, names: Mapping[Case, str], confidence: float) -> CaseRatio:
         here, there = self._sides
-        ratio = self.times[case]
-        time = ratio.estimate(confidence)
+        time = self.times[case].estimate(confidence)
         against, paired = self._pairs.get(case, (None, None))
         pair = paired.estimate(confidence) if paired else None
         judged_by, reason = self._judge(case, time, pair)
@@ -279,36 +253,38 @@ class _Pair:
             against, _ = self._pairs[case]
             if verdicts.verdict(pair) not in shown or self._moved(against) <= self._moved(case):
                 return "pair", ""
-            return (
-                "time" if time.low is not None else None,
-                CONTROL_MOVED,
-            )
+            return None if time.low is None else "time", CONTROL_MOVED
         if time.low is None:
             return None, FEW_BLOCKS if self.times[case].blocks < _FEWEST_BLOCKS else NO_DRIFT
-        return "time", "" if self._met(case) else APART
+        here, there = (run.times[case].keys() for run in self._sides)
+        return "time", APART if here.isdisjoint(there) else ""
 
     def _moved(self, case: Case) -> float:
         """Distance of the log ratio from the median of all cases, rounded for ties."""
         return round(abs(self.times[case].log - self._shared), 12)
 
-    def _met(self, case: Case) -> bool:
-        """Whether both runs have a comparison of the case in common."""
-        here, there = (run.times[case] for run in self._sides)
-        return not here.keys().isdisjoint(there)
 
-    @property
-    def _sides(self) -> tuple[RunTimes, RunTimes]:
-        return self._reference, self._other
+def _ratio(above: _Groups, below: _Groups, drift: Sequence[Part] | None) -> _Ratio:
+    """Return the ratio of geometric means over the groups of two runs.
+
+    The variance of a mean over several groups is that of each over the square of their number.
+    """
+    means = [statistics.fmean(map(statistics.fmean, groups)) for groups in (above, below)]
+    log, blocks = means[0] - means[1], min(map(len, (*above, *below)))
+    if drift is None or blocks < _FEWEST_BLOCKS:
+        return _Ratio(log, None, blocks)
+    own = [
+        (statistics.variance(logs) / len(logs) / len(groups) ** 2, len(logs) - 1)
+        for groups in (above, below)
+        for logs in groups
+    ]
+    return _Ratio(log, (*own, *drift), blocks)
 
 
 def _both(drifts: Iterable[list[Part] | None]) -> list[Part] | None:
     """Add up the drift of two runs; None where that of one is not known."""
-    found: list[Part] = []
-    for drift in drifts:
-        if drift is None:
-            return None
-        found += drift
-    return found
+    known = [drift for drift in drifts if drift is not None]
+    return [*known[0], *known[1]] if len(known) == 2 else None
 
 
 def _check_common(reference: RunTimes, other: RunTimes) -> None:
@@ -325,17 +301,9 @@ def _few(times: RunTimes) -> str:
     return (", ".join(ids[:3]) or "none") + more
 
 
-def _of_means(groups: Sequence[Sequence[float]], comparisons: int) -> list[Part]:
-    """Variances of the means of groups that are averaged over that many comparisons."""
-    return [
-        (statistics.variance(group) / len(group) / comparisons**2, len(group) - 1)
-        for group in groups
-    ]
-
-
 def _seconds(parts: Mapping[tuple[Case, Case], Sequence[float]]) -> float:
     """Geometric mean over comparisons of the seconds per sample."""
-    return math.exp(statistics.fmean(statistics.fmean(logs) for logs in parts.values()))
+    return math.exp(statistics.fmean(map(statistics.fmean, parts.values())))
 
 
 def machine(run: Run) -> str:
