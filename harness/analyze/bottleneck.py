@@ -9,24 +9,16 @@ a step computes at most over the rate of a matrix product, both rates measured o
 
 import dataclasses
 import math
-import statistics
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import units
-from harness.analyze import (
-    batch_law,
-    cautions,
-    rounds,
-    stats,
-    work,
-)
+from harness.analyze import batch_law, cautions, rounds, stats, work
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData
 from harness.analyze.rounds import Worker
 from harness.analyze.training import epochs
-from harness.records import Case, Estimate, ModelFacts, Start
+from harness.records import Case, Estimate, ModelFacts
 
 NOT_SHOWN = "not shown"
 THROTTLED = "throttled"
@@ -35,13 +27,12 @@ DISTURBED = "disturbed"
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One thing that may decide the time.
+    """One thing that may decide the time, and what to try next.
 
     Attributes:
         share: Name of a share of the time of a step.
         threshold: The share from which on the bound decides.
         evidence: A sentence with a place for the share.
-        advice: What to try next.
     """
 
     verdict: str
@@ -93,13 +84,7 @@ _HIGHER_EFFORT = "a higher effort: three blocks or more, and not quick"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is shown to take time.
-
-    Attributes:
-        verdict: One of `ORDER`.
-        evidence: With numbers.
-        advice: What to try next.
-    """
+    """One thing of `ORDER` that is shown to take time, and what to try next."""
 
     verdict: str
     evidence: str
@@ -149,21 +134,19 @@ def bottlenecks(analysis: Analysis) -> Iterator[Bottleneck]:
     A disturbance comes last: a disturbance is a doubt about the numbers, and a verdict only where
     there is no other.
     """
-    places: dict[work.Place, list[Start]] = defaultdict(list)
-    for data in analysis.cases:
-        places[work.place(data.case)] += data.starts
-    rates = {
-        place: (_rate(starts, "copy_bytes_per_second"), _rate(starts, "product_flops"))
-        for place, starts in places.items()
-    }
+    rate_of_copies, rate_of_products = (
+        {where: stats.mean(logs) for where, logs in work.rates(analysis.cases, name).items()}
+        for name in ("copy_bytes_per_second", "product_flops")
+    )
     blocks, overhead = rounds.workers_of(analysis.run), _overheads(analysis)
     unfitted = Share(None, "the law of the batch size needs three sizes of it")
     judged = analysis.run.protocol.effort != "quick"
     for data in analysis.cases:
         moved, computed = step_bytes(data.facts, data.case.batch_size), _step_flop(data)
-        copies, products = rates[work.place(data.case)]
+        where = work.place(data.case)
+        copies, products = rate_of_copies.get(where), rate_of_products.get(where)
         shares = {
-            "input_share": _input(blocks[data.case], data),
+            "input_share": _input(blocks.get(data.case, []), data),
             "overhead_share": overhead.get(data.case, unfitted),
             "memory_share": _of_rate(data, moved, copies, "copies"),
             "compute_share": _of_rate(data, computed, products, "products"),
@@ -191,11 +174,10 @@ def step_bytes(facts: ModelFacts, batch_size: int) -> float | None:
     Every layer's output is written once and read once (backward; forward reads from a cache),
     parameters and the optimizer's variables likewise. Gradients and second reads are left out.
     """
-    sizes = facts.activation_bytes_per_sample, facts.parameter_bytes, facts.optimizer_bytes
-    if None in sizes:
+    activations, parameters = facts.activation_bytes_per_sample, facts.parameter_bytes
+    if activations is None or parameters is None or facts.optimizer_bytes is None:
         return None
-    activations, parameters, optimizer = sizes
-    return 2.0 * ((activations or 0) * batch_size + (parameters or 0) + (optimizer or 0))
+    return 2.0 * (activations * batch_size + parameters + facts.optimizer_bytes)
 
 
 def _step_flop(data: CaseData) -> float | None:
@@ -206,26 +188,19 @@ def _step_flop(data: CaseData) -> float | None:
 
 def _input(blocks: Sequence[Sequence[Worker]], data: CaseData) -> Share:
     """Return what `fit` adds to its steps, per block: the same workers ran both."""
-    steps = data.facts.train_samples / data.case.batch_size
-    logs = [
-        statistics.fmean(its)
+    samples = data.facts.train_samples
+    steps = samples / data.case.batch_size
+    ratios = [
+        [
+            epochs.project(worker.start.fit, samples) / (worker.step_seconds * steps)
+            for worker in block
+            if worker.start.fit
+        ]
         for block in blocks
-        if (
-            its := [
-                math.log(
-                    epochs.project(worker.start.fit, data.facts.train_samples)
-                    / (worker.step_seconds * steps)
-                )
-                for worker in block
-                if worker.start.fit
-            ]
-        )
     ]
-    if not logs:
+    if not any(ratios):
         return Share(None, "no fit was timed: it was only a reference")
-    ratio = stats.log_interval(logs)
-    low, high = (None if end is None else end - 1 for end in (ratio.low, ratio.high))
-    return Share(dataclasses.replace(ratio, value=ratio.value - 1, low=low, high=high))
+    return Share(stats.over_workers(ratios).mapped(lambda ratio: ratio - 1))
 
 
 def _overheads(analysis: Analysis) -> dict[Case, Share]:
@@ -236,12 +211,6 @@ def _overheads(analysis: Analysis) -> dict[Case, Share]:
             share = Share(None, law.reason) if law.reason else Share(law.overhead_share(size))
             found[dataclasses.replace(reference, batch_size=size)] = share
     return found
-
-
-def _rate(starts: Sequence[Start], name: str) -> stats.Mean | None:
-    """Return the logarithm of a rate of the machine, over workers of the same place."""
-    logs = [math.log(rate) for start in starts if (rate := getattr(start, name))]
-    return stats.mean(logs) if logs else None
 
 
 def _of_rate(data: CaseData, amount: float | None, rate: stats.Mean | None, kind: str) -> Share:
@@ -258,9 +227,9 @@ def _of_rate(data: CaseData, amount: float | None, rate: stats.Mean | None, kind
 def _bounds(shares: Mapping[str, Share]) -> Iterator[Finding]:
     for bound in BOUNDS:
         estimate = shares[bound.share].estimate
-        if estimate is None or estimate.low is None or estimate.low < bound.threshold:
-            continue
-        yield Finding(bound.verdict, bound.evidence.format(_percents(estimate)), bound.advice)
+        if estimate and estimate.low is not None and estimate.low >= bound.threshold:
+            evidence = bound.evidence.format(_percents(estimate))
+            yield Finding(bound.verdict, evidence, bound.advice)
 
 
 def _throttled(data: CaseData) -> Iterator[Finding]:
@@ -293,10 +262,7 @@ def _would_show(shares: Mapping[str, Share], judged: bool) -> str:
     wide = [
         bound.share.removesuffix("_share")
         for bound in BOUNDS
-        if (estimate := shares[bound.share].estimate) is not None
-        and estimate.low is not None
-        and estimate.high is not None
-        and estimate.low < bound.threshold <= estimate.high
+        if (estimate := shares[bound.share].estimate) and estimate.holds(bound.threshold)
     ]
     if wide:
         return f"more blocks: the interval of {', '.join(wide)} holds the threshold"

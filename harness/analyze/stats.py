@@ -22,6 +22,12 @@ def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
     return exponential(interval(logs, confidence))
 
 
+def over_workers(blocks: Iterable[Iterable[float]]) -> Estimate:
+    """Geometric mean over blocks and the workers of a block, where there are any."""
+    logs = ([math.log(value) for value in block] for block in blocks)
+    return log_interval([statistics.fmean(its) for its in logs if its])
+
+
 def sum_interval(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate:
     """Sum of the means of independent groups, with Welch's and Satterthwaite's interval.
 

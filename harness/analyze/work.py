@@ -30,27 +30,29 @@ class Peak:
     size: int
 
 
-def peaks(cases: Iterable[CaseData]) -> dict[Place, Peak]:
-    """Return the rate of a matrix product where it is known.
+def rates(cases: Iterable[CaseData], name: str) -> dict[Place, list[float]]:
+    """Return the logarithms of a rate that workers measured, by place.
 
     Over all workers with the same framework, device, threads and precision, since the rate is the
     machine's, whatever the workers trained.
     """
-    products: dict[Place, list[tuple[float, int]]] = defaultdict(list)
+    found: dict[Place, list[float]] = defaultdict(list)
     for data in cases:
-        products[place(data.case)] += [
-            (math.log(start.product_flops), start.product_size or 0)
-            for start in data.starts
-            if start.product_flops
-        ]
-    return {where: _peak(found) for where, found in products.items() if found}
+        its = (getattr(start, name) for start in data.starts)
+        found[place(data.case)] += [math.log(rate) for rate in its if rate]
+    return {where: logs for where, logs in found.items() if logs}
 
 
-def _peak(products: Sequence[tuple[float, int]]) -> Peak:
-    rate = stats.log_interval([log for log, _ in products])
-    low, high = (None if end is None else end / 1e9 for end in (rate.low, rate.high))
-    gflops = Estimate(rate.value / 1e9, low, high, rate.n)
-    return Peak(gflops, max(size for _, size in products))
+def peaks(cases: Sequence[CaseData]) -> dict[Place, Peak]:
+    """Return the rate of a matrix product where it is known."""
+    sizes: dict[Place, int] = defaultdict(int)
+    for data in cases:
+        its = (start.product_size or 0 for start in data.starts if start.product_flops)
+        sizes[place(data.case)] = max([sizes[place(data.case)], *its])
+    return {
+        where: Peak(stats.log_interval(logs).mapped(lambda rate: rate / 1e9), sizes[where])
+        for where, logs in rates(cases, "product_flops").items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,9 @@ class Line:
 
 
 def line(sweep: Sequence[tuple[float, float]]) -> Line | None:
-    """Fit a line to a width sweep; None for fewer than three widths.
+    """Fit a line to multiply-accumulates and µs per sample of variants; None below three widths.
 
     Least squares of relative errors, since a slow variant's error is larger in µs.
-
-    Args:
-        sweep: Multiply-accumulates and µs per sample of each variant.
     """
     if len({macs for macs, _ in sweep}) < _FEWEST_WIDTHS:
         return None

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.analyze import cautions, roles, stats, verdicts
+from harness.analyze import cautions, stats, verdicts
 from harness.analyze.advice.knee import Ratios, knee
 from harness.analyze.analysis import Analysis
-from harness.analyze.cases import CaseData, quotient
+from harness.analyze.cases import quotient
 from harness.analyze.compare import case_matching
 from harness.analyze.once import once
 from harness.analyze.training import groups, target
@@ -44,10 +44,9 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One question and its answer.
+    """One question, along one of `_AXES`, and its answer.
 
     Attributes:
-        axis: `batch_size`, `device` or `threads`.
         value: The recommended value; None where the run does not support an answer.
         best: The value with the highest throughput, or the other device; None where nothing was
             compared.
@@ -58,7 +57,6 @@ class Choice:
             without that of the import, on a GPU the framework's own.
         undecided: Other values that may also be within 5 % of the best.
         reason: Why there is no answer.
-        todo: What to do about that.
     """
 
     axis: str
@@ -119,7 +117,7 @@ def advise(analysis: Analysis) -> list[Advice]:
         for case in {outcome.case: None, outcome.reference: None}:
             if case not in auxiliary:
                 groups[_alike(case)][case].append(outcome)
-    advices = [_Group(analysis, cases, analysis.observed).advice() for cases in groups.values()]
+    advices = [_Group(analysis, cases).advice() for cases in groups.values()]
     return [advice for advice in advices if advice.case or advice.failed]
 
 
@@ -130,17 +128,9 @@ def _alike(case: Case) -> Case:
 class _Group:
     """Cases that differ only in batch size, device and threads."""
 
-    def __init__(
-        self,
-        analysis: Analysis,
-        cases: Mapping[Case, Sequence[Outcome]],
-        observed: Mapping[Case, CaseData],
-    ) -> None:
+    def __init__(self, analysis: Analysis, cases: Mapping[Case, Sequence[Outcome]]) -> None:
         self._analysis, self._run = analysis, analysis.run
-        self._observed = observed
-        self._cases = [
-            case for case, its in cases.items() if any(isinstance(o, Measurement) for o in its)
-        ]
+        self._cases = [case for case in cases if case in analysis.observed]
         own = [o for case, its in cases.items() for o in its if o.case == case]
         self._measurements = [o for o in own if isinstance(o, Measurement) and o.reference in cases]
         self._variant = next(iter(cases)).variant
@@ -153,7 +143,8 @@ class _Group:
         )
         if not self._cases:
             return Advice(self._variant, None, (), failed)
-        found = {device: self._on(device) for device in _values("device", self._cases)}
+        devices = sorted({case.device for case in self._cases})
+        found = {device: self._on(device) for device in devices}
         device = self._device({device: case for device, (case, _) in found.items()})
         chosen = str(device.value or self._fastest(case for case, _ in found.values()).device)
         choices = [choice for _, its in found.values() for choice in its]
@@ -181,11 +172,13 @@ class _Group:
         """Return the largest group of cases that differ only along an axis."""
         groups: dict[Case, list[Case]] = defaultdict(list)
         for case in cases:
-            groups[_without(axis, case)].append(case)
+            any_value: dict[str, Any] = {axis: type(getattr(case, axis))()}
+            groups[dataclasses.replace(case, **any_value)].append(case)
         return max(groups.values(), key=lambda group: (len(group), -self._sample_seconds(group)))
 
     def _sample_seconds(self, cases: Iterable[Case]) -> float:
-        return min(self._observed[case].step.value / case.batch_size for case in cases)
+        observed = self._analysis.observed
+        return min(observed[case].step.value / case.batch_size for case in cases)
 
     def _fastest(self, cases: Iterable[Case]) -> Case:
         return min(cases, key=lambda case: self._sample_seconds([case]))
@@ -193,55 +186,43 @@ class _Group:
     def _sweep(self, axis: str, cases: Sequence[Case]) -> Choice:
         """Choose among cases that differ only along an axis."""
         known = {getattr(case, axis): case for case in cases}
-        values = tuple(sorted(known))
-        fallback = Choice(axis, None, None, values, self._fastest(cases))
-        if len(values) == 1:
-            return dataclasses.replace(fallback, reason=_ALONE, todo=_COMPARE[axis])
+        choice = Choice(axis, None, None, tuple(sorted(known)), self._fastest(cases))
         ratios = Ratios(axis, [m for m in self._measurements if m.case in cases])
-        if not ratios.values:
-            return dataclasses.replace(fallback, reason=_NOT_COMPARED, todo=_COMPARE[axis])
-        found = knee(ratios)
-        choice = dataclasses.replace(fallback, best=found.best, case=known[found.best])
-        reason, todo = self._refusal(ratios.compared)
-        if reason:
+        found = knee(ratios) if ratios.compared else None
+        if found:
+            choice = dataclasses.replace(choice, best=found.best, case=known[found.best])
+        reason, todo = self._refusal(choice, ratios.compared)
+        if found is None or reason:
             return dataclasses.replace(choice, reason=reason, todo=todo)
         undecided = tuple(Rival(value, found.over_best[value]) for value in found.undecided)
+        choice = dataclasses.replace(choice, undecided=undecided)
         if found.value is None:
-            return dataclasses.replace(
-                choice,
-                undecided=undecided,
-                reason="the intervals are too wide",
-                todo=self._narrower(),
-            )
+            wide = "the intervals are too wide"
+            return dataclasses.replace(choice, reason=wide, todo=self._narrower())
         smaller = max((v for v in found.over_best if v < found.value), default=None)
+        memory, best_memory = (self._memory(known[v]) for v in (found.value, found.best))
         return dataclasses.replace(
             choice,
             value=found.value,
             case=known[found.value],
             throughput=found.over_best.get(found.value),
             next_smaller=None if smaller is None else Rival(smaller, found.over_best[smaller]),
-            memory_share=quotient(
-                self._memory(known[found.value]), self._memory(known[found.best])
-            ),
-            undecided=undecided,
+            memory_share=quotient(memory, best_memory),
         )
 
     def _device(self, found: Mapping[str, Case]) -> Choice:
         """Choose the device by a paired comparison, if possible at the GPU's batch size."""
         only = next(iter(found.values()))
-        choice = Choice("device", None, None, tuple(found), only)
-        if len(found) == 1:
-            return dataclasses.replace(choice, reason=_ALONE, todo=_COMPARE["device"])
-        compared = [
-            m for m in self._measurements if roles.differs_only_in("device", m.case, m.reference)
-        ]
-        if not compared:
-            return dataclasses.replace(choice, reason=_NOT_COMPARED, todo=_COMPARE["device"])
-        wanted = found["gpu"].batch_size
-        m = max(compared, key=lambda m: (m.case.batch_size == wanted, m.case.batch_size))
-        choice = dataclasses.replace(choice, case=m.case)
-        reason, todo = self._refusal([m])
-        if reason:
+        choice, wanted = Choice("device", None, None, tuple(found), only), found.get("gpu", only)
+        m = max(
+            Ratios("device", self._measurements).compared,
+            key=lambda m: (m.case.batch_size == wanted.batch_size, m.case.batch_size),
+            default=None,
+        )
+        if m:
+            choice = dataclasses.replace(choice, case=m.case)
+        reason, todo = self._refusal(choice, [m] if m else [])
+        if m is None or reason:
             return dataclasses.replace(choice, reason=reason, todo=todo)
         ratios = Ratios("device", [m])
         for device, other in (("gpu", "cpu"), ("cpu", "gpu")):
@@ -249,9 +230,8 @@ class _Group:
             if verdicts.verdict(faster) == "faster":
                 return dataclasses.replace(choice, value=device, best=other, throughput=faster)
         if verdicts.verdict(ratios.over("gpu", "cpu")) == "same":
-            return dataclasses.replace(
-                choice, reason=f"both are the same within {100 * verdicts.MARGIN:g} %"
-            )
+            same = f"both are the same within {100 * verdicts.MARGIN:g} %"
+            return dataclasses.replace(choice, reason=same)
         return dataclasses.replace(choice, reason="undecided", todo=self._narrower())
 
     def _narrower(self) -> str:
@@ -260,15 +240,15 @@ class _Group:
             return "measure again when the machine is quieter"
         return "measure at thorough effort"
 
-    def _refusal(self, compared: Sequence[Measurement]) -> tuple[str, str]:
+    def _refusal(self, choice: Choice, compared: Sequence[Measurement]) -> tuple[str, str]:
         """Return why comparisons cannot decide, and what to do; both empty where they can."""
+        if not compared:
+            return _NOT_COMPARED if choice.asked else _ALONE, _COMPARE[choice.axis]
         if self._run.protocol.effort == "quick":
             return "quick effort has no intervals", "measure at default effort"
         if any(stats.speedup(m).low is None for m in compared):
-            return (
-                "no interval: a comparison has fewer than three blocks",
-                "measure at default effort, with more minutes",
-            )
+            few = "no interval: a comparison has fewer than three blocks"
+            return few, "measure at default effort, with more minutes"
         sides = {case for m in compared for case in (m.case, m.reference)}
         itself = [m for m in self._measurements if m.case == m.reference and m.case in sides]
         doubts = [doubt for m in compared for doubt in cautions.disturbances(m)]
@@ -278,20 +258,11 @@ class _Group:
         return f"disturbed: {doubts[0].doubt} ({doubts[0].figure})", doubts[0].advice
 
     def _memory(self, case: Case) -> float | None:
-        data = self._observed[case]
+        data = self._analysis.observed[case]
         if case.device == "gpu":
             return data.gpu_memory_mib
         peak, imported = (data.largest_mib(f"{when}_rss_bytes") for when in ("peak", "import"))
         return None if peak is None or imported is None else peak - imported
-
-
-def _values(axis: str, cases: Iterable[Case]) -> list[str]:
-    return sorted({getattr(case, axis) for case in cases})
-
-
-def _without(axis: str, case: Case) -> Case:
-    changed: dict[str, Any] = {axis: type(getattr(case, axis))()}
-    return dataclasses.replace(case, **changed)
 
 
 def _epochs_remark(analysis: Analysis, cases: Sequence[Case]) -> str:

@@ -2,8 +2,7 @@
 
 import dataclasses
 import math
-import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.analyze import rounds, stats
@@ -13,7 +12,7 @@ from harness.analyze.devices import gpu
 from harness.analyze.rounds import Worker
 from harness.analyze.training import epochs
 from harness.errors import BadCase, BadRun, UnknownName
-from harness.records import Case, Estimate, Measurement
+from harness.records import Case, Estimate
 
 # In a default run of 23 cases, the largest peak of a case was up to 18 % above its smallest.
 MARGIN = 0.2
@@ -24,12 +23,11 @@ NOT_IN_MEMORY = "copies of the data that Model.fit and a validation hold, or a l
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Peak memory.
+    """Peak memory, or why no peak was read.
 
     Attributes:
-        peak_bytes: Mean over blocks; None where no peak was read.
+        peak_bytes: Mean over blocks.
         needed_bytes: The largest peak of a worker plus the margin.
-        missing: Why no peak was read.
     """
 
     peak_bytes: Estimate | None
@@ -45,13 +43,11 @@ class Plan:
         samples: Per epoch.
         start_seconds: From the start of the process to the end of the first step.
         epoch_seconds: Of `Model.fit`.
-        training_seconds: Start and all epochs.
         source: How the time of an epoch was measured.
         host_memory: Resident memory of the process, with that of the import.
         gpu_memory: Of the framework on the GPU; None on a CPU.
         energy_joules: Of the GPU board during all steps.
-        price_per_hour: In any currency.
-        cost: Price of the time, in that currency.
+        cost: Price of the time, in the currency of the price.
     """
 
     case: Case
@@ -88,36 +84,30 @@ def plan(
     Raises:
         BadCase: a number is too small.
     """
-    size = train_samples(analysis, case) if samples is None else samples
+    size = analysis.observed[case].facts.train_samples if samples is None else samples
     _check(size, epoch_count, price_per_hour, case)
     blocks = rounds.workers_of(analysis.run)[case]
     fitted = [[w for w in block if w.start.fit] for block in blocks]
     timed = [block for block in fitted if block]
     source = _source(timed, size)
     timed = timed or blocks
-
-    def start(worker: Worker) -> float:
-        return worker.start.ready_seconds
-
-    def epoch(worker: Worker) -> float:
-        return _epoch_seconds(worker, size, case.batch_size)
-
-    training = _estimate(timed, lambda w: start(w) + epoch_count * epoch(w))
+    times = [[(w.start.ready_seconds, _epoch_seconds(w, size, case)) for w in b] for b in timed]
+    training = stats.over_workers((s + epoch_count * e for s, e in block) for block in times)
     energy, energy_missing = _energy(blocks, case, size * epoch_count)
     return Plan(
         case=case,
         samples=size,
         epochs=epoch_count,
-        start_seconds=_estimate(timed, start),
-        epoch_seconds=_estimate(timed, epoch),
+        start_seconds=stats.over_workers((start for start, _ in block) for block in times),
+        epoch_seconds=stats.over_workers((epoch for _, epoch in block) for block in times),
         training_seconds=training,
         source=source,
-        host_memory=_memory(blocks, lambda w: w.start.peak_rss_bytes, ""),
+        host_memory=_memory(blocks, lambda w: w.start.peak_rss_bytes),
         gpu_memory=_gpu_memory(blocks) if case.device == "gpu" else None,
         energy_joules=energy,
         energy_missing=energy_missing,
         price_per_hour=price_per_hour,
-        cost=None if price_per_hour is None else _times(training, price_per_hour / 3600),
+        cost=None if price_per_hour is None else training.times(price_per_hour / 3600),
     )
 
 
@@ -147,27 +137,12 @@ def planned(
         raise UnknownName(
             f"{analysis.run.id} has no variant {variant!r}; it has {', '.join(known)}"
         )
+    question = samples, epoch_count, price_per_hour
     return [
-        (
-            a,
-            None
-            if a.case is None
-            else plan(analysis, a.case, samples, epoch_count, price_per_hour),
-        )
-        for a in advices
-        if variant in (None, a.variant)
+        (advice, None if advice.case is None else plan(analysis, advice.case, *question))
+        for advice in advices
+        if variant in (None, advice.variant)
     ]
-
-
-def train_samples(analysis: Analysis, case: Case) -> int:
-    """Size of the training set that a case was measured on."""
-    return next(
-        facts.train_samples
-        for m in analysis.run.outcomes
-        if isinstance(m, Measurement)
-        for side, facts in ((m.case, m.facts), (m.reference, m.reference_facts))
-        if side == case
-    )
 
 
 def _check(samples: int, epoch_count: int, price: float | None, case: Case) -> None:
@@ -187,52 +162,32 @@ def _source(timed: Sequence[Sequence[Worker]], samples: int) -> str:
     return "whole epochs of Model.fit" if whole else "timed parts of Model.fit"
 
 
-def _epoch_seconds(worker: Worker, samples: int, batch_size: int) -> float:
+def _epoch_seconds(worker: Worker, samples: int, case: Case) -> float:
     fit = worker.start.fit
     if fit is None:
-        return worker.step_seconds * samples / batch_size
+        return worker.step_seconds * samples / case.batch_size
     whole = fit.whole_epoch and fit.samples == samples
     return epochs.project(dataclasses.replace(fit, whole_epoch=whole), samples)
 
 
-def _estimate(blocks: Sequence[Sequence[Worker]], value: Callable[[Worker], float]) -> Estimate:
-    """Geometric mean over blocks and the workers of a block."""
-    return stats.log_interval(
-        [statistics.fmean(math.log(value(worker)) for worker in block) for block in blocks]
-    )
-
-
-def _times(estimate: Estimate, factor: float) -> Estimate:
-    low, high = (None if end is None else factor * end for end in (estimate.low, estimate.high))
-    return dataclasses.replace(estimate, value=factor * estimate.value, low=low, high=high)
-
-
 def _memory(
-    blocks: Sequence[Sequence[Worker]], size: Callable[[Worker], float | None], missing: str
+    blocks: Sequence[Sequence[Worker]], size: Callable[[Worker], float | None], missing: str = ""
 ) -> Memory:
     """Peak memory over blocks; a block counts with its larger worker."""
-    peaks = [max(known) for block in blocks if (known := list(_known(map(size, block))))]
+    known = [[value for value in map(size, block) if value is not None] for block in blocks]
+    peaks = [max(sizes) for sizes in known if sizes]
     if not peaks:
         return Memory(None, None, missing)
     return Memory(stats.interval(peaks), (1 + MARGIN) * max(peaks))
-
-
-def _known(values: Iterable[float | None]) -> Iterable[float]:
-    return (value for value in values if value is not None)
 
 
 def _gpu_memory(blocks: Sequence[Sequence[Worker]]) -> Memory:
     """Peak of the framework's allocator, else NVML's reading, as in the measurements table."""
     starts = [worker.start for block in blocks for worker in block]
     if any(start.gpu_memory_bytes is not None for start in starts):
-        return _memory(blocks, lambda w: w.start.gpu_memory_bytes, "")
+        return _memory(blocks, lambda w: w.start.gpu_memory_bytes)
     missing = "; ".join(dict.fromkeys(start.gpu_memory_source for start in starts))
-
-    def seen(worker: Worker) -> float | None:
-        usage = worker.start.usage
-        return gpu.memory_bytes([usage.gpu]).value if usage and usage.gpu else None
-
-    return _memory(blocks, seen, missing)
+    return _memory(blocks, lambda w: gpu.memory_bytes(gpu.usages([w.start])).value, missing)
 
 
 def _energy(
@@ -242,10 +197,10 @@ def _energy(
     if case.device != "gpu":
         return None, "the energy of a CPU is not measured"
     read = [
-        (gpu.power_watts([w.start.usage.gpu]), w.step_seconds)
+        (gpu.power_watts([usage]), worker.step_seconds)
         for block in blocks
-        for w in block
-        if w.start.usage and w.start.usage.gpu
+        for worker in block
+        for usage in gpu.usages([worker.start])
     ]
     joules = [
         math.log(power.value * step / case.batch_size * samples)
