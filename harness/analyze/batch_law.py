@@ -24,23 +24,14 @@ _FEWEST_SIZES = 3
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """The law of one variant on one device.
+    """The law of one variant on one device."""
 
-    Attributes:
-        reference: Batch size of the reference.
-        largest: Largest batch size that was measured.
-        alpha: Fixed cost per step in sample times of the reference.
-        lack_of_fit_p: See `stats.lack_of_fit`.
-        misfit: Largest share by which a size misses the law.
-        reason: Why the law is refused; empty when it holds.
-    """
-
-    reference: int
-    largest: int
-    alpha: Estimate
-    lack_of_fit_p: float
-    misfit: float
-    reason: str = ""
+    reference: int  # batch size of the reference
+    largest: int  # largest batch size that was measured
+    alpha: Estimate  # fixed cost per step in sample times of the reference
+    lack_of_fit_p: float  # see `stats.lack_of_fit`
+    misfit: float  # largest share by which a size misses the law
+    reason: str = ""  # why the law is refused; empty when it holds
 
     def sample_time(self, alpha: float, size: float) -> float:
         """Time per sample at a batch size, in sample times of the reference."""
@@ -76,12 +67,8 @@ def fit(points: Mapping[int, Sequence[float]], reference: int) -> Law:
     """Fit the law to blocks.
 
     Least squares of relative errors, since sample times have about the same relative spread at
-    every size; a t interval whose spread includes what the law misses.
-
-    Args:
-        points: Logarithms of speedups, one per block, by batch size; at least one size other
-            than the reference's.
-        reference: Batch size of the reference.
+    every size; a t interval whose spread includes what the law misses. The points are logarithms
+    of speedups, one per block, by batch size; at least one size is not the reference's.
     """
     times = {
         size: [math.exp(-log) - 1 for log in logs]
@@ -134,11 +121,7 @@ def _refusal(law: Law, sizes: int) -> str:
 
 
 def laws(analysis: Analysis) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[float]]]]:
-    """Fit the law to every variant and device whose batch sizes were compared.
-
-    Yields:
-        The reference, the law, and the logarithms of speedups, one per block, by batch size.
-    """
+    """Yield reference, law and points of every variant and device with several batch sizes."""
     groups: dict[Case, list[Measurement]] = defaultdict(list)
     for m in analysis.roles.compared("batch_size"):
         groups[dataclasses.replace(m.case, batch_size=m.reference.batch_size)].append(m)
@@ -149,15 +132,10 @@ def laws(analysis: Analysis) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[
 
 
 def in_microseconds(times: Estimate, step: Estimate, reference: int) -> Estimate:
-    """Convert sample times of the reference to µs.
+    """Convert sample times of the reference to µs, by the seconds of the reference's step.
 
-    The time of the reference's step is an estimate from other blocks: both spreads add as those
-    of a product of independent factors.
-
-    Args:
-        times: In sample times of the reference.
-        step: Seconds per step of the reference.
-        reference: Batch size of the reference.
+    The time of the step is an estimate from other blocks: both spreads add as those of a product
+    of independent factors.
     """
     unit = 1e6 / reference
     value = times.value * step.value * unit

@@ -27,18 +27,12 @@ DISTURBED = "disturbed"
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One thing that may decide the time, and what to try next.
-
-    Attributes:
-        share: Name of a share of the time of a step.
-        threshold: The share from which on the bound decides.
-        evidence: A sentence with a place for the share.
-    """
+    """One thing that may decide the time, and what to try next."""
 
     verdict: str
-    share: str
-    threshold: float
-    evidence: str
+    share: str  # name of a share of the time of a step
+    threshold: float  # the share from which on the bound decides
+    evidence: str  # a sentence with a place for the share
     advice: str
 
 
@@ -101,26 +95,16 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Bottleneck:
-    """What decides the time of a case.
-
-    Attributes:
-        findings: All that is shown, in `ORDER`.
-        advice: What to try, or what to measure where nothing is shown.
-        shares: By the name of `Bound.share`.
-        step_bytes: A lower bound.
-        copy_rate: Bytes per second.
-        step_flop: An upper bound.
-        product_rate: FLOP per second.
-    """
+    """What decides the time of a case."""
 
     data: CaseData
-    findings: tuple[Finding, ...]
-    advice: str
-    shares: Mapping[str, Share]
-    step_bytes: float | None
-    copy_rate: float | None
-    step_flop: float | None
-    product_rate: float | None
+    findings: tuple[Finding, ...]  # all that is shown, in `ORDER`
+    advice: str  # what to try, or what to measure where nothing is shown
+    shares: Mapping[str, Share]  # by the name of `Bound.share`
+    step_bytes: float | None  # a lower bound
+    copy_rate: float | None  # bytes per second
+    step_flop: float | None  # an upper bound
+    product_rate: float | None  # FLOP per second
 
     @property
     def verdict(self) -> str:

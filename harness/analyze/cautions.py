@@ -27,16 +27,11 @@ THROTTLED_SHARE = 0.05  # of readings, from which a lowered clock is told
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """What may be wrong, what to do about it, and how much of it there was.
+    """What may be wrong, what to do about it, and how much of it there was."""
 
-    Attributes:
-        doubt: The same words for every case that it holds for.
-        figure: Empty when there is nothing to measure.
-    """
-
-    doubt: str
+    doubt: str  # the same words for every case that it holds for
     advice: str
-    figure: str = ""
+    figure: str = ""  # empty when there is nothing to measure
 
     def __str__(self) -> str:
         """Write it on one line."""

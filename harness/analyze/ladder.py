@@ -13,20 +13,15 @@ from harness.records import Estimate, Ladder, Measurement, comparison_key
 class Climb:
     """The measured changes of one ladder, in order.
 
-    Attributes:
-        steps: One per change, up to the first that is missing.
-        so_far: Product of the speedups up to each.
-        shares: Part of each in the logarithm of the whole product; None where the product is
-            not shown to differ from 1, since shares of noise mean nothing.
-        direct: The last case against the first reference.
-        product_over_direct: The whole product over the direct comparison, which should be 1.
+    A share is a change's part in the logarithm of the whole product; None where the product is not
+    shown to differ from 1, since shares of noise mean nothing.
     """
 
-    steps: tuple[Measurement, ...]
-    so_far: tuple[Estimate, ...]
+    steps: tuple[Measurement, ...]  # one per change, up to the first that is missing
+    so_far: tuple[Estimate, ...]  # product of the speedups up to each
     shares: tuple[float | None, ...]
-    direct: Measurement | None
-    product_over_direct: Estimate | None
+    direct: Measurement | None  # the last case against the first reference
+    product_over_direct: Estimate | None  # of the whole product; should be 1
 
 
 def climb(ladder: Ladder, measured: Mapping[str, Measurement]) -> Climb:

@@ -27,21 +27,14 @@ def worth(m: Measurement) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The losses of both sides after equal steps, and how they differ.
+    """The losses of both sides after equal steps, and how they differ."""
 
-    Attributes:
-        case: Mean over blocks of the loss in the second half of the first `steps` steps.
-        difference: Share of the reference's loss, paired by block: both sides of a block start
-            from the same weights.
-        verdict: None at quick effort.
-        steps: None where the losses were not measured.
-    """
-
-    case: float | None
+    case: float | None  # mean over blocks of the loss in the second half of the first `steps` steps
     reference: float | None
+    # A share of the reference's; paired, since both sides of a block start from the same weights.
     difference: Estimate | None
-    verdict: LossVerdict | None
-    steps: int | None
+    verdict: LossVerdict | None  # None at quick effort
+    steps: int | None  # None where the losses were not measured
 
 
 def losses(m: Measurement, run: Run) -> Losses:

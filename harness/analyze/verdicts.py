@@ -47,21 +47,14 @@ def smallest_visible(estimate: Estimate) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A comparison as every table of speedups shows it.
-
-    Attributes:
-        verdict: None at quick effort, which gives no verdicts.
-        noise_floor: Whether the reference was compared with itself.
-        published: The speedup in the report that the bundled variants come from; None where the
-            comparison differs from it.
-    """
+    """A comparison as every table of speedups shows it."""
 
     speedup: Estimate
     blocks: int
-    verdict: Verdict | None
+    verdict: Verdict | None  # None at quick effort, which gives no verdicts
     smallest_visible: float | None
-    noise_floor: bool
-    published: float | None
+    noise_floor: bool  # whether the reference was compared with itself
+    published: float | None  # speedup in the report that the bundled variants come from
 
 
 def judge(m: Measurement, analysis: Analysis) -> Judged:

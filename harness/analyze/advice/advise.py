@@ -46,30 +46,20 @@ class Rival:
 class Choice:
     """One question, along one of `_AXES`, and its answer.
 
-    Attributes:
-        value: The recommended value; None where the run does not support an answer.
-        best: The value with the highest throughput, or the other device; None where nothing was
-            compared.
-        measured: All measured values, sorted.
-        case: The compared case of `value`, or of `best` without a value.
-        throughput: Of `value` over that of `best`.
-        memory_share: Peak memory of `value` over that of `best`; on a CPU resident memory
-            without that of the import, on a GPU the framework's own.
-        undecided: Other values that may also be within 5 % of the best.
-        reason: Why there is no answer.
+    Memory is on a CPU resident memory without that of the import, on a GPU the framework's own.
     """
 
     axis: str
-    value: int | str | None
-    best: int | str | None
-    measured: tuple[int | str, ...]
-    case: Case
-    throughput: Estimate | None = None
+    value: int | str | None  # the recommended value; None where the run does not support an answer
+    best: int | str | None  # has the highest throughput, or is the other device
+    measured: tuple[int | str, ...]  # all measured values, sorted
+    case: Case  # the compared case of `value`, or of `best` without a value
+    throughput: Estimate | None = None  # of `value` over that of `best`
     next_smaller: Rival | None = None
-    memory_share: float | None = None
-    undecided: tuple[Rival, ...] = ()
-    reason: str = ""
-    todo: str = ""
+    memory_share: float | None = None  # peak memory of `value` over that of `best`
+    undecided: tuple[Rival, ...] = ()  # other values that may also be within 5 % of the best
+    reason: str = ""  # why there is no answer
+    todo: str = ""  # what to do about that
 
     @property
     def asked(self) -> bool:
@@ -79,20 +69,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The advice on one variant with one dataset, backend, optimizer and precision.
-
-    Attributes:
-        case: The case to train; None when nothing was measured.
-        choices: Batch size and threads for each device, and the device.
-        failed: Batch size and reason of each failed case.
-        remark: What throughput does not show.
-    """
+    """The advice on one variant with one dataset, backend, optimizer and precision."""
 
     variant: str
-    case: Case | None
-    choices: tuple[Choice, ...]
-    failed: tuple[str, ...] = ()
-    remark: str = ""
+    case: Case | None  # the case to train; None when nothing was measured
+    choices: tuple[Choice, ...]  # batch size and threads for each device, and the device
+    failed: tuple[str, ...] = ()  # batch size and reason of each failed case
+    remark: str = ""  # what throughput does not show
 
     @property
     def asked(self) -> tuple[Choice, ...]:

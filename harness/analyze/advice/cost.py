@@ -23,46 +23,30 @@ NOT_IN_MEMORY = "copies of the data that Model.fit and a validation hold, or a l
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Peak memory, or why no peak was read.
+    """Peak memory, or why no peak was read."""
 
-    Attributes:
-        peak_bytes: Mean over blocks.
-        needed_bytes: The largest peak of a worker plus the margin.
-    """
-
-    peak_bytes: Estimate | None
-    needed_bytes: float | None
+    peak_bytes: Estimate | None  # mean over blocks
+    needed_bytes: float | None  # the largest peak of a worker plus the margin
     missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A planned training.
-
-    Attributes:
-        samples: Per epoch.
-        start_seconds: From the start of the process to the end of the first step.
-        epoch_seconds: Of `Model.fit`.
-        source: How the time of an epoch was measured.
-        host_memory: Resident memory of the process, with that of the import.
-        gpu_memory: Of the framework on the GPU; None on a CPU.
-        energy_joules: Of the GPU board during all steps.
-        cost: Price of the time, in the currency of the price.
-    """
+    """A planned training."""
 
     case: Case
-    samples: int
+    samples: int  # per epoch
     epochs: int
-    start_seconds: Estimate
-    epoch_seconds: Estimate
+    start_seconds: Estimate  # from the start of the process to the end of the first step
+    epoch_seconds: Estimate  # of `Model.fit`
     training_seconds: Estimate
-    source: str
-    host_memory: Memory
-    gpu_memory: Memory | None
-    energy_joules: Estimate | None
+    source: str  # how the time of an epoch was measured
+    host_memory: Memory  # resident memory of the process, with that of the import
+    gpu_memory: Memory | None  # of the framework on the GPU; None on a CPU
+    energy_joules: Estimate | None  # of the GPU board during all steps
     energy_missing: str
     price_per_hour: float | None
-    cost: Estimate | None
+    cost: Estimate | None  # price of the time, in the currency of the price
 
 
 def plan(

@@ -14,10 +14,6 @@ WITHIN = 0.95  # of the best throughput; the last 5 % are seldom worth several t
 class Ratios:
     """Ratios of the throughputs of the values of an axis, by paired comparisons.
 
-    Args:
-        axis: A field of `Case`.
-        measurements: Of cases that differ only along the axis.
-
     Attributes:
         compared: Measurements without references against themselves.
         values: The values with a common reference, and that of the reference, sorted.
@@ -63,20 +59,12 @@ class Ratios:
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """The smallest value that is enough.
+    """The smallest value that is enough."""
 
-    Attributes:
-        value: None where the intervals are too wide.
-        best: The value with the highest throughput.
-        over_best: Throughput of every other value over that of the best.
-        undecided: Other values that may be within 5 % of the best: those smaller than `value`,
-            or any without a `value`.
-    """
-
-    value: Any
-    best: Any
-    over_best: dict[Any, Estimate]
-    undecided: tuple[Any, ...]
+    value: Any  # None where the intervals are too wide
+    best: Any  # the value with the highest throughput
+    over_best: dict[Any, Estimate]  # throughput of every other value over that of the best
+    undecided: tuple[Any, ...]  # smaller, or any without a value, that may be within 5 % of best
 
 
 def knee(ratios: Ratios) -> Knee:

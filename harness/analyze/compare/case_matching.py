@@ -12,14 +12,9 @@ ALL_THREADS = 0  # threads of a matched case that uses all CPUs of its machine
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Matching:
-    """Maps a case of any of several runs to the case that stands for it in all of them.
+    """Maps a case of any of several runs to the case that stands for it in all of them."""
 
-    Attributes:
-        ambiguous: File names that several files of one run share; such files match by their
-            whole path.
-    """
-
-    ambiguous: frozenset[str]
+    ambiguous: frozenset[str]  # file names that several files of a run share: whole paths match
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> "Matching":

@@ -12,25 +12,16 @@ from harness.records import Case, Machine, Measurement, ModelFacts, Run
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Difference:
-    """A recorded fact that differs between two runs; a value is None where it is missing.
-
-    Attributes:
-        moves_all: Whether it changes the time of every case, so that the ratio of a case to
-            its own reference cannot show it.
-    """
+    """A recorded fact that differs between two runs; a value is None where it is missing."""
 
     what: str
     reference: str | None
     other: str | None
-    moves_all: bool = False
+    moves_all: bool = False  # the time of every case, so that no pair can show the change
 
 
 def check_comparable(reference: Run, other: Run) -> None:
-    """Refuse runs of different protocol versions.
-
-    Raises:
-        BadComparison: the versions differ.
-    """
+    """Raise BadComparison for runs of different protocol versions."""
     here, there = reference.protocol.version, other.protocol.version
     if here != there:
         raise BadComparison(

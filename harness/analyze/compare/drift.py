@@ -15,27 +15,21 @@ Part = tuple[float, float]  # part of a variance, and its degrees of freedom
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunTimes:
-    """Block times of a run, by matched case.
+    """Block times of a run, by matched case; a comparison is a case and its reference.
 
     Attributes:
-        own: Each matched case as the run itself names it.
         times: By case and comparison: log of the seconds per sample of each block.
         speedups: By case and reference: log of the speedup of each block.
-        measured: Case and reference of every measured comparison and full training.
-        failed: Case and reference of every failed comparison.
-        block_drift: Variance between the blocks of a comparison.
-        comparison_drift: Variance between the comparisons of a case; None where no case takes
-            part in two.
     """
 
     run: Run
-    own: dict[Case, Case]
+    own: dict[Case, Case]  # each matched case as the run itself names it
     times: dict[Case, dict[tuple[Case, Case], list[float]]]
     speedups: dict[Case, dict[Case, Sequence[float]]]
-    measured: set[tuple[Case, Case]]
+    measured: set[tuple[Case, Case]]  # every measured comparison, and every full training
     failed: set[tuple[Case, Case]]
-    block_drift: Part | None
-    comparison_drift: Part | None
+    block_drift: Part | None  # variance between the blocks of a comparison
+    comparison_drift: Part | None  # of a case; None where no case takes part in two
 
     @classmethod
     def of(cls, run: Run, found: Matching) -> "RunTimes":

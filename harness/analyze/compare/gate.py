@@ -21,20 +21,14 @@ class Slower:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Gate:
-    """The answer to `--fail-if-slower`.
+    """The answer to `--fail-if-slower`."""
 
-    Attributes:
-        threshold: How much longer a case may take, as a share of the reference run's time.
-        judged: Number of ratios with an interval.
-        sees_from: Slowdown, as a share, from which half of the ratios would cross.
-    """
-
-    threshold: float
+    threshold: float  # how much longer a case may take, as a share of the reference run's time
     rule: str
     crossed: tuple[Slower, ...]
-    judged: int
+    judged: int  # number of ratios with an interval
     unjudged: int
-    sees_from: float | None
+    sees_from: float | None  # slowdown, as a share, from which half of the ratios would cross
 
 
 def threshold(text: str) -> float:

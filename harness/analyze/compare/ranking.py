@@ -20,29 +20,22 @@ _Ratios = dict[tuple[str, Case], Estimate]  # by run id
 
 @dataclass(frozen=True, slots=True)
 class RankedRow:
-    """A case on one machine.
-
-    Attributes:
-        of_first: Throughput over that of the fastest run of the case; the interval includes
-            drift between the machines, as in `run_diff.compare`.
-        price_per_hour: In any currency.
-        price_per_million: Price of the time for a million samples.
-    """
+    """A case on one machine."""
 
     case: str
     rank: int
     run: str
     machine: str
     samples_per_s: Estimate
-    of_first: Estimate
+    of_first: Estimate  # throughput over the fastest run's, with drift as in `run_diff.compare`
     verdict: Verdict | None
     joules_per_sample: float | None
-    price_per_hour: float | None
-    price_per_million: float | None
+    price_per_hour: float | None  # in any currency
+    price_per_million: float | None  # price of the time for a million samples
 
 
 def ranking(runs: Sequence[Run], prices: Mapping[str, float]) -> list[RankedRow]:
-    """Rank the runs in each case that two of them share, fastest first.
+    """Rank two runs or more in each case that two of them share, fastest first.
 
     Args:
         runs: At least two.

@@ -29,29 +29,18 @@ _FEWEST_CASES = 3
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CaseRatio:
-    """A case in two runs; a ratio above 1 means that the other run is faster.
+    """A case in two runs; a ratio above 1 means that the other run is faster."""
 
-    Attributes:
-        name: Short name, unique within the comparison of the runs.
-        case: As the reference run names it.
-        seconds: Per sample in the other run.
-        time: Seconds per sample of the reference run over those of the other run.
-        against: Name of the control: the case's own reference, in both runs.
-        pair: Speedup over the control in the other run, over that in the reference run.
-        judged_by: The ratio that decides the verdict; None where neither has an interval.
-        reason: Why there is no verdict, or why the pair does not decide it.
-    """
-
-    name: str
-    case: Case
-    reference_seconds: float
-    seconds: float
-    time: Estimate
-    against: str | None = None
-    pair: Estimate | None = None
-    judged_by: Judge | None = None
+    name: str  # short name, unique within the comparison of the runs
+    case: Case  # as the reference run names it
+    reference_seconds: float  # per sample in the reference run
+    seconds: float  # per sample in the other run
+    time: Estimate  # seconds per sample of the reference run over those of the other run
+    against: str | None = None  # name of the control: the case's own reference, in both runs
+    pair: Estimate | None = None  # speedup over the control, over that in the reference run
+    judged_by: Judge | None = None  # the ratio that decides; None where neither has an interval
     verdict: verdicts.Verdict | None = None
-    reason: str = ""
+    reason: str = ""  # why there is no verdict, or why the pair does not decide it
 
     @property
     def judged(self) -> Estimate:
@@ -70,36 +59,23 @@ class Together:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunDiff:
-    """A run compared with the reference run.
-
-    Attributes:
-        run: Id of the other run.
-        started_at: Start of the reference run and of the other run.
-        machines: CPU, and GPU if any, of the reference run and of the other run.
-        judged_by_pairs: Whether pairs may decide verdicts: nothing differs that changes the
-            time of every case.
-        confidence: Of each interval; all intervals are right together in 95 % of cases.
-        cases: Those in both runs, slowest first.
-        together: None where fewer than three cases have an interval.
-        newly_failed: Comparisons measured in the reference run that failed in the other.
-        ambiguous: File names that several files of a run share; they match by whole path.
-    """
+    """A run compared with the reference run."""
 
     reference: str
-    run: str
-    started_at: tuple[str, str]
-    machines: tuple[str, str]
+    run: str  # id of the other run
+    started_at: tuple[str, str]  # start of the reference run and of the other run
+    machines: tuple[str, str]  # CPU, and GPU if any, of the reference run and of the other run
     differences: tuple[Difference, ...]
-    judged_by_pairs: bool
-    confidence: float
-    cases: tuple[CaseRatio, ...]
-    together: Together | None
-    only_in_reference: tuple[str, ...] = ()
-    only_in_run: tuple[str, ...] = ()
-    newly_failed: tuple[str, ...] = ()
-    no_longer_failed: tuple[str, ...] = ()
+    judged_by_pairs: bool  # pairs may decide: nothing differs that changes every case's time
+    confidence: float  # of each interval; all intervals are right together in 95 % of cases
+    cases: tuple[CaseRatio, ...]  # those in both runs, slowest first
+    together: Together | None  # None where fewer than three cases have an interval
+    only_in_reference: tuple[str, ...] = ()  # cases that the other run did not try
+    only_in_run: tuple[str, ...] = ()  # cases that the reference run did not try
+    newly_failed: tuple[str, ...] = ()  # comparisons measured in the reference run
+    no_longer_failed: tuple[str, ...] = ()  # comparisons measured in the other run
     failed_in_both: tuple[str, ...] = ()
-    ambiguous: tuple[str, ...] = ()
+    ambiguous: tuple[str, ...] = ()  # file names that several files of a run share
 
 
 def compare(reference: Run, others: Sequence[Run]) -> list[RunDiff]:

@@ -12,15 +12,10 @@ from harness.records import Estimate, Measurement, Role
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """From where on the case pays, with a 95 % interval, and why a value or an end is missing.
+    """From where on the case pays, with a 95 % interval, and why a value or an end is missing."""
 
-    Attributes:
-        value: None when it is outside of the measured range.
-        low: None when that end is open.
-    """
-
-    value: float | None = None
-    low: float | None = None
+    value: float | None = None  # None when it is outside of the measured range
+    low: float | None = None  # None when that end is open
     high: float | None = None
     reason: str = ""
 

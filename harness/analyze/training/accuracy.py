@@ -24,18 +24,12 @@ _NOT_INDEPENDENT = "no interval: the test images of digits are shifts of 360 ori
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Accuracy of a case minus that of its reference.
+    """Accuracy of a case minus that of its reference."""
 
-    Attributes:
-        estimate: As a share; n is the number of seeds.
-        only_case_right: Samples that the case alone gets right, mean over seeds.
-        p_value: McNemar's exact test for one seed; None for several.
-    """
-
-    estimate: Estimate
-    only_case_right: float
+    estimate: Estimate  # as a share; n is the number of seeds
+    only_case_right: float  # samples that the case alone gets right, mean over seeds
     only_reference_right: float
-    p_value: float | None
+    p_value: float | None  # McNemar's exact test for one seed; None for several
 
 
 def difference(
@@ -127,26 +121,19 @@ def smallest_visible(estimate: Estimate) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The test accuracies of a case and its reference, over the seeds that both have.
-
-    Attributes:
-        accuracy: Of the case; the interval is over seeds.
-        difference: Without an interval where test samples are not independent.
-        published: Difference of the published accuracies.
-        reason: Why a number is missing.
-    """
+    """The test accuracies of a case and its reference, over the seeds that both have."""
 
     test_samples: int | None = None
-    accuracy: Estimate | None = None
+    accuracy: Estimate | None = None  # of the case; the interval is over seeds
     reference_accuracy: float | None = None
-    difference: Estimate | None = None
+    difference: Estimate | None = None  # without an interval where test samples are not independent
     only_case_right: float | None = None
     only_reference_right: float | None = None
     p_value: float | None = None
     verdict: Verdict | None = None
     smallest_visible: float | None = None
-    published: float | None = None
-    reason: str | None = None
+    published: float | None = None  # difference of the published accuracies
+    reason: str | None = None  # why a number is missing
 
 
 def compare(pairs: Sequence[Pair], analysis: Analysis) -> Compared:

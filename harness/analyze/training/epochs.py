@@ -11,18 +11,11 @@ from harness.records import Estimate, Fit, Measurement, Role
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Seconds per epoch.
+    """Seconds per epoch; projected from steps they lack the time that `fit` adds."""
 
-    Attributes:
-        seconds: With an interval over blocks, if a `fit` was timed.
-        source: `measured`; `projected from fit` (a part of an epoch was timed); or
-            `projected from steps` (no `fit` was timed), without the time that `fit` adds.
-        input_share: Time that `fit` adds, as a share of its steps; None without a `fit`.
-    """
-
-    seconds: Estimate
-    source: str
-    input_share: float | None
+    seconds: Estimate  # with an interval over blocks, if a `fit` was timed
+    source: str  # measured, projected from fit (a part was timed), or projected from steps
+    input_share: float | None  # time that `fit` adds, as a share of its steps; None without a `fit`
 
 
 def epoch(fits: Sequence[Fit], step_seconds: float, batch_size: int, train_samples: int) -> Epoch:

@@ -18,37 +18,26 @@ _LARGEST_IMAGE = 2**24  # pixels
 
 @dataclass(frozen=True, slots=True)
 class Hard:
-    """A test sample, by its index, that many trainings get wrong.
-
-    Attributes:
-        predicted: The wrong class given most often.
-        trainings: How many gave a wrong class.
-        confidence: Mean probability of the wrong class.
-        image: Gray levels, (height, width).
-    """
+    """A test sample, by its index, that many trainings get wrong."""
 
     sample: int
     label: int
-    predicted: int
-    trainings: int
-    confidence: float
-    image: NDArray[np.uint8]
+    predicted: int  # the wrong class given most often
+    trainings: int  # how many gave a wrong class
+    confidence: float  # mean probability of the wrong class
+    image: NDArray[np.uint8]  # gray levels, (height, width)
 
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """How many test samples every training gets wrong, and any.
-
-    Attributes:
-        hardest: Those wrong most often, then with the greatest confidence; only images.
-    """
+    """How many test samples every training gets wrong, and any."""
 
     variants: int
     trainings: int
     test_samples: int
     wrong_always: int
     wrong_ever: int
-    hardest: tuple[Hard, ...]
+    hardest: tuple[Hard, ...]  # wrong most often, then with the greatest confidence; only images
 
 
 def ceiling(analysis: Analysis, shown: int) -> Ceiling | None:

@@ -13,22 +13,16 @@ from harness.records import Estimate, Training
 
 @dataclass(frozen=True, slots=True)
 class ToTarget:
-    """A case and its reference on their way to a test accuracy; means over seeds.
-
-    Attributes:
-        epochs: Of the case; None where a training misses the target.
-        seconds: Epochs times the median epoch.
-        reason: Why there is no speedup.
-    """
+    """A case and its reference on their way to a test accuracy; means over seeds."""
 
     epoch_speedup: Estimate
-    epochs: float | None = None
+    epochs: float | None = None  # of the case; None where a training misses the target
     reference_epochs: float | None = None
-    seconds: float | None = None
+    seconds: float | None = None  # epochs times the median epoch
     reference_seconds: float | None = None
     speedup: Estimate | None = None
     verdict: Verdict | None = None
-    reason: str | None = None
+    reason: str | None = None  # why there is no speedup
 
 
 def compare(pairs: Sequence[Pair], target: float) -> ToTarget:
