@@ -50,9 +50,8 @@ class Law:
 
     def gain(self, size: float) -> Estimate:
         """Return the speedup at a batch size over the largest that was measured."""
-        return self.of(
-            lambda alpha: self.sample_time(alpha, self.largest) / self.sample_time(alpha, size)
-        )
+        time, largest = self.sample_time, self.largest
+        return self.of(lambda alpha: time(alpha, largest) / time(alpha, size))
 
     def overhead_share(self, size: float) -> Estimate:
         """Return the share of the fixed cost in a step."""
@@ -76,17 +75,11 @@ def fit(points: Mapping[int, Sequence[float]], reference: int) -> Law:
         if size != reference
     }
     shares = {size: 1 + statistics.fmean(zs) for size, zs in times.items()}  # of the reference's
-    pairs = [
-        ((1 / size - 1 / reference) / shares[size], z / shares[size])
-        for size, zs in times.items()
-        for z in zs
-    ]
+    line = {size: 1 / size - 1 / reference for size in times}
+    pairs = [(line[s] / shares[s], z / shares[s]) for s, zs in times.items() for z in zs]
     scale = sum(x * x for x, _ in pairs)
     alpha = sum(x * z for x, z in pairs) / scale
-    errors = [
-        [(z - alpha * (1 / size - 1 / reference)) / shares[size] for z in zs]
-        for size, zs in times.items()
-    ]
+    errors = [[(z - alpha * line[s]) / shares[s] for z in zs] for s, zs in times.items()]
     law = Law(
         reference=reference,
         largest=max(*times, reference),
@@ -139,17 +132,12 @@ def in_microseconds(times: Estimate, step: Estimate, reference: int) -> Estimate
     """
     unit = 1e6 / reference
     value = times.value * step.value * unit
+    if times.low is None or times.high is None or step.low is None or step.high is None:
+        return dataclasses.replace(times, value=value, low=None, high=None)
 
-    def away(own: float | None, other: float | None) -> float | None:
-        if own is None or other is None:
-            return None
+    def away(own: float, other: float) -> float:
         parts = (own - times.value) * step.value, times.value * (other - step.value)
         return math.hypot(*parts) * unit
 
-    low, high = away(times.low, step.low), away(times.high, step.high)
-    return dataclasses.replace(
-        times,
-        value=value,
-        low=None if low is None else value - low,
-        high=None if high is None else value + high,
-    )
+    low, high = value - away(times.low, step.low), value + away(times.high, step.high)
+    return dataclasses.replace(times, value=value, low=low, high=high)

@@ -58,18 +58,12 @@ def disturbed_cpus(its: Sequence[Counters], seconds: float, cpus: int) -> Iterat
     """Say what else the CPUs did while rounds or epochs took so many seconds on so many CPUs."""
     steal = rounds.total(its, "steal_seconds") / seconds / cpus
     if steal > _STEAL_SHARE:
-        yield Caution(
-            "the hypervisor gave CPU time to others",
-            "measure again in a quieter hour",
-            f"{100 * steal:.0f} %",
-        )
+        doubt = "the hypervisor gave CPU time to others"
+        yield Caution(doubt, "measure again in a quieter hour", f"{100 * steal:.0f} %")
     others = rounds.total(its, "other_cpu_seconds") / seconds
     if others > _OTHERS_CPUS:
-        yield Caution(
-            "other processes kept CPUs busy meanwhile",
-            "stop other programs and measure again",
-            f"{others:.2f} CPUs",
-        )
+        doubt = "other processes kept CPUs busy meanwhile"
+        yield Caution(doubt, "stop other programs and measure again", f"{others:.2f} CPUs")
 
 
 def disturbances(m: Measurement) -> Iterator[Caution]:
@@ -88,9 +82,8 @@ def stopped_by_quota(its: Sequence[Counters]) -> Iterator[Caution]:
     """Say that the cgroup's quota stopped the training."""
     throttled = rounds.total(its, "throttled_seconds")
     if throttled > 0:
-        yield Caution(
-            "the cgroup's CPU quota stopped the training", "raise the quota", f"{throttled:.1f} s"
-        )
+        doubt = "the cgroup's CPU quota stopped the training"
+        yield Caution(doubt, "raise the quota", f"{throttled:.1f} s")
 
 
 def _disturbed(m: Measurement) -> Iterator[Caution]:
@@ -100,22 +93,16 @@ def _disturbed(m: Measurement) -> Iterator[Caution]:
     watched = sum(u.watched_seconds for u in usage)
     watching = sum(u.watching_cpu_seconds for u in usage)
     if watched and watching > _WATCHING_SHARE * watched:
-        yield Caution(
-            "reading counters took time from the training",
-            "compare only with runs watched alike",
-            f"{100 * watching / watched:.1f} % of a CPU",
-        )
+        doubt, figure = "reading counters took time from the training", 100 * watching / watched
+        yield Caution(doubt, "compare only with runs watched alike", f"{figure:.1f} % of a CPU")
 
 
 def changed(blocks: Sequence[Surroundings]) -> Iterator[Caution]:
     """Say what changed on the machine while something was measured."""
     others = max((block.other_runs for block in blocks), default=0)
     if others:
-        yield Caution(
-            "another run of this harness was on the machine meanwhile",
-            "let one end before the next begins",
-            f"{others}",
-        )
+        doubt = "another run of this harness was on the machine meanwhile"
+        yield Caution(doubt, "let one end before the next begins", f"{others}")
     slept = sum(block.suspended_seconds or 0.0 for block in blocks)
     if slept > _SLEPT_SECONDS:
         yield Caution("the machine was suspended meanwhile", "measure again", units.seconds(slept))
@@ -128,32 +115,24 @@ def changed(blocks: Sequence[Surroundings]) -> Iterator[Caution]:
         )
     allowed = list(dict.fromkeys(c for b in blocks for c in (b.cpus_before, b.cpus_after)))
     if len(allowed) > 1:
-        yield Caution(
-            "the CPUs that may be used changed meanwhile",
-            "leave affinity, quota and CPUs as they are, and measure again",
-            "CPUs " + ", then ".join(allowed[:_MOST_CHANGES]),
-        )
+        advice = "leave affinity, quota and CPUs as they are, and measure again"
+        figure = "CPUs " + ", then ".join(allowed[:_MOST_CHANGES])
+        yield Caution("the CPUs that may be used changed meanwhile", advice, figure)
 
 
 def _gpu(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     usages = gpu.usages(m.starts)
     yield from shared_gpu(usages)
     if lowered := lowered_clocks(usages):
-        yield Caution(
-            "the GPU lowered its clocks",
-            "cool it, or compare only with runs under the same power limit",
-            ", ".join(lowered),
-        )
+        advice = "cool it, or compare only with runs under the same power limit"
+        yield Caution("the GPU lowered its clocks", advice, ", ".join(lowered))
     waited = max(start.cool_down_seconds for start in m.starts)
     if waited >= protocol.cool_down_seconds:
         yield Caution("the GPU was still too hot after a pause", "cool it", f"{waited:.0f} s")
     math_of = [facts.float32_math or "float32" for facts in (m.facts, m.reference_facts)]
     if math_of[0] != math_of[1]:
-        yield Caution(
-            "float32 is multiplied differently",
-            "the speedup is of both changes; NVIDIA_TF32_OVERRIDE=0 switches TF32 off",
-            " against ".join(math_of),
-        )
+        advice = "the speedup is of both changes; NVIDIA_TF32_OVERRIDE=0 switches TF32 off"
+        yield Caution("float32 is multiplied differently", advice, " against ".join(math_of))
 
 
 def _traced(m: Measurement) -> Iterator[Caution]:
@@ -191,31 +170,25 @@ def _learning(m: Measurement) -> Iterator[Caution]:
 
 def _unequal(m: Measurement) -> Iterator[Caution]:
     """Name what differs besides the axis compared."""
-    if m.case.dataset != m.reference.dataset:
-        yield Caution(
-            "the datasets differ",
-            "the speedup is of both changes together; name one dataset for both",
-            f"{m.case.dataset} against {m.reference.dataset}",
-        )
-    if m.facts.optimizer != m.reference_facts.optimizer:
-        yield Caution(
-            OPTIMIZER_DIFFERS,
-            "the speedup is of both changes together",
-            f"{m.facts.optimizer} against {m.reference_facts.optimizer}",
-        )
+    together = "the speedup is of both changes together"
+    mine, other = m.case.dataset, m.reference.dataset
+    if mine != other:
+        advice = f"{together}; name one dataset for both"
+        yield Caution("the datasets differ", advice, f"{mine} against {other}")
+    mine, other = m.facts.optimizer, m.reference_facts.optimizer
+    if mine != other:
+        yield Caution(OPTIMIZER_DIFFERS, together, f"{mine} against {other}")
     if m.facts.jit != m.reference_facts.jit:
         compiled = m.case if m.facts.jit else m.reference
-        yield Caution(JIT_DIFFERS, "the speedup is of both changes together", compiled.backend)
+        yield Caution(JIT_DIFFERS, together, compiled.backend)
 
 
 def _repeats(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     blocks = len(rounds.blocks(m))
     if blocks < protocol.blocks:
-        yield Caution(
-            "not all blocks fitted into the time limit",
-            "allow more minutes for a narrower interval",
-            f"{blocks} of {protocol.blocks}",
-        )
+        doubt = "not all blocks fitted into the time limit"
+        advice = "allow more minutes for a narrower interval"
+        yield Caution(doubt, advice, f"{blocks} of {protocol.blocks}")
 
 
 def _drifting(m: Measurement) -> Iterator[Caution]:
@@ -224,11 +197,9 @@ def _drifting(m: Measurement) -> Iterator[Caution]:
     for role in roles:
         change, case = _drift(rounds.of_role(m, role)), m.side(role)
         if change is not None:
-            yield Caution(
-                "the step time was not steady within blocks",
-                "use a higher effort",
-                f"{case.variant} at batch {case.batch_size}: {100 * change:+.0f} %",
-            )
+            figure = f"{case.variant} at batch {case.batch_size}: {100 * change:+.0f} %"
+            doubt = "the step time was not steady within blocks"
+            yield Caution(doubt, "use a higher effort", figure)
 
 
 def _drift(workers: Iterable[Sequence[Round]]) -> float | None:
@@ -253,8 +224,5 @@ def noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
         return
     estimate = stats.speedup(m)
     if estimate.holds(1) is False:
-        yield Caution(
-            "the case against itself did not give 1",
-            "trust no difference of that size, measure again in a quieter hour",
-            f"{estimate.value:.3f}×",
-        )
+        advice = "trust no difference of that size, measure again in a quieter hour"
+        yield Caution("the case against itself did not give 1", advice, f"{estimate.value:.3f}×")

@@ -28,7 +28,7 @@ def over_workers(blocks: Iterable[Iterable[float]]) -> Estimate:
     return log_interval([statistics.fmean(its) for its in logs if its])
 
 
-def sum_interval(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate:
+def sum_interval(groups: Sequence[Sequence[float]]) -> Estimate:
     """Sum of the means of independent groups, with Welch's and Satterthwaite's interval.
 
     The variances of the means add; the degrees of freedom are Satterthwaite's (1946, "An
@@ -38,7 +38,7 @@ def sum_interval(groups: Sequence[Sequence[float]], confidence: float = 0.95) ->
     Raises:
         ValueError: there is no group, or one is empty.
     """
-    return sum_of_means([mean(group) for group in groups], confidence)
+    return sum_of_means([mean(group) for group in groups])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,15 @@ def mean(group: Sequence[float]) -> Mean:
     return Mean(statistics.fmean(group), _variance(group) / n if n > 1 else 0.0, n)
 
 
-def sum_of_means(means: Sequence[Mean], confidence: float = 0.95) -> Estimate:
+def sum_of_means(means: Sequence[Mean]) -> Estimate:
     """Return what `sum_interval` does, for groups that are in many sums."""
     if not means:
         raise ValueError("nothing to estimate from")
     total, fewest = sum(one.value for one in means), min(one.n for one in means)
     if fewest < _FEWEST:
-        return Estimate(total, None, None, fewest, confidence)
-    half = spread([(one.variance, one.n - 1) for one in means], confidence)
-    return Estimate(total, total - half, total + half, fewest, confidence)
+        return Estimate(total, None, None, fewest)
+    half = spread([(one.variance, one.n - 1) for one in means])
+    return Estimate(total, total - half, total + half, fewest)
 
 
 def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> float:
@@ -178,9 +178,7 @@ def _variance(values: Sequence[float]) -> float:
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
-def ratio_of_means(
-    numerators: Sequence[float], denominators: Sequence[float], confidence: float = 0.95
-) -> Estimate:
+def ratio_of_means(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
     """Ratio of two means, paired by block, with Fieller's interval.
 
     The interval contains every ratio r for which a t test does not reject that
@@ -194,10 +192,10 @@ def ratio_of_means(
     x, y, n = statistics.fmean(numerators), statistics.fmean(denominators), len(numerators)
     if len(denominators) != n:
         raise ValueError(f"{n} numerators and {len(denominators)} denominators")
-    without = Estimate(x / y if y else math.nan, None, None, n, confidence)
+    without = Estimate(x / y if y else math.nan, None, None, n)
     if n < _FEWEST:
         return without
-    scale = t_quantile(confidence, n) ** 2 / n
+    scale = t_quantile(0.95, n) ** 2 / n
     xx = scale * statistics.variance(numerators)
     yy = scale * statistics.variance(denominators)
     xy = scale * statistics.covariance(numerators, denominators)
@@ -205,7 +203,7 @@ def ratio_of_means(
     if a <= 0:
         return without
     root = math.sqrt(max(0.0, b * b - a * c))
-    return Estimate(x / y, (b - root) / a, (b + root) / a, n, confidence)
+    return Estimate(x / y, (b - root) / a, (b + root) / a, n)
 
 
 def lack_of_fit(errors: Sequence[Sequence[float]], fitted: int) -> float:
@@ -235,15 +233,15 @@ def sign_test(plus: int, minus: int) -> float:
     return min(1.0, 2 * float(special.bdtr(min(plus, minus), plus + minus, 0.5)))
 
 
-def share_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval of a probability from hits of n (Clopper and Pearson 1934).
+def share_interval(hits: int, n: int) -> tuple[float, float]:
+    """Return the exact 95 % interval of a probability from hits of n (Clopper and Pearson 1934).
 
     Raises:
         ValueError: there was no try, or there are more hits than tries.
     """
     if not 0 <= hits <= n or n == 0:
         raise ValueError(f"{hits} hits of {n}")
-    tail = (1 - confidence) / 2
+    tail = (1 - 0.95) / 2
     low = float(special.betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
     high = float(special.betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
     return low, high

@@ -36,7 +36,6 @@ def difference(
     case_wrong: Sequence[Collection[int]],
     reference_wrong: Sequence[Collection[int]],
     samples: int,
-    confidence: float = 0.95,
 ) -> Difference:
     """Estimate the difference of two accuracies from paired mistakes.
 
@@ -54,7 +53,6 @@ def difference(
         case_wrong: Per seed the indices of the test samples that the case gets wrong.
         reference_wrong: The same of the reference, with the same seeds.
         samples: Size of the test set.
-        confidence: Of the interval.
 
     Raises:
         ValueError: there is no seed, or the numbers of seeds differ.
@@ -67,29 +65,29 @@ def difference(
         gains[seed, list(other)] += 1
         gains[seed, list(wrong)] -= 1
     mean = float(gains.mean())
-    half = _half_width(gains, confidence)
+    half = _half_width(gains)
     plus, minus = (gains > 0).sum(axis=1), (gains < 0).sum(axis=1)
     return Difference(
-        Estimate(mean, mean - half, mean + half, seeds, confidence),
+        Estimate(mean, mean - half, mean + half, seeds),
         float(plus.mean()),
         float(minus.mean()),
         stats.sign_test(int(plus[0]), int(minus[0])) if seeds == 1 else None,
     )
 
 
-def _half_width(gains: NDArray[np.float64], confidence: float) -> float:
+def _half_width(gains: NDArray[np.float64]) -> float:
     seeds, samples = gains.shape
     by_sample, by_seed = gains.mean(axis=0), gains.mean(axis=1)
     over_samples = (float(by_sample.var(ddof=1)) / samples, samples - 1.0)
     if seeds < FEWEST_SEEDS:
-        return stats.spread([over_samples], confidence)
+        return stats.spread([over_samples])
     rest = gains - by_sample - by_seed[:, np.newaxis] + gains.mean()
     ms_rest = float((rest**2).sum()) / ((seeds - 1) * (samples - 1))
     ms_seeds = samples * float(by_seed.var(ddof=1))
     extra = (max(0.0, ms_seeds - ms_rest) / (seeds * samples), seeds - 1.0)
     over_seeds = (ms_seeds / (seeds * samples), seeds - 1.0)
     parts = [over_samples, extra], [over_seeds]
-    return max(stats.spread(each, confidence) for each in parts)
+    return max(map(stats.spread, parts))
 
 
 def verdict(estimate: Estimate, samples: int) -> Verdict:
