@@ -136,19 +136,12 @@ def bottlenecks(analysis: Analysis) -> Iterator[Bottleneck]:
             "compute_share": _of_rate(data, computed, products, "products"),
         }
         found = (*_throttled(data), *(_bounds(shares) if judged else ()), *_disturbed(data))
-        yield Bottleneck(
-            data,
-            found,
-            found[0].advice if found else _would_show(shares, judged),
-            shares,
-            moved,
-            _exponential(copies),
-            computed,
-            _exponential(products),
-        )
+        advice = found[0].advice if found else _would_show(shares, judged)
+        copy, product = _rate(copies), _rate(products)
+        yield Bottleneck(data, found, advice, shares, moved, copy, computed, product)
 
 
-def _exponential(mean: stats.Mean | None) -> float | None:
+def _rate(mean: stats.Mean | None) -> float | None:
     return None if mean is None else math.exp(mean.value)
 
 
@@ -174,17 +167,13 @@ def _input(blocks: Sequence[Sequence[Worker]], data: CaseData) -> Share:
     """Return what `fit` adds to its steps, per block: the same workers ran both."""
     samples = data.facts.train_samples
     steps = samples / data.case.batch_size
-    ratios = [
-        [
-            epochs.project(worker.start.fit, samples) / (worker.step_seconds * steps)
-            for worker in block
-            if worker.start.fit
-        ]
-        for block in blocks
-    ]
-    if not any(ratios):
+    timed = [[(w.start.fit, w.step_seconds) for w in block if w.start.fit] for block in blocks]
+    if not any(timed):
         return Share(None, "no fit was timed: it was only a reference")
-    return Share(stats.over_workers(ratios).mapped(lambda ratio: ratio - 1))
+    ratio = stats.over_workers(
+        (epochs.project(fit, samples) / (step * steps) for fit, step in block) for block in timed
+    )
+    return Share(ratio.mapped(lambda value: value - 1))
 
 
 def _overheads(analysis: Analysis) -> dict[Case, Share]:
@@ -220,22 +209,16 @@ def _throttled(data: CaseData) -> Iterator[Finding]:
     """Find a CPU quota or a lowered clock."""
     stopped = rounds.total(data.rounds, "throttled_seconds") / data.seconds
     if stopped > cautions.THROTTLED_SHARE:
-        yield Finding(
-            THROTTLED,
-            f"the cgroup's CPU quota stopped it for {100 * stopped:.0f} % of the time",
-            "raise the quota, or train on fewer threads",
-        )
+        evidence = f"the cgroup's CPU quota stopped it for {100 * stopped:.0f} % of the time"
+        yield Finding(THROTTLED, evidence, "raise the quota, or train on fewer threads")
     for reason in cautions.lowered_clocks(data.usages):
         evidence = f"the GPU lowered its clocks: {reason}"
         yield Finding(THROTTLED, evidence, "cool it, or raise its power limit")
 
 
 def _disturbed(data: CaseData) -> Iterator[Finding]:
-    doubts = [
-        *cautions.disturbed_cpus(data.rounds, data.seconds, data.case.threads),
-        *cautions.shared_gpu(data.usages),
-    ]
-    for caution in doubts:
+    cpus = cautions.disturbed_cpus(data.rounds, data.seconds, data.case.threads)
+    for caution in (*cpus, *cautions.shared_gpu(data.usages)):
         yield Finding(DISTURBED, f"{caution.doubt} ({caution.figure})", caution.advice)
 
 

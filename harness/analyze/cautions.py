@@ -108,11 +108,9 @@ def changed(blocks: Sequence[Surroundings]) -> Iterator[Caution]:
         yield Caution("the machine was suspended meanwhile", "measure again", units.seconds(slept))
     stepped = sum(abs(block.clock_step_seconds or 0.0) for block in blocks)
     if stepped > _STEPPED_SECONDS:
-        yield Caution(
-            "the wall clock was set meanwhile",
-            "times are of another clock and hold; if a virtual machine was paused, measure again",
-            units.seconds(stepped),
-        )
+        again = "if a virtual machine was paused, measure again"
+        advice = f"times are of another clock and hold; {again}"
+        yield Caution("the wall clock was set meanwhile", advice, units.seconds(stepped))
     allowed = list(dict.fromkeys(c for b in blocks for c in (b.cpus_before, b.cpus_after)))
     if len(allowed) > 1:
         advice = "leave affinity, quota and CPUs as they are, and measure again"
@@ -207,9 +205,8 @@ def _drift(workers: Iterable[Sequence[Round]]) -> float | None:
     for its in workers:
         third = len(its) // 3
         if third:
-            first, last = (
-                math.prod(rounds.step_seconds(part)) for part in (its[:third], its[-third:])
-            )
+            ends = its[:third], its[-third:]
+            first, last = (math.prod(rounds.step_seconds(part)) for part in ends)
             changes.append(math.log(last / first) / third)  # of their geometric means
     if len(changes) < 3:
         return None

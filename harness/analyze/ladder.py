@@ -2,7 +2,7 @@
 
 import itertools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.analyze import stats
@@ -29,21 +29,12 @@ def climb(ladder: Ladder, measured: Mapping[str, Measurement]) -> Climb:
     keys = itertools.takewhile(measured.__contains__, (rung.key for rung in ladder.rungs))
     steps = [measured[key] for key in keys]
     logs = [stats.speedup_logs(m) for m in steps]
-    so_far = [_product(logs[: number + 1]) for number in range(len(logs))]
+    so_far = [stats.product(logs[: number + 1]) for number in range(len(logs))]
     means = [statistics.fmean(values) for values in logs]
     known = bool(so_far) and so_far[-1].holds(1) is False
     direct = measured.get(comparison_key(ladder.rungs[-1].case, ladder.rungs[0].reference))
     ratio = None
     if direct is not None and 1 < len(logs) == len(ladder.rungs):
-        ratio = _product([*logs, [-value for value in stats.speedup_logs(direct)]])
-    return Climb(
-        tuple(steps),
-        tuple(so_far),
-        tuple(mean / sum(means) if known else None for mean in means),
-        direct,
-        ratio,
-    )
-
-
-def _product(logs: Sequence[Sequence[float]]) -> Estimate:
-    return stats.exponential(stats.sum_interval(logs))
+        ratio = stats.product([*logs, [-value for value in stats.speedup_logs(direct)]])
+    shares = tuple(mean / sum(means) if known else None for mean in means)
+    return Climb(tuple(steps), tuple(so_far), shares, direct, ratio)

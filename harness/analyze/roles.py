@@ -33,9 +33,8 @@ class Roles:
             and self.auxiliary.isdisjoint((m.case, m.reference))
         ]
         itself = {m.reference for m in self.measured if m.case == m.reference}
-        references = {
-            m.reference for m in differing if m.key not in self.rung_keys or m.reference in itself
-        }
+        own = [m for m in differing if m.key not in self.rung_keys or m.reference in itself]
+        references = {m.reference for m in own}
         chosen = [m for m in differing if m.reference in references]
         floors = [m for m in self.measured if m.case == m.reference and m.case in references]
         return chosen + floors

@@ -21,9 +21,8 @@ def without_start_order(values: Sequence[float], blocks: Sequence[int]) -> tuple
     and analysis of cross-over trials", chapter 2), so that all that is made for independent
     values can be used.
 
-    Returns:
-        The contrasts; the values themselves for fewer than four blocks, which would leave too
-        little, or where one side always started first.
+    Fewer than four blocks, which would leave too little, and blocks in which one side always
+    started first, keep their values.
     """
     firsts = tuple(block % 2 for block in blocks)
     if len(values) < _FEWEST or len(set(firsts)) < 2:

@@ -12,7 +12,7 @@ from scipy import special
 from harness.analyze import rounds
 from harness.analyze.once import once
 from harness.analyze.start_order import without_start_order
-from harness.records import Case, Estimate, Fit, Measurement, Role, Round
+from harness.records import Estimate, Fit, Measurement, Role
 
 _FEWEST = 3
 
@@ -33,10 +33,7 @@ def sum_interval(groups: Sequence[Sequence[float]]) -> Estimate:
 
     The variances of the means add; the degrees of freedom are Satterthwaite's (1946, "An
     approximate distribution of estimates of variance components"). There is no interval if a
-    group has fewer than three values.
-
-    Raises:
-        ValueError: there is no group, or one is empty.
+    group has fewer than three values. Raises ValueError without a group, or for an empty one.
     """
     return sum_of_means([mean(group) for group in groups])
 
@@ -81,6 +78,11 @@ def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> fl
     return student_t_quantile((1 + confidence) / 2, freedom) * math.sqrt(variance)
 
 
+def product(groups: Sequence[Sequence[float]]) -> Estimate:
+    """Product of the geometric means of independent groups of logarithms; see `sum_interval`."""
+    return exponential(sum_interval(groups))
+
+
 def exponential(estimate: Estimate) -> Estimate:
     """Convert an estimate of a logarithm to the scale of ratios."""
     return estimate.mapped(math.exp)
@@ -97,13 +99,10 @@ def logs_by_block(measurement: Measurement) -> Mapping[int, float]:
     """
     if by_fit(measurement):
         return fit_logs(measurement, lambda fit, _: fit.later_sample_seconds)
-    workers, value = rounds.by_worker(measurement), _log_of_medians
-    if measurement.interleaved:
-        value = _paired_log
+    value = _paired_log if measurement.interleaved else _log_of_medians
     return {
         block: value(
-            _by_pair(workers["reference", block], measurement.reference),
-            _by_pair(workers["case", block], measurement.case),
+            _by_pair(measurement, "reference", block), _by_pair(measurement, "case", block)
         )
         for block in rounds.compared_blocks(measurement)
     }
@@ -132,22 +131,19 @@ def fit_logs(measurement: Measurement, time: Callable[[Fit, Role], float]) -> di
     for start in measurement.starts:
         if start.fit is not None:
             times[start.block][start.role] = time(start.fit, start.role)
-    return {
-        block: math.log(side["reference"] / side["case"])
-        for block, side in times.items()
-        if len(side) == 2
-    }
+    paired = ((block, side) for block, side in times.items() if len(side) == 2)
+    return {block: math.log(side["reference"] / side["case"]) for block, side in paired}
 
 
-def _by_pair(its: Iterable[Round], case: Case) -> dict[int, float]:
+def _by_pair(measurement: Measurement, role: Role, block: int) -> dict[int, float]:
     """Return seconds per sample by the number of the pair."""
-    return {r.pair: r.seconds / r.steps / case.batch_size for r in its}
+    its, size = rounds.by_worker(measurement)[role, block], measurement.side(role).batch_size
+    return {r.pair: r.seconds / r.steps / size for r in its}
 
 
 def _paired_log(reference: Mapping[int, float], case: Mapping[int, float]) -> float:
-    return statistics.median(
-        math.log(reference[pair] / case[pair]) for pair in reference if pair in case
-    )
+    both = (pair for pair in reference if pair in case)
+    return statistics.median(math.log(reference[pair] / case[pair]) for pair in both)
 
 
 def _log_of_medians(reference: Mapping[int, float], case: Mapping[int, float]) -> float:
@@ -158,10 +154,7 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
     """Mean with a Student-t interval on n-1 degrees of freedom.
 
     Fewer than three values have none: with one degree of freedom the interval is some ten times
-    as wide as the distance of the values.
-
-    Raises:
-        ValueError: there is no value.
+    as wide as the distance of the values. Raises ValueError without a value.
     """
     if not values:
         raise ValueError("nothing to estimate from")
@@ -184,10 +177,7 @@ def ratio_of_means(numerators: Sequence[float], denominators: Sequence[float]) -
     The interval contains every ratio r for which a t test does not reject that
     numerator - r * denominator is 0 on average (Fieller 1954, "Some problems in interval
     estimation"). There is none where the denominator may be 0: no finite interval would contain
-    the ratio.
-
-    Raises:
-        ValueError: there is no block, or not as many of each.
+    the ratio. Raises ValueError without a block, or where there are not as many of each.
     """
     x, y, n = statistics.fmean(numerators), statistics.fmean(denominators), len(numerators)
     if len(denominators) != n:
@@ -211,11 +201,8 @@ def lack_of_fit(errors: Sequence[Sequence[float]], fitted: int) -> float:
 
     The F test of lack of fit: what the means of the groups miss, against what the values of a
     group differ among themselves (Draper and Smith 1998, "Applied regression analysis", section
-    2.1). 1 where repeats do not differ and the law holds exactly.
-
-    Args:
-        errors: Value less law, one group of repeats each.
-        fitted: Parameters that were fitted; fewer than there are groups.
+    2.1). 1 where repeats do not differ and the law holds exactly. Each group has the errors, value
+    less law, of repeats; fewer parameters were fitted than there are groups.
     """
     means = [statistics.fmean(group) for group in errors]
     missed = sum(len(group) * mean**2 for group, mean in zip(errors, means, strict=True))
@@ -236,8 +223,7 @@ def sign_test(plus: int, minus: int) -> float:
 def share_interval(hits: int, n: int) -> tuple[float, float]:
     """Return the exact 95 % interval of a probability from hits of n (Clopper and Pearson 1934).
 
-    Raises:
-        ValueError: there was no try, or there are more hits than tries.
+    Raises ValueError without a try, or for more hits than tries.
     """
     if not 0 <= hits <= n or n == 0:
         raise ValueError(f"{hits} hits of {n}")

@@ -24,13 +24,9 @@ _COMPARE = {
 MORE_SIZES = _COMPARE["batch_size"]
 _ALONE = "the only one measured"
 _NOT_COMPARED = "they were not compared with each other"
-EPOCHS_REMARK = (
-    "a larger batch may need more epochs to the same accuracy; measure with pytest suites/ -m "
-    "convergence"
-)
-RANDOM_REMARK = (
-    "a larger batch may need more epochs to the same accuracy; random data cannot show that"
-)
+_MORE_EPOCHS = "a larger batch may need more epochs to the same accuracy"
+EPOCHS_REMARK = f"{_MORE_EPOCHS}; measure with pytest suites/ -m convergence"
+RANDOM_REMARK = f"{_MORE_EPOCHS}; random data cannot show that"
 _AXES = ("batch_size", "device", "threads")
 
 

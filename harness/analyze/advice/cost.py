@@ -58,15 +58,8 @@ def plan(
 ) -> Plan:
     """Plan a training of a measured case; intervals are over blocks of fresh workers.
 
-    Args:
-        analysis: Of the run that measured the case.
-        case: What is trained.
-        samples: Per epoch; None for the size of the measured training set.
-        epoch_count: Number of epochs.
-        price_per_hour: Of the machine, in any currency.
-
-    Raises:
-        BadCase: a number is too small.
+    Samples are per epoch, by default as many as in the measured training set; the price is in any
+    currency. Raises BadCase for a number that is too small.
     """
     size = analysis.observed[case].facts.train_samples if samples is None else samples
     _check(size, epoch_count, price_per_hour, case)
@@ -104,23 +97,15 @@ def planned(
 ) -> list[tuple[Advice, Plan | None]]:
     """Advise on each variant of a run, or on one, with a plan of the advised training.
 
-    The plan is None where every case failed.
-
-    Raises:
-        BadCase: see `plan`.
-        BadRun: the run has no comparison.
-        UnknownName: no such variant in it.
+    The plan is None where every case failed. Raises BadCase as `plan` does, BadRun where the run
+    has no comparison, UnknownName where it has no such variant.
     """
-    advices = advise(analysis)
+    advices, run = advise(analysis), analysis.run.id
     if not advices:
-        raise BadRun(
-            f"{analysis.run.id} has no comparison to advise from; measure some with harness run"
-        )
+        raise BadRun(f"{run} has no comparison to advise from; measure some with harness run")
     known = dict.fromkeys(advice.variant for advice in advices)
     if variant is not None and variant not in known:
-        raise UnknownName(
-            f"{analysis.run.id} has no variant {variant!r}; it has {', '.join(known)}"
-        )
+        raise UnknownName(f"{run} has no variant {variant!r}; it has {', '.join(known)}")
     question = samples, epoch_count, price_per_hour
     return [
         (advice, None if advice.case is None else plan(analysis, advice.case, *question))
@@ -180,18 +165,11 @@ def _energy(
     """Power of the board during rounds times the time of all steps."""
     if case.device != "gpu":
         return None, "the energy of a CPU is not measured"
-    read = [
-        (gpu.power_watts([usage]), worker.step_seconds)
-        for block in blocks
-        for worker in block
-        for usage in gpu.usages([worker.start])
-    ]
-    joules = [
-        math.log(power.value * step / case.batch_size * samples)
-        for power, step in read
-        if power.value is not None
-    ]
-    if not joules:
+    watched = [worker for block in blocks for worker in block if gpu.usages([worker.start])]
+    read = [(gpu.power_watts(gpu.usages([w.start])), w.step_seconds) for w in watched]
+    known = [(power.value, step) for power, step in read if power.value is not None]
+    if not known:
         reasons = dict.fromkeys(power.source for power, _ in read)
         return None, "; ".join(reasons) or "no reading"
+    joules = [math.log(watts * step / case.batch_size * samples) for watts, step in known]
     return stats.log_interval(joules), ""

@@ -1,5 +1,6 @@
 """Find the smallest value of an axis that is nearly as fast as the best."""
 
+import operator
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,23 +13,18 @@ WITHIN = 0.95  # of the best throughput; the last 5 % are seldom worth several t
 
 
 class Ratios:
-    """Ratios of the throughputs of the values of an axis, by paired comparisons.
-
-    Attributes:
-        compared: Measurements without references against themselves.
-        values: The values with a common reference, and that of the reference, sorted.
-    """
+    """Ratios of the throughputs of the values of an axis, by paired comparisons."""
 
     def __init__(self, axis: str, measurements: Sequence[Measurement]) -> None:
-        self.compared = [
-            m for m in measurements if roles.differs_only_in(axis, m.case, m.reference)
-        ]
+        differs = roles.differs_only_in
+        self.compared = [m for m in measurements if differs(axis, m.case, m.reference)]
+        value = operator.attrgetter(axis)
         self._logs = {
-            (getattr(m.case, axis), getattr(m.reference, axis)): stats.speedup_logs(m)
-            for m in self.compared
+            (value(m.case), value(m.reference)): stats.speedup_logs(m) for m in self.compared
         }
         references = [reference for _, reference in self._logs]
         self._reference: Any = max(references, key=references.count, default=None)
+        # The values with a common reference, and that of the reference.
         against = {value for value, other in self._logs if other == self._reference}
         self.values: list[Any] = sorted({*against, self._reference}) if against else []
 
@@ -42,7 +38,7 @@ class Ratios:
         Values that were not compared directly are compared through the reference: the logs of
         both speedups are subtracted; see `stats.sum_interval`.
         """
-        return stats.exponential(stats.sum_interval(self._between(value, other)))
+        return stats.product(self._between(value, other))
 
     def _log(self, value: Any) -> float:
         logs = self._logs.get((value, self._reference))

@@ -52,10 +52,8 @@ def names(matched: Iterable[Case]) -> dict[Case, str]:
     """Name matched cases by model, batch size and the fields in which they differ."""
     found = list(matched)
     fields = differing(found)
-    return {
-        case: ", ".join((f"{case.variant} {case.batch_size}", *words(case, fields)))
-        for case in found
-    }
+    parts = {c: (f"{c.variant} {c.batch_size}", *words(c, fields)) for c in found}
+    return {case: ", ".join(its) for case, its in parts.items()}
 
 
 def differing(found: Sequence[Case]) -> list[str]:

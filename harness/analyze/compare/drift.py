@@ -15,15 +15,11 @@ Part = tuple[float, float]  # part of a variance, and its degrees of freedom
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunTimes:
-    """Block times of a run, by matched case; a comparison is a case and its reference.
-
-    Attributes:
-        times: By case and comparison: log of the seconds per sample of each block.
-        speedups: By case and reference: log of the speedup of each block.
-    """
+    """Block times of a run, by matched case; a comparison is a case and its reference."""
 
     run: Run
     own: dict[Case, Case]  # each matched case as the run itself names it
+    # By comparison, the log of the seconds per sample of each block; by reference, of the speedup.
     times: dict[Case, dict[tuple[Case, Case], list[float]]]
     speedups: dict[Case, dict[Case, Sequence[float]]]
     measured: set[tuple[Case, Case]]  # every measured comparison, and every full training

@@ -34,8 +34,7 @@ class Gate:
 def threshold(text: str) -> float:
     """Read `5`, `5%` or `5 %` as the share 0.05.
 
-    Raises:
-        BadComparison: the text is no percentage, or is ambiguous, such as `0.05`.
+    Raises BadComparison for what is no percentage, or is ambiguous, such as `0.05`.
     """
     number = text.strip().removesuffix("%").strip()
     try:
@@ -55,8 +54,7 @@ def threshold(text: str) -> float:
 def judge(comparisons: Sequence[RunDiff], share: float) -> Gate:
     """Find the cases that are slower by more than a share, and the new failures.
 
-    Raises:
-        BadComparison: no ratio has an interval, so the gate could never fail.
+    Raises BadComparison where no ratio has an interval, so that the gate could never fail.
     """
     ratios = [(diff.run, *named) for diff in comparisons for named in _ratios(diff)]
     failed = [Slower(diff.run, name, None) for diff in comparisons for name in diff.newly_failed]

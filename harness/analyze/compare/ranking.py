@@ -37,12 +37,8 @@ class RankedRow:
 def ranking(runs: Sequence[Run], prices: Mapping[str, float]) -> list[RankedRow]:
     """Rank two runs or more in each case that two of them share, fastest first.
 
-    Args:
-        runs: At least two.
-        prices: Per hour, in any currency, by run id; may lack runs.
-
-    Raises:
-        BadComparison: a price names no run, or the runs share no case.
+    Prices are per hour, in any currency, by run id; some may be missing. Raises BadComparison where
+    a price names no run, or the runs share no case.
     """
     unknown = sorted(set(prices) - {run.id for run in runs})
     if unknown:
@@ -102,9 +98,7 @@ def _measured(run: Run, found: Matching) -> dict[Case, CaseData]:
 def _over(first: Run, runs: Sequence[Run], measured: _Measured, found: Matching) -> _Ratios:
     """Compare runs with the fastest run of a case; itself is 1 without an interval."""
     its = measured[first.id]
-    others = [
-        run for run in runs if run is not first and not its.keys().isdisjoint(measured[run.id])
-    ]
+    others = [r for r in runs if r is not first and not its.keys().isdisjoint(measured[r.id])]
     ratios = {(first.id, case): Estimate(1.0, None, None, 0) for case in its}
     for diff in run_diff.compare(first, others):
         ratios |= {(diff.run, found.match(row.case, first)): row.time for row in diff.cases}

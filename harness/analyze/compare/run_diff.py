@@ -81,8 +81,7 @@ class RunDiff:
 def compare(reference: Run, others: Sequence[Run]) -> list[RunDiff]:
     """Compare runs with a reference run, case by case.
 
-    Raises:
-        BadComparison: the protocols' versions differ, or two runs share no case.
+    Raises BadComparison where the protocols' versions differ, or two runs share no case.
     """
     for run in others:
         differences.check_comparable(reference, run)

@@ -24,10 +24,8 @@ def batch_size(points: Sequence[tuple[int, Estimate]]) -> Crossover:
     """Find the batch size from which the case, on a GPU, is as fast as its reference.
 
     Between two sizes the log speedup is interpolated linearly in the log size. The interval
-    ends where the ends of the speedups' intervals cross 1.
-
-    Args:
-        points: (batch size, speedup), in the order of sizes.
+    ends where the ends of the speedups' intervals cross 1. Points are (batch size, speedup), in
+    the order of sizes.
     """
     sizes = [size for size, _ in points]
     values = [estimate.value for _, estimate in points]

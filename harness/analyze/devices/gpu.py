@@ -140,11 +140,8 @@ def _average(points: Points) -> float:
 
 def _integral(points: Points) -> float:
     """Integral of the readings by trapezoids, over their time."""
-    areas = (
-        (after[0] - before[0]) * (after[1] + before[1]) / 2
-        for before, after in itertools.pairwise(points)
-    )
-    return sum(areas) / _window(points)
+    pairs = itertools.pairwise(points)
+    return sum((s1 - s0) * (v1 + v0) / 2 for (s0, v0), (s1, v1) in pairs) / _window(points)
 
 
 def _from_counter(points: Points) -> float:
@@ -165,8 +162,5 @@ def _mean(found: Sequence[Known]) -> Known:
         reasons = dict.fromkeys(one.source for one in found)
         return Known(None, sum(one.readings for one in found), "; ".join(reasons) or "no reading")
     sources = dict.fromkeys(one.source for _, one in known)
-    return Known(
-        math.fsum(value for value, _ in known) / len(known),
-        sum(one.readings for _, one in known),
-        " and ".join(sources),
-    )
+    mean = math.fsum(value for value, _ in known) / len(known)
+    return Known(mean, sum(one.readings for _, one in known), " and ".join(sources))

@@ -33,9 +33,7 @@ class Difference:
 
 
 def difference(
-    case_wrong: Sequence[Collection[int]],
-    reference_wrong: Sequence[Collection[int]],
-    samples: int,
+    case_wrong: Sequence[Collection[int]], reference_wrong: Sequence[Collection[int]], samples: int
 ) -> Difference:
     """Estimate the difference of two accuracies from paired mistakes.
 
@@ -49,13 +47,8 @@ def difference(
     is over the samples alone, as in McNemar's test (1947), and holds for these trained models
     only.
 
-    Args:
-        case_wrong: Per seed the indices of the test samples that the case gets wrong.
-        reference_wrong: The same of the reference, with the same seeds.
-        samples: Size of the test set.
-
-    Raises:
-        ValueError: there is no seed, or the numbers of seeds differ.
+    Mistakes are, per seed, the indices of the test samples that a side gets wrong, of so many
+    samples. Raises ValueError without a seed, or where the numbers of seeds differ.
     """
     seeds = len(case_wrong)
     if not seeds or len(reference_wrong) != seeds:
@@ -67,12 +60,9 @@ def difference(
     mean = float(gains.mean())
     half = _half_width(gains)
     plus, minus = (gains > 0).sum(axis=1), (gains < 0).sum(axis=1)
-    return Difference(
-        Estimate(mean, mean - half, mean + half, seeds),
-        float(plus.mean()),
-        float(minus.mean()),
-        stats.sign_test(int(plus[0]), int(minus[0])) if seeds == 1 else None,
-    )
+    p_value = stats.sign_test(int(plus[0]), int(minus[0])) if seeds == 1 else None
+    estimate = Estimate(mean, mean - half, mean + half, seeds)
+    return Difference(estimate, float(plus.mean()), float(minus.mean()), p_value)
 
 
 def _half_width(gains: NDArray[np.float64]) -> float:

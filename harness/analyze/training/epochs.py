@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.analyze import stats
 from harness.analyze.start_order import without_start_order
-from harness.records import Estimate, Fit, Measurement, Role
+from harness.records import Estimate, Fit, Measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,8 @@ def epoch(fits: Sequence[Fit], step_seconds: float, batch_size: int, train_sampl
 
 def speedup(measurement: Measurement) -> Estimate | None:
     """Return the speedup per epoch of `fit`, over the blocks in which both sides timed one."""
-
-    def seconds(fit: Fit, role: Role) -> float:
-        facts = measurement.facts if role == "case" else measurement.reference_facts
-        return project(fit, facts.train_samples)
-
-    logs = stats.fit_logs(measurement, seconds)
+    facts = {"case": measurement.facts, "reference": measurement.reference_facts}
+    logs = stats.fit_logs(measurement, lambda f, role: project(f, facts[role].train_samples))
     return stats.log_interval(without_start_order([*logs.values()], [*logs])) if logs else None
 
 

@@ -50,10 +50,10 @@ def ceiling(analysis: Analysis, shown: int) -> Ceiling | None:
     if not found:
         return None
 
-    def rank(sample: int) -> tuple[int, float]:
-        return len(found[sample]), statistics.fmean(m.confidence for m in found[sample])
+    def rank(mistakes: list[Mistake]) -> tuple[int, float]:
+        return len(mistakes), statistics.fmean(m.confidence for m in mistakes)
 
-    hardest = sorted(found, key=rank, reverse=True)[:shown]
+    hardest = sorted(found.values(), key=rank, reverse=True)[:shown]
     shape = trainings[0].image_shape or ()
     return Ceiling(
         variants=len({t.recipe.case.variant for t in trainings}),
@@ -61,7 +61,7 @@ def ceiling(analysis: Analysis, shown: int) -> Ceiling | None:
         test_samples=trainings[0].test_samples,
         wrong_always=sum(len(mistakes) == len(trainings) for mistakes in found.values()),
         wrong_ever=len(found),
-        hardest=tuple(filter(None, (_hard(found[sample], shape) for sample in hardest))),
+        hardest=tuple(filter(None, (_hard(mistakes, shape) for mistakes in hardest))),
     )
 
 

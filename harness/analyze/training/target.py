@@ -47,9 +47,8 @@ def compare(pairs: Sequence[Pair], target: float) -> ToTarget:
     if missed:
         return ToTarget(an_epoch, reason=f"{target:g} not reached by {', '.join(missed)}")
     mine, others = ([number for number in side if number is not None] for side in needed)
-    speedup = stats.log_interval(
-        [log + math.log(b / a) for log, a, b in zip(logs, mine, others, strict=True)]
-    )
+    ratios = zip(logs, mine, others, strict=True)
+    speedup = stats.log_interval([log + math.log(b / a) for log, a, b in ratios])
     return ToTarget(
         an_epoch,
         epochs=statistics.fmean(mine),
