@@ -89,8 +89,6 @@ def _lock(descriptor: int) -> None:
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
     except OSError as error:  # a file system without locks
         if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
             raise
@@ -109,16 +107,12 @@ def unwritable(folder: Path, why: str | None) -> BadRun:
 def _is_torn(path: Path) -> bool:
     """Whether the last line has no end."""
     with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+        file.seek(max(0, path.stat().st_size - 1))
+        return file.read(1) not in (b"", b"\n")
 
 
 def read(
-    folder: Path,
-    on_damage: Callable[[int], None] | None = None,
-    passed_over: Collection[str] = (),
+    folder: Path, on_damage: Callable[[int], None] | None = None, passed_over: Collection[str] = ()
 ) -> Iterator[dict[str, Any]]:
     """Yield the intact entries of a journal; damaged lines are skipped.
 
@@ -144,7 +138,7 @@ def read(
                 entry = _parsed(text)
                 if isinstance(entry, dict) and isinstance(entry.get("kind"), str):
                     yield entry
-                elif line.strip() and on_damage is not None:
+                elif on_damage and line.strip():
                     on_damage(number)
     except OSError as error:
         raise BadRun(f"{folder} holds no readable {NAME}") from error

@@ -1,7 +1,9 @@
 """What the journal of an interrupted run holds, and whether the run may be resumed."""
 
 import dataclasses
+import operator
 from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +31,7 @@ KINDS: dict[str, Any] = {  # of the journal's entries that hold one whole record
     "tuning": Tuning,
 }
 _IN_OTHERS = ("round", "epoch")  # also in the entry of their block or training
+_identity = operator.attrgetter("id", "python", "libraries")  # of a machine
 
 
 def kind_of(record: type[Any]) -> str:
@@ -36,29 +39,20 @@ def kind_of(record: type[Any]) -> str:
     return next(kind for kind, records in KINDS.items() if issubclass(record, records))
 
 
-@dataclasses.dataclass
+@dataclass
 class ResumedRun:
-    """What a journal holds of an interrupted run.
-
-    Attributes:
-        wall_seconds: How long the run had taken.
-        records: By kind and key; no failures.
-        failures: By key; they are measured again.
-        blocks: Of comparisons without an outcome, by key.
-        damaged: Numbers of unreadable lines; what they held is measured again.
-    """
+    """What a journal holds of an interrupted run; records, failures and blocks by their key."""
 
     protocol: Protocol | None = None
     machine: Machine | None = None
     started_at: str | None = None
     command: str | None = None
-    wall_seconds: float = 0.0
-    records: dict[str, dict[str, Any]] = dataclasses.field(
-        default_factory=lambda: {kind: {} for kind in KINDS}
-    )
-    failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
-    blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
-    damaged: list[int] = dataclasses.field(default_factory=list)
+    wall_seconds: float = 0.0  # how long the run had taken
+    records: dict[str, dict[str, Any]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    failures: dict[str, Failure] = field(default_factory=dict)  # measured again
+    # Of comparisons without an outcome.
+    blocks: dict[str, list[Block]] = field(default_factory=lambda: defaultdict(list))
+    damaged: list[int] = field(default_factory=list)  # lines; what they held is measured again
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -78,9 +72,8 @@ class ResumedRun:
                 f"{path} is damaged or has another schema ({error!r}); start a new run"
             ) from error
         if anything and resumed.protocol is None:
-            raise BadRun(
-                f"{path} has lost its first line, which holds the protocol; start a new run"
-            )
+            what = "has lost its first line, which holds the protocol"
+            raise BadRun(f"{path} {what}; start a new run")
         return resumed
 
     def _take(self, entry: dict[str, Any]) -> None:
@@ -114,31 +107,15 @@ class ResumedRun:
         Raises:
             BadRun: the protocol, the machine or a version differs.
         """
-        if self.protocol is not None and _timing(self.protocol) != _timing(protocol):
-            steps = f"{self.protocol.steps or 'no fixed'} steps per round"
+        known = self.protocol or protocol
+        same = dataclasses.replace(protocol, timeout_seconds=known.timeout_seconds)
+        if known != same:  # the timeout changes no time
+            steps = f"{known.steps or 'no fixed'} steps per round"
             raise BadRun(
                 f"{folder} was measured with another protocol; resume it with effort "
-                f"{self.protocol.effort} and {steps}, or start a new run"
+                f"{known.effort} and {steps}, or start a new run"
             )
         if self.machine is not None and _identity(self.machine) != _identity(machine):
             raise BadRun(
                 f"{folder} was measured on another machine or with other versions; start a new run"
             )
-
-
-def _timing(protocol: Protocol) -> Protocol:
-    """Leave out what does not change a time."""
-    return dataclasses.replace(protocol, timeout_seconds=0.0)
-
-
-def _identity(machine: Machine) -> tuple[str, str, dict[str, str]]:
-    return machine.id, machine.python, machine.libraries
-
-
-def check_resume(folder: Path, protocol: Protocol, machine: Machine) -> None:
-    """Check that a run can be resumed.
-
-    Raises:
-        BadRun: there is no readable journal, or the protocol, the machine or a version differs.
-    """
-    ResumedRun.read(folder).check(folder, protocol, machine)
