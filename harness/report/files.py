@@ -12,7 +12,7 @@ from harness.analyze.analysis import Analysis
 from harness.errors import BadRun
 from harness.records import Run
 from harness.report import formats, sentence, settings_code
-from harness.report.advice_lines import lines as recommendations
+from harness.report.advice import lines as recommendations
 from harness.report.html import page
 from harness.report.html.svg import inline
 from harness.tables import MORE_CHARTS, TABLES, text
