@@ -58,22 +58,18 @@ class Journal:
         Raises:
             BadRun: the disk is full or the file has gone.
         """
-        text = json.dumps({"kind": kind, **entry})
+        cannot = f"cannot write {self._file.name}"
         try:
-            self._file.write(sealed(text))
+            self._file.write(sealed(json.dumps({"kind": kind, **entry})))
             self._file.flush()
             os.fsync(self._file.fileno())
             gone = os.fstat(self._file.fileno()).st_nlink == 0
         except OSError as error:
-            raise BadRun(
-                f"cannot write {self._file.name}: {error.strerror}; earlier measurements are kept: "
-                "free some disk space and continue with --resume"
-            ) from error
+            todo = "free some disk space and continue with --resume"
+            why = f"{error.strerror}; earlier measurements are kept: {todo}"
+            raise BadRun(f"{cannot}: {why}") from error
         if gone:  # its data would be lost when this process ends
-            raise BadRun(
-                f"cannot write {self._file.name}: the file has been removed, with all earlier "
-                "measurements"
-            )
+            raise BadRun(f"{cannot}: the file has been removed, with all earlier measurements")
 
     def close(self) -> None:
         """Close the file; an error was reported when the entry was written."""
@@ -82,11 +78,7 @@ class Journal:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock the file; the kernel releases the lock when this process ends.
-
-    Raises:
-        BlockingIOError: another process has the lock.
-    """
+    """Lock the file until this process ends; a BlockingIOError says that another one has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:  # a file system without locks
@@ -135,7 +127,9 @@ def read(
                 begin = _KIND.match(text) if seal else None
                 if begin and begin[1].decode() in passed_over:
                     continue
-                entry = _parsed(text)
+                entry = None
+                with contextlib.suppress(ValueError, RecursionError):
+                    entry = json.loads(text)
                 if isinstance(entry, dict) and isinstance(entry.get("kind"), str):
                     yield entry
                 elif on_damage and line.strip():
@@ -150,10 +144,3 @@ def _whole(line: bytes, seal: "re.Match[bytes] | None") -> bytes:
         return line
     text = line[: seal.start()] + b"}"
     return text if zlib.crc32(text) == int(seal[1]) else b""
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

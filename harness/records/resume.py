@@ -8,19 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.errors import BadRun
-from harness.records import (
-    Block,
-    Failure,
-    Ladder,
-    Machine,
-    Outcome,
-    Protocol,
-    Search,
-    Training,
-    Tuning,
-    from_json,
-    journal,
-)
+from harness.records import journal
+from harness.records.case import Protocol
+from harness.records.codec import from_json
+from harness.records.comparison import Block, Failure, Ladder, Outcome
+from harness.records.run import Machine
+from harness.records.search import Search, Tuning
+from harness.records.training import Training
 
 Record = Outcome | Training | Ladder | Search | Tuning
 KINDS: dict[str, Any] = {  # of the journal's entries that hold one whole record

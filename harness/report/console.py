@@ -21,10 +21,9 @@ def show(console: Console, written: Written, *, failures: bool = True) -> None:
 
     If everything has failed, there are no tables to show. pytest prints failures itself.
     """
-    analysis = written.analysis
-    run = analysis.run
-    anything = any(isinstance(outcome, Measurement) for outcome in run.outcomes)
-    anything = anything or bool(run.trainings or run.searches)
+    analysis, run = written.analysis, written.analysis.run
+    measured = any(isinstance(outcome, Measurement) for outcome in run.outcomes)
+    anything = measured or run.trainings or run.searches
     console.print()
     title = formats.shortened(f"Training benchmark {units.printable(run.id)}")
     console.rule(Text(title), align="left", style="default")
@@ -60,12 +59,7 @@ def show(console: Console, written: Written, *, failures: bool = True) -> None:
 
 
 def document(written: Written) -> dict[str, Any]:
-    """Return the summary as plain values.
-
-    `schema`, `run`, `effort`, `sentence`, `advice`, `settings` (code; empty without settings to
-    recommend), `failures`, `cautions` (lines), `tables` (lists of rows with the columns of the
-    CSV files; null where missing), `files`.
-    """
+    """Return the summary as plain values."""
     analysis = written.analysis
     return {
         "schema": SCHEMA,
@@ -73,10 +67,10 @@ def document(written: Written) -> dict[str, Any]:
         "effort": analysis.run.protocol.effort,
         "sentence": written.sentence,
         "advice": list(written.advice),
-        "settings": written.settings,
+        "settings": written.settings,  # code; empty without settings to recommend
         "failures": list(notes.failures(analysis.run)),
         "cautions": list(notes.cautions(analysis)),
-        "tables": written.rows,
+        "tables": written.rows,  # with the columns of the CSV files; None where missing
         "files": [str(path) for path in written.paths],
     }
 

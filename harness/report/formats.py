@@ -30,10 +30,8 @@ def to_rich(table: TextTable, width: int, elsewhere: str = "the files") -> Group
         kept.remove(max(kept, key=lambda i: table.ranks[i]))
     left_out = [heading for i, heading in enumerate(table.columns) if i not in kept]
     if len(rows) > MOST_ROWS:
-        notes = [
-            f"first {MOST_ROWS} of {units.count(len(rows))} rows; see the files for all",
-            *notes,
-        ]
+        many = units.count(len(rows))
+        notes.insert(0, f"first {MOST_ROWS} of {many} rows; see the files for all")
     if len(table.notes) > MOST_NOTES:
         notes.append(f"{units.count(len(table.notes) - MOST_NOTES)} more notes in the files")
     if left_out:

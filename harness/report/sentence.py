@@ -64,10 +64,8 @@ def _tunings(analysis: Analysis) -> Iterator[str]:
     for tuning in analysis.run.tunings:
         its = [row for row in rows if row.plain == tuning.plain.id]
         tried = sum(row.what == ALONE and row.status == "measured" for row in its)
-        plain = tuning.plain
-        many = (
-            f"{units.plural(tried, 'setting')} tried on {plain.variant} at batch {plain.batch_size}"
-        )
+        where = f"{tuning.plain.variant} at batch {tuning.plain.batch_size}"
+        many = f"{units.plural(tried, 'setting')} tried on {where}"
         stack = next((row for row in its if row.what == STACK), None)
         if stack is not None and stack.speedup is not None:
             yield f"{many}: {stack.lever} is {speedup_of(stack.speedup)} as fast as without"
