@@ -51,9 +51,8 @@ def locate(name: str, results: Path, kind: str = "runs") -> Path:
         return found[-1]
     if (results / "examples" / name).is_dir():
         return results / "examples" / name
-    matches = [path for path in found if path.name == name] or [
-        path for path in found if path.name.startswith(name)
-    ]
+    begun = [path for path in found if path.name.startswith(name)]
+    matches = [path for path in begun if path.name == name] or begun
     if len(matches) != 1:
         what = "several runs begin" if matches else "no run begins"
         known = ", ".join(path.name for path in (matches or found)[-5:]) or "none"

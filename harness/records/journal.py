@@ -53,11 +53,7 @@ class Journal:
         return cls(file)
 
     def write(self, kind: str, **entry: Any) -> None:
-        """Append one entry and sync it.
-
-        Raises:
-            BadRun: the disk is full or the file has gone.
-        """
+        """Append one entry and sync it; BadRun if the disk is full or the file has gone."""
         cannot = f"cannot write {self._file.name}"
         try:
             self._file.write(sealed(json.dumps({"kind": kind, **entry})))
@@ -106,16 +102,10 @@ def _is_torn(path: Path) -> bool:
 def read(
     folder: Path, on_damage: Callable[[int], None] | None = None, passed_over: Collection[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Yield the intact entries of a journal; damaged lines are skipped.
+    """Yield the intact entries of a journal; BadRun if there is none.
 
-    Args:
-        folder: Of the run.
-        on_damage: Called with the number, from 1, of each line that is skipped.
-        passed_over: Kinds of entries that are checked but not yielded: a long run has a million
-            rounds, which its blocks hold again.
-
-    Raises:
-        BadRun: there is no journal.
+    `on_damage` gets the number, from 1, of each damaged line, which is skipped. Kinds that are
+    passed over are checked only: a long run has a million rounds, which its blocks hold again.
     """
     checked = False
     try:

@@ -14,6 +14,7 @@ from harness.records.case import Case
 Variables = Mapping[str, str]
 _ALL = ("tensorflow", "jax", "torch")
 _SWITCH = ("on", "off")
+_FEEDS = ("device", "pydataset")  # of every backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +163,7 @@ LEVERS = (
         "feed",
         "how fit gets its batches: arrays; tf.data from slices; batched, cached and prefetched; "
         "resident on the device; a PyDataset",
-        {
-            "tensorflow": ("slices", "cached", "device", "pydataset"),
-            "jax": ("device", "pydataset"),
-            "torch": ("device", "pydataset"),
-        },
+        {"tensorflow": ("slices", "cached", *_FEEDS), "jax": _FEEDS, "torch": _FEEDS},
         ("arrays", "slices", "cached", "device", "pydataset"),
         batches={
             "slices": "tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch({size})"

@@ -26,17 +26,13 @@ class Round(Counters):
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One timed epoch of a `Model.fit` over arrays in memory.
-
-    Attributes:
-        first_step_seconds: From the begin of the epoch to the begin of the second step, or of the
-            second execution of several: includes the start of the input pipeline. All of
-            `seconds` if there is only one.
-    """
+    """One timed epoch of a `Model.fit` over arrays in memory."""
 
     steps: int
     samples: int
     seconds: float
+    # From the begin of the epoch to that of the second step, or of the second execution of several:
+    # includes the start of the input pipeline. All of `seconds` if there is only one.
     first_step_seconds: float
     whole_epoch: bool  # it covered the training set once
     first_steps: int = 1  # steps in `first_step_seconds`: those of one execution
@@ -111,17 +107,8 @@ class Usage:
 class Start:
     """One fresh worker: its start before the rounds, and its totals after them.
 
-    Attributes:
-        peak_rss_bytes: VmHWM of first step, warm-up and rounds; the counter is reset before them,
-            and `fit` comes after them.
-        product_flops: Best rate of a matrix product by the same framework on the same threads
-            and device, after the rounds: floating-point operations per second.
-        copy_bytes_per_second: Best rate of an operation that reads one array and writes another,
-            by the same framework on the same threads and device: bytes read plus written.
-        early_loss: Mean loss of the second half of the first `early_steps`. The two sides of a
-            block start from the same weights, and blocks from different ones.
-        allreduce_seconds: Median time to sum arrays like the gradients over all replicas, after
-            the rounds and with nothing else running.
+    The rates of products and copies are the best by the same framework on the same threads and
+    device. They and the sums over replicas are taken after the rounds.
     """
 
     role: Role
@@ -134,19 +121,23 @@ class Start:
     build_rss_bytes: int  # VmHWM with data and model
     warm_up_steps: int  # untimed steps after the first (evidence)
     steady: bool  # the last two times per untimed step agreed within 10 %
-    peak_rss_bytes: int
+    peak_rss_bytes: int  # VmHWM of first step, warm-up and rounds, reset before them; not of `fit`
     traces: int  # of the step during timed rounds; should be 0
     fit: Fit | None = None
     gpu_memory_bytes: int | None = None  # peak of the framework's allocator
     gpu_memory_source: str = ""  # what that peak covers, or why it is unknown
     cool_down_seconds: float = 0.0  # wait before the worker for a GPU that was too hot
     usage: Usage | None = None
-    product_flops: float | None = None
+    product_flops: float | None = None  # floating-point operations per second of a matrix product
     product_size: int | None = None  # rows and columns of its matrices
+    # Bytes read plus written by an operation that reads one array and writes another.
     copy_bytes_per_second: float | None = None
     copy_bytes: int | None = None  # size of each of the two arrays (evidence)
+    # Mean loss of the second half of the first `early_steps`. The two sides of a block start from
+    # the same weights, and blocks from different ones.
     early_loss: float | None = None
     early_steps: int | None = None  # includes the first step
+    # Median time to sum arrays like the gradients over all replicas, with nothing else running.
     allreduce_seconds: float | None = None
     allreduce_bytes: int | None = None  # size of one replica's arrays
 

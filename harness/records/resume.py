@@ -50,11 +50,7 @@ class ResumedRun:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read a journal.
-
-        Raises:
-            BadRun: there is no journal, it is damaged, or it has another schema.
-        """
+        """Read a journal; BadRun if there is none, it is damaged, or it has another schema."""
         resumed, anything = cls(), False
         path = folder / journal.NAME
         try:
@@ -62,12 +58,11 @@ class ResumedRun:
                 resumed._take(entry)
                 anything = True
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise BadRun(
-                f"{path} is damaged or has another schema ({error!r}); start a new run"
-            ) from error
+            why = f"is damaged or has another schema ({error!r})"
+            raise BadRun(f"{path} {why}; start a new run") from error
         if anything and resumed.protocol is None:
-            what = "has lost its first line, which holds the protocol"
-            raise BadRun(f"{path} {what}; start a new run")
+            why = "has lost its first line, which holds the protocol"
+            raise BadRun(f"{path} {why}; start a new run")
         return resumed
 
     def _take(self, entry: dict[str, Any]) -> None:
@@ -96,11 +91,7 @@ class ResumedRun:
                 self.blocks.pop(record.key, None)  # a measurement holds its blocks
 
     def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
-        """Check that the times of this run compare with new ones.
-
-        Raises:
-            BadRun: the protocol, the machine or a version differs.
-        """
+        """Refuse times that do not compare: BadRun if protocol, machine or a version differs."""
         known = self.protocol or protocol
         same = dataclasses.replace(protocol, timeout_seconds=known.timeout_seconds)
         if known != same:  # the timeout changes no time
@@ -110,6 +101,5 @@ class ResumedRun:
                 f"{known.effort} and {steps}, or start a new run"
             )
         if self.machine is not None and _identity(self.machine) != _identity(machine):
-            raise BadRun(
-                f"{folder} was measured on another machine or with other versions; start a new run"
-            )
+            where = "on another machine or with other versions"
+            raise BadRun(f"{folder} was measured {where}; start a new run")

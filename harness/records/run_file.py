@@ -53,12 +53,9 @@ def line(outcome: Outcome) -> str:
 
 
 def write(folder: Path, run: Run, lines: Iterable[str] | None = None) -> None:
-    """Write the file in one move.
+    """Write the file in one move; BadRun if it cannot be written.
 
     The outcomes are given as lines if these have been made before.
-
-    Raises:
-        BadRun: the file cannot be written.
     """
     head = to_json(dataclasses.replace(run, outcomes=()))
     del head["outcomes"]
@@ -78,11 +75,7 @@ def write(folder: Path, run: Run, lines: Iterable[str] | None = None) -> None:
 
 @gc_paused()
 def read(folder: Path) -> Run:
-    """Read the file.
-
-    Raises:
-        BadRun: it is missing, damaged, or of another schema.
-    """
+    """Read the file; BadRun if it is missing, damaged, or of another schema."""
     path = folder / NAME
     try:
         outcomes: list[str] = []

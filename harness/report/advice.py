@@ -43,10 +43,12 @@ def line(advice: Advice, several: Sequence[str] = ()) -> str:
     answered = [choice for choice in advice.asked if choice.value is not None]
     answered.sort(key=lambda choice: choice.axis != "device")
     answers = ", ".join(_value(c.axis, c.value) + _where(c, advice) for c in answered)
+    unasked = [choice for choice in advice.choices if not choice.asked]
+    alone = ", ".join(_value(c.axis, c.measured[0]) + _where(c, advice) for c in unasked)
     sentences = [
         f"Recommendation for {name}: {answers}" if answers else f"No recommendation for {name}",
         *(text for choice in advice.asked for text in _evidence(choice, advice)),
-        *_alone(advice),
+        *([f"Only measured: {alone}"] if alone else []),
         *(f"Failed: {failure}" for failure in advice.failed),
     ]
     return f"{'. '.join(sentences)}."
@@ -114,14 +116,6 @@ def _memory(choice: Choice) -> str:
         return ""
     beyond = "" if choice.case.device == "gpu" else ", not counting the framework's import"
     return f" with {units.percent(100 * choice.memory_share)} of its memory{beyond}"
-
-
-def _alone(advice: Advice) -> Iterator[str]:
-    """Name the values that had no alternative."""
-    unasked = [choice for choice in advice.choices if not choice.asked]
-    if unasked:
-        alone = [_value(c.axis, c.measured[0]) + _where(c, advice) for c in unasked]
-        yield f"Only measured: {', '.join(alone)}"
 
 
 def _value(axis: str, value: int | str | None) -> str:

@@ -35,9 +35,7 @@ def comparison(case: Case, reference: Case) -> str:
         return f"{case.id} against {reference.id}"
     (axis,) = axes
     here, there = _SIDES[axis]
-    return f"{_model(case)}{here.format(_value(case, axis))} against " + there.format(
-        _value(reference, axis)
-    )
+    return f"{_model(case)}{_side(here, case, axis)} against {_side(there, reference, axis)}"
 
 
 def differing(case: Case, reference: Case) -> set[str]:
@@ -66,9 +64,9 @@ def _model(case: Case) -> str:
     return f"{case.variant} at batch {case.batch_size}"
 
 
-def _value(case: Case, axis: str) -> str:
+def _side(words: str, case: Case, axis: str) -> str:
     value = str(getattr(case, axis))
-    return value.upper() if axis == "device" else value
+    return words.format(value.upper() if axis == "device" else value)
 
 
 R = TypeVar("R")

@@ -27,8 +27,9 @@ def others(analysis: Analysis) -> Iterator[str]:
 
 def failures(run: Run) -> Iterator[str]:
     """One line per failure of a variant, with its reason and the first case that it ended."""
-    for its in grouped(_failed(run), lambda f: (f.case.variant, f.kind, f.message)).values():
-        first, more = its[0], f" and {len(its) - 1} more" if len(its) > 1 else ""
+    alike = grouped(_failed(run), lambda f: (f.case.variant, f.kind, f.message))
+    for first, *rest in alike.values():
+        more = f" and {len(rest)} more" if rest else ""
         yield f"Failed: {first.case.id}{more}: {first.kind}: {first.message}"
 
 

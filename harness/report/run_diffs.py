@@ -90,11 +90,8 @@ def _column_of(diff: RunDiff, number: int) -> Column[CaseRatio]:
 def _notes(diffs: Sequence[RunDiff], rows: int) -> Iterator[str]:
     found = [row for diff in diffs for row in diff.cases]
     if any(row.judged_by for row in found):
-        each = 100 * diffs[0].confidence
-        yield (
-            f"intervals: Bonferroni-corrected (95 % jointly, {each:.4g} % each); they include "
-            "machine drift between runs"
-        )
+        how = f"Bonferroni-corrected (95 % jointly, {100 * diffs[0].confidence:.4g} % each)"
+        yield f"intervals: {how}; they include machine drift between runs"
         yield f"verdict: {DEFINITION}"
     if any(row.judged_by == "pair" for row in found):
         yield (

@@ -84,10 +84,8 @@ def _scaling(analysis: Analysis) -> Iterator[str]:
         yield f"{many} of several devices with one, a functional check"
     for row in rows:
         if not row.functional:
-            yield (
-                f"{row.kind} scaling of {row.variant} on {row.replicas} devices: "
-                f"{speedup_of(row.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
-            )
+            found = f"{speedup_of(row.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
+            yield f"{row.kind} scaling of {row.variant} on {row.replicas} devices: {found}"
 
 
 def _largest(estimates: list[tuple[Estimate, Measurement]], analysis: Analysis) -> Iterator[str]:
@@ -126,10 +124,9 @@ def _accuracies(analysis: Analysis) -> Iterator[str]:
     shown = [(abs(r.difference.value), r) for r in judged if r.difference and r.verdict in _SHOWN]
     if shown:
         _, largest = max(shown, key=lambda pair: pair[0])
-        yield (
-            f"a difference of test accuracy shown in {len(shown)} of {len(judged)}, the largest "
-            f"{points(largest)} points, {_pair(largest)}"
-        )
+        many = f"{len(shown)} of {len(judged)}"
+        which = f"{points(largest)} points, {_pair(largest)}"
+        yield f"a difference of test accuracy shown in {many}, the largest {which}"
     elif judged:
         yield f"no difference shown in test accuracy ({len(judged)} compared)"
 
@@ -149,7 +146,5 @@ def _effective(analysis: Analysis) -> Iterator[str]:
 
 
 def _pair(row: AccuracyRow | EffectiveRow) -> str:
-    return (
-        f"{row.variant} at batch {row.batch_size} against "
-        f"{row.reference} at batch {row.reference_batch_size}"
-    )
+    case = f"{row.variant} at batch {row.batch_size}"
+    return f"{case} against {row.reference} at batch {row.reference_batch_size}"

@@ -21,10 +21,9 @@ def code(analysis: Analysis) -> str:
         row = next((r for r in stacks if r.speedup is not None), None)
         if row and row.speedup and tuning.stacked is not None:
             plain = tuning.plain
-            head = (
-                f"# {plain.variant} at batch {plain.batch_size} on {plain.backend}, "
-                f"{plain.device.upper()}: {speedup_of(row.speedup)} (run {analysis.run.id})"
-            )
+            where = f"at batch {plain.batch_size} on {plain.backend}, {plain.device.upper()}"
+            found = f"{speedup_of(row.speedup)} (run {analysis.run.id})"
+            head = f"# {plain.variant} {where}: {found}"
             doubt = [] if row.speedup.low is not None else [_DOUBT]
             blocks.append("\n".join([head, *doubt, *_lines(tuning, tuning.stacked)]) + "\n")
     return "\n".join(blocks)
