@@ -25,13 +25,11 @@ __all__ = ["Case", "Failure", "HarnessError", "Measurement", "Run", "Training", 
 def read(run: str | Path = "latest", results: str | Path = "results") -> "SavedRun":
     """Read a run that was measured earlier; needs no framework and no GPU.
 
-    Args:
-        run: As in the commands: a run id, a unique beginning of one, a folder, or `latest`.
-        results: The folder of results.
+    It is named as in the commands: by its id, a unique beginning of that, its folder, or `latest`.
 
     Raises:
         HarnessError: there is no such run, or it cannot be read.
     """
     from harness.report.saved_run import SavedRun
 
-    return SavedRun.read(run, results)
+    return SavedRun(run, results)

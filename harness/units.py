@@ -55,9 +55,8 @@ def ratio(value: float | None) -> str:
 
 def ratio_interval(value: float, low: float | None, high: float | None) -> str:
     """Write a speedup with its interval: `1.37× [1.33, 1.41]`."""
-    if low is None or high is None:
-        return ratio(value)
-    return f"{ratio(value)} [{low:.2f}, {high:.2f}]"
+    interval = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{value:.2f}×{interval}"
 
 
 def duration_interval(value: float, low: float | None, high: float | None) -> str:
@@ -78,12 +77,21 @@ def percent(value: float | None) -> str:
     return MISSING if value is None else f"{value:.0f} %"
 
 
+def plural(number: int, noun: str) -> str:
+    """Write how many: `plural(2, "seed") == "2 seeds"`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def capital(text: str) -> str:
+    """Write the first letter as a capital."""
+    return f"{text[0].upper()}{text[1:]}"
+
+
 def printable(text: str) -> str:
     r"""Write characters that would control a terminal as escapes: ESC as `\x1b`.
 
-    Names and messages come from models, logs and strangers' runs. Control
-    characters, line ends and marks that turn the direction of text are those
-    of Unicode's categories Cc, Cf, Zl and Zp.
+    Names and messages come from models, logs and strangers' runs. Control characters, line ends
+    and marks that turn the direction of text are those of Unicode's categories Cc, Cf, Zl and Zp.
     """
     if text.isprintable():  # nearly all are, and this asks Unicode once
         return text

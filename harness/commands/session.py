@@ -22,7 +22,7 @@ from harness.measure.trial import Inspected
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Outcome, Protocol, Search
 from harness.records.folders import locate, new_run_folder
-from harness.records.resume import check_resume
+from harness.records.resume import ResumedRun
 from harness.workloads import datasets
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Session:
         self.cases.check(sizes)
         if settings.resume:
             folder = locate(settings.resume, settings.output)
-            check_resume(folder, settings.protocol, describe(self.gpu))
+            ResumedRun.read(folder).check(folder, settings.protocol, describe(self.gpu))
 
     def expect(self, comparisons: int) -> None:
         """Add to the number of comparisons that are to come."""

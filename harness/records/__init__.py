@@ -4,8 +4,8 @@ SI units, the unit in the name. Observations only: what can be derived from
 them is derived in `harness.analyze`. A missing value is None.
 """
 
-from harness.records.case import DEVICES, PROTOCOL_VERSION, Case, Protocol, comparison_key
-from harness.records.codec import from_json, to_columns, to_json
+from harness.records.case import DEVICES, Case, Protocol, comparison_key
+from harness.records.codec import from_json, to_json
 from harness.records.comparison import (
     Block,
     BlockPlan,
@@ -31,14 +31,12 @@ from harness.records.observations import (
     Surroundings,
     Usage,
 )
-from harness.records.run import READABLE_SCHEMAS, SCHEMA, Gpu, Machine, Run
+from harness.records.run import SCHEMA, Gpu, Machine, Run
 from harness.records.search import Attempt, Search, TriedSize, Tuning
 from harness.records.training import Epoch, Mistake, Recipe, Training
 
 __all__ = [
     "DEVICES",
-    "PROTOCOL_VERSION",
-    "READABLE_SCHEMAS",
     "SCHEMA",
     "Attempt",
     "Block",
@@ -77,6 +75,5 @@ __all__ = [
     "Usage",
     "comparison_key",
     "from_json",
-    "to_columns",
     "to_json",
 ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.records.case import Case, comparison_key
+from harness.records.case import Case, Compared
 from harness.records.observations import ModelFacts, Role, Round, Start, Surroundings
 
 FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"]
@@ -11,17 +11,11 @@ FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "er
 
 @dataclass(frozen=True, slots=True)
 class SidePlan:
-    """What one side does in every block of a comparison.
+    """What one side does in every block of a comparison."""
 
-    Attributes:
-        steps: Steps per round.
-        rounds: Rounds per block.
-        fit_steps: Steps of the timed `fit`; 0 for none.
-    """
-
-    steps: int
-    rounds: int
-    fit_steps: int
+    steps: int  # per round
+    rounds: int  # per block
+    fit_steps: int  # of the timed `fit`; 0 for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,49 +32,35 @@ class BlockPlan:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Everything observed in one block.
-
-    Attributes:
-        surroundings: None in journals from before it was recorded.
-    """
+    """Everything observed in one block."""
 
     plan: BlockPlan
     rounds: tuple[Round, ...]
     starts: tuple[Start, ...]
     facts: dict[Role, ModelFacts]
-    surroundings: Surroundings | None = None
+    surroundings: Surroundings | None = None  # None in journals from before it was recorded
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
-class Measurement:
+class Measurement(Compared):
     """Everything observed in the comparison of a case with a reference.
 
-    Attributes:
-        steps: Steps per round of the case.
-        reference_steps: Steps per round of the reference.
-        pairs: Rounds of the case per block. Kept as evidence: no table shows it.
-        interleaved: Whether the workers of a block took turns, round by round; where a GPU is
-            used they ran one after the other.
-        surroundings: What changed around each block; empty in runs from before it was recorded.
+    The workers of a block took turns, round by round (`interleaved`), or ran one after the other,
+    as where a GPU is used.
     """
 
     case: Case
     reference: Case
     facts: ModelFacts
     reference_facts: ModelFacts
-    steps: int
+    steps: int  # per round
     reference_steps: int
-    pairs: int
+    pairs: int  # rounds of the case per block; evidence: no table shows it
     rounds: tuple[Round, ...]
     starts: tuple[Start, ...]
     wall_seconds: float
     interleaved: bool = True
-    surroundings: tuple[Surroundings, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Which comparison this is."""
-        return comparison_key(self.case, self.reference)
+    surroundings: tuple[Surroundings, ...] = ()  # of each block; earlier runs have none
 
     def side(self, role: Role) -> Case:
         """Return the case of that side."""
@@ -88,7 +68,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Compared):
     """A case that could not be measured: a result, not an exception."""
 
     case: Case
@@ -97,46 +77,25 @@ class Failure:
     message: str
     log_tail: str = ""
 
-    @property
-    def key(self) -> str:
-        """Which comparison this is."""
-        return comparison_key(self.case, self.reference)
-
 
 Outcome = Measurement | Failure
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """One change of a ladder: a case against the previous one.
+class Rung(Compared):
+    """One change of a ladder: a case against the previous one."""
 
-    Attributes:
-        change: What changed, in a few words.
-        case: With the change.
-        reference: Without it.
-    """
-
-    change: str
+    change: str  # in a few words
     case: Case
     reference: Case
-
-    @property
-    def key(self) -> str:
-        """Which comparison this is."""
-        return comparison_key(self.case, self.reference)
 
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """A path from one case to another, one change at a time.
+    """A path from one case to another, one change at a time."""
 
-    Attributes:
-        name: Of this order of the changes.
-        rungs: One per change; the reference of the first is the start.
-    """
-
-    name: str
-    rungs: tuple[Rung, ...]
+    name: str  # of this order of the changes
+    rungs: tuple[Rung, ...]  # the reference of the first is the start
 
     @property
     def key(self) -> str:

@@ -21,24 +21,15 @@ class Counters:
     """Differences of totals read before and after; None where a total is unknown.
 
     Switches and faults are kept as evidence; the table of measurements shows CPU time as CPU %.
-
-    Attributes:
-        cpu_seconds: CPU time of the worker, all threads.
-        involuntary_switches: Times the worker was taken off its CPU.
-        minor_faults: Page faults without disk access.
-        major_faults: Page faults with disk access.
-        steal_seconds: CPU time that the hypervisor gave to others.
-        other_cpu_seconds: CPU time of all other processes.
-        throttled_seconds: Time for which the cgroup's quota stopped the processes in it.
     """
 
-    cpu_seconds: float | None = _counter()
-    involuntary_switches: int | None = _counter()
-    minor_faults: int | None = _counter()
-    major_faults: int | None = _counter()
-    steal_seconds: float | None = _counter()
-    other_cpu_seconds: float | None = _counter()
-    throttled_seconds: float | None = _counter()
+    cpu_seconds: float | None = _counter()  # of the worker, all threads
+    involuntary_switches: int | None = _counter()  # the worker was taken off its CPU
+    minor_faults: int | None = _counter()  # page faults without disk access
+    major_faults: int | None = _counter()  # page faults with disk access
+    steal_seconds: float | None = _counter()  # CPU time that the hypervisor gave to others
+    other_cpu_seconds: float | None = _counter()  # of all other processes
+    throttled_seconds: float | None = _counter()  # stopped by the cgroup's quota
 
 
 # Counters that are columns of the table of measurements, with their headings.

@@ -9,9 +9,8 @@ from typing import Literal
 class Estimate:
     """A value with its confidence interval; low and high are None if n < 3.
 
-    Attributes:
-        n: Number of independent values: the interval has n-1 degrees of freedom. For a speedup
-            one fewer than blocks, see `analyze.start_order.without_start_order`.
+    `n` independent values give n-1 degrees of freedom. For a speedup it is one fewer than blocks,
+    see `analyze.start_order.without_start_order`.
     """
 
     value: float
@@ -36,16 +35,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that `doctor` found out about this machine.
+    """One thing that `doctor` found out about this machine."""
 
-    Attributes:
-        subject: `CPU`, `GPU` and so on.
-        state: `ok`; `note`; `missing`, not installed; `problem`, disturbs a measurement.
-        text: What was found.
-        advice: What to do; empty if nothing.
-    """
-
-    subject: str
+    subject: str  # `CPU`, `GPU` and so on
+    # `missing` is not installed, a `problem` disturbs a measurement.
     state: Literal["ok", "note", "missing", "problem"]
     text: str
-    advice: str = ""
+    advice: str = ""  # what to do

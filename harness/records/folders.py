@@ -7,25 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import BadRun, UnknownName
-from harness.records import Run, run_file
+from harness.records import run_file
 from harness.records.journal import unwritable
 
-_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
+_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+read = run_file.read
 
 
 def new_run_folder(results: Path, kind: str = "runs") -> Path:
     """Make the folder of a new run, named by the time, so that names sort by start.
-
-    Args:
-        results: The folder of results.
-        kind: The folder in it that holds such runs.
 
     Raises:
         BadRun: the folder cannot be made.
@@ -36,23 +26,17 @@ def new_run_folder(results: Path, kind: str = "runs") -> Path:
         folder = results / kind / (name if number == 1 else f"{name}-{number}")
         try:
             folder.mkdir(parents=True)
+            return folder
         except FileExistsError:
             number += 1
         except OSError as error:
             raise unwritable(folder, error.strerror) from error
-        else:
-            return folder
 
 
 def locate(name: str, results: Path, kind: str = "runs") -> Path:
     """Resolve a run id, a unique beginning of one, a folder, or `latest`.
 
     The id of a run among the examples is found, too.
-
-    Args:
-        name: What a user typed.
-        results: The folder of results.
-        kind: The folder in it that holds such runs.
 
     Raises:
         UnknownName: none or several runs match.
@@ -67,23 +51,13 @@ def locate(name: str, results: Path, kind: str = "runs") -> Path:
         return found[-1]
     if (results / "examples" / name).is_dir():
         return results / "examples" / name
-    matches = [path for path in found if path.name == name] or [
-        path for path in found if path.name.startswith(name)
-    ]
+    begun = [path for path in found if path.name.startswith(name)]
+    matches = [path for path in begun if path.name == name] or begun
     if len(matches) != 1:
         what = "several runs begin" if matches else "no run begins"
         known = ", ".join(path.name for path in (matches or found)[-5:]) or "none"
         raise UnknownName(f"{what} with {name!r} in {folder}; there are: {known}")
     return matches[0]
-
-
-def read(folder: Path) -> Run:
-    """Read `run.json`.
-
-    Raises:
-        BadRun: the file is missing, damaged, or has another schema.
-    """
-    return run_file.read(folder)
 
 
 @contextlib.contextmanager

@@ -53,27 +53,19 @@ class Journal:
         return cls(file)
 
     def write(self, kind: str, **entry: Any) -> None:
-        """Append one entry and sync it.
-
-        Raises:
-            BadRun: the disk is full or the file has gone.
-        """
-        text = json.dumps({"kind": kind, **entry})
+        """Append one entry and sync it; BadRun if the disk is full or the file has gone."""
+        cannot = f"cannot write {self._file.name}"
         try:
-            self._file.write(sealed(text))
+            self._file.write(sealed(json.dumps({"kind": kind, **entry})))
             self._file.flush()
             os.fsync(self._file.fileno())
             gone = os.fstat(self._file.fileno()).st_nlink == 0
         except OSError as error:
-            raise BadRun(
-                f"cannot write {self._file.name}: {error.strerror}; earlier measurements are kept: "
-                "free some disk space and continue with --resume"
-            ) from error
+            todo = "free some disk space and continue with --resume"
+            why = f"{error.strerror}; earlier measurements are kept: {todo}"
+            raise BadRun(f"{cannot}: {why}") from error
         if gone:  # its data would be lost when this process ends
-            raise BadRun(
-                f"cannot write {self._file.name}: the file has been removed, with all earlier "
-                "measurements"
-            )
+            raise BadRun(f"{cannot}: the file has been removed, with all earlier measurements")
 
     def close(self) -> None:
         """Close the file; an error was reported when the entry was written."""
@@ -82,15 +74,9 @@ class Journal:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock the file; the kernel releases the lock when this process ends.
-
-    Raises:
-        BlockingIOError: another process has the lock.
-    """
+    """Lock the file until this process ends; a BlockingIOError says that another one has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
     except OSError as error:  # a file system without locks
         if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
             raise
@@ -109,27 +95,17 @@ def unwritable(folder: Path, why: str | None) -> BadRun:
 def _is_torn(path: Path) -> bool:
     """Whether the last line has no end."""
     with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+        file.seek(max(0, path.stat().st_size - 1))
+        return file.read(1) not in (b"", b"\n")
 
 
 def read(
-    folder: Path,
-    on_damage: Callable[[int], None] | None = None,
-    passed_over: Collection[str] = (),
+    folder: Path, on_damage: Callable[[int], None] | None = None, passed_over: Collection[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Yield the intact entries of a journal; damaged lines are skipped.
+    """Yield the intact entries of a journal; BadRun if there is none.
 
-    Args:
-        folder: Of the run.
-        on_damage: Called with the number, from 1, of each line that is skipped.
-        passed_over: Kinds of entries that are checked but not yielded: a long run has a million
-            rounds, which its blocks hold again.
-
-    Raises:
-        BadRun: there is no journal.
+    `on_damage` gets the number, from 1, of each damaged line, which is skipped. Kinds that are
+    passed over are checked only: a long run has a million rounds, which its blocks hold again.
     """
     checked = False
     try:
@@ -141,10 +117,12 @@ def read(
                 begin = _KIND.match(text) if seal else None
                 if begin and begin[1].decode() in passed_over:
                     continue
-                entry = _parsed(text)
+                entry = None
+                with contextlib.suppress(ValueError, RecursionError):
+                    entry = json.loads(text)
                 if isinstance(entry, dict) and isinstance(entry.get("kind"), str):
                     yield entry
-                elif line.strip() and on_damage is not None:
+                elif on_damage and line.strip():
                     on_damage(number)
     except OSError as error:
         raise BadRun(f"{folder} holds no readable {NAME}") from error
@@ -156,10 +134,3 @@ def _whole(line: bytes, seal: "re.Match[bytes] | None") -> bytes:
         return line
     text = line[: seal.start()] + b"}"
     return text if zlib.crc32(text) == int(seal[1]) else b""
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

@@ -11,47 +11,35 @@ from typing import Any
 
 from harness.records.case import Case
 
+Variables = Mapping[str, str]
 _ALL = ("tensorflow", "jax", "torch")
+_SWITCH = ("on", "off")
+_FEEDS = ("device", "pydataset")  # of every backend
 
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """A setting other than model and batch size, written `name=setting`.
-
-    Attributes:
-        text: What it is.
-        tried: Settings that are tried, by backend; none where a backend lacks it.
-        known: All settings; empty if there is no such list.
-        field: The field of `Case` that holds the setting; None if `Case.levers` does.
-        only: The one device that has it; empty for both.
-        absent: Why a backend lacks it.
-        asked: Whether it is tried only on request.
-        changes: Whether it is meant to change what is learned; then it is never combined.
-        line: By backend, the statement for a setting. A worker executes it before it builds
-            the model, and the report prints it.
-        printed: A statement that is printed only: a worker does the same in another way.
-        argument: The argument of `Model.compile`, an attribute of the compiled model.
-        batches: By setting, the expression that `fit` trains on: of `x`, `y` and a batch size.
-        environment: By backend and setting, variables that are set before Python starts.
-        libraries: By setting, a library to preload: its Debian package, then its names.
-    """
+    """A setting other than model and batch size, written `name=setting`."""
 
     name: str
-    text: str
-    tried: Mapping[str, Sequence[str]]
-    known: tuple[str, ...] = ()
-    field: str | None = None
-    only: str = ""
-    absent: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    asked: bool = False
-    changes: bool = False
+    text: str  # what it is
+    tried: Mapping[str, Sequence[str]]  # by backend; none where a backend lacks the lever
+    known: tuple[str, ...] = ()  # all settings; empty if there is no such list
+    field: str | None = None  # of `Case` that holds the setting; None if `Case.levers` does
+    only: str = ""  # the one device that has it
+    absent: Mapping[str, str] = dataclasses.field(default_factory=dict)  # why a backend lacks it
+    asked: bool = False  # tried only on request
+    changes: bool = False  # meant to change what is learned; then it is never combined
+    # By backend, the statement for a setting. A worker executes it before it builds the model,
+    # and the report prints it.
     line: Mapping[str, Callable[[Any], str]] = dataclasses.field(default_factory=dict)
-    printed: Callable[[Any], str] | None = None
-    argument: str = ""
+    printed: Callable[[Any], str] | None = None  # instead: a worker does the same in another way
+    argument: str = ""  # of `Model.compile`, an attribute of the compiled model
+    # By setting, the expression that `fit` trains on: of `x`, `y` and a batch size.
     batches: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    environment: Mapping[str, Mapping[str, Mapping[str, str]]] = dataclasses.field(
-        default_factory=dict
-    )
+    # By backend and setting, variables that are set before Python starts.
+    environment: Mapping[str, Mapping[str, Variables]] = dataclasses.field(default_factory=dict)
+    # By setting, a library to preload: its Debian package, then its names.
     libraries: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def setting(self, case: Case) -> Any:
@@ -64,7 +52,13 @@ class Lever:
         return None if setting is None or line is None else line(setting)
 
 
-_PRECISIONS = {"on": "tensorfloat32", "off": "highest"}
+def _switch(statement: str) -> Callable[[str], str]:
+    """Write True into a statement for `on`, else False."""
+    return lambda setting: statement.format(setting == "on")
+
+
+_JAX_TF32 = {"on": "tensorfloat32", "off": "highest"}
+_ONEDNN = {"on": {"TF_ENABLE_ONEDNN_OPTS": "1"}, "off": {"TF_ENABLE_ONEDNN_OPTS": "0"}}
 _KEEP = str(2**40)  # bytes: nothing is ever given back
 _GLIBC = {
     # mallopt(3): no block is mapped on its own, and the end of the heap is not given back.
@@ -77,7 +71,7 @@ LEVERS = (
         "jit",
         "the step compiled: by XLA, with Torch by Inductor",
         {"tensorflow": ("on",), "jax": ("off",), "torch": ("on",)},
-        ("on", "off"),
+        _SWITCH,
         field="jit",
         argument="jit_compile",
     ),
@@ -86,24 +80,21 @@ LEVERS = (
         "Keras's dtype policy",
         dict.fromkeys(_ALL, ("mixed_bfloat16", "mixed_float16")),
         field="precision",
-        line=dict.fromkeys(_ALL, lambda policy: f'keras.config.set_dtype_policy("{policy}")'),
+        line=dict.fromkeys(_ALL, 'keras.config.set_dtype_policy("{}")'.format),
     ),
     Lever(
         "tf32",
         "whether float32 may be multiplied as TF32",
         {"tensorflow": ("off",), "jax": ("off",), "torch": ("on", "off")},
-        ("on", "off"),
+        _SWITCH,
         only="gpu",
         line={
-            "tensorflow": lambda on: (
-                f"tensorflow.config.experimental.enable_tensor_float_32_execution({on == 'on'})"
+            "tensorflow": _switch(
+                "tensorflow.config.experimental.enable_tensor_float_32_execution({})"
             ),
-            "jax": lambda on: (
-                f'jax.config.update("jax_default_matmul_precision", "{_PRECISIONS[on]}")'
-            ),
-            "torch": lambda on: (
-                "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = "
-                f"{on == 'on'}"
+            "jax": lambda s: f'jax.config.update("jax_default_matmul_precision", "{_JAX_TF32[s]}")',
+            "torch": _switch(
+                "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {}"
             ),
         },
     ),
@@ -121,9 +112,7 @@ LEVERS = (
         field="threads",
         only="cpu",
         # Affinity binds the threads of every library; a worker gets its CPUs from the parent.
-        printed=lambda threads: (
-            f"os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{threads}])"
-        ),
+        printed="os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{}])".format,
     ),
     Lever(
         "inter_op",
@@ -132,26 +121,19 @@ LEVERS = (
         only="cpu",
         absent={"jax": "XLA has one pool of threads"},
         line={
-            "tensorflow": lambda threads: (
-                f"tensorflow.config.threading.set_inter_op_parallelism_threads({threads})"
-            ),
-            "torch": lambda threads: f"torch.set_num_interop_threads({threads})",
+            "tensorflow": "tensorflow.config.threading.set_inter_op_parallelism_threads({})".format,
+            "torch": "torch.set_num_interop_threads({})".format,
         },
     ),
     Lever(
         "onednn",
         "Intel's kernels for CPUs",
         {"tensorflow": ("off",), "torch": ("off",)},
-        ("on", "off"),
+        _SWITCH,
         only="cpu",
         absent={"jax": "XLA's kernels for CPUs are its own"},
-        line={"torch": lambda on: f"torch.backends.mkldnn.set_flags({on == 'on'})"},
-        environment={
-            "tensorflow": {
-                "on": {"TF_ENABLE_ONEDNN_OPTS": "1"},
-                "off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
-            }
-        },
+        line={"torch": _switch("torch.backends.mkldnn.set_flags({})")},
+        environment={"tensorflow": _ONEDNN},
     ),
     Lever(
         "malloc",
@@ -181,11 +163,7 @@ LEVERS = (
         "feed",
         "how fit gets its batches: arrays; tf.data from slices; batched, cached and prefetched; "
         "resident on the device; a PyDataset",
-        {
-            "tensorflow": ("slices", "cached", "device", "pydataset"),
-            "jax": ("device", "pydataset"),
-            "torch": ("device", "pydataset"),
-        },
+        {"tensorflow": ("slices", "cached", *_FEEDS), "jax": _FEEDS, "torch": _FEEDS},
         ("arrays", "slices", "cached", "device", "pydataset"),
         batches={
             "slices": "tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch({size})"

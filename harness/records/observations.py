@@ -13,44 +13,29 @@ Role = Literal["case", "reference"]
 
 @dataclass(frozen=True, slots=True)
 class Round(Counters):
-    """One timed run of whole steps, ended by a device sync, and what was counted around it.
+    """One timed run of whole steps, ended by a device sync, and what was counted around it."""
 
-    Attributes:
-        block: Index, from 0.
-        pair: Index within the block, from 0.
-        role: Side of the pair.
-        position: 0 if it ran first in its pair, else 1.
-        seconds: By the worker's monotonic clock.
-        loss: Mean over its steps.
-    """
-
-    block: int
-    pair: int
+    block: int  # from 0
+    pair: int  # within the block, from 0
     role: Role
-    position: int
+    position: int  # 0 if it ran first in its pair, else 1
     steps: int
-    seconds: float
-    loss: float
+    seconds: float  # by the worker's monotonic clock
+    loss: float  # mean over its steps
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One timed epoch of a `Model.fit` over arrays in memory.
-
-    Attributes:
-        first_step_seconds: From the begin of the epoch to the begin of the second step, or of the
-            second execution of several: includes the start of the input pipeline. All of
-            `seconds` if there is only one.
-        whole_epoch: Whether it covered the training set once.
-        first_steps: Steps in `first_step_seconds`: those of one execution.
-    """
+    """One timed epoch of a `Model.fit` over arrays in memory."""
 
     steps: int
     samples: int
     seconds: float
+    # From the begin of the epoch to that of the second step, or of the second execution of several:
+    # includes the start of the input pipeline. All of `seconds` if there is only one.
     first_step_seconds: float
-    whole_epoch: bool
-    first_steps: int = 1
+    whole_epoch: bool  # it covered the training set once
+    first_steps: int = 1  # steps in `first_step_seconds`: those of one execution
 
     @property
     def later_sample_seconds(self) -> float:
@@ -65,41 +50,27 @@ class Fit:
 class GpuReading:
     """Readings of NVML at one moment; None where it has none.
 
-    Attributes:
-        utilization_percent: Share of the driver's last sample period (1/6 s to 1 s) with a
-            kernel running; not efficiency.
-        controller_percent: Share of that period in which device memory was read or written
-            (evidence).
-        memory_bytes: Device memory used by all processes.
-        power_watts: Board power, averaged by the driver.
-        energy_joules: Since the driver was loaded.
-        sm_clock_mhz: Clock of the multiprocessors.
-        memory_clock_mhz: Evidence.
-        throttle_reasons: NVML's bit mask of clock event reasons.
+    Utilization is the share of the driver's last sample period (1/6 s to 1 s) with a kernel
+    running, which is not efficiency; that of the controller the share in which device memory was
+    read or written.
     """
 
     utilization_percent: float | None = None
-    controller_percent: float | None = None
-    memory_bytes: int | None = None
-    power_watts: float | None = None
-    energy_joules: float | None = None
+    controller_percent: float | None = None  # evidence
+    memory_bytes: int | None = None  # used by all processes
+    power_watts: float | None = None  # of the board, averaged by the driver
+    energy_joules: float | None = None  # since the driver was loaded
     temperature_celsius: float | None = None
-    sm_clock_mhz: float | None = None
-    memory_clock_mhz: float | None = None
-    throttle_reasons: int | None = None
+    sm_clock_mhz: float | None = None  # of the multiprocessors
+    memory_clock_mhz: float | None = None  # evidence
+    throttle_reasons: int | None = None  # NVML's bit mask of clock event reasons
 
 
 @dataclass(frozen=True, slots=True)
 class GpuTrace:
-    """Readings of a GPU during the rounds of one worker: columns of equal length.
+    """`GpuReading`s during the rounds of one worker, as columns of equal length."""
 
-    Attributes:
-        seconds: Since the rounds began.
-
-    The others are the fields of `GpuReading`.
-    """
-
-    seconds: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()  # since the rounds began
     utilization_percent: tuple[float | None, ...] = ()
     controller_percent: tuple[float | None, ...] = ()
     memory_bytes: tuple[int | None, ...] = ()
@@ -113,36 +84,21 @@ class GpuTrace:
 
 @dataclass(frozen=True, slots=True)
 class GpuUsage:
-    """Readings of the GPU during the rounds of one worker.
-
-    Attributes:
-        idle_memory_bytes: Device memory used before the worker began.
-        foreign_processes: Most processes of others on the GPU at once; None if NVML does not
-            list them.
-        refused: Reason for each missing reading, by its name.
-    """
+    """Readings of the GPU during the rounds of one worker."""
 
     trace: GpuTrace
-    idle_memory_bytes: int | None
-    foreign_processes: int | None
-    refused: dict[str, str] = field(default_factory=dict)
+    idle_memory_bytes: int | None  # used before the worker began
+    foreign_processes: int | None  # most of others at once; None if NVML does not list them
+    refused: dict[str, str] = field(default_factory=dict)  # why a reading is missing, by its name
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Readings of one worker from outside, during its rounds.
-
-    Attributes:
-        readings: Their number.
-        watched_seconds: From the first to the last.
-        watching_cpu_seconds: CPU time of the parent for reading.
-        peak_rss_bytes: Largest resident set among the readings.
-        gpu: For a worker that trained on a GPU.
-    """
+    """Readings of one worker from outside, during its rounds."""
 
     readings: int
-    watched_seconds: float
-    watching_cpu_seconds: float
+    watched_seconds: float  # from the first reading to the last
+    watching_cpu_seconds: float  # CPU time of the parent for reading
     peak_rss_bytes: int | None = None
     gpu: GpuUsage | None = None
 
@@ -151,125 +107,73 @@ class Usage:
 class Start:
     """One fresh worker: its start before the rounds, and its totals after them.
 
-    Attributes:
-        role: Side of the pair.
-        ready_seconds: From the start of the process to the end of the first step.
-        data_seconds: Loading the dataset (evidence).
-        build_seconds: Building and compiling the model object (evidence).
-        first_step_seconds: Trace, compile and run of the first step, or of the first execution
-            of several.
-        import_rss_bytes: VmHWM before data and model.
-        build_rss_bytes: VmHWM with data and model.
-        warm_up_steps: Untimed steps after the first (evidence).
-        steady: Whether the last two times per untimed step agreed within 10 %.
-        peak_rss_bytes: VmHWM of first step, warm-up and rounds; the counter is reset before them,
-            and `fit` comes after them.
-        traces: Traces of the step during timed rounds; should be 0.
-        fit: The timed `fit` of this worker, if any.
-        gpu_memory_bytes: Peak of the framework's allocator on the GPU.
-        gpu_memory_source: What that peak covers, or why it is unknown.
-        cool_down_seconds: Wait before the worker for a GPU that was too hot.
-        product_flops: Best rate of a matrix product by the same framework on the same threads
-            and device, after the rounds: floating-point operations per second.
-        product_size: Rows and columns of its matrices.
-        copy_bytes_per_second: Best rate of an operation that reads one array and writes another,
-            by the same framework on the same threads and device: bytes read plus written.
-        copy_bytes: Size of each of the two arrays (evidence).
-        early_loss: Mean loss of the second half of the first `early_steps`. The two sides of a
-            block start from the same weights, and blocks from different ones.
-        early_steps: Includes the first step.
-        allreduce_seconds: Median time to sum arrays like the gradients over all replicas, after
-            the rounds and with nothing else running.
-        allreduce_bytes: Size of one replica's arrays.
+    The rates of products and copies are the best by the same framework on the same threads and
+    device. They and the sums over replicas are taken after the rounds.
     """
 
     role: Role
     block: int
-    ready_seconds: float
-    data_seconds: float
-    build_seconds: float
-    first_step_seconds: float
-    import_rss_bytes: int
-    build_rss_bytes: int
-    warm_up_steps: int
-    steady: bool
-    peak_rss_bytes: int
-    traces: int
+    ready_seconds: float  # from the start of the process to the end of the first step
+    data_seconds: float  # loading the dataset (evidence)
+    build_seconds: float  # building and compiling the model object (evidence)
+    first_step_seconds: float  # trace, compile and run; of the first execution of several steps
+    import_rss_bytes: int  # VmHWM before data and model
+    build_rss_bytes: int  # VmHWM with data and model
+    warm_up_steps: int  # untimed steps after the first (evidence)
+    steady: bool  # the last two times per untimed step agreed within 10 %
+    peak_rss_bytes: int  # VmHWM of first step, warm-up and rounds, reset before them; not of `fit`
+    traces: int  # of the step during timed rounds; should be 0
     fit: Fit | None = None
-    gpu_memory_bytes: int | None = None
-    gpu_memory_source: str = ""
-    cool_down_seconds: float = 0.0
+    gpu_memory_bytes: int | None = None  # peak of the framework's allocator
+    gpu_memory_source: str = ""  # what that peak covers, or why it is unknown
+    cool_down_seconds: float = 0.0  # wait before the worker for a GPU that was too hot
     usage: Usage | None = None
-    product_flops: float | None = None
-    product_size: int | None = None
+    product_flops: float | None = None  # floating-point operations per second of a matrix product
+    product_size: int | None = None  # rows and columns of its matrices
+    # Bytes read plus written by an operation that reads one array and writes another.
     copy_bytes_per_second: float | None = None
-    copy_bytes: int | None = None
+    copy_bytes: int | None = None  # size of each of the two arrays (evidence)
+    # Mean loss of the second half of the first `early_steps`. The two sides of a block start from
+    # the same weights, and blocks from different ones.
     early_loss: float | None = None
-    early_steps: int | None = None
+    early_steps: int | None = None  # includes the first step
+    # Median time to sum arrays like the gradients over all replicas, with nothing else running.
     allreduce_seconds: float | None = None
-    allreduce_bytes: int | None = None
+    allreduce_bytes: int | None = None  # size of one replica's arrays
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What changed on the machine during one block, or one epoch of a full training.
+    """What changed on the machine during one block, or one epoch of a full training."""
 
-    Attributes:
-        block: Index of the block, or number of the epoch.
-        cpus_before: Numbers of the usable CPUs, and the cgroup's quota, at its begin.
-        cpus_after: The same at its end.
-        other_runs: Other runs of this harness on the machine.
-        suspended_seconds: How long the machine slept; None without a clock that tells.
-        clock_step_seconds: Change of the wall clock relative to the time since boot; likewise.
-    """
-
-    block: int
-    cpus_before: str
-    cpus_after: str
-    other_runs: int
-    suspended_seconds: float | None
-    clock_step_seconds: float | None
+    block: int  # index of the block, or number of the epoch
+    cpus_before: str  # numbers of the usable CPUs, and the cgroup's quota, at its begin
+    cpus_after: str  # the same at its end
+    other_runs: int  # of this harness on the machine
+    suspended_seconds: float | None  # the machine slept; None without a clock that tells
+    clock_step_seconds: float | None  # of the wall clock against the time since boot; likewise
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a worker reports about its model.
+    """What a worker reports about its model."""
 
-    Attributes:
-        parameters: All weights.
-        macs_per_sample: Multiply-accumulates of one forward pass, without biases.
-        macs_source: How they were counted.
-        optimizer: Class name.
-        train_samples: Size of the training set.
-        backend_version: For example `tensorflow 2.21.0, keras 3.15.1` (evidence).
-        initial_loss: Loss of the first step.
-        parameters_moved: Whether the first step changed the weights.
-        jit: Whether a compiler made one program of the step.
-        float32_math: How a GPU multiplies float32, as set: `float32`, `TF32`, or where it is
-            one and where the other; None on a CPU, which always uses float32.
-        parameter_bytes: Memory of all weights.
-        optimizer_bytes: Memory of the optimizer's variables.
-        activation_bytes_per_sample: Outputs of all layers in a forward pass of one sample,
-            without layers that only reshape.
-        layout: Kinds of layers; equal for models that differ only in width.
-        signature: One sample and the model's output: `image float32 (28, 28, 1) → (10)`.
-        machines: Number of machines that trained; several hosts may share one.
-    """
-
-    parameters: int
-    macs_per_sample: int | None
-    macs_source: str
-    optimizer: str
+    parameters: int  # all weights
+    macs_per_sample: int | None  # multiply-accumulates of one forward pass, without biases
+    macs_source: str  # how they were counted
+    optimizer: str  # class name
     train_samples: int
     device_name: str
-    backend_version: str
-    initial_loss: float
-    parameters_moved: bool
-    jit: bool = False
+    backend_version: str  # for example `tensorflow 2.21.0, keras 3.15.1` (evidence)
+    initial_loss: float  # of the first step
+    parameters_moved: bool  # by the first step
+    jit: bool = False  # a compiler made one program of the step
+    # How a GPU multiplies float32, as set: `float32`, `TF32`, or where it is which; None on a CPU.
     float32_math: str | None = None
     parameter_bytes: int | None = None
-    optimizer_bytes: int | None = None
+    optimizer_bytes: int | None = None  # of the optimizer's variables
+    # Outputs of all layers in a forward pass, without layers that only reshape.
     activation_bytes_per_sample: int | None = None
-    layout: str | None = None
-    signature: str | None = None
-    machines: int = 1
+    layout: str | None = None  # kinds of layers; equal for models that differ only in width
+    signature: str | None = None  # sample and output: `image float32 (28, 28, 1) → (10)`
+    machines: int = 1  # that trained; several hosts may share one

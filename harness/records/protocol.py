@@ -5,38 +5,16 @@ import dataclasses
 from harness.errors import BadCase
 from harness.records import Protocol
 
+# Blocks; seconds of a block, of a round, of the timed `fit` and of the warm-up; pairs per block.
 EFFORTS = {
-    "quick": Protocol(
-        effort="quick",
-        blocks=2,
-        block_seconds=1.2,
-        round_seconds=0.15,
-        fit_seconds=0.2,
-        warm_up_seconds=0.3,
-        min_pairs=1,
-        max_pairs=6,
-    ),
-    "default": Protocol(
-        effort="default",
-        blocks=6,
-        block_seconds=8.0,
-        round_seconds=0.25,
-        fit_seconds=0.8,
-        warm_up_seconds=1.0,
-        min_pairs=2,
-    ),
-    "thorough": Protocol(
-        effort="thorough",
-        blocks=12,
-        block_seconds=12.0,
-        round_seconds=0.25,
-        fit_seconds=3.0,
-        warm_up_seconds=2.0,
-        max_pairs=48,
-    ),
+    "quick": Protocol("quick", 2, 1.2, 0.15, 0.2, 0.3, min_pairs=1, max_pairs=6),
+    "default": Protocol("default", 6, 8.0, 0.25, 0.8, 1.0, min_pairs=2),
+    "thorough": Protocol("thorough", 12, 12.0, 0.25, 3.0, 2.0, max_pairs=48),
 }
-
 SEEDS = {"quick": 1, "default": 3, "thorough": 6}  # full trainings per recipe
+# Measured with the bundled variants on two cores: import of the framework; start and warm-up of
+# the two workers of a block.
+_SERVER_SECONDS, _WORKERS_SECONDS = 13.0, 3.2
 
 
 def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0) -> Protocol:
@@ -54,15 +32,7 @@ def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0
     return dataclasses.replace(EFFORTS[effort], steps=steps, timeout_seconds=timeout_seconds)
 
 
-_SERVER_SECONDS = 13.0
-_WORKERS_SECONDS = 3.2
-
-
 def expected_seconds(protocol: Protocol, comparisons: int) -> float:
-    """Estimate how long a run takes, before anything is known about its cases.
-
-    The constants (import of the framework; start and warm-up of the two workers of a block) were
-    measured with the bundled variants on two cores.
-    """
+    """Estimate how long a run takes, before anything is known about its cases."""
     block = protocol.block_seconds + protocol.fit_seconds + _WORKERS_SECONDS
     return _SERVER_SECONDS + comparisons * protocol.blocks * block

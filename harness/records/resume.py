@@ -1,24 +1,20 @@
 """What the journal of an interrupted run holds, and whether the run may be resumed."""
 
 import dataclasses
+import operator
 from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from harness.errors import BadRun
-from harness.records import (
-    Block,
-    Failure,
-    Ladder,
-    Machine,
-    Outcome,
-    Protocol,
-    Search,
-    Training,
-    Tuning,
-    from_json,
-    journal,
-)
+from harness.records import journal
+from harness.records.case import Protocol
+from harness.records.codec import from_json
+from harness.records.comparison import Block, Failure, Ladder, Outcome
+from harness.records.run import Machine
+from harness.records.search import Search, Tuning
+from harness.records.training import Training
 
 Record = Outcome | Training | Ladder | Search | Tuning
 KINDS: dict[str, Any] = {  # of the journal's entries that hold one whole record
@@ -29,6 +25,7 @@ KINDS: dict[str, Any] = {  # of the journal's entries that hold one whole record
     "tuning": Tuning,
 }
 _IN_OTHERS = ("round", "epoch")  # also in the entry of their block or training
+_identity = operator.attrgetter("id", "python", "libraries")  # of a machine
 
 
 def kind_of(record: type[Any]) -> str:
@@ -36,37 +33,24 @@ def kind_of(record: type[Any]) -> str:
     return next(kind for kind, records in KINDS.items() if issubclass(record, records))
 
 
-@dataclasses.dataclass
+@dataclass
 class ResumedRun:
-    """What a journal holds of an interrupted run.
-
-    Attributes:
-        wall_seconds: How long the run had taken.
-        records: By kind and key; no failures.
-        failures: By key; they are measured again.
-        blocks: Of comparisons without an outcome, by key.
-        damaged: Numbers of unreadable lines; what they held is measured again.
-    """
+    """What a journal holds of an interrupted run; records, failures and blocks by their key."""
 
     protocol: Protocol | None = None
     machine: Machine | None = None
     started_at: str | None = None
     command: str | None = None
-    wall_seconds: float = 0.0
-    records: dict[str, dict[str, Any]] = dataclasses.field(
-        default_factory=lambda: {kind: {} for kind in KINDS}
-    )
-    failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
-    blocks: dict[str, list[Block]] = dataclasses.field(default_factory=lambda: defaultdict(list))
-    damaged: list[int] = dataclasses.field(default_factory=list)
+    wall_seconds: float = 0.0  # how long the run had taken
+    records: dict[str, dict[str, Any]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    failures: dict[str, Failure] = field(default_factory=dict)  # measured again
+    # Of comparisons without an outcome.
+    blocks: dict[str, list[Block]] = field(default_factory=lambda: defaultdict(list))
+    damaged: list[int] = field(default_factory=list)  # lines; what they held is measured again
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read a journal.
-
-        Raises:
-            BadRun: there is no journal, it is damaged, or it has another schema.
-        """
+        """Read a journal; BadRun if there is none, it is damaged, or it has another schema."""
         resumed, anything = cls(), False
         path = folder / journal.NAME
         try:
@@ -74,13 +58,11 @@ class ResumedRun:
                 resumed._take(entry)
                 anything = True
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise BadRun(
-                f"{path} is damaged or has another schema ({error!r}); start a new run"
-            ) from error
+            why = f"is damaged or has another schema ({error!r})"
+            raise BadRun(f"{path} {why}; start a new run") from error
         if anything and resumed.protocol is None:
-            raise BadRun(
-                f"{path} has lost its first line, which holds the protocol; start a new run"
-            )
+            why = "has lost its first line, which holds the protocol"
+            raise BadRun(f"{path} {why}; start a new run")
         return resumed
 
     def _take(self, entry: dict[str, Any]) -> None:
@@ -109,36 +91,15 @@ class ResumedRun:
                 self.blocks.pop(record.key, None)  # a measurement holds its blocks
 
     def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
-        """Check that the times of this run compare with new ones.
-
-        Raises:
-            BadRun: the protocol, the machine or a version differs.
-        """
-        if self.protocol is not None and _timing(self.protocol) != _timing(protocol):
-            steps = f"{self.protocol.steps or 'no fixed'} steps per round"
+        """Refuse times that do not compare: BadRun if protocol, machine or a version differs."""
+        known = self.protocol or protocol
+        same = dataclasses.replace(protocol, timeout_seconds=known.timeout_seconds)
+        if known != same:  # the timeout changes no time
+            steps = f"{known.steps or 'no fixed'} steps per round"
             raise BadRun(
                 f"{folder} was measured with another protocol; resume it with effort "
-                f"{self.protocol.effort} and {steps}, or start a new run"
+                f"{known.effort} and {steps}, or start a new run"
             )
         if self.machine is not None and _identity(self.machine) != _identity(machine):
-            raise BadRun(
-                f"{folder} was measured on another machine or with other versions; start a new run"
-            )
-
-
-def _timing(protocol: Protocol) -> Protocol:
-    """Leave out what does not change a time."""
-    return dataclasses.replace(protocol, timeout_seconds=0.0)
-
-
-def _identity(machine: Machine) -> tuple[str, str, dict[str, str]]:
-    return machine.id, machine.python, machine.libraries
-
-
-def check_resume(folder: Path, protocol: Protocol, machine: Machine) -> None:
-    """Check that a run can be resumed.
-
-    Raises:
-        BadRun: there is no readable journal, or the protocol, the machine or a version differs.
-    """
-    ResumedRun.read(folder).check(folder, protocol, machine)
+            where = "on another machine or with other versions"
+            raise BadRun(f"{folder} was measured {where}; start a new run")

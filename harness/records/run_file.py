@@ -7,29 +7,22 @@ and columns can be read as well.
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from harness.errors import BadRun
-from harness.records import (
-    READABLE_SCHEMAS,
-    Failure,
-    Measurement,
-    Outcome,
-    Round,
-    Run,
-    Start,
-    Surroundings,
-    from_json,
-    to_columns,
-    to_json,
-)
+from harness.records.codec import from_json, to_columns, to_json
+from harness.records.comparison import Failure, Measurement, Outcome
+from harness.records.observations import Round, Start, Surroundings
+from harness.records.run import READABLE_SCHEMAS, Run
 
 NAME = "run.json"
 _BEGIN = '{"type":'
+_COLUMNS = {"rounds": Round, "starts": Start, "surroundings": Surroundings}
+_compact = functools.partial(json.dumps, separators=(",", ":"))
 _GC_THRESHOLD = 50_000  # new objects before a collection; Python's default is some hundreds
 
 
@@ -54,25 +47,15 @@ def line(outcome: Outcome) -> str:
     """Return the line of an outcome, without its line end."""
     if isinstance(outcome, Failure):
         return _compact(to_json(outcome))
-    columns = {
-        "rounds": to_columns(Round, outcome.rounds),
-        "starts": to_columns(Start, outcome.starts),
-        "surroundings": to_columns(Surroundings, outcome.surroundings),
-    }
     plain = to_json(dataclasses.replace(outcome, rounds=(), starts=(), surroundings=()))
-    return _compact({**plain, **columns})
+    columns = {name: to_columns(kind, getattr(outcome, name)) for name, kind in _COLUMNS.items()}
+    return _compact(plain | columns)
 
 
 def write(folder: Path, run: Run, lines: Iterable[str] | None = None) -> None:
-    """Write the file in one move.
+    """Write the file in one move; BadRun if it cannot be written.
 
-    Args:
-        folder: Of the run.
-        run: What is written.
-        lines: The outcomes as lines, if they have been made before.
-
-    Raises:
-        BadRun: the file cannot be written.
+    The outcomes are given as lines if these have been made before.
     """
     head = to_json(dataclasses.replace(run, outcomes=()))
     del head["outcomes"]
@@ -90,17 +73,10 @@ def write(folder: Path, run: Run, lines: Iterable[str] | None = None) -> None:
         raise BadRun(f"cannot write {path}: {error.strerror}") from error
 
 
+@gc_paused()
 def read(folder: Path) -> Run:
-    """Read the file.
-
-    Raises:
-        BadRun: it is missing, damaged, or of another schema.
-    """
-    with gc_paused():
-        return _read(folder / NAME)
-
-
-def _read(path: Path) -> Run:
+    """Read the file; BadRun if it is missing, damaged, or of another schema."""
+    path = folder / NAME
     try:
         outcomes: list[str] = []
         rest: list[str] = []
@@ -121,10 +97,5 @@ def _read(path: Path) -> Run:
 
 def _outcome(text: str) -> Outcome:
     data = json.loads(text.rstrip().removesuffix(","))
-    if data["type"] == "measurement":
-        return from_json(Measurement, data)
-    return from_json(Failure, data)
-
-
-def _compact(data: Any) -> str:
-    return json.dumps(data, separators=(",", ":"))
+    kind: type[Outcome] = Measurement if data["type"] == "measurement" else Failure
+    return from_json(kind, data)

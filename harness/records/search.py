@@ -1,49 +1,33 @@
 """What searches have tried: batch sizes, and settings that may make training faster."""
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.records.case import Case, comparison_key
+from harness.records.case import Case, Compared
 from harness.records.comparison import FailureKind
 
 
 @dataclass(frozen=True, slots=True)
 class TriedSize:
-    """A batch size that a search tried.
-
-    Attributes:
-        status: `fits`, or how its worker failed.
-        step_seconds: Of the warm-up; a rough value.
-        peak_bytes: Peak memory: resident set on a CPU, device memory on a GPU. Of a size that
-            failed, the last reading before.
-        message: Why it failed; empty if it fits.
-    """
+    """A batch size that a search tried."""
 
     batch_size: int
-    status: Literal["fits"] | FailureKind
-    step_seconds: float | None = None
+    status: Literal["fits"] | FailureKind  # how its worker failed
+    step_seconds: float | None = None  # of the warm-up; a rough value
+    # Resident set on a CPU, device memory on a GPU; of a size that failed, the last reading before.
     peak_bytes: int | None = None
-    message: str = ""
+    message: str = ""  # why it failed
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The batch sizes that a search tried for a case.
+    """The batch sizes that a search tried for a case."""
 
-    Attributes:
-        case: What was tried; its own batch size is the first.
-        probes: The sizes, in ascending order.
-        memory_bytes: Memory limit of a worker; None if unknown.
-        ended: Why the search stopped.
-        chosen: The sizes worth measuring.
-    """
-
-    case: Case
-    probes: tuple[TriedSize, ...]
-    memory_bytes: int | None
-    ended: str
-    chosen: tuple[int, ...]
+    case: Case  # with the first batch size
+    probes: tuple[TriedSize, ...]  # in ascending order
+    memory_bytes: int | None  # limit of a worker; None if unknown
+    ended: str  # why the search stopped
+    chosen: tuple[int, ...]  # the sizes worth measuring
 
     @property
     def key(self) -> str:
@@ -52,46 +36,25 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """A setting that was tried: alone, or on top of those kept before.
+class Attempt(Compared):
+    """A setting that was tried: alone, or on top of those kept before."""
 
-    Attributes:
-        lever: `name=setting`, several joined by `+`.
-        case: With the setting.
-        reference: Without the setting.
-        reason: Why the setting is not available here; empty if it is.
-        note: A remark about the setting on this machine.
-        environment: Variables that must be set before Python starts.
-    """
-
-    lever: str
+    lever: str  # `name=setting`, several joined by `+`
     case: Case
-    reference: Case
-    reason: str = ""
-    note: str = ""
-    environment: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """Which comparison this is."""
-        return comparison_key(self.case, self.reference)
+    reference: Case  # without the setting
+    reason: str = ""  # why the setting is not available here
+    note: str = ""  # a remark about the setting on this machine
+    environment: dict[str, str] = field(default_factory=dict)  # set before Python starts
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What was tried to make a case faster.
+    """What was tried to make a case faster."""
 
-    Attributes:
-        plain: The case without any setting changed.
-        attempts: In order: first each setting alone, then settings on top of others.
-        stack: The settings kept, in order.
-        stacked: The case with the best combination; None without a search for one.
-    """
-
-    plain: Case
-    attempts: tuple[Attempt, ...] = ()
-    stack: tuple[str, ...] = ()
-    stacked: Case | None = None
+    plain: Case  # without any setting changed
+    attempts: tuple[Attempt, ...] = ()  # each setting alone, then settings on top of others
+    stack: tuple[str, ...] = ()  # the settings kept, in order
+    stacked: Case | None = None  # with the best combination; None without a search for one
 
     @property
     def key(self) -> str:

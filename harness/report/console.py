@@ -19,24 +19,17 @@ _MOST_OUTPUTS = 5  # of workers that failed
 def show(console: Console, written: Written, *, failures: bool = True) -> None:
     """Print the final summary; what it comes to stands near the end, where a reader looks.
 
-    Args:
-        console: Where to.
-        written: The run; if everything has failed, there are no tables to show.
-        failures: Whether to print the failures; pytest prints those of its tests itself.
+    If everything has failed, there are no tables to show. pytest prints failures itself.
     """
-    analysis = written.analysis
-    run = analysis.run
-    anything = any(isinstance(outcome, Measurement) for outcome in run.outcomes)
-    anything = anything or bool(run.trainings or run.searches)
+    analysis, run = written.analysis, written.analysis.run
+    measured = any(isinstance(outcome, Measurement) for outcome in run.outcomes)
+    anything = measured or run.trainings or run.searches
     console.print()
-    console.rule(
-        Text(formats.shortened(f"Training benchmark {units.printable(run.id)}")),
-        align="left",
-        style="default",
-    )
+    title = formats.shortened(f"Training benchmark {units.printable(run.id)}")
+    console.rule(Text(title), align="left", style="default")
     tables = list(written.tables.values()) if anything else []
     if tables:
-        console.print(formats.shortened(tables[0].caption), markup=False, highlight=False)
+        formats.say(console, formats.shortened(tables[0].caption))
     for table in tables:
         if table.rows:
             console.print()
@@ -48,30 +41,25 @@ def show(console: Console, written: Written, *, failures: bool = True) -> None:
         *_first(notes.cautions(analysis), "cautions"),
         *(notes.quick(run) if anything else ()),
     ]:
-        console.print(formats.shortened(units.printable(line)), markup=False, highlight=False)
+        formats.say(console, formats.shortened(units.printable(line)))
     if failures:
         for line in "\n".join(notes.worker_output(run)[:_MOST_OUTPUTS]).splitlines():
-            console.print(f"  {units.printable(line)}", markup=False, highlight=False)
+            formats.say(console, f"  {line}")
     console.print()
     for line in (written.sentence, *(written.advice if anything else ())):
         console.print(Text(formats.shortened(units.printable(line)), "bold"))
     if written.settings:
-        console.print()
-        console.print("Recommended settings, to paste:")
+        console.print("\nRecommended settings, to paste:")
         console.print(written.settings, markup=False, highlight=False, soft_wrap=True)
-    console.print()
-    console.print("Written to:")
+    console.print("\nWritten to:")
     for folder in sorted({path.parent for path in written.paths}):
-        console.print(f"  {_short(folder)}", markup=False, highlight=False, soft_wrap=True)
+        here = Path.cwd()
+        short = folder.relative_to(here) if folder.is_relative_to(here) else folder
+        console.print(f"  {short}", markup=False, highlight=False, soft_wrap=True)
 
 
 def document(written: Written) -> dict[str, Any]:
-    """Return the summary as plain values.
-
-    `schema`, `run`, `effort`, `sentence`, `advice`, `settings` (code; empty without settings to
-    recommend), `failures`, `cautions` (lines), `tables` (lists of rows with the columns of the
-    CSV files; null where missing), `files`.
-    """
+    """Return the summary as plain values."""
     analysis = written.analysis
     return {
         "schema": SCHEMA,
@@ -79,10 +67,10 @@ def document(written: Written) -> dict[str, Any]:
         "effort": analysis.run.protocol.effort,
         "sentence": written.sentence,
         "advice": list(written.advice),
-        "settings": written.settings,
+        "settings": written.settings,  # code; empty without settings to recommend
         "failures": list(notes.failures(analysis.run)),
         "cautions": list(notes.cautions(analysis)),
-        "tables": written.rows,
+        "tables": written.rows,  # with the columns of the CSV files; None where missing
         "files": [str(path) for path in written.paths],
     }
 
@@ -92,9 +80,3 @@ def _first(lines: Iterable[str], what: str) -> Iterator[str]:
     yield from map(formats.shortened, found[: formats.MOST_ROWS])
     if len(found) > formats.MOST_ROWS:
         yield f"{units.count(len(found) - formats.MOST_ROWS)} more {what} in the files"
-
-
-def _short(folder: Path) -> Path:
-    """Shorten a folder within the current one."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder

@@ -12,8 +12,9 @@ from harness.analyze.analysis import Analysis
 from harness.errors import BadRun
 from harness.records import Run
 from harness.report import formats, sentence, settings_code
-from harness.report.advice_lines import lines as recommendations
+from harness.report.advice import lines as recommendations
 from harness.report.html import page
+from harness.report.html.svg import inline
 from harness.tables import MORE_CHARTS, TABLES, text
 from harness.tables.declare import draw, flat, to_csv
 from harness.tables.text import TextTable
@@ -27,21 +28,13 @@ _LONGEST_NAME = 120
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Written:
-    """What was written of a run.
-
-    Attributes:
-        sentence: The result.
-        advice: Recommendations, one line each.
-        settings: Code to paste; empty where no setting is recommended.
-        rows: Rows of each table as plain values, by the columns of its CSV file.
-        tables: The tables as text.
-    """
+    """What was written of a run."""
 
     analysis: Analysis
-    sentence: str
-    advice: tuple[str, ...]
-    settings: str
-    rows: dict[str, list[dict[str, Any]]]
+    sentence: str  # the result
+    advice: tuple[str, ...]  # recommendations, one line each
+    settings: str  # code to paste; empty where no setting is recommended
+    rows: dict[str, list[dict[str, Any]]]  # of each table, by the columns of its CSV file
     tables: dict[str, TextTable]
     paths: tuple[Path, ...]
 
@@ -62,13 +55,14 @@ def write(run: Run, folder: Path) -> Written:
     said, advice = sentence.sentence(analysis), tuple(recommendations(analysis))
     code = settings_code.code(analysis)
     try:
-        drawn = [_save(figure, folder, name) for name, figure in _figures(analysis)]
-        shown = page.Page(analysis, tables, [chart for chart, _ in drawn], said, advice, code)
+        figures = enumerate(_figures(analysis))
+        drawn = [_save(figure, folder, name, f"c{n}-") for n, (name, figure) in figures]
+        charts = [chart for chart, _ in drawn]
         texts = {
             **{f"tables/{t.name}.csv": to_csv(t, rows[t.name]) for t in filled},
             **{f"tables/{name}.md": formats.to_markdown(table) for name, table in tables.items()},
             "environment.txt": "".join(f"{k}: {v}\n" for k, v in page.environment(run).items()),
-            "report.html": page.render(shown),
+            "report.html": page.render(analysis, tables, charts, said, advice, code),
         }
         if code:
             texts["recommended_settings.py"] = code
@@ -113,24 +107,22 @@ def _delete_stale(folder: Path, written: set[Path]) -> None:
                     path.unlink()
 
 
-def _save(figure: "Figure", folder: Path, name: str) -> tuple[page.Chart, list[Path]]:
+def _save(figure: "Figure", folder: Path, name: str, ids: str) -> tuple[page.Chart, list[Path]]:
+    """Write a chart into its files; return it for the page, where its ids have that prefix."""
     from harness.tables import drawing
 
-    paths = [_place(folder / "charts" / f"{name}.{ending}") for ending in ("png", "svg")]
+    png, svg = paths = [_place(folder / "charts" / f"{name}.{kind}") for kind in ("png", "svg")]
     engine = figure.get_layout_engine()
     if engine is not None:  # once for both files: the layout takes longer than drawing
         engine.execute(figure)
         figure.set_layout_engine(None)
     edges = figure.get_tightbbox().padded(0.1)
-    for path in paths:
-        # zlib at level 3 takes 70 % of the time of its default 6; the files are no larger.
-        options: dict[str, Any] = {}
-        if path.suffix == ".png":
-            options["pil_kwargs"] = {"compress_level": 3}
-        figure.savefig(path, bbox_inches=edges, **options)
-    svg = paths[-1].read_text(encoding="utf-8")
-    chart = page.Chart(name, drawing.title(figure), drawing.caption(figure), svg, drawing.CAPTION)
-    return chart, paths
+    # zlib at level 3 takes 70 % of the time of its default 6; the files are no larger.
+    figure.savefig(png, bbox_inches=edges, pil_kwargs={"compress_level": 3})
+    figure.savefig(svg, bbox_inches=edges)
+    title, drawn = drawing.title(figure), svg.read_text(encoding="utf-8")
+    element = inline(drawn, ids, title, drawing.CAPTION)
+    return page.Chart(name, title, drawing.caption(figure), element), paths
 
 
 def _place(path: Path) -> Path:

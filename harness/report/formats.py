@@ -17,52 +17,45 @@ _LONGEST_CELL = 200
 
 
 def to_rich(table: TextTable, width: int, elsewhere: str = "the files") -> Group:
-    """Write title, table and notes for a terminal.
+    """Write title, table and notes for a terminal of a width in characters.
 
     Columns that do not fit are hidden by their rank, rows and notes beyond a number are left
-    out; a note says so. The caller prints the caption, which all tables of a run share.
-
-    Args:
-        table: To write.
-        width: Of the terminal, in characters.
-        elsewhere: Where the hidden columns can be seen.
+    out; a note says so, and where they are. The caller prints the caption, which all tables of a
+    run share.
     """
     rows, notes = table.rows, [shortened(note) for note in table.notes[:MOST_NOTES]]
     table = dataclasses.replace(table, rows=rows[:MOST_ROWS])
     kept = list(range(len(table.columns)))
     while _width(table, kept) > width and any(table.ranks[i] for i in kept):
         kept.remove(max(kept, key=lambda i: table.ranks[i]))
-    shown = _draw(table, kept)
     left_out = [heading for i, heading in enumerate(table.columns) if i not in kept]
     if len(rows) > MOST_ROWS:
-        notes.insert(
-            0, f"first {MOST_ROWS} of {units.count(len(rows))} rows; see the files for all"
-        )
+        many = units.count(len(rows))
+        notes.insert(0, f"first {MOST_ROWS} of {many} rows; see the files for all")
     if len(table.notes) > MOST_NOTES:
         notes.append(f"{units.count(len(table.notes) - MOST_NOTES)} more notes in the files")
     if left_out:
         notes.append(f"Hidden (terminal too narrow, see {elsewhere}): {', '.join(left_out)}")
-    return Group(
-        Text(shortened(table.title), style="bold"), shown, *(Text(note, "dim") for note in notes)
-    )
+    title = Text(shortened(table.title), style="bold")
+    return Group(title, _draw(table, kept), *(Text(note, "dim") for note in notes))
+
+
+def say(console: Console, text: str) -> None:
+    """Print a text of any origin as it is."""
+    console.print(units.printable(text), markup=False, highlight=False)
 
 
 def shortened(text: str) -> str:
     """Cut a text that is too long for a terminal at a space."""
-    return text if len(text) <= _LONGEST else f"{_cut(text)} … (see the files)"
-
-
-def _cut(text: str) -> str:
+    if len(text) <= _LONGEST:
+        return text
     space = text.rfind(" ", _LONGEST // 2, _LONGEST)
-    return text[: _LONGEST if space < 0 else space]
+    return f"{text[: _LONGEST if space < 0 else space]} … (see the files)"
 
 
 def _draw(table: TextTable, kept: list[int]) -> rich.table.Table:
     shown = rich.table.Table(
-        box=rich.box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1),
-        collapse_padding=True,
+        box=rich.box.SIMPLE_HEAD, show_edge=False, padding=(0, 1), collapse_padding=True
     )
     for i in kept:
         shown.add_column(

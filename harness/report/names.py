@@ -2,8 +2,8 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar, cast
 
 from harness.analyze.compare import case_matching
 from harness.records import Case, Run
@@ -35,9 +35,7 @@ def comparison(case: Case, reference: Case) -> str:
         return f"{case.id} against {reference.id}"
     (axis,) = axes
     here, there = _SIDES[axis]
-    return f"{_model(case)}{here.format(_value(case, axis))} against " + there.format(
-        _value(reference, axis)
-    )
+    return f"{_model(case)}{_side(here, case, axis)} against {_side(there, reference, axis)}"
 
 
 def differing(case: Case, reference: Case) -> set[str]:
@@ -66,12 +64,14 @@ def _model(case: Case) -> str:
     return f"{case.variant} at batch {case.batch_size}"
 
 
-def _value(case: Case, axis: str) -> str:
+def _side(words: str, case: Case, axis: str) -> str:
     value = str(getattr(case, axis))
-    return value.upper() if axis == "device" else value
+    return words.format(value.upper() if axis == "device" else value)
 
 
 R = TypeVar("R")
+_OF_A_RUN = {"outcomes", "trainings", "ladders", "searches", "tunings"}
+_HOLD_CASES = {*_OF_A_RUN, "recipe", "rungs", "attempts", "case", "reference", "plain", "stacked"}
 
 
 def shortened(run: Run) -> Run:
@@ -79,54 +79,35 @@ def shortened(run: Run) -> Run:
 
     A name that two files share stays whole; so do all names in `run.json` and the journal.
     """
-    cases = {case for pair in _pairs(run) for case in (pair.case, pair.reference)}
-    cases |= {search.case for search in run.searches}
-    cases |= {tuning.plain for tuning in run.tunings}
-    short = _short({case.variant for case in cases} | {case.dataset for case in cases})
+    names: set[str] = set()
 
-    def name(case: Case) -> Case:
+    def noted(case: Case) -> Case:
+        names.update((case.variant, case.dataset))
+        return case
+
+    def named(case: Case) -> Case:
         variant, dataset = short[case.variant], short[case.dataset]
-        if (variant, dataset) == (case.variant, case.dataset):
-            return case
         return dataclasses.replace(case, variant=variant, dataset=dataset)
 
-    def both(pair: R) -> R:
-        changed: Any = pair
-        return dataclasses.replace(  # type: ignore[no-any-return]
-            changed, case=name(changed.case), reference=name(changed.reference)
-        )
-
+    _with_cases(run, noted)
+    short = _short(names)
     if all(long == kept for long, kept in short.items()):
         return run
-    return dataclasses.replace(
-        run,
-        outcomes=tuple(map(both, run.outcomes)),
-        trainings=tuple(
-            dataclasses.replace(training, recipe=both(training.recipe))
-            for training in run.trainings
-        ),
-        ladders=tuple(
-            dataclasses.replace(ladder, rungs=tuple(map(both, ladder.rungs)))
-            for ladder in run.ladders
-        ),
-        searches=tuple(
-            dataclasses.replace(search, case=name(search.case)) for search in run.searches
-        ),
-        tunings=tuple(
-            dataclasses.replace(
-                tuning,
-                plain=name(tuning.plain),
-                attempts=tuple(map(both, tuning.attempts)),
-                stacked=tuning.stacked and name(tuning.stacked),
-            )
-            for tuning in run.tunings
-        ),
-    )
+    return _with_cases(run, named)
 
 
-def _pairs(run: Run) -> list[Any]:
-    rungs = [rung for ladder in run.ladders for rung in ladder.rungs]
-    return [*run.outcomes, *(training.recipe for training in run.trainings), *rungs]
+def _with_cases(record: R, change: Callable[[Case], Case]) -> R:
+    """Return a record with each of its cases changed."""
+    found: Any = record
+    if isinstance(found, Case):
+        found = change(found)
+    elif isinstance(found, tuple):
+        found = tuple(_with_cases(one, change) for one in found)
+    elif found is not None:
+        names = [f.name for f in dataclasses.fields(found) if f.name in _HOLD_CASES]
+        changed = {name: _with_cases(getattr(found, name), change) for name in names}
+        found = dataclasses.replace(found, **changed)
+    return cast("R", found)
 
 
 def _short(names: Iterable[str]) -> dict[str, str]:

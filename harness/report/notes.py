@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from harness import units
 from harness.analyze import stats, verdicts
 from harness.analyze.analysis import Analysis
 from harness.analyze.training import groups
 from harness.records import Failure, Measurement, Run
 from harness.report.names import comparison
+from harness.tables.declare import grouped, speedup_of
 
 
 def quick(run: Run) -> Iterator[str]:
@@ -18,24 +18,19 @@ def quick(run: Run) -> Iterator[str]:
 
 def others(analysis: Analysis) -> Iterator[str]:
     """List the comparisons that no table shows."""
+    judged = analysis.run.protocol.effort != "quick"
     for m in analysis.roles.others():
         estimate = stats.speedup(m)
-        ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
-        verdict = (
-            "not judged" if analysis.run.protocol.effort == "quick" else verdicts.verdict(estimate)
-        )
-        yield f"{m.case.id} against {m.reference.id}: {ratio}, {verdict}"
+        verdict = verdicts.verdict(estimate) if judged else "not judged"
+        yield f"{m.case.id} against {m.reference.id}: {speedup_of(estimate)}, {verdict}"
 
 
 def failures(run: Run) -> Iterator[str]:
     """One line per failure of a variant, with its reason and the first case that it ended."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for failure in _failed(run):
-        key = (failure.case.variant, failure.kind, failure.message)
-        found.setdefault(key, []).append(failure.case.id)
-    for (_, kind, message), cases in found.items():
-        more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
-        yield f"Failed: {cases[0]}{more}: {kind}: {message}"
+    alike = grouped(_failed(run), lambda f: (f.case.variant, f.kind, f.message))
+    for first, *rest in alike.values():
+        more = f" and {len(rest)} more" if rest else ""
+        yield f"Failed: {first.case.id}{more}: {first.kind}: {first.message}"
 
 
 def worker_output(run: Run) -> list[str]:
@@ -49,17 +44,16 @@ def _failed(run: Run) -> list[Failure]:
 
 def cautions(analysis: Analysis) -> Iterator[str]:
     """List the cautions, each with the comparisons and figures behind it."""
-    seen: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for outcome in analysis.run.outcomes:
-        if isinstance(outcome, Measurement):
-            for caution in analysis.roles.cautions(outcome):
-                figures = seen.setdefault((caution.doubt, caution.advice), {})
-                cases = figures.setdefault(caution.figure, [])
-                cases.append(comparison(outcome.case, outcome.reference))
-    for (doubt, advice), figures in seen.items():
-        where = "; ".join(
-            f"{', '.join(dict.fromkeys(cases))}{f': {figure}' if figure else ''}"
-            for figure, cases in figures.items()
-        )
-        yield f"Caution: {doubt}; {advice} [{where}]"
+    seen = [
+        (caution, comparison(m.case, m.reference))
+        for m in analysis.run.outcomes
+        if isinstance(m, Measurement)
+        for caution in analysis.roles.cautions(m)
+    ]
+    for (doubt, advice), its in grouped(seen, lambda one: (one[0].doubt, one[0].advice)).items():
+        where = []
+        for figure, alike in grouped(its, lambda one: one[0].figure).items():
+            cases = ", ".join(dict.fromkeys(name for _, name in alike))
+            where.append(f"{cases}: {figure}" if figure else cases)
+        yield f"Caution: {doubt}; {advice} [{'; '.join(where)}]"
     yield from groups.caution_lines(analysis)

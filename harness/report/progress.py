@@ -14,38 +14,25 @@ _MOST_LINES = 5
 
 
 class Progress:
-    """Shows the progress of a run.
-
-    Args:
-        console: Where it is printed.
-        comparisons: How many are planned; 0 when unknown.
-        clock: Monotonic seconds.
-    """
+    """Shows the progress of a run; the number of comparisons is 0 when unknown."""
 
     def __init__(
-        self,
-        console: Console,
-        comparisons: int = 0,
-        clock: Callable[[], float] = time.monotonic,
+        self, console: Console, comparisons: int = 0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console = console
-        self._planned = comparisons
-        self._done = 0
-        self._clock = clock
-        self._begin = clock()
+        self._planned, self._done = comparisons, 0
+        self._clock, self._begin = clock, clock()
         self._drawn = -_LINE_SECONDS
-        self._title = ""
-        self._blocks = 0
+        self._title, self._blocks = "", 0
 
     def on_comparison(self, case: Case, reference: Case, blocks: int) -> None:
         """Announce a comparison."""
         self._blocks = blocks
-        against = "itself" if case == reference else reference.id
-        number = f"[{self._done + 1}/{self._planned or '?'}]"
-        self._title = f"{number} {case.id}"
+        self._title = f"[{self._done + 1}/{self._planned or '?'}] {case.id}"
         if self._console.is_terminal:
             self._draw(f"{self._title}  starting{self._left(0)}")
         else:
+            against = "itself" if case == reference else reference.id
             self._print(f"{self._title} against {against}: {blocks} blocks")
 
     def on_round(self, case: Case, a_round: Round) -> None:
@@ -77,17 +64,16 @@ class Progress:
         """Say that a comparison is already measured."""
         self._done += 1
         if not self._console.is_terminal:
-            self._print(
-                f"[{self._done}/{self._planned or '?'}] {outcome.case.id}: already measured"
-            )
+            number = f"[{self._done}/{self._planned or '?'}]"
+            self._print(f"{number} {outcome.case.id}: already measured")
 
     def on_epoch(self, recipe: Recipe, epoch: Epoch) -> None:
         """Say how an epoch of a training in full ended; each has a line of its own."""
         accuracy = "" if epoch.val_accuracy is None else f", test accuracy {epoch.val_accuracy:.4f}"
+        case, took = recipe.case, units.seconds(epoch.seconds)
         self._print(
-            f"{recipe.case.variant} batch {recipe.case.batch_size}, seed {recipe.case.seed}: "
-            f"epoch {epoch.epoch}/{recipe.epochs} in {units.seconds(epoch.seconds)}, "
-            f"loss {epoch.loss:.4f}{accuracy}"
+            f"{case.variant} batch {case.batch_size}, seed {case.seed}: epoch "
+            f"{epoch.epoch}/{recipe.epochs} in {took}, loss {epoch.loss:.4f}{accuracy}"
         )
 
     def on_size(self, case: Case, size: TriedSize) -> None:
@@ -109,10 +95,8 @@ class Progress:
         """Name the lines of a journal that cannot be read."""
         first = ", ".join(map(str, lines[:_MOST_LINES]))
         more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
-        self._print(
-            f"the journal of {folder.name} is damaged in line {first}{more}; the damaged part is "
-            "measured again"
-        )
+        where = f"the journal of {folder.name} is damaged in line {first}{more}"
+        self._print(f"{where}; the damaged part is measured again")
 
     def expect(self, comparisons: int) -> None:
         """Set the number of planned comparisons."""

@@ -1,7 +1,8 @@
 """Show runs compared with a reference run: what differs first, then the cases, slowest first."""
 
+import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
@@ -11,7 +12,7 @@ from harness.analyze.compare.run_diff import CaseRatio, RunDiff
 from harness.analyze.verdicts import DEFINITION, MARGIN
 from harness.records import Case, to_json
 from harness.report import formats
-from harness.tables.declare import Column, given, speedup_of
+from harness.tables.declare import Column, given, grouped, speedup_of
 from harness.tables.text import TextTable, build
 
 SCHEMA = 1
@@ -22,36 +23,22 @@ _MOST_NAMES = 12
 
 def to_json_text(diffs: Sequence[RunDiff], gate: Gate | None) -> str:
     """Write everything as one JSON object; docs/measuring.md names its fields."""
-    whole = {
-        "schema": SCHEMA,
-        "margin": MARGIN,
-        "reference": diffs[0].reference,
-        "comparisons": to_json(list(diffs)),
-        "gate": to_json(gate),
-    }
+    whole = {"schema": SCHEMA, "margin": MARGIN, "reference": diffs[0].reference}
+    whole |= {"comparisons": to_json(list(diffs)), "gate": to_json(gate)}
     return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
 def show(console: Console, diffs: Sequence[RunDiff], gate: Gate | None) -> None:
     """Print what differs, the table, what all cases share, what is missing, and the gate."""
-
-    def line(text: str) -> None:
-        console.print(units.printable(text), markup=False, highlight=False)
-
-    first = diffs[0]
-    line(f"Reference: {first.reference}, {_when(first.started_at[0])}, {first.machines[0]}")
-    for diff in diffs:
-        line(f"Compared:  {diff.run}, {_when(diff.started_at[1])}, {diff.machines[1]}")
-        line(_differences(diff))
+    for text in _runs(diffs):
+        formats.say(console, text)
     if any(diff.cases for diff in diffs):
         console.print()
         console.print(formats.to_rich(table(diffs), console.width, "--json"))
     console.print()
-    for diff in diffs:
-        for text in _lines(diff, f"{diff.run}: " if len(diffs) > 1 else ""):
-            line(text)
-    for text in _gate(gate) if gate else ():
-        line(text)
+    shared = (line for diff in diffs for line in _lines(diff, several=len(diffs) > 1))
+    for text in (*shared, *(_gate(gate) if gate else ())):
+        formats.say(console, text)
 
 
 def table(diffs: Sequence[RunDiff]) -> TextTable:
@@ -62,13 +49,10 @@ def table(diffs: Sequence[RunDiff]) -> TextTable:
     for row in sorted(found, key=lambda row: row.judged.value):
         slowest.setdefault(row.case, row)
     rows = list(slowest.values())
-    return build(
-        f"Speedup of {'each run' if several else diffs[0].run} over {diffs[0].reference}, per "
-        "sample; above 1 is faster",
-        _of_each(diffs) if several else _OF_ONE,
-        rows[:_MOST_ROWS],
-        notes=_notes(diffs, len(rows)),
-    )
+    whose = f"{'each run' if several else diffs[0].run} over {diffs[0].reference}"
+    columns = (_CASE, *map(_column_of, diffs, itertools.count(1))) if several else _OF_ONE
+    title = f"Speedup of {whose}, per sample; above 1 is faster"
+    return build(title, columns, rows[:_MOST_ROWS], notes=_notes(diffs, len(rows)))
 
 
 def _verdict(row: CaseRatio) -> str:
@@ -89,15 +73,7 @@ _OF_ONE = (
 )
 
 
-def _of_each(diffs: Sequence[RunDiff]) -> list[Column[CaseRatio]]:
-    columns = [_CASE]
-    for number, diff in enumerate(diffs):
-        rank = max(0, number + 1 - _ALWAYS_SHOWN)
-        columns.append(Column(diff.run, _cell_of(diff), numeric=False, rank=rank, breaks=True))
-    return columns
-
-
-def _cell_of(diff: RunDiff) -> Callable[[CaseRatio], str]:
+def _column_of(diff: RunDiff, number: int) -> Column[CaseRatio]:
     found = {row.case: row for row in diff.cases}
 
     def cell(row: CaseRatio) -> str:
@@ -107,45 +83,47 @@ def _cell_of(diff: RunDiff) -> Callable[[CaseRatio], str]:
         by = " (pair)" if here.judged_by == "pair" else ""
         return f"{speedup_of(here.judged)}\n{_verdict(here)}{by}"
 
-    return cell
+    rank = max(0, number - _ALWAYS_SHOWN)
+    return Column(diff.run, cell, numeric=False, rank=rank, breaks=True)
 
 
 def _notes(diffs: Sequence[RunDiff], rows: int) -> Iterator[str]:
     found = [row for diff in diffs for row in diff.cases]
     if any(row.judged_by for row in found):
-        each = 100 * diffs[0].confidence
-        yield (
-            f"intervals: Bonferroni-corrected (95 % jointly, {each:.4g} % each); they include "
-            "machine drift between runs"
-        )
+        how = f"Bonferroni-corrected (95 % jointly, {100 * diffs[0].confidence:.4g} % each)"
+        yield f"intervals: {how}; they include machine drift between runs"
         yield f"verdict: {DEFINITION}"
     if any(row.judged_by == "pair" for row in found):
         yield (
             "pair: speedup of the case over its control, in one run relative to the other; drift "
             "slows case and control alike, so the pair decides where the time is not conclusive"
         )
-    reasons: dict[str, list[str]] = {}
-    for row in found:
-        if row.reason:
-            what = f"decided by the {row.judged_by}" if row.judged_by else "no verdict"
-            reasons.setdefault(f"{what}: {row.reason}", []).append(row.name)
-    for reason, names in reasons.items():
-        which = list(dict.fromkeys(names))
-        where = f" ({_few(which)})" if len(which) < len({row.name for row in found}) else ""
-        yield f"{reason}{where}"
+    all_names = {row.name for row in found}
+    for reason, its in grouped((row for row in found if row.reason), _reason).items():
+        names = list(dict.fromkeys(row.name for row in its))
+        yield reason + (f" ({_few(names)})" if len(names) < len(all_names) else "")
     if rows > _MOST_ROWS:
         yield f"{rows - _MOST_ROWS} more cases, none slower than these (see --json)"
 
 
-def _differences(diff: RunDiff) -> str:
-    found = [
-        f"{d.what} {d.reference or units.MISSING} → {d.other or units.MISSING}"
-        for d in diff.differences
-    ]
-    return f"Differs:   {_few(found) or 'nothing recorded, only the time of the run'}"
+def _reason(row: CaseRatio) -> str:
+    what = f"decided by the {row.judged_by}" if row.judged_by else "no verdict"
+    return f"{what}: {row.reason}"
 
 
-def _lines(diff: RunDiff, begin: str) -> Iterator[str]:
+def _runs(diffs: Sequence[RunDiff]) -> Iterator[str]:
+    """Name the runs, and what differs between them besides their times."""
+    first, gone = diffs[0], units.MISSING
+    yield f"Reference: {first.reference}, {_when(first.started_at[0])}, {first.machines[0]}"
+    for diff in diffs:
+        yield f"Compared:  {diff.run}, {_when(diff.started_at[1])}, {diff.machines[1]}"
+        found = [f"{d.what} {d.reference or gone} → {d.other or gone}" for d in diff.differences]
+        yield f"Differs:   {_few(found) or 'nothing recorded, only the time of the run'}"
+
+
+def _lines(diff: RunDiff, *, several: bool) -> Iterator[str]:
+    """Say what all cases of a run share, and which are missing or failed."""
+    begin = f"{diff.run}: " if several else ""
     if diff.together:
         yield (
             f"{begin}all {diff.together.cases} cases together: {speedup_of(diff.together.ratio)}, "
@@ -174,7 +152,7 @@ def _gate(gate: Gate) -> Iterator[str]:
     if gate.unjudged:
         yield f"  {gate.unjudged} could not be judged"
     if gate.sees_from is not None:
-        slower = f"{100 * gate.sees_from:.0f} %"
+        slower = units.percent(100 * gate.sees_from)
         yield f"  sensitivity: half of the cases must become {slower} slower before the gate fails"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from harness import tables
 from harness.analyze.analysis import Analysis
 from harness.errors import UnknownName
-from harness.records import Run, folders
+from harness.records import folders
 from harness.report.names import shortened
 
 if TYPE_CHECKING:
@@ -14,24 +14,14 @@ if TYPE_CHECKING:
 
 
 class SavedRun:
-    """A run that was measured earlier.
+    """A run that was measured earlier, read as `harness.read` says."""
 
-    Attributes:
-        folder: Where `run.json` lies.
-        run: All that was measured; paths of models are shortened as in the files of the run.
-    """
-
-    def __init__(self, folder: Path, run: Run) -> None:
-        self.folder = folder
-        self.run = run
-        self._analysis = Analysis(run)
-
-    @classmethod
-    def read(cls, name: str | Path, results: str | Path) -> "SavedRun":
-        """Read a run; see `harness.read`."""
-        folder = folders.locate(str(name), Path(results))
-        with folders.errors_as_bad_run(folder):
-            return cls(folder, shortened(folders.read(folder)))
+    def __init__(self, name: str | Path, results: str | Path) -> None:
+        self.folder = folders.locate(str(name), Path(results))  # where `run.json` lies
+        with folders.errors_as_bad_run(self.folder):
+            # Paths of models are shortened as in the files of the run.
+            self.run = shortened(folders.read(self.folder))
+        self._analysis = Analysis(self.run)
 
     @property
     def tables(self) -> list[str]:

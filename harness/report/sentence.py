@@ -23,30 +23,25 @@ _VERDICTS: dict[Verdict, str] = {
     "small difference": "with a small difference",
     "undecided": "undecided",
 }
+_SHOWN = ("better", "worse")  # verdicts on a difference of accuracy
 
 
 def sentence(analysis: Analysis) -> str:
     """Sum up the comparisons and trainings of a run, and count the failures."""
     failed = sum(isinstance(outcome, Failure) for outcome in analysis.run.outcomes)
-    clauses = [
-        *_comparisons(analysis),
-        *_tunings(analysis),
-        *_scaling(analysis),
-        *_trainings(analysis),
-    ]
+    topics = (_comparisons, _tunings, _scaling, _trainings)
+    clauses = [clause for clauses_of in topics for clause in clauses_of(analysis)]
     if failed:
         clauses.append(f"{failed} failed")
-    text = "; ".join(clauses) or "nothing was measured"
-    return f"{text[0].upper()}{text[1:]}."
+    return units.capital("; ".join(clauses) or "nothing was measured") + "."
 
 
 def _comparisons(analysis: Analysis) -> Iterator[str]:
     apart = analysis.roles.tuning_keys | {m.key for m in scaling.compared(analysis)}
-    measured = [
-        o for o in analysis.run.outcomes if isinstance(o, Measurement) and o.key not in apart
-    ]
+    outcomes = [o for o in analysis.run.outcomes if o.key not in apart]
+    measured = [o for o in outcomes if isinstance(o, Measurement)]
     compared = [m for m in measured if m.case != m.reference]
-    many = f"{len(compared)} comparison{'s' if len(compared) > 1 else ''}"
+    many = units.plural(len(compared), "comparison")
     if measured and not compared:
         yield "only the reference was measured, against itself"
     elif compared and analysis.run.protocol.effort == "quick":
@@ -69,8 +64,8 @@ def _tunings(analysis: Analysis) -> Iterator[str]:
     for tuning in analysis.run.tunings:
         its = [row for row in rows if row.plain == tuning.plain.id]
         tried = sum(row.what == ALONE and row.status == "measured" for row in its)
-        many = f"{tried} setting{'s' if tried != 1 else ''} tried on {tuning.plain.variant}"
-        many += f" at batch {tuning.plain.batch_size}"
+        where = f"{tuning.plain.variant} at batch {tuning.plain.batch_size}"
+        many = f"{units.plural(tried, 'setting')} tried on {where}"
         stack = next((row for row in its if row.what == STACK), None)
         if stack is not None and stack.speedup is not None:
             yield f"{many}: {stack.lever} is {speedup_of(stack.speedup)} as fast as without"
@@ -85,14 +80,12 @@ def _scaling(analysis: Analysis) -> Iterator[str]:
     rows = analysis.rows(SCALING)
     checks = [row for row in rows if row.functional]
     if checks:
-        many = f"{len(checks)} comparison{'s' if len(checks) > 1 else ''}"
+        many = units.plural(len(checks), "comparison")
         yield f"{many} of several devices with one, a functional check"
     for row in rows:
         if not row.functional:
-            yield (
-                f"{row.kind} scaling of {row.variant} on {row.replicas} devices: "
-                f"{speedup_of(row.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
-            )
+            found = f"{speedup_of(row.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
+            yield f"{row.kind} scaling of {row.variant} on {row.replicas} devices: {found}"
 
 
 def _largest(estimates: list[tuple[Estimate, Measurement]], analysis: Analysis) -> Iterator[str]:
@@ -101,20 +94,17 @@ def _largest(estimates: list[tuple[Estimate, Measurement]], analysis: Analysis) 
         shown = [pair for pair in estimates if verdicts.verdict(pair[0]) == verdict]
         if shown:
             estimate, m = choose(shown, key=lambda pair: pair[0].value)
-            ratio = units.ratio_interval(estimate.value, estimate.low, estimate.high)
-            name = comparison(m.case, m.reference)
-            yield f"the largest {what} is {ratio}, {name}{_elsewhere(m, analysis)}"
+            name = comparison(m.case, m.reference) + _elsewhere(m, analysis)
+            yield f"the largest {what} is {speedup_of(estimate)}, {name}"
             return
 
 
 def _elsewhere(m: Measurement, analysis: Analysis) -> str:
     """Name device and backend where the run has several and the comparison does not say."""
-    told = [
-        getattr(m.case, axis)
-        for axis in ("device", "backend")
-        if axis not in differing(m.case, m.reference)
-        and len({getattr(outcome.case, axis) for outcome in analysis.run.outcomes}) > 1
-    ]
+    cases = [outcome.case for outcome in analysis.run.outcomes]
+    several = [a for a in ("device", "backend") if len({getattr(case, a) for case in cases}) > 1]
+    said = differing(m.case, m.reference)
+    told = [getattr(m.case, axis) for axis in several if axis not in said]
     return f" ({', '.join(told)})" if told else ""
 
 
@@ -122,11 +112,8 @@ def _trainings(analysis: Analysis) -> Iterator[str]:
     if not analysis.run.trainings:
         return
     found = groups(analysis)
-    seeds = max(map(len, found))
-    yield (
-        f"full training of {len(found)} model{'s' if len(found) > 1 else ''} with "
-        f"{seeds} seed{'s' if seeds > 1 else ''}"
-    )
+    seeds = units.plural(max(map(len, found)), "seed")
+    yield f"full training of {units.plural(len(found), 'model')} with {seeds}"
     yield from _accuracies(analysis)
     yield from _effective(analysis)
 
@@ -134,17 +121,12 @@ def _trainings(analysis: Analysis) -> Iterator[str]:
 def _accuracies(analysis: Analysis) -> Iterator[str]:
     """The largest difference of test accuracy that is shown."""
     judged = [row for row in analysis.rows(ACCURACY) if row.verdict is not None]
-    shown = [
-        (abs(row.difference.value), row)
-        for row in judged
-        if row.verdict in ("better", "worse") and row.difference
-    ]
+    shown = [(abs(r.difference.value), r) for r in judged if r.difference and r.verdict in _SHOWN]
     if shown:
         _, largest = max(shown, key=lambda pair: pair[0])
-        yield (
-            f"a difference of test accuracy shown in {len(shown)} of {len(judged)}, the largest "
-            f"{points(largest)} points, {_pair(largest)}"
-        )
+        many = f"{len(shown)} of {len(judged)}"
+        which = f"{points(largest)} points, {_pair(largest)}"
+        yield f"a difference of test accuracy shown in {many}, the largest {which}"
     elif judged:
         yield f"no difference shown in test accuracy ({len(judged)} compared)"
 
@@ -164,7 +146,5 @@ def _effective(analysis: Analysis) -> Iterator[str]:
 
 
 def _pair(row: AccuracyRow | EffectiveRow) -> str:
-    return (
-        f"{row.variant} at batch {row.batch_size} against "
-        f"{row.reference} at batch {row.reference_batch_size}"
-    )
+    case = f"{row.variant} at batch {row.batch_size}"
+    return f"{case} against {row.reference} at batch {row.reference_batch_size}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from harness.analyze.analysis import Analysis
 from harness.records import Case, Tuning
-from harness.records.levers import FEED
+from harness.records.levers import FEED, Lever
 from harness.records.levers import LEVERS as SETTINGS
 from harness.tables.declare import speedup_of
 from harness.tables.levers import LEVERS, STACK
@@ -21,10 +21,9 @@ def code(analysis: Analysis) -> str:
         row = next((r for r in stacks if r.speedup is not None), None)
         if row and row.speedup and tuning.stacked is not None:
             plain = tuning.plain
-            head = (
-                f"# {plain.variant} at batch {plain.batch_size} on {plain.backend}, "
-                f"{plain.device.upper()}: {speedup_of(row.speedup)} (run {analysis.run.id})"
-            )
+            where = f"at batch {plain.batch_size} on {plain.backend}, {plain.device.upper()}"
+            found = f"{speedup_of(row.speedup)} (run {analysis.run.id})"
+            head = f"# {plain.variant} {where}: {found}"
             doubt = [] if row.speedup.low is not None else [_DOUBT]
             blocks.append("\n".join([head, *doubt, *_lines(tuning, tuning.stacked)]) + "\n")
     return "\n".join(blocks)
@@ -32,45 +31,31 @@ def code(analysis: Analysis) -> str:
 
 def _lines(tuning: Tuning, stacked: Case) -> Iterator[str]:
     """Shell first, then what comes before the model, then compile and fit."""
-    environment = {
-        name: value
-        for attempt in tuning.attempts
-        if attempt.case == stacked
-        for name, value in attempt.environment.items()
-    }
+    environment: dict[str, str] = {}
+    for attempt in tuning.attempts:
+        if attempt.case == stacked:
+            environment |= attempt.environment
     if environment:
         yield "# In the shell, before Python starts:"
         yield from (f"#   export {name}={value}" for name, value in environment.items())
-    before = list(_before(tuning.plain, stacked))
-    batches = _batches(stacked) if stacked.feed != tuning.plain.feed else ""
+    plain = tuning.plain
+    changed = [lever for lever in SETTINGS if lever.setting(stacked) != lever.setting(plain)]
+    before = list(filter(None, (_statement(lever, stacked) for lever in changed)))
+    batches = "" if stacked.feed == plain.feed else FEED.batches[stacked.feed]
+    batches = batches.format(size=stacked.batch_size)
     imports = [f"import {statement.partition('.')[0]}" for statement in before]
     if "tf.data" in batches:
         imports.append("import tensorflow as tf")
     yield from dict.fromkeys(imports)
     yield from before
-    if compiling := ", ".join(_compiling(tuning.plain, stacked)):
-        yield f"model.compile(..., {compiling})"
+    arguments = [(r.argument, getattr(stacked, r.field or r.name)) for r in changed if r.argument]
+    if arguments:
+        yield f"model.compile(..., {', '.join(f'{name}={value}' for name, value in arguments)})"
     if batches:
         yield f"batches = {batches}"
         yield "model.fit(batches, ...)"
 
 
-def _before(plain: Case, stacked: Case) -> Iterator[str]:
-    """Statements that come before the model is built: those that the worker executed."""
-    for lever in SETTINGS:
-        setting = lever.setting(stacked)
-        if setting != lever.setting(plain):
-            printed = lever.printed(setting) if lever.printed else lever.statement(stacked)
-            if printed:
-                yield printed
-
-
-def _compiling(plain: Case, stacked: Case) -> Iterator[str]:
-    """Arguments of `Model.compile`."""
-    for lever in SETTINGS:
-        if lever.argument and lever.setting(stacked) != lever.setting(plain):
-            yield f"{lever.argument}={getattr(stacked, lever.field or lever.name)}"
-
-
-def _batches(case: Case) -> str:
-    return FEED.batches[case.feed].format(size=case.batch_size)
+def _statement(lever: Lever, stacked: Case) -> str | None:
+    """What comes before the model is built: the statement that the worker executed."""
+    return lever.printed(lever.setting(stacked)) if lever.printed else lever.statement(stacked)

@@ -29,15 +29,8 @@ RANKING = Table(
         Column("run", lambda row: row.run, numeric=False),
         Column("samples/s [95 %]", _rate),
         Column("relative to the fastest [interval]", lambda row: speedup_of(row.of_first)),
-        Column(
-            "verdict",
-            lambda row: given(row.verdict),
-            numeric=False,
-            verdict=lambda row: row.verdict,
-        ),
-        Column(
-            "mJ/sample", lambda row: given(row.joules_per_sample, lambda j: units.digits(1e3 * j))
-        ),
+        Column("verdict", lambda r: given(r.verdict), numeric=False, verdict=lambda r: r.verdict),
+        Column("mJ/sample", lambda r: given(r.joules_per_sample, lambda j: units.digits(1e3 * j))),
         Column("price per hour", lambda row: given(row.price_per_hour, "{:g}".format)),
         Column("price per million samples", lambda row: given(row.price_per_million, units.digits)),
     ),
@@ -50,17 +43,14 @@ def write(rows: Sequence[RankedRow], runs: Sequence[Run], path: Path) -> None:
     Raises:
         BadComparison: they cannot be written.
     """
-    tables = {
-        f"case_{number}": build(name, RANKING.columns, its)
-        for number, (name, its) in enumerate(grouped(rows, lambda row: row.case).items(), start=1)
-    }
+    cases = enumerate(grouped(rows, lambda row: row.case).items(), start=1)
+    tables = {f"case_{n}": build(name, RANKING.columns, its) for n, (name, its) in cases}
     ids = {run.id: run for run in runs}
     ordered = [ids[run] for run in ranking.order(rows)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page.render_ranking(tables, ordered), encoding="utf-8")
-        path.with_suffix(".csv").write_text(
-            to_csv(RANKING, (flat(RANKING, row) for row in rows)), encoding="utf-8"
-        )
+        csv = to_csv(RANKING, (flat(RANKING, row) for row in rows))
+        path.with_suffix(".csv").write_text(csv, encoding="utf-8")
     except OSError as error:
         raise BadComparison(f"cannot write {path}: {error.strerror}") from error

@@ -9,16 +9,11 @@ _LINE = 10  # from the baseline of the caption's first line to above its top
 
 
 def inline(text: str, prefix: str, title: str, caption: str) -> str:
-    """Rewrite an SVG so that many of them can share a page.
+    """Rewrite a whole SVG file so that many of them can share a page.
 
-    Args:
-        text: A whole SVG file, of this package's own making.
-        prefix: Put before every id, so that the ids of two charts differ.
-        title: Read by screen readers.
-        caption: The id of the lowest part, which the page writes as text instead.
-
-    Returns:
-        The element without prolog, metadata, caption and size; it keeps its `viewBox`.
+    The element has no prolog, metadata and size, but its `viewBox`; every id has the prefix. The
+    caption is the id of the lowest part, which the page writes as text instead. Screen readers
+    read the title.
     """
     ElementTree.register_namespace("", _SVG[1:-1])
     ElementTree.register_namespace("xlink", _HREF[1:-5])
@@ -35,8 +30,7 @@ def inline(text: str, prefix: str, title: str, caption: str) -> str:
             element.set(name, _prefixed(name, value, prefix))
     for name in ("width", "height"):
         root.attrib.pop(name, None)
-    root.set("role", "img")
-    root.set("aria-label", title)
+    root.attrib.update({"role": "img", "aria-label": title})
     return ElementTree.tostring(root, encoding="unicode")
 
 

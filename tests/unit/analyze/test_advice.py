@@ -23,7 +23,7 @@ from harness.analyze.analysis import Analysis
 from harness.commands.parser import main
 from harness.errors import BadCase, BadRun, UnknownName
 from harness.records import Case, Recipe
-from harness.report import advice_lines as words
+from harness.report import advice as words
 from harness.report.advice import plan_table
 
 MIB = 2**20

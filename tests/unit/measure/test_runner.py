@@ -12,7 +12,7 @@ from harness.measure.budget import Budget
 from harness.measure.case_checks import check_case
 from harness.records import Case, Failure, Measurement, run_file
 from harness.records import folders as runs
-from harness.records.resume import check_resume
+from harness.records.resume import ResumedRun
 
 SMALL = Case("baseline", "synthetic", 256)
 LARGE = Case("baseline", "synthetic", 1024)
@@ -149,14 +149,14 @@ def test_a_run_is_resumed_with_the_same_protocol_only(tmp_path):
 def test_another_timeout_is_no_other_protocol(tmp_path):
     """It is what one changes after a case was silent too long."""
     make_runner(tmp_path, FakeLauncher()).close()
-    check_resume(tmp_path, protocol(timeout_seconds=900.0), MACHINE)
+    ResumedRun.read(tmp_path).check(tmp_path, protocol(timeout_seconds=900.0), MACHINE)
 
 
 def test_a_journal_of_another_version_is_one_line(tmp_path):
     """Not a traceback."""
     (tmp_path / "journal.jsonl").write_text('{"kind": "outcome", "outcome": {}}\n')
     with pytest.raises(BadRun, match="damaged or has another schema"):
-        check_resume(tmp_path, protocol(), MACHINE)
+        ResumedRun.read(tmp_path).check(tmp_path, protocol(), MACHINE)
 
 
 def test_a_failure_that_is_not_tried_again_stays_in_the_run(tmp_path):
@@ -176,7 +176,7 @@ def test_a_run_is_resumed_where_it_was_measured_only(tmp_path, changes):
     make_runner(tmp_path, FakeLauncher()).close()
     moved = dataclasses.replace(MACHINE, **changes)
     with pytest.raises(BadRun, match="another machine or with other versions"):
-        check_resume(tmp_path, protocol(), moved)
+        ResumedRun.read(tmp_path).check(tmp_path, protocol(), moved)
 
 
 def test_a_folder_that_cannot_be_written_is_the_users_to_mend(tmp_path):

@@ -73,7 +73,7 @@ def tags(text):
 def bare(run, advice=()):
     """The page without charts, which are slow to draw."""
     tables = {name: text_table(run, name) for name, f in dataframes(run).items()}
-    return page.render(page.Page(Analysis(run), tables, [], sentence(Analysis(run)), advice))
+    return page.render(Analysis(run), tables, [], sentence(Analysis(run)), advice)
 
 
 def test_nothing_is_fetched(tags):
