@@ -11,7 +11,7 @@ from harness.analyze.training.groups import groups
 from harness.analyze.verdicts import MARGIN, Verdict
 from harness.records import Estimate, Failure, Measurement
 from harness.report.names import comparison, differing
-from harness.tables.accuracy import ACCURACY, EFFECTIVE_SPEEDUP, AccuracyRow, EffectiveRow, points
+from harness.tables.accuracy import ACCURACY, EFFECTIVE_SPEEDUP, PairRow, points
 from harness.tables.declare import speedup_of
 from harness.tables.levers import ALONE, LEVERS, STACK
 from harness.tables.scaling import SCALING
@@ -72,8 +72,8 @@ def _tunings(analysis: Analysis) -> Iterator[str]:
         many = f"{tried} setting{'s' if tried != 1 else ''} tried on {tuning.plain.variant}"
         many += f" at batch {tuning.plain.batch_size}"
         stack = next((row for row in its if row.what == STACK), None)
-        if stack is not None and stack.speedup is not None:
-            yield f"{many}: {stack.lever} is {speedup_of(stack.speedup)} as fast as without"
+        if stack is not None and stack.judged is not None:
+            yield f"{many}: {stack.lever} is {speedup_of(stack.judged.speedup)} as fast as without"
         elif tuning.stacked is not None:
             yield f"{many}: none is faster"
         else:
@@ -90,8 +90,8 @@ def _scaling(analysis: Analysis) -> Iterator[str]:
     for row in rows:
         if not row.functional:
             yield (
-                f"{row.kind} scaling of {row.variant} on {row.replicas} devices: "
-                f"{speedup_of(row.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
+                f"{row.kind} scaling of {row.case.variant} on {row.case.replicas} devices: "
+                f"{speedup_of(row.judged.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
             )
 
 
@@ -133,17 +133,17 @@ def _trainings(analysis: Analysis) -> Iterator[str]:
 
 def _accuracies(analysis: Analysis) -> Iterator[str]:
     """The largest difference of test accuracy that is shown."""
-    judged = [row for row in analysis.rows(ACCURACY) if row.verdict is not None]
+    judged = [row for row in analysis.rows(ACCURACY) if row.found.verdict is not None]
     shown = [
-        (abs(row.difference.value), row)
+        (abs(row.found.difference.value), row)
         for row in judged
-        if row.verdict in ("better", "worse") and row.difference
+        if row.found.verdict in ("better", "worse") and row.found.difference
     ]
     if shown:
         _, largest = max(shown, key=lambda pair: pair[0])
         yield (
             f"a difference of test accuracy shown in {len(shown)} of {len(judged)}, the largest "
-            f"{points(largest)} points, {_pair(largest)}"
+            f"{points(largest.found.difference)} points, {_pair(largest)}"
         )
     elif judged:
         yield f"no difference shown in test accuracy ({len(judged)} compared)"
@@ -151,20 +151,25 @@ def _accuracies(analysis: Analysis) -> Iterator[str]:
 
 def _effective(analysis: Analysis) -> Iterator[str]:
     """The largest speedup to the same accuracy that is shown."""
-    judged = [row for row in analysis.rows(EFFECTIVE_SPEEDUP) if row.verdict is not None]
+    judged = [row for row in analysis.rows(EFFECTIVE_SPEEDUP) if row.found.verdict is not None]
     goal = f"in the time to test accuracy {analysis.run.target_accuracy:g}" if judged else ""
-    faster = [(row.speedup.value, row) for row in judged if row.verdict == "faster" and row.speedup]
+    faster = [
+        (row.found.speedup.value, row)
+        for row in judged
+        if row.found.verdict == "faster" and row.found.speedup
+    ]
     if faster:
         _, largest = max(faster, key=lambda pair: pair[0])
-        yield f"the largest speedup shown {goal} is {speedup_of(largest.speedup)}, {_pair(largest)}"
-    elif any(row.verdict == "slower" for row in judged):
+        ratio = speedup_of(largest.found.speedup)
+        yield f"the largest speedup shown {goal} is {ratio}, {_pair(largest)}"
+    elif any(row.found.verdict == "slower" for row in judged):
         yield f"no speedup shown {goal}"
     elif judged:
         yield f"no difference shown {goal}"
 
 
-def _pair(row: AccuracyRow | EffectiveRow) -> str:
+def _pair(row: PairRow) -> str:
     return (
-        f"{row.variant} at batch {row.batch_size} against "
-        f"{row.reference} at batch {row.reference_batch_size}"
+        f"{row.case.variant} at batch {row.case.batch_size} against "
+        f"{row.reference.variant} at batch {row.reference.batch_size}"
     )

@@ -18,14 +18,14 @@ def code(analysis: Analysis) -> str:
     blocks = []
     for tuning in analysis.run.tunings:
         stacks = (r for r in rows if r.what == STACK and r.plain == tuning.plain.id)
-        row = next((r for r in stacks if r.speedup is not None), None)
-        if row and row.speedup and tuning.stacked is not None:
+        speedup = next((r.judged.speedup for r in stacks if r.judged), None)
+        if speedup and tuning.stacked is not None:
             plain = tuning.plain
             head = (
                 f"# {plain.variant} at batch {plain.batch_size} on {plain.backend}, "
-                f"{plain.device.upper()}: {speedup_of(row.speedup)} (run {analysis.run.id})"
+                f"{plain.device.upper()}: {speedup_of(speedup)} (run {analysis.run.id})"
             )
-            doubt = [] if row.speedup.low is not None else [_DOUBT]
+            doubt = [] if speedup.low is not None else [_DOUBT]
             blocks.append("\n".join([head, *doubt, *_lines(tuning, tuning.stacked)]) + "\n")
     return "\n".join(blocks)
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analyze.analysis import Analysis
 from harness.tables.accuracy import ACCURACY, EFFECTIVE_SPEEDUP
-from harness.tables.batch_size_law import BATCH_SIZE_LAW
-from harness.tables.batch_size_search import BATCH_SIZE_SEARCH
+from harness.tables.batch_sizes import BATCH_SIZE_LAW, BATCH_SIZE_SEARCH
 from harness.tables.bottleneck import BOTTLENECK
 from harness.tables.declare import Table, to_frame
 from harness.tables.device import DEVICE_BREAK_EVEN, DEVICE_CROSSOVER, timelines
