@@ -2,14 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from harness import units
 from harness.analyze.analysis import Analysis
 from harness.analyze.training import accuracy, target
 from harness.analyze.training.accuracy import FEWEST_SEEDS, MARGIN
-from harness.analyze.training.groups import pairs
+from harness.analyze.training.groups import Pair, pairs
 from harness.analyze.training.target import ToTarget
 from harness.analyze.verdicts import DEFINITION
 from harness.records import Case, Estimate, Training
@@ -53,18 +53,17 @@ class EffectiveRow(PairRow):
     )
 
 
+def _sides(its: Sequence[Pair]) -> dict[str, Any]:
+    case, reference = (training.recipe.case for training in its[0])
+    return {"case": case, "reference": reference, "seeds": len(its)}
+
+
 def _accuracies(analysis: Analysis) -> list[AccuracyRow]:
     return [
         AccuracyRow(
-            case=mine.recipe.case,
-            reference=other.recipe.case,
-            seeds=len(its),
-            mine=mine,
-            other=other,
-            found=accuracy.compare(its, analysis),
+            **_sides(its), mine=its[0][0], other=its[0][1], found=accuracy.compare(its, analysis)
         )
         for its in pairs(analysis)
-        for mine, other in its[:1]
     ]
 
 
@@ -73,15 +72,8 @@ def _effective(analysis: Analysis) -> list[EffectiveRow]:
     if goal is None:
         return []
     return [
-        EffectiveRow(
-            case=mine.recipe.case,
-            reference=other.recipe.case,
-            seeds=len(its),
-            target=goal,
-            found=target.compare(its, goal),
-        )
+        EffectiveRow(**_sides(its), target=goal, found=target.compare(its, goal))
         for its in pairs(analysis)
-        for mine, other in its[:1]
     ]
 
 
@@ -95,14 +87,17 @@ def _names(rows: Sequence[PairRow]) -> list[str]:
 
 def points(found: Estimate) -> str:
     """Write a difference of accuracies in percentage points, with its interval."""
-    ends = [f"{100 * end:+.2f}" for end in (found.low, found.high) if end is not None]
-    return f"{100 * found.value:+.2f}" + (f" [{', '.join(ends)}]" if ends else "")
+    return declare.interval_of(found.times(100), "{:+.2f}".format)
 
 
-def _both(mine: float | None, other: float | None) -> str:
-    if mine is None or other is None:
-        return units.MISSING
-    return f"{units.digits(mine)} / {units.digits(other)}"
+def _both(*names: str) -> Callable[[Any], str | None]:
+    """Return what writes two values of a comparison: those of the case and of its reference."""
+
+    def both(row: AccuracyRow | EffectiveRow) -> str | None:
+        values = [getattr(row.found, name) for name in names]
+        return None if None in values else " / ".join(map(units.digits, values))
+
+    return both
 
 
 def _accuracy_notes(rows: Sequence[AccuracyRow]) -> Iterator[str]:
@@ -165,9 +160,8 @@ def _draw_accuracy(rows: list[AccuracyRow], caption: str) -> drawing.Figure:
     axes.axvline(0, color="black", linewidth=0.8)
     for place, (row, found) in enumerate(known):
         drawing.interval(axes, found, place, fmt="o", color=drawing.COLORS[0], capsize=4)
-        axes.text(
-            found.value, place - 0.1, f"{found.value:+.2f}", ha="center", va="bottom", fontsize=7.5
-        )
+        looks: Any = {"ha": "center", "va": "bottom", "fontsize": 7.5}
+        axes.text(found.value, place - 0.1, f"{found.value:+.2f}", **looks)
         if row.found.published is not None:
             label = "published: one training of each"
             axes.plot(100 * row.found.published, place, "X", color="black", label=label)
@@ -187,10 +181,10 @@ def _accuracy_title(rows: Sequence[AccuracyRow]) -> str:
         for row in rows
         if row.found.verdict in ("better", "worse") and row.found.difference
     ]
+    if not any(verdicts):
+        return "Test accuracy, not judged"
     if not shown:
-        return (
-            "No difference of test accuracy shown" if any(verdicts) else "Test accuracy, not judged"
-        )
+        return "No difference of test accuracy shown"
     most, row = max(shown, key=lambda pair: pair[0])
     word = "more" if row.found.verdict == "better" else "less"
     return (
@@ -202,12 +196,9 @@ def _accuracy_title(rows: Sequence[AccuracyRow]) -> str:
 def _draw_effective(rows: list[EffectiveRow], caption: str) -> drawing.Figure:
     """Draw the speedup per epoch beside that to the target, the largest on top."""
     rows = sorted(rows, key=lambda r: -(r.found.speedup.value if r.found.speedup else 0.0))
-    figure, axes = drawing.single(
-        _effective_title(rows),
-        "speedup over the reference (log scale), with 95 % interval over seeds",
-        caption,
-        1.9 + 0.55 * len(rows),
-    )
+    subtitle = "speedup over the reference (log scale), with 95 % interval over seeds"
+    height = 1.9 + 0.55 * len(rows)
+    figure, axes = drawing.single(_effective_title(rows), subtitle, caption, height)
     goal = f"to test accuracy {rows[0].target:g}"
     bars = (
         (-0.19, "per epoch", drawing.GRAY, "//", [r.found.epoch_speedup for r in rows]),
@@ -243,6 +234,10 @@ def _effective_title(rows: Sequence[EffectiveRow]) -> str:
     return f"No variant is shown to reach {goal} sooner than its reference"
 
 
+def _effect(row: EffectiveRow) -> float | None:
+    return math.log(row.found.speedup.value) if row.found.speedup else None
+
+
 _SIDES: tuple[Column[Any], ...] = (
     Column("variant", case_name, numeric=False),
     labels.BACKEND,
@@ -267,24 +262,14 @@ ACCURACY = Table(
         _SEEDS,
         Column("test accuracy [95 %]", "found.accuracy", with_ends, rank=2),
         Column("points [95 %]", "found.difference", points),
-        Column(
-            "only right",
-            lambda row: _both(row.found.only_case_right, row.found.only_reference_right),
-            rank=3,
-        ),
+        Column("only right", _both("only_case_right", "only_reference_right"), rank=3),
         _VERDICT,
         Column("published", "found.published", lambda v: f"{100 * v:+.2f}", rank=1),
     ),
     notes=_accuracy_notes,
     chart=Chart(
         draw=_draw_accuracy,
-        limits=(
-            Limit(
-                declare.MOST_BARS,
-                "rows",
-                effect=lambda r: r.found.difference and r.found.difference.value,
-            ),
-        ),
+        limits=(Limit(declare.MOST_BARS, "rows", effect="found.difference.value"),),
         shows=lambda row: row.found.difference is not None,
     ),
 )
@@ -298,16 +283,8 @@ EFFECTIVE_SPEEDUP = Table(
         *_SIDES,
         Column("target", "target", "{:g}".format, shared=True),
         _SEEDS,
-        Column(
-            "epochs to target",
-            lambda row: _both(row.found.epochs, row.found.reference_epochs),
-            rank=2,
-        ),
-        Column(
-            "seconds to target",
-            lambda row: _both(row.found.seconds, row.found.reference_seconds),
-            rank=2,
-        ),
+        Column("epochs to target", _both("epochs", "reference_epochs"), rank=2),
+        Column("seconds to target", _both("seconds", "reference_seconds"), rank=2),
         Column("speedup per epoch [95 %]", "found.epoch_speedup", speedup_of, rank=1),
         Column("speedup to target [95 %]", "found.speedup", speedup_of),
         _VERDICT,
@@ -315,12 +292,6 @@ EFFECTIVE_SPEEDUP = Table(
     notes=_effective_notes,
     chart=Chart(
         draw=_draw_effective,
-        limits=(
-            Limit(
-                declare.MOST_BARS,
-                "pairs of bars",
-                effect=lambda r: r.found.speedup and math.log(r.found.speedup.value),
-            ),
-        ),
+        limits=(Limit(declare.MOST_BARS, "pairs of bars", effect=_effect),),
     ),
 )

@@ -32,7 +32,6 @@ class TriedRow:
     Attributes:
         samples_per_s: About: of one warm-up.
         peak_mib: Of a size that failed how far it got.
-        measured: Whether the size was measured afterwards.
     """
 
     case: Case = columns("variant dataset backend device batch_size")
@@ -49,17 +48,13 @@ class TriedRow:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LawRow:
-    """One batch size of a variant, measured or predicted.
+    """One batch size of a variant, measured or predicted; see `batch_law.Law` for the rest.
 
     Attributes:
         fitted: Speedup by the law.
-        overhead_share: Share of the fixed cost in a step.
         gain: Speedup over the largest size measured, of a predicted size.
-        alpha: See `batch_law`.
         overhead_us: Fixed cost per step.
-        half_batch: Batch size at which half of a step is fixed cost.
-        limit: Speedup of very large batches over the largest size measured.
-        reason: Why the law is refused; empty when it holds.
+        limit: The gain of very large batches.
     """
 
     case: Case = columns("variant backend device threads batch_size")
@@ -126,8 +121,7 @@ def _draw_search(rows: list[TriedRow], caption: str) -> drawing.Figure:
         _fastest(rows), caption, rows=2, size=(drawing.WIDTH, 5.4), share="col"
     )
     drawing.subtitled(above, "One warm-up per size; filled: measured properly afterwards")
-    lines = labels.lines_of(rows, ("variant", "device"), ("backend",))
-    for index, (label, its) in enumerate(lines):
+    for index, label, its in labels.lines_of(rows, ("variant", "device"), ("backend",)):
         look = drawing.look(index)
         throughput = [(row, row.samples_per_s) for row in its if row.samples_per_s is not None]
         reached = [(row, row.peak_mib / 1024) for row in its if row.peak_mib is not None]
@@ -230,7 +224,7 @@ def _fitted(row: LawRow, law: Law, step: Estimate) -> LawRow:
 
 
 def _milliseconds(us: Estimate) -> str:
-    return units.digits(us.value / 1e3) + units.ends(us.low, us.high, 1e3)
+    return declare.interval_of(us, lambda value: units.digits(value / 1e3))
 
 
 def _law_notes(rows: Sequence[LawRow]) -> Iterator[str]:
@@ -261,9 +255,7 @@ def _line(row: LawRow) -> str:
 
 
 def _short(estimate: Estimate, unit: float = 1.0) -> str:
-    parts = (estimate.value, estimate.low, estimate.high)
-    value, *interval = (_number(part / unit) for part in parts if part is not None)
-    return f"{value} [{', '.join(interval)}]" if interval else value
+    return declare.interval_of(estimate, lambda value: _number(value / unit))
 
 
 def _number(value: float) -> str:
@@ -278,7 +270,7 @@ def _draw_law(rows: list[LawRow], caption: str) -> drawing.Figure:
     )
     sizes = [row.case.batch_size for row in rows]
     grid = np.geomspace(min(sizes), max(sizes), 100)
-    for index, (label, its) in enumerate(labels.lines_of(rows, _LINE[:1], _LINE[1:])):
+    for index, label, its in labels.lines_of(rows, _LINE[:1], _LINE[1:]):
         look, alpha, reference = drawing.look(index), its[0].alpha, its[0].reference
         if alpha is None:
             continue
@@ -328,9 +320,7 @@ BATCH_SIZE_SEARCH = Table(
     row=TriedRow,
     rows=lambda analysis: [_tried(its, t) for its in analysis.run.searches for t in its.probes],
     columns=(
-        labels.VARIANT,
-        labels.BACKEND,
-        labels.DEVICE,
+        *labels.CASE,
         labels.EACH_BATCH,
         Column("found", "status", numeric=False),
         Column("samples/s, about", "samples_per_s", units.digits),
@@ -352,11 +342,7 @@ BATCH_SIZE_LAW = Table(
     rows=_laws,
     csv="variant backend device threads reference *",
     columns=(
-        labels.VARIANT,
-        labels.BACKEND,
-        labels.DEVICE,
-        labels.BATCH,
-        labels.REFERENCE,
+        *labels.COMPARED,
         Column("ms/step by the law [95 %]", "step_us", _milliseconds, rank=3),
         Column("measured [95 %]", "speedup", speedup_of, rank=2),
         Column("by the law [95 %]", "fitted", speedup_of),

@@ -181,9 +181,7 @@ BOTTLENECK = Table(
         "evidence *"
     ),
     columns=(
-        labels.VARIANT,
-        labels.BACKEND,
-        labels.DEVICE,
+        *labels.CASE,
         labels.THREADS,
         labels.BATCH,
         Column("bottleneck", "found.verdict", numeric=False),

@@ -58,8 +58,7 @@ class Column(Generic[R]):
 
     def cell(self, row: R) -> str:
         """Write the cell of a row."""
-        found = value_of(row, self.value) if isinstance(self.value, str) else self.value(row)
-        return given(found, self.write)
+        return given(value_of(row, self.value), self.write)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,13 +69,14 @@ class Limit(Generic[R]):
         most: How many are shown.
         what: Name, in the plural.
         by: Fields that tell one from another; empty where each row is one.
-        effect: Size of the effect of a row: the largest are shown; None for the first ones.
+        effect: Path of the size of an effect, or from a row to it: the largest are shown; None
+            for the first ones.
     """
 
     most: int
     what: str
     by: tuple[str, ...] = ()
-    effect: Callable[[R], float | None] | None = None
+    effect: str | Callable[[R], float | None] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ def case_name(row: Any) -> str:
     return f"{row.case.variant} {row.case.batch_size}"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Table(Generic[R]):
     """One table: what it holds, how it is shown and drawn.
 
@@ -137,6 +137,7 @@ def estimate(column: str, path: str, low: str = "", high: str = "") -> str:
 
 
 RATIO = estimate("speedup", "speedup", "low", "high")  # of `verdicts.Judged`
+JUDGED = f"{RATIO} blocks verdict smallest_visible"
 LOSS = estimate("loss_difference", "difference", "loss_low", "loss_high") + " loss_verdict=verdict"
 
 
@@ -155,35 +156,37 @@ def columns(names: str = "") -> Any:
     return dataclasses.field(default=None, metadata={"columns": names})
 
 
-def header(table: Table[R]) -> list[str]:
+def header(table: Table[Any]) -> list[str]:
     """Return the columns of the CSV file."""
-    return list(_columns(_of(table), table.csv))
+    return list(_columns(table))
 
 
-def flat(table: Table[R], row: R) -> dict[str, Any]:
+def flat(table: Table[Any], row: Any) -> dict[str, Any]:
     """Return a row as plain values by the columns of the CSV file."""
-    paths = _columns(_of(table), table.csv)
-    return {name: _plain(value_of(row, path)) for name, path in paths.items()}
+    return {name: _plain(value_of(row, path)) for name, path in _columns(table).items()}
 
 
-def value_of(row: Any, path: str) -> Any:
-    """Return a value by its path: `judged.verdict`. What a row does not have, its `case` has."""
+def value_of(row: Any, path: str | Callable[[Any], Any]) -> Any:
+    """Return a value by its path: `judged.verdict`. What a row does not have, its `case` has.
+
+    None where a part of the path is None. A function in place of a path is called.
+    """
+    if not isinstance(path, str):
+        return path(row)
     first, *others = path.split(".")
     value = getattr(row, first) if hasattr(row, first) else getattr(row.case, first)
     for name in others:
-        value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+        if value is None:
+            return None
+        value = value.get(name) if isinstance(value, dict) else getattr(value, name)
     return value
 
 
-def _of(table: Table[Any]) -> Any:
-    return table.row
-
-
 @functools.cache
-def _columns(row: type[Any], order: str) -> dict[str, str]:
+def _columns(table: Table[Any]) -> dict[str, str]:
     """Map the columns of a CSV file to the paths of their values."""
-    paths = {name: path for field in dataclasses.fields(row) for name, path in _paths(field)}
-    named = order.split()
+    fields, named = dataclasses.fields(table.row), table.csv.split()
+    paths = {name: path for field in fields for name, path in _paths(field)}
     others = [name for name in paths if name not in named]
     found = [name for entry in named for name in (others if entry == "*" else [entry])]
     return {name: paths[name] for name in found}
@@ -253,6 +256,12 @@ def given(value: V | None, write: Callable[[V], str] = str) -> str:
     return units.MISSING if value is None else write(value)
 
 
+def interval_of(estimate: Estimate, write: Callable[[float], str]) -> str:
+    """Write a value, and its interval where there is one: `3 [2, 5]`."""
+    ends = [write(end) for end in (estimate.low, estimate.high) if end is not None]
+    return write(estimate.value) + (f" [{', '.join(ends)}]" if ends else "")
+
+
 def share_of(share: float) -> str:
     """Write a share without an interval, in percent."""
     return f"{100 * share:.0f} %"
@@ -320,7 +329,7 @@ def _largest(limit: Limit[R], rows: list[R], keys: list[Any], found: list[Any]) 
         return found
     sizes: dict[Any, float] = {}
     for row, key in zip(rows, keys, strict=True):
-        size = limit.effect(row)
+        size = value_of(row, limit.effect)
         sizes[key] = max(sizes.get(key, -1.0), -1.0 if size is None else abs(size))
     return sorted(found, key=lambda key: -sizes[key])
 

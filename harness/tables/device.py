@@ -4,7 +4,7 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness import units
 from harness.analyze import roles, rounds, stats
@@ -15,9 +15,6 @@ from harness.analyze.devices.crossover import Crossover
 from harness.records import Case, GpuUsage, Measurement
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns
-
-if TYPE_CHECKING:
-    from harness.tables.speedups import SpeedupRow
 
 MOST_TIMELINES = 24  # files, one per case on a GPU
 
@@ -97,48 +94,13 @@ def _open_interval(found: Crossover) -> str:
     if found.value is None:
         return units.MISSING
     if found.low is None and found.high is None:
-        return _about(found.value)
-    return f"{_about(found.value)} [{_about(found.low)}, {_about(found.high)}]"
+        return about(found.value)
+    return f"{about(found.value)} [{about(found.low)}, {about(found.high)}]"
 
 
-def _about(value: float | None) -> str:
+def about(value: float | None) -> str:
+    """Write a count: two digits of a small one."""
     return units.count(value) if value is None or value >= 100 else units.digits(value, 2)
-
-
-def draw_speedup(rows: "list[SpeedupRow]", caption: str) -> drawing.Figure:
-    """Draw a line per variant over the batch sizes."""
-    names = ", ".join(dict.fromkeys(row.facts.device_name for row in rows))
-    alike = labels.common(rows, ("variant", "backend"))
-    figure, axes = drawing.single(
-        _speedup_title(rows), f"speedup per sample of {names} over the CPU; {alike}", caption
-    )
-    for index, (label, its) in enumerate(labels.lines_of(rows, ("variant",), ("backend",))):
-        places = [row.case.batch_size * 1.03**index for row in its]  # intervals side by side
-        color = drawing.line(axes, index, places, [row.judged.speedup for row in its], label)
-        both = zip(places, (row.judged.published for row in its), strict=True)
-        if known := [(place, published) for place, published in both if published]:
-            name = f"{label}: published, on another machine"
-            looks: Any = {"color": color, "markeredgecolor": "black", "label": name}
-            axes.plot(*zip(*known, strict=True), "X", **looks)
-    drawing.batch_axis(axes, [row.case.batch_size for row in rows])
-    low, high = drawing.reach(row.judged.speedup for row in rows)
-    drawing.ratio_scale(axes, "y", 0.8 * min(1.0, low), 1.3 * max(1.0, high))
-    axes.set_ylabel("speedup (log scale), with 95 % interval")
-    drawing.legend_below(figure)
-    return figure
-
-
-def _speedup_title(rows: "Sequence[SpeedupRow]") -> str:
-    others = [row.case.batch_size for row in rows if row.judged.verdict != "faster"]
-    beyond = [row for row in rows if row.case.batch_size > max(others, default=math.inf)]
-    if beyond:
-        first = min(row.case.batch_size for row in beyond)
-        times = _about(max(row.judged.speedup.value for row in beyond))
-        return f"The GPU is faster from batch {first} on, up to {times} times"
-    if all(row.judged.verdict == "slower" for row in rows):
-        return "The GPU is slower than the CPU at every batch size"
-    span = declare.span((row.judged.speedup.value for row in rows), _about)
-    return f"The GPU is {span} times as fast as the CPU"
 
 
 def _draw_crossover(rows: list[CrossoverRow], caption: str) -> drawing.Figure:
@@ -180,7 +142,7 @@ def _known(rows: Sequence[CrossoverRow] | Sequence[BreakEvenRow], what: str) -> 
     """Write the range of the known values, and how many there are unless all are known."""
     known = [row.found.value for row in rows if row.found.value is not None]
     some = "" if len(known) == len(rows) else f" ({len(known)} of {len(rows)} {what})"
-    return declare.span(known, _about), some
+    return declare.span(known, about), some
 
 
 def _spans(
@@ -199,7 +161,7 @@ def _spans(
         ends = [value if end is None else end for end in (found.low, found.high)]
         axes.plot(ends, [place] * 2, color=drawing.COLORS[0], linewidth=3, solid_capstyle="butt")
         axes.plot(value, place, "o", color="black", zorder=4)
-        note = "  ".join(filter(None, (_about(value), found.reason)))
+        note = "  ".join(filter(None, (about(value), found.reason)))
         axes.annotate(
             note, (value, place), (0, 7), textcoords="offset points", fontsize=8, ha="center"
         )
@@ -216,7 +178,11 @@ _READINGS: tuple[tuple[str, str, float], ...] = (  # field of a trace, label, si
 
 def timelines(analysis: Analysis, caption: str) -> Iterator[tuple[str, drawing.Figure]]:
     """Draw the readings of the GPU during the rounds of each case, by the name `gpu_CASE`."""
-    read = [(data.case.id, usages) for data in analysis.cases if (usages := _read(data.usages))]
+    read = [
+        (data.case.id, usages)
+        for data in analysis.cases
+        if (usages := [usage for usage in data.usages if usage.trace.seconds])
+    ]
     caption = "; ".join((caption, *timelines_left_out(len(read))))
     for case, usages in read[:MOST_TIMELINES]:
         yield f"gpu_{case}", _timeline(case, usages, caption)
@@ -226,10 +192,6 @@ def timelines_left_out(cases: int) -> list[str]:
     """Write a line on the cases whose readings have no chart, if there are any."""
     left, which = cases - MOST_TIMELINES, ("cases", "the first ones", "run.json")
     return [declare.left_out_line(left, cases, *which)] if left > 0 else []
-
-
-def _read(usages: Sequence[GpuUsage]) -> list[GpuUsage]:
-    return [usage for usage in usages if usage.trace.seconds]
 
 
 def _timeline(case: str, usages: Sequence[GpuUsage], caption: str) -> drawing.Figure:
@@ -242,23 +204,15 @@ def _timeline(case: str, usages: Sequence[GpuUsage], caption: str) -> drawing.Fi
     busy, power = gpu.utilization_percent(usages).value, gpu.power_watts(usages).value
     finding = "" if busy is None else f" was busy {busy:.0f} % of the time"
     finding += "" if power is None else f"{' and' if finding else ''} used {power:.0f} W"
-    figure, panels = drawing.grid(
-        f"The GPU{finding}" if finding else "Readings of the GPU",
-        caption,
-        rows=max(1, len(known)),
-        size=(drawing.WIDTH, 1.2 + 1.2 * max(1, len(known))),
-        share="col",
-    )
+    title, many = f"The GPU{finding}" if finding else "Readings of the GPU", max(1, len(known))
+    size = (drawing.WIDTH, 1.2 + 1.2 * many)
+    figure, panels = drawing.grid(title, caption, rows=many, size=size, share="col")
     drawing.subtitled(panels[0][0], f"while {case} trained; a line per worker")
-    for (axes,), (name, label, size) in zip(panels, known, strict=False):
+    for (axes,), (name, label, unit) in zip(panels, known, strict=False):
         for index, usage in enumerate(usages):
-            values = [v if v is None else v / size for v in getattr(usage.trace, name)]
-            axes.plot(
-                usage.trace.seconds,
-                [math.nan if value is None else value for value in values],
-                label=f"worker {index + 1}",
-                **drawing.look(index) | {"marker": "", "linewidth": 1},
-            )
+            values = [math.nan if v is None else v / unit for v in getattr(usage.trace, name)]
+            looks = drawing.look(index) | {"marker": "", "linewidth": 1}
+            axes.plot(usage.trace.seconds, values, label=f"worker {index + 1}", **looks)
         axes.set_ylabel(label, fontsize=8)
         axes.set_ylim(bottom=0)
         axes.margins(y=0.15)
@@ -268,18 +222,6 @@ def _timeline(case: str, usages: Sequence[GpuUsage], caption: str) -> drawing.Fi
     return figure
 
 
-SPEEDUP_CHART: "Chart[SpeedupRow]" = Chart(
-    draw=draw_speedup,
-    limits=(
-        Limit(
-            declare.MOST_LINES,
-            "lines",
-            ("variant", "backend"),
-            lambda row: math.log(row.judged.speedup.value),
-        ),
-    ),
-    shows=lambda row: row.case.device == "gpu" and row.reference == "cpu",
-)
 _REMARK = Column[Any]("remark", lambda row: row.found.reason or None, numeric=False)
 _SPANS: dict[str, Any] = {
     "limits": (Limit[Any](declare.MOST_BARS, "rows"),),

@@ -17,6 +17,8 @@ BATCH = Column[Any]("batch", "batch_size", shared=True)
 EACH_BATCH = Column[Any]("batch", "batch_size")
 THREADS = Column[Any]("threads", "threads", shared=True)
 REFERENCE = Column[Any]("reference", "reference", shared=True)
+CASE = (VARIANT, BACKEND, DEVICE)
+COMPARED = (*CASE, BATCH, REFERENCE)
 
 
 def place_of(rows: Sequence[Any]) -> Callable[[Any], str]:
@@ -97,8 +99,8 @@ def names_of(
 
 def lines_of(
     rows: Sequence[R], always: Sequence[str], sometimes: Sequence[str] = ()
-) -> Iterator[tuple[str, list[R]]]:
-    """Yield the rows of each line of a chart with its label.
+) -> Iterator[tuple[int, str, list[R]]]:
+    """Yield the rows of each line of a chart with its number and label.
 
     Args:
         rows: All.
@@ -106,5 +108,5 @@ def lines_of(
         sometimes: Fields that do so where rows differ.
     """
     by = [*always, *differing(rows, sometimes)]
-    for its in grouped(rows, key_of(*by)).values():
-        yield words(its[0], by), its
+    for index, its in enumerate(grouped(rows, key_of(*by)).values()):
+        yield index, words(its[0], by), its

@@ -36,9 +36,7 @@ class LadderRow:
     reference: Case = columns("reference=variant reference_batch_size=batch_size")
     parameter_ratio: float
     mac_ratio: float | None
-    judged: Judged = columns(
-        f"{declare.RATIO} blocks verdict smallest_visible published noise_floor"
-    )
+    judged: Judged = columns(f"{declare.JUDGED} published noise_floor")
     share: float | None = None
     cumulative: Estimate | None = None
     product_over_direct: Estimate | None = None
@@ -104,22 +102,16 @@ def _notes(rows: Sequence[LadderRow]) -> Iterator[str]:
 def _draw(rows: list[LadderRow], caption: str) -> drawing.Figure:
     """A waterfall per order of the changes."""
     orders = list(grouped(rows, declare.key_of(*_LADDER)).values())
-    figure, panels = drawing.grid(
-        _finding(rows),
-        caption,
-        rows=len(orders),
-        size=(drawing.WIDTH, 1.2 + 0.27 * len(rows) + 0.35 * len(orders)),
-        share="col",
-    )
+    size = (drawing.WIDTH, 1.2 + 0.27 * len(rows) + 0.35 * len(orders))
+    figure, panels = drawing.grid(_finding(rows), caption, rows=len(orders), size=size, share="col")
     low, high = drawing.reach([Estimate(1.0, None, None, 0), *(_bar(row)[1] for row in rows)])
     for (axes,), its in zip(panels, orders, strict=True):
         where = labels.words(its[0], labels.differing(rows, ("device", "backend")))
         told = f"One change at a time, {', '.join(filter(None, (its[0].order, where)))}"
-        published = [
-            row.judged.published for row in its if row.rung == DIRECT and row.judged.published
-        ]
-        if published:
-            told += f" (published, on another machine: {units.ratio(published[0])} in all)"
+        for row in its:
+            if row.rung == DIRECT and row.judged.published:
+                whole = units.ratio(row.judged.published)
+                told += f" (published, on another machine: {whole} in all)"
         drawing.subtitled(axes, told)
         drawing.horizontal(axes, [row.change for row in its])
         drawing.ratio_scale(axes, "x", 0.97 * low, high * (high / low) ** 0.14)

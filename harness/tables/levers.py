@@ -37,7 +37,7 @@ class LeverRow:
     status: str
     reason: str | None
     note: str | None
-    judged: Judged | None = columns(f"{declare.RATIO} blocks verdict smallest_visible")
+    judged: Judged | None = columns(declare.JUDGED)
     compared_by: str | None = None
     first_step_s: float | None = None
     first_step_plain_s: float | None = None
@@ -187,8 +187,8 @@ def _draw(rows: list[LeverRow], caption: str) -> drawing.Figure:
         if row.judged
     ]
     subtitle = "Speedup over the unmodified case; +: on top of those kept before"
-    told_once = labels.common(rows, _TUNED)
-    return drawing.speedup_bars(bars, _finding(rows), f"{subtitle}; {told_once}", caption)
+    subtitle += f"; {labels.common(rows, _TUNED)}"
+    return drawing.speedup_bars(bars, _finding(rows), subtitle, caption)
 
 
 def _shows_a_difference(row: LeverRow) -> bool:

@@ -24,10 +24,8 @@ class MeasuredRow:
 
     Attributes:
         optimizer: Of the compiled model; of a failed case the one wanted.
-        step_us: Microseconds per step.
         cpu_percent: 100 is one core that is busy all the time.
-        busy: See `gpu.utilization_percent`.
-        power: In watts.
+        busy: See `gpu.utilization_percent`; `power` is in watts.
         auxiliary: Whether the case exists only for a table of its own.
         failed: What a note says of a case that failed.
     """
@@ -124,9 +122,8 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
 
 
 def _on_gpu(row: MeasuredRow, data: CaseData) -> MeasuredRow:
-    usages = data.usages
+    usages, device = data.usages, gpu.memory_bytes(data.usages)
     busy, power = gpu.utilization_percent(usages), gpu.power_watts(usages)
-    device = gpu.memory_bytes(usages)
     allocator = data.largest_mib("gpu_memory_bytes")
     sources = dict.fromkeys(start.gpu_memory_source for start in data.starts)
     own = None if device.value is None else device.value / MIB
@@ -211,13 +208,11 @@ def _draw(rows: list[MeasuredRow], caption: str) -> drawing.Figure:
     known.sort(key=lambda pair: pair[0].value)
     names, same = labels.names_of([row for _, row in known], ("variant", "batch_size"), _OTHERS)
     best, case = known[0][0], known[0][1].case
-    figure, axes = drawing.single(
-        f"Fastest: {case.variant} at batch {case.batch_size}, {units.digits(best.value)} µs per "
-        "sample",
-        f"Time per sample with 95 % interval; {same}",
-        caption,
-        1.3 + 0.24 * max(5, len(known)),
-    )
+    title = f"Fastest: {case.variant} at batch {case.batch_size}"
+    title += f", {units.digits(best.value)} µs per sample"
+    subtitle = f"Time per sample with 95 % interval; {same}"
+    height = 1.3 + 0.24 * max(5, len(known))
+    figure, axes = drawing.single(title, subtitle, caption, height)
     drawing.horizontal(axes, names)
     for place, (time, row) in enumerate(known):
         color = drawing.BEST if place == 0 else drawing.COLORS[0]

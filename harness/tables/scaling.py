@@ -224,7 +224,7 @@ def _draw_outlook(rows: list[OutlookRow], caption: str) -> drawing.Figure:
         caption,
     )
     lines = labels.lines_of(rows, ("kind",), (*_PLACE, "case.replicas"))
-    for index, (label, its) in enumerate(lines):
+    for index, label, its in lines:
         devices, shares = zip(*((r.found.devices, r.found.efficiency) for r in its), strict=True)
         axes.plot(devices, shares, label=f"{label} scaling", **drawing.look(index))
     drawing.batch_axis(axes, [row.found.devices for row in rows])

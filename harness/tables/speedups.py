@@ -22,14 +22,11 @@ from harness.tables.text import judged_notes, verdict_of
 # Columns of the CSV files.
 _CASE = "variant backend device batch_size reference"
 _SIZE = "parameters macs_per_sample macs_source parameter_ratio mac_ratio"
-_TRAINED = "variant backend threads batch_size"
-_DEVICES = "device device_name reference reference_name"
+_DEVICES = "variant backend threads batch_size device device_name reference reference_name"
+_EPOCH = "epoch_speedup epoch_low epoch_high"
 _BACKENDS = "variant device batch_size backend jit reference reference_jit"
 _THREADS = "variant backend batch_size threads reference"
-_RATIO = "speedup low high"
 _JUDGED = "blocks verdict smallest_visible noise_floor"
-_EPOCH = "epoch_speedup epoch_low epoch_high"
-_END = "published cautions"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +36,6 @@ class SpeedupRow:
     Attributes:
         reference: The reference's value of the axis.
         efficiency: Speedup over the ratio of threads.
-        recommended: Whether the batch size is.
         samples_per_s: The reference's times the speedup, since only paired rounds compare.
     """
 
@@ -50,9 +46,7 @@ class SpeedupRow:
     reference_name: str
     parameter_ratio: float
     mac_ratio: float | None
-    judged: Judged = columns(
-        f"{declare.RATIO} blocks verdict smallest_visible noise_floor published"
-    )
+    judged: Judged = columns(f"{declare.JUDGED} noise_floor published")
     epoch_speedup: Estimate | None = ends("epoch_low", "epoch_high")
     efficiency: float
     cautions: tuple[Caution, ...]
@@ -174,7 +168,7 @@ def _by_batch_size(rows: list[SpeedupRow], caption: str) -> drawing.Figure:
         _enough(rows), f"{subtitle}; {labels.common(rows, ('variant', *by))}", caption, 4.4
     )
     lines = list(labels.lines_of(rows, ("variant",), by))
-    for index, (label, its) in enumerate(lines):
+    for index, label, its in lines:
         size = int(its[0].reference)
         points = {size: Estimate(1.0, None, None, 0)}
         points |= {row.case.batch_size: row.judged.speedup for row in its}
@@ -223,6 +217,42 @@ def _enough(rows: Sequence[SpeedupRow]) -> str:
     return f"Batch {size} is recommended; larger ones were not measured"
 
 
+def _by_device(rows: list[SpeedupRow], caption: str) -> drawing.Figure:
+    """Draw a line per variant over the batch sizes."""
+    names = ", ".join(dict.fromkeys(row.facts.device_name for row in rows))
+    alike = labels.common(rows, ("variant", "backend"))
+    figure, axes = drawing.single(
+        _from_batch(rows), f"speedup per sample of {names} over the CPU; {alike}", caption
+    )
+    for index, label, its in labels.lines_of(rows, ("variant",), ("backend",)):
+        places = [row.case.batch_size * 1.03**index for row in its]  # intervals side by side
+        color = drawing.line(axes, index, places, [row.judged.speedup for row in its], label)
+        both = zip(places, (row.judged.published for row in its), strict=True)
+        if known := [(place, published) for place, published in both if published]:
+            name = f"{label}: published, on another machine"
+            looks: Any = {"color": color, "markeredgecolor": "black", "label": name}
+            axes.plot(*zip(*known, strict=True), "X", **looks)
+    drawing.batch_axis(axes, [row.case.batch_size for row in rows])
+    low, high = drawing.reach(row.judged.speedup for row in rows)
+    drawing.ratio_scale(axes, "y", 0.8 * min(1.0, low), 1.3 * max(1.0, high))
+    axes.set_ylabel("speedup (log scale), with 95 % interval")
+    drawing.legend_below(figure)
+    return figure
+
+
+def _from_batch(rows: Sequence[SpeedupRow]) -> str:
+    others = [row.case.batch_size for row in rows if row.judged.verdict != "faster"]
+    beyond = [row for row in rows if row.case.batch_size > max(others, default=math.inf)]
+    if beyond:
+        first = min(row.case.batch_size for row in beyond)
+        times = device.about(max(row.judged.speedup.value for row in beyond))
+        return f"The GPU is faster from batch {first} on, up to {times} times"
+    if all(row.judged.verdict == "slower" for row in rows):
+        return "The GPU is slower than the CPU at every batch size"
+    span = declare.span((row.judged.speedup.value for row in rows), device.about)
+    return f"The GPU is {span} times as fast as the CPU"
+
+
 _SPEEDUP = Column[SpeedupRow]("speedup [95 %]", "judged.speedup", declare.speedup_of)
 _VERDICT = Column[SpeedupRow](
     "verdict",
@@ -232,7 +262,6 @@ _VERDICT = Column[SpeedupRow](
 )
 _BLOCKS = Column[SpeedupRow]("blocks", "judged.blocks", rank=3)
 
-_COMPARED = (labels.VARIANT, labels.BACKEND, labels.DEVICE, labels.BATCH, labels.REFERENCE)
 _LAST = (Column[SpeedupRow]("published", "judged.published", units.ratio, rank=2), _BLOCKS)
 _BARS: dict[str, Any] = {  # of one bar there is no chart: one bar is one number
     "limits": (Limit[SpeedupRow](declare.MOST_BARS, "comparisons", effect=_effect),),
@@ -245,9 +274,9 @@ BATCH_SIZE_SPEEDUP = Table(
     title="Speedup by batch size, per sample",
     row=SpeedupRow,
     rows=_rows("batch_size"),
-    csv=f"{_CASE} {_RATIO} {_JUDGED} {_END}",
+    csv=f"{_CASE} speedup low high {_JUDGED} published cautions",
     columns=(
-        *_COMPARED,
+        *labels.COMPARED,
         _SPEEDUP,
         _VERDICT,
         Column("advice", lambda r: "← recommended" if r.recommended else None, numeric=False),
@@ -266,9 +295,9 @@ MODEL_SIZE_SPEEDUP = Table(
     title="Speedup by model, per sample, at the same batch size",
     row=SpeedupRow,
     rows=_rows("variant"),
-    csv=f"{_CASE} {_SIZE} {_RATIO} {_JUDGED} {_END}",
+    csv=f"{_CASE} {_SIZE} speedup low high {_JUDGED} published cautions",
     columns=(
-        *_COMPARED,
+        *labels.COMPARED,
         Column("fewer params", "parameter_ratio", units.ratio),
         Column("fewer MACs", "mac_ratio", units.ratio),
         _SPEEDUP,
@@ -283,7 +312,7 @@ DEVICE_SPEEDUP = Table(
     title="Speedup by device, per sample",
     row=SpeedupRow,
     rows=_rows("device"),
-    csv=f"{_TRAINED} {_DEVICES} {_RATIO} {_JUDGED} {_EPOCH} {_END}",
+    csv=f"{_DEVICES} speedup low high {_JUDGED} {_EPOCH} published cautions",
     columns=(
         labels.VARIANT,
         labels.BACKEND,
@@ -296,14 +325,18 @@ DEVICE_SPEEDUP = Table(
         *_LAST,
     ),
     notes=_notes("device"),
-    chart=device.SPEEDUP_CHART,
+    chart=Chart(
+        _by_device,
+        (Limit(declare.MOST_LINES, "lines", ("variant", "backend"), _effect),),
+        shows=lambda row: row.case.device == "gpu" and row.reference == "cpu",
+    ),
 )
 BACKEND_SPEEDUP = Table(
     name="backend_speedup",
     title="Speedup by Keras backend, per sample",
     row=SpeedupRow,
     rows=_rows("backend"),
-    csv=f"{_BACKENDS} {_RATIO} {_JUDGED} cautions",
+    csv=f"{_BACKENDS} speedup low high {_JUDGED} cautions",
     columns=(
         labels.VARIANT,
         labels.DEVICE,
@@ -323,7 +356,7 @@ THREAD_SPEEDUP = Table(
     title="Speedup by CPU threads",
     row=SpeedupRow,
     rows=_rows("threads"),
-    csv=f"{_THREADS} {_RATIO} efficiency {_JUDGED} cautions",
+    csv=f"{_THREADS} speedup low high efficiency {_JUDGED} cautions",
     columns=(
         labels.VARIANT,
         labels.BACKEND,

@@ -16,6 +16,8 @@ from harness.records import Case, Epoch, Estimate, Training
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns
 
+_CASE = ("variant", "batch_size", "device", "backend")
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRow:
@@ -24,8 +26,7 @@ class EpochRow:
     Attributes:
         epoch_s: Seconds of training, median over seeds: one disturbed epoch has no effect.
         elapsed_s: Sum of `epoch_s` so far.
-        loss: Over the epoch, while the weights changed.
-        val_loss: On the test set, after the epoch.
+        loss: Over the epoch, while the weights changed; `val_loss` is of the test set after it.
         reached: Mean epochs and seconds to the target; None where a seed misses it.
     """
 
@@ -55,14 +56,13 @@ def _rows(analysis: Analysis) -> list[EpochRow]:
 
 
 def _epochs(group: Sequence[Training], analysis: Analysis) -> Iterator[EpochRow]:
-    case, goal = group[0].recipe.case, analysis.run.target_accuracy
-    published = groups.published_epochs(group[0], analysis)
+    goal, published = analysis.run.target_accuracy, groups.published_epochs(group[0], analysis)
     reached = _reached(group, goal)
     cautions, seconds = tuple(groups.cautions(group)), list[float]()
     for number, epochs in enumerate(zip(*(t.epochs for t in group), strict=True), 1):
         seconds.append(statistics.median(epoch.seconds for epoch in epochs))
         yield EpochRow(
-            case=case,
+            case=group[0].recipe.case,
             optimizer=group[0].optimizer,
             epoch=number,
             epochs=group[0].recipe.epochs,
@@ -100,8 +100,7 @@ _figure = "{:.4f}".format  # a loss or an accuracy
 
 def with_ends(estimate: Estimate) -> str:
     """Write an accuracy with its interval."""
-    ends = [_figure(end) for end in (estimate.low, estimate.high) if end is not None]
-    return _figure(estimate.value) + (f" [{', '.join(ends)}]" if ends else "")
+    return declare.interval_of(estimate, _figure)
 
 
 def _selected(rows: Sequence[EpochRow]) -> list[EpochRow]:
@@ -140,9 +139,8 @@ def _draw(rows: list[EpochRow], caption: str) -> drawing.Figure:
         drawing.subtitled(right, f"error bar: 95 % interval over {rows[0].seeds} seeds")
     for axes, field in ((left, "epoch"), (right, "elapsed_s")):
         axes.set_xlim(0, 1.04 * max(getattr(row, field) for row in rows))
-        for index, (line, its) in enumerate(
-            labels.lines_of(rows, ("variant", "batch_size"), _sometimes(rows))
-        ):
+        lines = labels.lines_of(rows, ("variant", "batch_size"), _sometimes(rows))
+        for index, line, its in lines:
             _history(axes, index, its, (field, name), line)
     if "accuracy" in name:
         _accuracy_scale(left)
@@ -157,8 +155,9 @@ def _draw(rows: list[EpochRow], caption: str) -> drawing.Figure:
 
 def _sometimes(rows: Sequence[EpochRow]) -> tuple[str, ...]:
     """What tells lines apart where rows differ; epochs only if nothing else does."""
-    by = ("variant", "batch_size", "device", "backend")
-    cases, lines = (len(declare.grouped(rows, declare.key_of(*f))) for f in (by, (*by, "epochs")))
+    cases, lines = (
+        len(declare.grouped(rows, declare.key_of(*by))) for by in (_CASE, (*_CASE, "epochs"))
+    )
     return ("device", "backend", *(["epochs"] if lines > cases else []))
 
 
@@ -255,16 +254,7 @@ CONVERGENCE = Table(
         Column("published", "published.val_accuracy", _figure),
     ),
     notes=_notes,
-    chart=Chart(
-        draw=_draw,
-        limits=(
-            Limit(
-                declare.MOST_LINES,
-                "lines",
-                ("variant", "batch_size", "epochs", "device", "backend"),
-            ),
-        ),
-    ),
+    chart=Chart(_draw, (Limit(declare.MOST_LINES, "lines", (*_CASE, "epochs")),)),
 )
 
 _PER_ROW = 8

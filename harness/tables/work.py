@@ -1,6 +1,7 @@
 """The table of work: arithmetic and memory of each variant beside its time."""
 
 import dataclasses
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -65,8 +66,7 @@ def _rows(analysis: Analysis) -> list[WorkRow]:
         group = [_row(reference, reference, Estimate(1.0, None, None, 0), peaks)]
         group += [_row(known[m.case], reference, stats.speedup(m), peaks) for m in measured]
         rows += _with_line(group)
-    missing = float("inf")  # what cannot be counted comes last
-    rows.sort(key=lambda row: row.facts.macs_per_sample or missing)
+    rows.sort(key=lambda row: row.facts.macs_per_sample or math.inf)  # not counted: last
     return sorted(rows, key=declare.key_of("batch_size", "device", "backend"))
 
 
@@ -120,10 +120,9 @@ def _notes(rows: Sequence[WorkRow]) -> Iterator[str]:
     )
     where = labels.place_of(rows)
     known = {
-        f"{units.digits(peak.value)}{units.ends(peak.low, peak.high)} GFLOP/s{where(row)}": size
+        f"{declare.interval_of(row.peak.gflops, units.digits)} GFLOP/s{where(row)}": row.peak.size
         for row in rows
         if row.peak
-        for peak, size in ((row.peak.gflops, row.peak.size),)
     }
     if known:
         sizes = sorted(set(map(str, known.values())))
@@ -202,11 +201,7 @@ WORK = Table(
     row=WorkRow,
     rows=_rows,
     columns=(
-        labels.VARIANT,
-        labels.BACKEND,
-        labels.DEVICE,
-        labels.BATCH,
-        labels.REFERENCE,
+        *labels.COMPARED,
         Column("params", "facts.parameters", units.count, rank=2),
         Column("MMACs/sample", "facts.macs_per_sample", _in(1e6), rank=1),
         Column("fewer params", "parameter_ratio", units.ratio),
@@ -224,7 +219,7 @@ WORK = Table(
         _draw,
         (
             Limit(declare.MOST_PANELS // 2, "panels", (*_PANEL, "reference")),
-            Limit(declare.MOST_BARS, "variants", ("variant",), lambda row: row.residual),
+            Limit(declare.MOST_BARS, "variants", ("variant",), "residual"),
         ),
         shows=lambda row: row.fitted_us is not None,
     ),
