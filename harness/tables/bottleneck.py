@@ -52,22 +52,22 @@ class BottleneckRow:
 
 
 def _rows(analysis: Analysis) -> list[BottleneckRow]:
-    return [_row(found, analysis) for found in bottlenecks(analysis)]
+    return [
+        BottleneckRow(
+            case=found.data.case,
+            also=", ".join(dict.fromkeys(f.verdict for f in found.findings[1:])),
+            evidence=tuple(f.evidence for f in found.findings),
+            found=found,
+            missing=tuple(_missing(found)),
+            auxiliary=found.data.case in analysis.roles.auxiliary,
+        )
+        for found in bottlenecks(analysis)
+    ]
 
 
-def _row(found: Bottleneck, analysis: Analysis) -> BottleneckRow:
-    return BottleneckRow(
-        case=found.data.case,
-        also=", ".join(dict.fromkeys(f.verdict for f in found.findings[1:])),
-        evidence=tuple(f.evidence for f in found.findings),
-        found=found,
-        missing=tuple(
-            f"{name.removesuffix('_share')}: {share.missing}"
-            for name, share in found.shares.items()
-            if share.missing
-        ),
-        auxiliary=found.data.case in analysis.roles.auxiliary,
-    )
+def _missing(found: Bottleneck) -> Iterator[str]:
+    known = ((name.removesuffix("_share"), share.missing) for name, share in found.shares.items())
+    return (f"{name}: {reason}" for name, reason in known if reason)
 
 
 def _notes(rows: Sequence[BottleneckRow]) -> Iterator[str]:
@@ -85,12 +85,10 @@ def _notes(rows: Sequence[BottleneckRow]) -> Iterator[str]:
     for row in rows:
         if {finding.verdict for finding in row.found.findings} & {THROTTLED, DISTURBED}:
             yield f"{name(row)}: {'; '.join(row.evidence)}"
-    missing = declare.grouped(
-        [(reason, row) for row in rows for reason in row.missing], lambda p: p[0]
-    )
-    for reason, its in missing.items():  # a few cases are named, many show as gaps
-        few = len(its) <= _FEW and len(its) < len(rows)
-        yield f"missing: {reason}" + (f" [{', '.join(name(row) for _, row in its)}]" if few else "")
+    for reason in dict.fromkeys(reason for row in rows for reason in row.missing):
+        its = [name(row) for row in rows if reason in row.missing]
+        few = len(its) <= _FEW and len(its) < len(rows)  # many show as gaps
+        yield f"missing: {reason}" + (f" [{', '.join(its)}]" if few else "")
 
 
 def _tries(rows: Sequence[BottleneckRow]) -> Iterator[str]:

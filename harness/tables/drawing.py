@@ -71,13 +71,8 @@ def grid(
     )
     figure = matplotlib.figure.Figure(figsize=size, dpi=140, layout="constrained")
     FigureCanvasAgg(figure)  # one renderer for layout and edges: it remembers the size of texts
-    panels = figure.subplots(
-        rows,
-        columns,
-        sharex="col" if share == "col" else "none",
-        sharey="row" if share == "row" else "none",
-        squeeze=False,
-    )
+    shared: Any = {"col": {"sharex": "col"}, "row": {"sharey": "row"}}.get(share, {})
+    panels = figure.subplots(rows, columns, squeeze=False, **shared)
     for axes in panels.flat:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)

@@ -131,18 +131,11 @@ _LOOKS = {  # color, hatch, name
 def _waterfall(axes: drawing.Axes, rows: Sequence[LadderRow]) -> None:
     for place, row in enumerate(rows):
         start, end = _bar(row)
-        what = (
-            DIRECT
-            if row.rung == DIRECT
-            else "faster"
-            if row.judged.speedup.value >= 1
-            else "slower"
-        )
-        color, hatch, _ = _LOOKS[what]
+        direct, speedup = row.rung == DIRECT, row.judged.speedup.value
+        color, hatch, _ = _LOOKS[DIRECT if direct else "faster" if speedup >= 1 else "slower"]
         drawing.bar(axes, place, end, start, color=color, hatch=hatch)
-        beyond = max(start, *drawing.reach([end]))
-        drawing.beside(axes, units.ratio(row.judged.speedup.value), beyond, place)
-        if what != DIRECT:
+        drawing.beside(axes, units.ratio(speedup), max(start, *drawing.reach([end])), place)
+        if not direct:
             axes.plot([end.value] * 2, [place, place + 1], color="black", linewidth=0.6)
 
 

@@ -64,10 +64,6 @@ class OutlookRow:
     functional: bool
 
 
-def _rows(analysis: Analysis) -> list[ScalingRow]:
-    return [_row(m, analysis) for m in scaling.compared(analysis)]
-
-
 def _row(m: Measurement, analysis: Analysis) -> ScalingRow:
     case, judged, losses = m.case, judge(m, analysis), levers.losses(m, analysis.run)
     step, reduce = scaling.step_seconds(m, "case"), scaling.allreduce_seconds(m)
@@ -247,7 +243,7 @@ SCALING = Table(
     name="scaling",
     title="Several devices against one, per sample",
     row=ScalingRow,
-    rows=_rows,
+    rows=lambda analysis: [_row(m, analysis) for m in scaling.compared(analysis)],
     csv="case variant dataset backend device device_name threads kind replicas hosts batch_size *",
     columns=(
         *_WHERE,

@@ -114,15 +114,13 @@ def caption(run: Run) -> str:
     )
     gpu = any(case.device == "gpu" for case in cases)
     devices = f"{machine.cpu}, {machine.usable_cpus} CPUs" + (f"; {machine.gpu}" if gpu else "")
-    repeats = []
+    repeats, how = [], run.protocol
     if run.outcomes:
-        repeats.append(
-            f"{run.protocol.effort} effort, {run.protocol.blocks} blocks of fresh workers"
-        )
+        repeats.append(f"{how.effort} effort, {how.blocks} blocks of fresh workers")
     if run.trainings:
         seeds = len({training.recipe.case.seed for training in run.trainings})
         repeats.append(f"trained in full with {seeds} seed{'s' if seeds > 1 else ''}")
-    steps = f", {run.protocol.steps} steps a round" if run.protocol.steps else ""
+    steps = f", {how.steps} steps a round" if how.steps else ""
     return f"{datasets} on {devices}; {libraries}; {', '.join(repeats)}{steps}"
 
 
