@@ -11,7 +11,7 @@ from harness.analyze.training.groups import groups
 from harness.analyze.verdicts import MARGIN, Verdict
 from harness.records import Estimate, Failure, Measurement
 from harness.report.names import comparison, differing
-from harness.tables.accuracy import ACCURACY, EFFECTIVE_SPEEDUP, AccuracyRow, EffectiveRow, points
+from harness.tables.accuracy import ACCURACY, EFFECTIVE_SPEEDUP, PairRow, points
 from harness.tables.declare import speedup_of
 from harness.tables.levers import ALONE, LEVERS, STACK
 from harness.tables.scaling import SCALING
@@ -67,8 +67,8 @@ def _tunings(analysis: Analysis) -> Iterator[str]:
         where = f"{tuning.plain.variant} at batch {tuning.plain.batch_size}"
         many = f"{units.plural(tried, 'setting')} tried on {where}"
         stack = next((row for row in its if row.what == STACK), None)
-        if stack is not None and stack.speedup is not None:
-            yield f"{many}: {stack.lever} is {speedup_of(stack.speedup)} as fast as without"
+        if stack is not None and stack.judged is not None:
+            yield f"{many}: {stack.lever} is {speedup_of(stack.judged.speedup)} as fast as without"
         elif tuning.stacked is not None:
             yield f"{many}: none is faster"
         else:
@@ -84,8 +84,9 @@ def _scaling(analysis: Analysis) -> Iterator[str]:
         yield f"{many} of several devices with one, a functional check"
     for row in rows:
         if not row.functional:
-            found = f"{speedup_of(row.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
-            yield f"{row.kind} scaling of {row.variant} on {row.replicas} devices: {found}"
+            found = f"{speedup_of(row.judged.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
+            where = f"{row.case.variant} on {row.case.replicas} devices"
+            yield f"{row.kind} scaling of {where}: {found}"
 
 
 def _largest(estimates: list[tuple[Estimate, Measurement]], analysis: Analysis) -> Iterator[str]:
@@ -120,12 +121,16 @@ def _trainings(analysis: Analysis) -> Iterator[str]:
 
 def _accuracies(analysis: Analysis) -> Iterator[str]:
     """The largest difference of test accuracy that is shown."""
-    judged = [row for row in analysis.rows(ACCURACY) if row.verdict is not None]
-    shown = [(abs(r.difference.value), r) for r in judged if r.difference and r.verdict in _SHOWN]
+    judged = [row for row in analysis.rows(ACCURACY) if row.found.verdict is not None]
+    shown = [
+        (abs(row.found.difference.value), row)
+        for row in judged
+        if row.found.difference and row.found.verdict in _SHOWN
+    ]
     if shown:
         _, largest = max(shown, key=lambda pair: pair[0])
         many = f"{len(shown)} of {len(judged)}"
-        which = f"{points(largest)} points, {_pair(largest)}"
+        which = f"{points(largest.found.difference)} points, {_pair(largest)}"
         yield f"a difference of test accuracy shown in {many}, the largest {which}"
     elif judged:
         yield f"no difference shown in test accuracy ({len(judged)} compared)"
@@ -133,18 +138,23 @@ def _accuracies(analysis: Analysis) -> Iterator[str]:
 
 def _effective(analysis: Analysis) -> Iterator[str]:
     """The largest speedup to the same accuracy that is shown."""
-    judged = [row for row in analysis.rows(EFFECTIVE_SPEEDUP) if row.verdict is not None]
+    judged = [row for row in analysis.rows(EFFECTIVE_SPEEDUP) if row.found.verdict is not None]
     goal = f"in the time to test accuracy {analysis.run.target_accuracy:g}" if judged else ""
-    faster = [(row.speedup.value, row) for row in judged if row.verdict == "faster" and row.speedup]
+    faster = [
+        (row.found.speedup.value, row)
+        for row in judged
+        if row.found.verdict == "faster" and row.found.speedup
+    ]
     if faster:
         _, largest = max(faster, key=lambda pair: pair[0])
-        yield f"the largest speedup shown {goal} is {speedup_of(largest.speedup)}, {_pair(largest)}"
-    elif any(row.verdict == "slower" for row in judged):
+        ratio = speedup_of(largest.found.speedup)
+        yield f"the largest speedup shown {goal} is {ratio}, {_pair(largest)}"
+    elif any(row.found.verdict == "slower" for row in judged):
         yield f"no speedup shown {goal}"
     elif judged:
         yield f"no difference shown {goal}"
 
 
-def _pair(row: AccuracyRow | EffectiveRow) -> str:
-    case = f"{row.variant} at batch {row.batch_size}"
-    return f"{case} against {row.reference} at batch {row.reference_batch_size}"
+def _pair(row: PairRow) -> str:
+    case, reference = (f"{c.variant} at batch {c.batch_size}" for c in (row.case, row.reference))
+    return f"{case} against {reference}"

@@ -18,13 +18,13 @@ def code(analysis: Analysis) -> str:
     blocks = []
     for tuning in analysis.run.tunings:
         stacks = (r for r in rows if r.what == STACK and r.plain == tuning.plain.id)
-        row = next((r for r in stacks if r.speedup is not None), None)
-        if row and row.speedup and tuning.stacked is not None:
+        speedup = next((r.judged.speedup for r in stacks if r.judged), None)
+        if speedup and tuning.stacked is not None:
             plain = tuning.plain
             where = f"at batch {plain.batch_size} on {plain.backend}, {plain.device.upper()}"
-            found = f"{speedup_of(row.speedup)} (run {analysis.run.id})"
+            found = f"{speedup_of(speedup)} (run {analysis.run.id})"
             head = f"# {plain.variant} {where}: {found}"
-            doubt = [] if row.speedup.low is not None else [_DOUBT]
+            doubt = [] if speedup.low is not None else [_DOUBT]
             blocks.append("\n".join([head, *doubt, *_lines(tuning, tuning.stacked)]) + "\n")
     return "\n".join(blocks)
 

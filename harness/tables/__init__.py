@@ -4,57 +4,52 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harness.analyze.analysis import Analysis
-from harness.tables.accuracy import ACCURACY, EFFECTIVE_SPEEDUP
-from harness.tables.batch_size_law import BATCH_SIZE_LAW
-from harness.tables.batch_size_search import BATCH_SIZE_SEARCH
-from harness.tables.bottleneck import BOTTLENECK
-from harness.tables.declare import Table, to_frame
-from harness.tables.device import DEVICE_BREAK_EVEN, DEVICE_CROSSOVER, timelines
-from harness.tables.ladder import LADDER
-from harness.tables.levers import LEVERS
-from harness.tables.measurements import MEASUREMENTS
-from harness.tables.scaling import SCALING, SCALING_OUTLOOK
-from harness.tables.speedups import (
-    BACKEND_SPEEDUP,
-    BATCH_SIZE_SPEEDUP,
-    DEVICE_SPEEDUP,
-    MODEL_SIZE_SPEEDUP,
-    THREAD_SPEEDUP,
+from harness.tables import (
+    accuracy,
+    batch_sizes,
+    bottleneck,
+    device,
+    ladder,
+    levers,
+    measurements,
+    scaling,
+    speedups,
+    trainings,
+    work,
 )
-from harness.tables.trainings import CONVERGENCE, hardest_digits
-from harness.tables.work import WORK
+from harness.tables.declare import Table, to_frame
+from harness.tables.drawing import Figure
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 # In the order in which they are shown.
 TABLES: tuple[Table[Any], ...] = (
-    MEASUREMENTS,
-    BATCH_SIZE_SEARCH,
-    BATCH_SIZE_SPEEDUP,
-    BATCH_SIZE_LAW,
-    MODEL_SIZE_SPEEDUP,
-    WORK,
-    LADDER,
-    DEVICE_SPEEDUP,
-    DEVICE_CROSSOVER,
-    DEVICE_BREAK_EVEN,
-    BACKEND_SPEEDUP,
-    THREAD_SPEEDUP,
-    LEVERS,
-    SCALING,
-    SCALING_OUTLOOK,
-    BOTTLENECK,
-    CONVERGENCE,
-    ACCURACY,
-    EFFECTIVE_SPEEDUP,
+    measurements.MEASUREMENTS,
+    batch_sizes.BATCH_SIZE_SEARCH,
+    speedups.BATCH_SIZE_SPEEDUP,
+    batch_sizes.BATCH_SIZE_LAW,
+    speedups.MODEL_SIZE_SPEEDUP,
+    work.WORK,
+    ladder.LADDER,
+    speedups.DEVICE_SPEEDUP,
+    device.DEVICE_CROSSOVER,
+    device.DEVICE_BREAK_EVEN,
+    speedups.BACKEND_SPEEDUP,
+    speedups.THREAD_SPEEDUP,
+    levers.LEVERS,
+    scaling.SCALING,
+    scaling.SCALING_OUTLOOK,
+    bottleneck.BOTTLENECK,
+    trainings.CONVERGENCE,
+    accuracy.ACCURACY,
+    accuracy.EFFECTIVE_SPEEDUP,
 )
 
 # Charts of a run that belong to no table, by name.
-MORE_CHARTS: tuple[Callable[[Analysis, str], Iterator[tuple[str, "Figure"]]], ...] = (
-    timelines,
-    hardest_digits,
+MORE_CHARTS: tuple[Callable[[Analysis, str], Iterator[tuple[str, Figure]]], ...] = (
+    device.timelines,
+    trainings.hardest_digits,
 )
 
 
@@ -65,5 +60,4 @@ def frame(analysis: Analysis, name: str) -> "pd.DataFrame":
         KeyError: there is no such table.
     """
     table = {table.name: table for table in TABLES}[name]
-    rows = analysis.rows(table)
-    return to_frame(table, rows)
+    return to_frame(table, analysis.rows(table))

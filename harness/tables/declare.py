@@ -9,26 +9,24 @@ import csv
 import dataclasses
 import functools
 import io
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from harness import units
 from harness.analyze.analysis import Analysis
-from harness.analyze.cautions import RANDOM_DATA
 from harness.records import Estimate
+from harness.tables.drawing import Figure
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 R = TypeVar("R")
 SEPARATOR = " | "  # between the texts of one CSV cell
 MOST_BARS = 18  # with a label each: more than a page
 MOST_LINES = 6  # as many as there are colors and markers
 MOST_PANELS = 6
-_RENAMED = {"auxiliary": "aside"}  # columns that keep the name by which scripts know them
+# Columns that keep the name by which scripts know them.
+_RENAMED = {"auxiliary": "aside", "trained": "case"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +35,8 @@ class Column(Generic[R]):
 
     Attributes:
         heading: With its unit.
-        cell: From a row to text.
+        value: From a row to what the cell says, or its path for `value_of`.
+        write: From a value, where there is one, to text.
         numeric: Whether the column is aligned to the right.
         rank: 0 for a column that is always shown; on a narrow terminal the highest rank is
             hidden first.
@@ -48,13 +47,18 @@ class Column(Generic[R]):
     """
 
     heading: str
-    cell: Callable[[R], str]
+    value: str | Callable[[R], Any]
+    write: Callable[[Any], str] = str
     numeric: bool = True
     rank: int = 0
     shared: bool = False
     usual: str = units.MISSING
     verdict: Callable[[R], str | None] | None = None
     breaks: bool = False
+
+    def cell(self, row: R) -> str:
+        """Write the cell of a row."""
+        return given(value_of(row, self.value), self.write)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,14 +68,15 @@ class Limit(Generic[R]):
     Attributes:
         most: How many are shown.
         what: Name, in the plural.
-        by: Tells one from another; None where each row is one.
-        effect: Size of the effect of a row: the largest are shown; None for the first ones.
+        by: Fields that tell one from another; empty where each row is one.
+        effect: Path of the size of an effect, or from a row to it: the largest are shown; None
+            for the first ones.
     """
 
     most: int
     what: str
-    by: Callable[[R], Any] | None = None
-    effect: Callable[[R], float | None] | None = None
+    by: tuple[str, ...] = ()
+    effect: str | Callable[[R], float | None] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,21 +90,18 @@ class Chart(Generic[R]):
         answers: Whether there is something to show among these rows; else nothing is drawn.
     """
 
-    draw: Callable[[list[R], str], "Figure"]
+    draw: Callable[[list[R], str], Figure]
     limits: tuple[Limit[R], ...] = ()
     shows: Callable[[R], bool] = lambda _: True
     answers: Callable[[list[R]], bool] = bool
 
 
-def _no_notes(_: Sequence[Any]) -> Iterator[str]:
-    return iter(())
+def case_name(row: Any) -> str:
+    """Name the case of a row: `baseline 256`."""
+    return f"{row.case.variant} {row.case.batch_size}"
 
 
-def _variant_and_batch(row: Any) -> str:
-    return f"{row.variant} {row.batch_size}"
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Table(Generic[R]):
     """One table: what it holds, how it is shown and drawn.
 
@@ -110,7 +112,7 @@ class Table(Generic[R]):
         rows: All rows of a run.
         columns: As people read them.
         notes: What a reader must know of single cells, a line each.
-        csv: Columns of the CSV file; empty for all fields of the row.
+        csv: Columns of the CSV file, in order; `*` stands for all others.
         selected: The rows that people see; the CSV file has all.
         name_of: Names a row beside its cautions.
         chart: None for a table without a chart.
@@ -121,64 +123,87 @@ class Table(Generic[R]):
     row: type[R]
     rows: Callable[[Analysis], list[R]]
     columns: tuple[Column[R], ...]
-    notes: Callable[[Sequence[R]], Iterable[str]] = _no_notes
-    csv: tuple[str, ...] = ()
+    notes: Callable[[Sequence[R]], Iterable[str]] = lambda _: ()
+    csv: str = "*"
     selected: Callable[[Sequence[R]], Sequence[R]] = lambda rows: rows
-    name_of: Callable[[R], str] = _variant_and_batch
+    name_of: Callable[[R], str] = case_name
     chart: Chart[R] | None = None
 
 
+def estimate(column: str, path: str, low: str = "", high: str = "") -> str:
+    """Name the three columns of an estimate for `columns`."""
+    low, high = low or f"{column}_low", high or f"{column}_high"
+    return f"{column}={path}.value {low}={path}.low {high}={path}.high"
+
+
+RATIO = estimate("speedup", "speedup", "low", "high")  # of `verdicts.Judged`
+JUDGED = f"{RATIO} blocks verdict smallest_visible"
+LOSS = estimate("loss_difference", "difference", "loss_low", "loss_high") + " loss_verdict=verdict"
+
+
 def ends(low: str, high: str) -> Any:
-    """Declare a field that holds an `Estimate` and names the columns of its interval."""
+    """Declare a field that holds an `Estimate`, and the names of its ends in the CSV file."""
     return dataclasses.field(default=None, metadata={"ends": (low, high)})
 
 
-def several(names: Iterable[str]) -> Any:
-    """Declare a field that holds the values of several columns by name."""
-    return dataclasses.field(default_factory=dict, metadata={"names": tuple(names)})
+def columns(names: str = "") -> Any:
+    """Declare a field that holds an object.
+
+    Args:
+        names: Those of its values that are columns of the CSV file; `column=path` where the
+            column has another name. Empty for a field that is not in the file.
+    """
+    return dataclasses.field(default=None, metadata={"columns": names})
 
 
-def unwritten() -> Any:
-    """Declare a field that is for the chart alone and not in the CSV file."""
-    return dataclasses.field(default=None, metadata={"names": ()})
-
-
-def header(table: Table[R]) -> list[str]:
+def header(table: Table[Any]) -> list[str]:
     """Return the columns of the CSV file."""
-    return list(table.csv) or [name for _, names in _fields(_of(table)) for name in names]
+    return list(_columns(table))
 
 
-def flat(table: Table[R], row: R) -> dict[str, Any]:
+def flat(table: Table[Any], row: Any) -> dict[str, Any]:
     """Return a row as plain values by the columns of the CSV file."""
-    values: dict[str, Any] = {}
-    for field, names in _fields(_of(table)):
-        value = getattr(row, field)
-        if isinstance(value, Mapping):
-            values.update((name, value.get(name)) for name in names)
-        elif len(names) == 3:
-            parts = (value.value, value.low, value.high) if value else (None, None, None)
-            values.update(zip(names, parts, strict=True))
-        elif names:
-            values[names[0]] = _plain(value)
-    return {name: values[name] for name in table.csv} if table.csv else values
+    return {name: _plain(value_of(row, path)) for name, path in _columns(table).items()}
 
 
-def _of(table: Table[Any]) -> Any:
-    return table.row
+def value_of(row: Any, path: str | Callable[[Any], Any]) -> Any:
+    """Return a value by its path: `judged.verdict`. What a row does not have, its `case` has.
+
+    None where a part of the path is None. A function in place of a path is called.
+    """
+    if not isinstance(path, str):
+        return path(row)
+    first, *others = path.split(".")
+    value = getattr(row, first) if hasattr(row, first) else getattr(row.case, first)
+    for name in others:
+        if value is None:
+            return None
+        value = value.get(name) if isinstance(value, dict) else getattr(value, name)
+    return value
 
 
 @functools.cache
-def _fields(row: type[Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """List the fields of a class of rows, each with its columns."""
-    return tuple((field.name, _names(field)) for field in dataclasses.fields(row))
+def _columns(table: Table[Any]) -> dict[str, str]:
+    """Map the columns of a CSV file to the paths of their values."""
+    fields, named = dataclasses.fields(table.row), table.csv.split()
+    paths = {name: path for field in fields for name, path in _paths(field)}
+    others = [name for name in paths if name not in named]
+    found = [name for entry in named for name in (others if entry == "*" else [entry])]
+    return {name: paths[name] for name in found}
 
 
-def _names(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
-    if "names" in field.metadata:
-        return tuple(field.metadata["names"])
-    if "Estimate" not in str(field.type):
-        return (_RENAMED.get(field.name, field.name),)
-    return (field.name, *field.metadata.get("ends", (f"{field.name}_low", f"{field.name}_high")))
+def _paths(field: "dataclasses.Field[Any]") -> Iterator[tuple[str, str]]:
+    """Yield the columns of a field with their paths."""
+    name = field.name
+    if "columns" in field.metadata:
+        entries, start = field.metadata["columns"], f"{name}."
+    elif "Estimate" in str(field.type):
+        entries, start = estimate(name, name, *field.metadata.get("ends", ())), ""
+    else:
+        entries, start = f"{_RENAMED.get(name, name)}={name}", ""
+    for entry in entries.split():
+        column, _, path = entry.partition("=")
+        yield column, start + (path or column)
 
 
 def _plain(value: Any) -> Any:
@@ -231,12 +256,39 @@ def given(value: V | None, write: Callable[[V], str] = str) -> str:
     return units.MISSING if value is None else write(value)
 
 
+def interval_of(estimate: Estimate, write: Callable[[float], str]) -> str:
+    """Write a value, and its interval where there is one: `3 [2, 5]`."""
+    ends = [write(end) for end in (estimate.low, estimate.high) if end is not None]
+    return write(estimate.value) + (f" [{', '.join(ends)}]" if ends else "")
+
+
+def share_of(share: float) -> str:
+    """Write a share without an interval, in percent."""
+    return f"{100 * share:.0f} %"
+
+
+def yes_or_no(told: bool) -> str:
+    """Write whether something holds."""
+    return "yes" if told else "no"
+
+
+def span(values: Iterable[float], write: Callable[[float], str]) -> str:
+    """Write the smallest and the largest value: `3 to 5`, or `3` where they look the same."""
+    ordered = sorted(values)
+    return " to ".join(dict.fromkeys(map(write, (ordered[0], ordered[-1]))))
+
+
 def grouped(rows: Iterable[R], by: Callable[[R], Any]) -> Mapping[Any, list[R]]:
     """Collect the rows that agree, in the order in which each group begins."""
     found: dict[Any, list[R]] = {}
     for row in rows:
         found.setdefault(by(row), []).append(row)
     return found
+
+
+def key_of(*fields: str) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what maps a row to its values of these fields."""
+    return lambda row: tuple(value_of(row, field) for field in fields)
 
 
 def draw(table: Table[R], analysis: Analysis, caption: str) -> "Figure | None":
@@ -253,91 +305,6 @@ def draw(table: Table[R], analysis: Analysis, caption: str) -> "Figure | None":
     return table.chart.draw(rows, "; ".join((caption, *left_out)))
 
 
-def place_of(rows: Sequence[Any]) -> Callable[[Any], str]:
-    """Return what names the device and backend of a row, where the table has several."""
-    names = [n for n in ("device", "backend") if len({getattr(row, n) for row in rows}) > 1]
-    return lambda row: "".join(f", {getattr(row, name)}" for name in names)
-
-
-def _threads(count: int) -> str:
-    """Write how many threads."""
-    return "1 thread" if count == 1 else f"{count} threads"
-
-
-def dataset(path: str) -> str:
-    """Write the name of a dataset, whatever folder it lies in."""
-    return "random data" if path == RANDOM_DATA else Path(path).name
-
-
-_WORDS: dict[str, Any] = {
-    "batch_size": "batch {}".format,
-    "epochs": "{} epochs".format,
-    "device": str.upper,
-    "dataset": dataset,
-    "threads": _threads,
-}
-
-
-def words(row: Any, fields: Iterable[str]) -> str:
-    """Write fields of a row: `baseline, batch 256, CPU`."""
-    return ", ".join(_word(name, getattr(row, name)) for name in fields)
-
-
-def _word(field: str, value: Any) -> str:
-    return str(_WORDS.get(field, str)(value))
-
-
-def differing(rows: Sequence[Any], fields: Iterable[str]) -> list[str]:
-    """List the fields in which rows differ: a label says them."""
-    return [name for name in fields if len({getattr(row, name) for row in rows}) > 1]
-
-
-def common(rows: Sequence[Any], fields: Iterable[str]) -> str:
-    """Write the fields in which all rows agree: a subtitle says them once."""
-    fields = list(fields)
-    told = differing(rows, fields)
-    return words(rows[0], [name for name in fields if name not in told])
-
-
-def names_of(
-    rows: Sequence[Any], always: Sequence[str], sometimes: Sequence[str]
-) -> tuple[list[str], str]:
-    """Name rows in as few words as they need.
-
-    Args:
-        rows: All.
-        always: Fields that stand in every name.
-        sometimes: Fields that stand in a name where they are not as in most rows.
-
-    Returns:
-        A name per row, and what all or most rows have in common.
-    """
-    usual = {f: Counter(getattr(row, f) for row in rows).most_common(1)[0][0] for f in sometimes}
-    told = [
-        words(row, (*always, *(f for f in sometimes if getattr(row, f) != usual[f])))
-        for row in rows
-    ]
-    varied = differing(rows, sometimes)
-    same = ", ".join(_word(f, usual[f]) for f in sometimes if f not in varied)
-    most = ", ".join(_word(f, usual[f]) for f in varied)
-    return told, "; ".join(filter(None, (same, most and f"{most} unless named")))
-
-
-def lines_of(
-    rows: Sequence[R], always: Sequence[str], sometimes: Sequence[str] = ()
-) -> Iterator[tuple[str, list[R]]]:
-    """Yield the rows of each line of a chart with its label.
-
-    Args:
-        rows: All.
-        always: Fields that tell lines apart and stand in every label.
-        sometimes: Fields that do so where rows differ.
-    """
-    by = [*always, *differing(rows, sometimes)]
-    for its in grouped(rows, lambda row: tuple(getattr(row, name) for name in by)).values():
-        yield words(its[0], by), its
-
-
 def readable(chart: Chart[R], rows: Sequence[R]) -> tuple[list[R], list[str]]:
     """Keep the rows that the chart can show, in their order.
 
@@ -346,7 +313,7 @@ def readable(chart: Chart[R], rows: Sequence[R]) -> tuple[list[R], list[str]]:
     """
     kept, left_out = [row for row in rows if chart.shows(row)], []
     for limit in chart.limits:
-        keys = [limit.by(row) if limit.by else number for number, row in enumerate(kept)]
+        keys: list[Any] = [*map(key_of(*limit.by), kept)] if limit.by else [*range(len(kept))]
         found = list(dict.fromkeys(keys))
         if len(found) <= limit.most:
             continue
@@ -362,7 +329,7 @@ def _largest(limit: Limit[R], rows: list[R], keys: list[Any], found: list[Any]) 
         return found
     sizes: dict[Any, float] = {}
     for row, key in zip(rows, keys, strict=True):
-        size = limit.effect(row)
+        size = value_of(row, limit.effect)
         sizes[key] = max(sizes.get(key, -1.0), -1.0 if size is None else abs(size))
     return sorted(found, key=lambda key: -sizes[key])
 

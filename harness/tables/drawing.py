@@ -1,7 +1,7 @@
 """What charts share: looks, titles, axes, bars and lines of speedups.
 
-Readable in grayscale: markers, line styles and hatches differ, not colors alone. Imported only
-where something is drawn, since matplotlib takes long to load.
+Readable in grayscale: markers, line styles and hatches differ, not colors alone. Matplotlib is
+imported only when something is drawn, since it takes long to load.
 """
 
 import dataclasses
@@ -9,19 +9,18 @@ import itertools
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from harness import units
 from harness.analyze.verdicts import MARGIN, Verdict
 from harness.records import Estimate
 
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
+
+Axes: TypeAlias = "matplotlib.axes.Axes"
+Figure: TypeAlias = "matplotlib.figure.Figure"
 # Okabe and Ito's colors: the color-blind can tell them apart, and they are dark enough on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -50,13 +49,16 @@ def grid(
     Args:
         title: The finding.
         caption: Below the panels.
-        rows: Of panels.
-        columns: Of panels.
+        rows: How many panels are below each other.
+        columns: How many are side by side.
         size: Width and height in inches.
         share: Whether the panels of a column share the horizontal axis, or those of a row the
             vertical one.
     """
-    mpl.rcParams.update(
+    import matplotlib.figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    matplotlib.rcParams.update(
         {
             "font.size": 10,
             "axes.labelsize": 9,
@@ -67,34 +69,24 @@ def grid(
             "text.hinting": "none",  # sharp enough at this resolution, and sooner drawn
         }
     )
-    figure = Figure(figsize=size, dpi=140, layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=size, dpi=140, layout="constrained")
     FigureCanvasAgg(figure)  # one renderer for layout and edges: it remembers the size of texts
-    panels = figure.subplots(
-        rows,
-        columns,
-        sharex="col" if share == "col" else "none",
-        sharey="row" if share == "row" else "none",
-        squeeze=False,
-    )
+    shared: Any = {"col": {"sharex": "col"}, "row": {"sharey": "row"}}.get(share, {})
+    panels = figure.subplots(rows, columns, squeeze=False, **shared)
     for axes in panels.flat:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
     title = textwrap.fill(title, _TITLE_WIDTH)
     figure.suptitle(title, x=0.01, ha="left", weight="bold", fontsize=10.5)
-    caption_below(figure, caption)
+    looks: Any = {"fontsize": 7.5, "color": "#444444", "va": "top", "gid": CAPTION}
+    figure.text(0.01, -0.01, textwrap.fill(caption, _CAPTION_WIDTH), **looks)
+    figure.set_label(caption)  # whole, for those who show it beside the figure
     return figure, [list(row) for row in panels]
 
 
 def single(title: str, subtitle: str, caption: str, height: float = 4.6) -> tuple[Figure, Axes]:
-    """Make a figure of one panel.
-
-    Args:
-        title: The finding.
-        subtitle: What is shown, and what all of it has in common.
-        caption: Below the panel.
-        height: In inches.
-    """
+    """Make a figure of one panel, see `grid`; the subtitle says what is shown."""
     figure, ((axes,),) = grid(title, caption, size=(WIDTH, height))
     subtitled(axes, subtitle)
     return figure, axes
@@ -103,20 +95,6 @@ def single(title: str, subtitle: str, caption: str, height: float = 4.6) -> tupl
 def subtitled(axes: Axes, text: str) -> None:
     """Write what a panel shows above it."""
     axes.set_title(textwrap.fill(text, 105), loc="left", fontsize=8.5, color="#444444")
-
-
-def caption_below(figure: Figure, caption: str) -> None:
-    """Write the caption below a figure."""
-    figure.text(
-        0.01,
-        -0.01,
-        textwrap.fill(caption, _CAPTION_WIDTH),
-        fontsize=7.5,
-        color="#444444",
-        va="top",
-        gid=CAPTION,
-    )
-    figure.set_label(caption)  # whole, for those who show it beside the figure
 
 
 def title(figure: Figure) -> str:
@@ -157,19 +135,21 @@ def legend_below(figure: Figure, handles: Sequence[Any] = (), columns: int = 2) 
     )
 
 
-def patches(looks: Iterable[tuple[str, str, str]]) -> list[Patch]:
+def patches(looks: Iterable[tuple[str, str, str]]) -> list[Any]:
     """Return the legend of bars by color, hatch and name."""
+    from matplotlib.patches import Patch
+
     return [Patch(facecolor=color, hatch=hatch, label=name, **EDGE) for color, hatch, name in looks]
 
 
-def horizontal(axes: Axes, labels: Sequence[str], fontsize: float = 8) -> None:
+def horizontal(axes: Axes, labels: Sequence[str]) -> None:
     """Let the vertical axis be labels, the first one on top; long ones make the figure wider."""
     longest = max(len(line) for label in labels for line in label.split("\n"))
     figure: Any = axes.figure
     figure.set_figwidth(WIDTH + 0.06 * max(0, longest - 36))
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_yticks(range(len(labels)), labels, fontsize=fontsize)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.set_ylim(max(2, len(labels)) - 0.4, -0.6)
 
 
@@ -193,9 +173,12 @@ def log_scale(
     """Let an axis be logarithmic, with as many ticks as can be read."""
     ticks = log_ticks(low, high)
     axes.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_ticks(ticks, [f"{tick:g}{unit}" for tick in ticks])
-    axis.set_minor_locator(NullLocator())
+    _ticks(axes.xaxis if which == "x" else axes.yaxis, ticks, "{:g}" + unit)
+
+
+def _ticks(axis: Any, ticks: Sequence[float], label: str) -> None:
+    axis.set_ticks(ticks, [label.format(tick) for tick in ticks])
+    axis.set_ticks([], minor=True)
 
 
 def ratio_scale(axes: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
@@ -204,23 +187,20 @@ def ratio_scale(axes: Axes, which: Literal["x", "y"], low: float, high: float) -
     (axes.axvline if which == "x" else axes.axhline)(1.0, color="black", linewidth=0.8)
 
 
-def second_scale(axes: Axes, unit: float, label: str) -> None:
-    """Show the vertical axis in another unit on the right."""
+def second_scale(axes: Axes, rate: float) -> None:
+    """Show the speedups of the vertical axis as samples per second on the right."""
     low, high = axes.get_ylim()
-    ticks = log_ticks(unit * low, unit * high)
+    ticks = log_ticks(rate * low, rate * high)
     right: Any = axes.twinx()
-    right.set(yscale="log", ylim=(unit * low, unit * high), ylabel=label)
-    right.yaxis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-    right.yaxis.set_minor_locator(NullLocator())
+    right.set(yscale="log", ylim=(rate * low, rate * high), ylabel="samples/s")
+    _ticks(right.yaxis, ticks, "{:g}")
     right.spines["top"].set_visible(False)
 
 
 def batch_axis(axes: Axes, sizes: Iterable[int]) -> None:
     """Let the horizontal axis be batch sizes."""
-    ticks = sorted(set(sizes))
     axes.set_xscale("log", base=2)
-    axes.set_xticks(ticks, [str(size) for size in ticks])
-    axes.xaxis.set_minor_locator(NullLocator())
+    _ticks(axes.xaxis, sorted(set(sizes)), "{}")
     axes.set_xlabel("batch size (samples per step)")
 
 
@@ -271,6 +251,26 @@ def arms(estimates: Iterable[Estimate]) -> list[list[float]]:
     return [[low for low, _ in found], [high for _, high in found]]
 
 
+def interval(axes: Axes, estimate: Estimate, place: float, **looks: Any) -> None:
+    """Draw the interval of a value along the horizontal axis; no mark at the value itself."""
+    looks = {"fmt": "none", "color": "black", "capsize": 3, **looks}
+    axes.errorbar(estimate.value, place, xerr=arms([estimate]), **looks)
+
+
+def bar(
+    axes: Axes, place: float, end: Estimate, start: float = 0.0, height: float = 0.6, **looks: Any
+) -> None:
+    """Draw a horizontal bar from a start to a value, with the interval where there is one."""
+    axes.barh(place, end.value - start, height, left=start, **looks, **EDGE)
+    if end.low is not None:
+        interval(axes, end, place)
+
+
+def percent_axis(axis: Any) -> None:
+    """Write the shares along an axis in percent."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+
+
 def reach(estimates: Iterable[Estimate]) -> tuple[float, float]:
     """Return the smallest and the largest value, ends of intervals included."""
     ends = [end for e in estimates for end in (e.value, e.low, e.high) if end is not None]
@@ -290,9 +290,9 @@ def line(
     axes: Axes, index: int, places: Sequence[float], estimates: Sequence[Estimate], label: str
 ) -> str:
     """Draw a line with intervals, told from others by its index; return its color."""
-    values = [estimate.value for estimate in estimates]
-    axes.errorbar(places, values, yerr=arms(estimates), capsize=4, label=label, **look(index))
-    return COLORS[index % len(COLORS)]
+    values, looks = [estimate.value for estimate in estimates], look(index)
+    axes.errorbar(places, values, yerr=arms(estimates), capsize=4, label=label, **looks)
+    return str(looks["color"])
 
 
 def times(name: str, speedup: float, other: str) -> str:
@@ -322,57 +322,41 @@ class Bar:
     best: bool = False
 
 
-_LOOKS = {  # name, color, hatch
-    "best": ("kept", BEST, ".."),
-    "faster": ("faster", "#56B4E9", ""),
-    "slower": ("slower", "#E69F00", "//"),
-    "other": (f"no difference beyond {100 * MARGIN:g} % shown", "#dddddd", ""),
-    "quick": ("no verdict at quick effort", "#ffffff", ""),
+_DIAMOND: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "markersize": 5}
+_LOOKS = {  # color, hatch, name
+    "best": (BEST, "..", "kept"),
+    "faster": ("#56B4E9", "", "faster"),
+    "slower": ("#E69F00", "//", "slower"),
+    "other": ("#dddddd", "", f"no difference beyond {100 * MARGIN:g} % shown"),
+    "quick": ("#ffffff", "", "no verdict at quick effort"),
 }
 
 
-def _look(bar: Bar) -> str:
-    if bar.best:
-        return "best"
-    if bar.verdict is None:
-        return "quick"
-    return bar.verdict if bar.verdict in _LOOKS else "other"
+def _look(bar: Bar) -> tuple[str, str, str]:
+    known = "best" if bar.best else bar.verdict or "quick"
+    return _LOOKS.get(known, _LOOKS["other"])
 
 
 def speedup_bars(
     bars: Sequence[Bar], title: str, subtitle: str, caption: str, *, mark: str = ""
 ) -> Figure:
-    """Draw a bar per speedup on a logarithmic scale, the first one on top.
-
-    Args:
-        bars: In their order.
-        title: The finding.
-        subtitle: What is shown.
-        caption: Below.
-        mark: Name of the diamonds.
-    """
+    """Draw a bar per speedup on a log scale, the first one on top; `mark` names the diamonds."""
     lines = sum(1 + bar.label.count("\n") for bar in bars)
     figure, axes = single(title, subtitle, caption, 1.5 + 0.2 * max(5, lines) + 0.08 * len(bars))
     span = _wide_enough(axes, bars)
     handles: dict[str, Any] = {}
-    for place, bar in enumerate(bars):
-        name, color, hatch = _LOOKS[_look(bar)]
-        value, (low, high) = bar.speedup.value, reach([bar.speedup])
-        looks: Any = {"facecolor": color, "hatch": hatch, **EDGE}
-        axes.barh(place, value - 1, 0.7, left=1.0, **looks)
-        handles.setdefault(name, Patch(label=name, **looks))
-        if bar.speedup.low is not None:
-            arm = arms([bar.speedup])
-            axes.errorbar(value, place, xerr=arm, fmt="none", color="black", capsize=3)
+    for place, its in enumerate(bars):
+        color, hatch, name = look = _look(its)
+        value, (low, high) = its.speedup.value, reach([its.speedup])
+        bar(axes, place, its.speedup, 1.0, 0.7, facecolor=color, hatch=hatch)
+        handles.setdefault(name, *patches([look]))
         ends = [min(1.0, low), max(1.0, high)]
-        if bar.mark is not None:
-            looks = {"color": "white", "markeredgecolor": "black", "markersize": 5}
-            (handles[mark],) = axes.plot(bar.mark, place, "D", **looks, label=mark)
-            near = [end for end in ends if abs(math.log(bar.mark / end)) < _NEAR * span]
-            ends += [bar.mark] if near else []  # else the value has room between bar and mark
-        left = value < 1
-        text = units.ratio(value) + bar.note
-        beside(axes, text, min(ends) if left else max(ends), place, left=left)
+        if its.mark is not None:
+            (handles[mark],) = axes.plot(its.mark, place, "D", **_DIAMOND, label=mark)
+            near = [end for end in ends if abs(math.log(its.mark / end)) < _NEAR * span]
+            ends += [its.mark] if near else []  # else the value has room between bar and mark
+        text, end = units.ratio(value) + its.note, min(ends) if value < 1 else max(ends)
+        beside(axes, text, end, place, left=value < 1)
     horizontal(axes, [bar.label for bar in bars])
     axes.set_xlabel("speedup per sample (log scale), with 95 % interval")
     if len(handles) > 1:
@@ -387,11 +371,11 @@ def _wide_enough(axes: Axes, bars: Sequence[Bar]) -> float:
     low, high = min(1.0, low, *marks), max(1.0, high, *marks)
     span = max(math.log(high / low), 0.05)
     left, right = (
-        max((0.14 + 0.016 * len(bar.note) for bar in its), default=0.03)
-        for its in (
-            [bar for bar in bars if bar.speedup.value < 1],
-            [bar for bar in bars if bar.speedup.value >= 1],
+        max(
+            (0.14 + 0.016 * len(b.note) for b in bars if (b.speedup.value < 1) == slower),
+            default=0.03,
         )
+        for slower in (True, False)
     )
     ratio_scale(axes, "x", low * math.exp(-left * span), high * math.exp(right * span))
     return span

@@ -2,39 +2,23 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from harness import units
 from harness.analyze import ladder as ladders
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import quotient
 from harness.analyze.cautions import Caution
-from harness.analyze.verdicts import Verdict, judge
-from harness.records import Estimate, Ladder, Measurement
-from harness.tables.declare import (
-    MOST_PANELS,
-    Chart,
-    Column,
-    Limit,
-    Table,
-    differing,
-    ends,
-    given,
-    grouped,
-    place_of,
-    speedup_of,
-    words,
-)
+from harness.analyze.verdicts import Judged, judge
+from harness.records import Case, Estimate, Ladder, Measurement
+from harness.tables import declare, drawing, labels
+from harness.tables.declare import Chart, Column, Limit, Table, columns, grouped, speedup_of
 from harness.tables.text import judged_notes, verdict_of
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 DIRECT = "direct"
+_LADDER = ("order", "device", "backend")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LadderRow:
     """One change against the case before it, or all changes at once.
 
@@ -47,25 +31,16 @@ class LadderRow:
     order: str
     rung: str
     change: str
-    variant: str
-    device: str
-    backend: str
-    batch_size: int
+    case: Case = columns("variant device backend batch_size")
     optimizer: str
-    reference: str
-    reference_batch_size: int
+    reference: Case = columns("reference=variant reference_batch_size=batch_size")
     parameter_ratio: float
     mac_ratio: float | None
-    speedup: Estimate = ends("low", "high")
-    blocks: int = 0
-    verdict: Verdict | None = None
-    smallest_visible: float | None = None
+    judged: Judged = columns(f"{declare.JUDGED} published noise_floor")
     share: float | None = None
     cumulative: Estimate | None = None
     product_over_direct: Estimate | None = None
-    published: float | None = None
-    noise_floor: bool = False
-    cautions: tuple[Caution, ...] = ()
+    cautions: tuple[Caution, ...]
 
 
 def _rows(analysis: Analysis) -> list[LadderRow]:
@@ -84,26 +59,17 @@ def _of(each: Ladder, measured: dict[str, Measurement], analysis: Analysis) -> I
 
 
 def _row(each: Ladder, rung: str, change: str, m: Measurement, analysis: Analysis) -> LadderRow:
-    judged, facts, other = judge(m, analysis), m.facts, m.reference_facts
+    facts, other = m.facts, m.reference_facts
     return LadderRow(
         order=each.name,
         rung=rung,
         change=change,
-        variant=m.case.variant,
-        device=m.case.device,
-        backend=m.case.backend,
-        batch_size=m.case.batch_size,
+        case=m.case,
         optimizer=facts.optimizer,
-        reference=m.reference.variant,
-        reference_batch_size=m.reference.batch_size,
+        reference=m.reference,
         parameter_ratio=other.parameters / facts.parameters,
         mac_ratio=quotient(other.macs_per_sample, facts.macs_per_sample),
-        speedup=judged.speedup,
-        blocks=judged.blocks,
-        verdict=judged.verdict,
-        smallest_visible=judged.smallest_visible,
-        published=judged.published,
-        noise_floor=judged.noise_floor,
+        judged=judge(m, analysis),
         cautions=tuple(analysis.roles.cautions(m)),
     )
 
@@ -113,7 +79,7 @@ def _notes(rows: Sequence[LadderRow]) -> Iterator[str]:
         "so far: all changes up to this line, multiplied; share: how much of the whole speedup "
         "this change explains, on a log scale, so that the shares add up to 100 %"
     )
-    where = place_of(rows)
+    where = labels.place_of(rows)
     for row in rows:
         if (ratio := row.product_over_direct) is not None:
             agreement = {True: ": they agree", False: ": they do NOT agree", None: ""}
@@ -124,7 +90,7 @@ def _notes(rows: Sequence[LadderRow]) -> Iterator[str]:
     changes = [row for row in rows if row.rung != DIRECT]
     by_change = grouped(changes, lambda row: (row.change, where(row)))
     several = [
-        f"{change}{place} {' or '.join(units.ratio(row.speedup.value) for row in its)}"
+        f"{change}{place} {' or '.join(units.ratio(row.judged.speedup.value) for row in its)}"
         for (change, place), its in by_change.items()
         if len(its) > 1
     ]
@@ -133,25 +99,19 @@ def _notes(rows: Sequence[LadderRow]) -> Iterator[str]:
     yield from judged_notes(rows, lambda row: f"{row.order}, {row.rung}")
 
 
-def _draw(rows: list[LadderRow], caption: str) -> "Figure":
+def _draw(rows: list[LadderRow], caption: str) -> drawing.Figure:
     """A waterfall per order of the changes."""
-    from harness.tables import drawing
-
-    orders = list(grouped(rows, _key).values())
-    figure, panels = drawing.grid(
-        _finding(rows),
-        caption,
-        rows=len(orders),
-        size=(drawing.WIDTH, 1.2 + 0.27 * len(rows) + 0.35 * len(orders)),
-        share="col",
-    )
+    orders = list(grouped(rows, declare.key_of(*_LADDER)).values())
+    size = (drawing.WIDTH, 1.2 + 0.27 * len(rows) + 0.35 * len(orders))
+    figure, panels = drawing.grid(_finding(rows), caption, rows=len(orders), size=size, share="col")
     low, high = drawing.reach([Estimate(1.0, None, None, 0), *(_bar(row)[1] for row in rows)])
     for (axes,), its in zip(panels, orders, strict=True):
-        where = words(its[0], differing(rows, ("device", "backend")))
+        where = labels.words(its[0], labels.differing(rows, ("device", "backend")))
         told = f"One change at a time, {', '.join(filter(None, (its[0].order, where)))}"
-        published = [row.published for row in its if row.rung == DIRECT and row.published]
-        if published:
-            told += f" (published, on another machine: {units.ratio(published[0])} in all)"
+        for row in its:
+            if row.rung == DIRECT and row.judged.published:
+                whole = units.ratio(row.judged.published)
+                told += f" (published, on another machine: {whole} in all)"
         drawing.subtitled(axes, told)
         drawing.horizontal(axes, [row.change for row in its])
         drawing.ratio_scale(axes, "x", 0.97 * low, high * (high / low) ** 0.14)
@@ -168,44 +128,28 @@ _LOOKS = {  # color, hatch, name
 }
 
 
-def _waterfall(axes: "Axes", rows: Sequence[LadderRow]) -> None:
-    from harness.tables import drawing
-
+def _waterfall(axes: drawing.Axes, rows: Sequence[LadderRow]) -> None:
     for place, row in enumerate(rows):
         start, end = _bar(row)
-        what = DIRECT if row.rung == DIRECT else "faster" if row.speedup.value >= 1 else "slower"
-        color, hatch, _ = _LOOKS[what]
-        axes.barh(
-            place,
-            end.value - start,
-            0.6,
-            start,
-            color=color,
-            hatch=hatch,
-            **drawing.EDGE,
-        )
-        if end.low is not None:
-            axes.errorbar(
-                end.value, place, xerr=drawing.arms([end]), fmt="none", color="black", capsize=3
-            )
-        drawing.beside(
-            axes, units.ratio(row.speedup.value), max(start, *drawing.reach([end])), place
-        )
-        if what != DIRECT:
+        direct, speedup = row.rung == DIRECT, row.judged.speedup.value
+        color, hatch, _ = _LOOKS[DIRECT if direct else "faster" if speedup >= 1 else "slower"]
+        drawing.bar(axes, place, end, start, color=color, hatch=hatch)
+        drawing.beside(axes, units.ratio(speedup), max(start, *drawing.reach([end])), place)
+        if not direct:
             axes.plot([end.value] * 2, [place, place + 1], color="black", linewidth=0.6)
 
 
 def _bar(row: LadderRow) -> tuple[float, Estimate]:
     """Return where a bar begins and ends, with the interval of the change alone."""
-    e = row.speedup
+    e = row.judged.speedup
     start = 1.0 if row.cumulative is None else row.cumulative.value / e.value
     return start, e.times(start)
 
 
 def _finding(rows: Sequence[LadderRow]) -> str:
-    first = next(iter(grouped(rows, _key).values()))
+    first = next(iter(grouped(rows, declare.key_of(*_LADDER)).values()))
     changes = [row for row in first if row.rung != DIRECT]
-    direct = [row.speedup for row in first if row.rung == DIRECT]
+    direct = [row.judged.speedup for row in first if row.rung == DIRECT]
     whole = direct[0] if direct else changes[-1].cumulative
     together = f"All {len(changes)} changes together: {units.ratio(whole.value if whole else None)}"
     most = max(changes, key=lambda row: row.share or 0.0, default=None)
@@ -214,31 +158,28 @@ def _finding(rows: Sequence[LadderRow]) -> str:
     return f"{together}, of which “{most.change}” explains {units.percent(100 * most.share)}"
 
 
-def _key(row: LadderRow) -> tuple[str, str, str]:
-    return row.order, row.device, row.backend
-
-
 LADDER = Table(
     name="ladder",
     title="Where the speedup comes from: one change at a time, each compared with the one before",
     row=LadderRow,
     rows=_rows,
+    csv="* published noise_floor cautions",
     columns=(
-        Column("order", lambda row: row.order, numeric=False, shared=True),
-        Column("step", lambda row: row.rung),
-        Column("change", lambda row: row.change, numeric=False),
-        Column("device", lambda row: row.device, numeric=False, shared=True),
-        Column("backend", lambda row: row.backend, numeric=False, shared=True, usual="tensorflow"),
-        Column("fewer params", lambda row: units.ratio(row.parameter_ratio), rank=4),
-        Column("fewer MACs", lambda row: units.ratio(row.mac_ratio), rank=4),
-        Column("speedup [95 %]", lambda row: speedup_of(row.speedup)),
+        Column("order", "order", numeric=False, shared=True),
+        Column("step", "rung"),
+        Column("change", "change", numeric=False),
+        labels.DEVICE,
+        labels.BACKEND,
+        Column("fewer params", "parameter_ratio", units.ratio, rank=4),
+        Column("fewer MACs", "mac_ratio", units.ratio, rank=4),
+        Column("speedup [95 %]", "judged.speedup", speedup_of),
         Column("verdict", verdict_of, numeric=False, rank=2),
-        Column("share", lambda r: given(r.share, lambda v: f"{round(100 * v)} %"), rank=3),
-        Column("so far [95 %]", lambda row: speedup_of(row.cumulative), rank=1),
-        Column("published", lambda row: units.ratio(row.published), rank=5),
-        Column("blocks", lambda row: str(row.blocks), rank=6),
+        Column("share", "share", lambda share: f"{round(100 * share)} %", rank=3),
+        Column("so far [95 %]", "cumulative", speedup_of, rank=1),
+        Column("published", "judged.published", units.ratio, rank=5),
+        Column("blocks", "judged.blocks", rank=6),
     ),
     notes=_notes,
     name_of=lambda row: row.change,
-    chart=Chart(_draw, (Limit(MOST_PANELS, "ladders", _key),)),
+    chart=Chart(_draw, (Limit(declare.MOST_PANELS, "ladders", _LADDER),)),
 )

@@ -2,47 +2,33 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from harness import units
 from harness.analyze import levers, stats
 from harness.analyze.analysis import Analysis
 from harness.analyze.cautions import Caution
-from harness.analyze.levers import LOSS_MARGIN, LossVerdict
-from harness.analyze.verdicts import Verdict, judge
-from harness.records import Attempt, Estimate, Failure, Measurement, Outcome, Tuning
-from harness.tables.declare import (
-    Chart,
-    Column,
-    Limit,
-    Table,
-    common,
-    differing,
-    ends,
-    given,
-    speedup_of,
-    words,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from harness.analyze.levers import LOSS_MARGIN, Losses
+from harness.analyze.verdicts import Judged, judge
+from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
+from harness.tables import declare, drawing, labels
+from harness.tables.declare import Chart, Column, Limit, Table, columns
 
 ALONE, ADDED, STACK = "alone", "added", "stack"
 _MOST_BARS = 32  # so many are tried alone and on top of others
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LeverRow:
-    """One attempt; `plain` in a name means the case without the setting."""
+    """One attempt; `plain` in a name means the case without the setting.
+
+    Attributes:
+        trained: The id of the case; None where the setting is not possible here.
+        failed: What a note says of a case that failed.
+    """
 
     plain: str
-    case: str | None
-    variant: str
-    dataset: str
-    batch_size: int
-    backend: str
-    device: str
-    threads: int
+    trained: str | None
+    case: Case = columns("variant dataset batch_size backend device threads")
     what: str
     lever: str
     setting: str | None
@@ -51,23 +37,19 @@ class LeverRow:
     status: str
     reason: str | None
     note: str | None
-    speedup: Estimate | None = ends("low", "high")
-    blocks: int | None = None
-    verdict: Verdict | None = None
-    smallest_visible: float | None = None
+    judged: Judged | None = columns(declare.JUDGED)
     compared_by: str | None = None
     first_step_s: float | None = None
     first_step_plain_s: float | None = None
     pays_after_steps: int | None = None
     peak_rss_mib: float | None = None
     peak_rss_plain_mib: float | None = None
-    loss: float | None = None
-    loss_plain: float | None = None
-    loss_difference: Estimate | None = ends("loss_low", "loss_high")
-    loss_verdict: LossVerdict | None = None
-    early_steps: int | None = None
+    losses: Losses | None = columns(
+        f"loss=case loss_plain=reference {declare.LOSS} early_steps=steps"
+    )
     environment: str | None = None
     cautions: tuple[Caution, ...] = ()
+    failed: str | None = columns()
 
 
 def _rows(analysis: Analysis) -> list[LeverRow]:
@@ -98,13 +80,8 @@ def _row(
     case = attempt.case
     row = LeverRow(
         plain=tuning.plain.id,
-        case=None if attempt.reason else case.id,  # with a reason nothing was trained
-        variant=case.variant,
-        dataset=case.dataset,
-        batch_size=case.batch_size,
-        backend=case.backend,
-        device=case.device,
-        threads=case.threads,
+        trained=None if attempt.reason else case.id,
+        case=case,
         what=what,
         lever=attempt.lever if several else name,
         setting=None if several else setting or None,
@@ -116,7 +93,8 @@ def _row(
         environment=" ".join(f"{k}={v}" for k, v in attempt.environment.items()) or None,
     )
     if isinstance(outcome, Failure):
-        return dataclasses.replace(row, status=outcome.kind, reason=outcome.message)
+        failed = f"{case.id}: {outcome.message}"
+        return dataclasses.replace(row, status=outcome.kind, reason=outcome.message, failed=failed)
     return row if outcome is None else _measured(row, outcome, analysis)
 
 
@@ -129,25 +107,17 @@ def _below(tuning: Tuning, attempt: Attempt) -> list[str]:
 
 
 def _measured(row: LeverRow, m: Measurement, analysis: Analysis) -> LeverRow:
-    judged, losses = judge(m, analysis), levers.losses(m, analysis.run)
     return dataclasses.replace(
         row,
         status="measured",
-        speedup=judged.speedup,
-        blocks=judged.blocks,
-        verdict=judged.verdict,
-        smallest_visible=judged.smallest_visible,
+        judged=judge(m, analysis),
         compared_by="fit" if stats.by_fit(m) else "steps",
         first_step_s=levers.first_step_seconds(m, "case"),
         first_step_plain_s=levers.first_step_seconds(m, "reference"),
         pays_after_steps=levers.pays_after_steps(m),
         peak_rss_mib=levers.peak_mib(m, "case"),
         peak_rss_plain_mib=levers.peak_mib(m, "reference"),
-        loss=losses.case,
-        loss_plain=losses.reference,
-        loss_difference=losses.difference,
-        loss_verdict=losses.verdict,
-        early_steps=losses.steps,
+        losses=levers.losses(m, analysis.run),
         cautions=tuple(analysis.roles.cautions(m)),
     )
 
@@ -159,15 +129,14 @@ def _lever(row: LeverRow) -> str:
     return f"all: {row.lever}" if row.what == STACK else f"{row.lever}{setting}"
 
 
-def _loss(row: LeverRow) -> str:
-    if row.loss_difference is None:
+def _loss(losses: Losses) -> str:
+    if losses.difference is None:
         return units.MISSING
-    shown = f"{100 * row.loss_difference.value:+.1f} %"
-    return f"{shown} !" if row.loss_verdict == "differs" else shown
+    return f"{100 * losses.difference.value:+.1f} %" + (" !" if losses.verdict == "differs" else "")
 
 
 def _break_even(row: LeverRow) -> str:
-    if row.status != "measured":
+    if row.judged is None:
         return units.MISSING
     return "never" if row.pays_after_steps is None else units.count(row.pays_after_steps)
 
@@ -175,7 +144,7 @@ def _break_even(row: LeverRow) -> str:
 def _notes(rows: Sequence[LeverRow]) -> Iterator[str]:
     if any(row.what == ADDED for row in rows):
         yield "+ on top of the settings kept before; kept where the whole interval is above 1 again"
-    steps = sorted({row.early_steps for row in rows if row.early_steps is not None})
+    steps = sorted({row.losses.steps for row in rows if row.losses and row.losses.steps})
     if steps:
         yield (
             f"loss: change after {' or '.join(map(str, steps))} steps from the same weights; "
@@ -196,36 +165,38 @@ def _notes(rows: Sequence[LeverRow]) -> Iterator[str]:
 _TUNED = ("variant", "batch_size", "device", "backend")
 
 
-def _draw(rows: list[LeverRow], caption: str) -> "Figure":
+def _draw(rows: list[LeverRow], caption: str) -> drawing.Figure:
     """A bar per setting: alone, the fastest first; on top of others as tried; the combination."""
-    from harness.tables import drawing
-
     alone = [row for row in rows if row.what == ALONE]
-    shown = [row for row in alone if row.in_stack or row.verdict in {"faster", "slower", None}]
+    shown = [row for row in alone if row.in_stack or _shows_a_difference(row)]
     if shown:
         caption = "; ".join(filter(None, (caption, _left_out(alone, shown))))
     else:
         shown = alone
     ordered = sorted(shown, key=_speed, reverse=True) + [r for r in rows if r.what != ALONE]
+    told = labels.differing(rows, _TUNED)
     bars = [
         drawing.Bar(
-            ", ".join(filter(None, (_name(row), words(row, differing(rows, _TUNED))))),
-            row.speedup,
-            row.verdict,
-            ", changes what is learned" if row.loss_verdict == "differs" else "",
+            ", ".join(filter(None, (_name(row), labels.words(row, told)))),
+            row.judged.speedup,
+            row.judged.verdict,
+            ", changes what is learned" if row.losses and row.losses.verdict == "differs" else "",
             best=row.in_stack and row.what != ADDED,
         )
         for row in ordered
-        if row.speedup is not None
+        if row.judged
     ]
     subtitle = "Speedup over the unmodified case; +: on top of those kept before"
-    return drawing.speedup_bars(
-        bars, _finding(rows), f"{subtitle}; {common(rows, _TUNED)}", caption
-    )
+    subtitle += f"; {labels.common(rows, _TUNED)}"
+    return drawing.speedup_bars(bars, _finding(rows), subtitle, caption)
+
+
+def _shows_a_difference(row: LeverRow) -> bool:
+    return row.judged is not None and row.judged.verdict in {"faster", "slower", None}
 
 
 def _speed(row: LeverRow) -> float:
-    return 0.0 if row.speedup is None else row.speedup.value
+    return row.judged.speedup.value if row.judged else 0.0
 
 
 def _left_out(alone: Sequence[LeverRow], shown: Sequence[LeverRow]) -> str:
@@ -236,14 +207,13 @@ def _left_out(alone: Sequence[LeverRow], shown: Sequence[LeverRow]) -> str:
 def _name(row: LeverRow) -> str:
     if row.what == STACK:
         return "all kept together"
-    compiler = "Inductor" if row.backend == "torch" else "XLA"
-    return (
-        f"{compiler} ({_lever(row)})" if row.lever == "jit" and row.what == ALONE else _lever(row)
-    )
+    compiler = "Inductor" if row.case.backend == "torch" else "XLA"
+    alone = row.lever == "jit" and row.what == ALONE
+    return f"{compiler} ({_lever(row)})" if alone else _lever(row)
 
 
 def _finding(rows: Sequence[LeverRow]) -> str:
-    stacks = [row for row in rows if row.what == STACK and row.speedup is not None]
+    stacks = [row for row in rows if row.what == STACK and row.judged]
     if not stacks:
         return "No combination of settings was measured"
     best = max(stacks, key=_speed)
@@ -256,27 +226,27 @@ LEVERS = Table(
     row=LeverRow,
     rows=_rows,
     columns=(
-        Column("variant", lambda row: row.variant, numeric=False, shared=True),
-        Column("batch", lambda row: str(row.batch_size), shared=True),
-        Column("device", lambda row: row.device, numeric=False, shared=True),
-        Column("backend", lambda row: row.backend, numeric=False, shared=True, usual="tensorflow"),
+        Column("variant", "variant", numeric=False, shared=True),
+        labels.BATCH,
+        labels.DEVICE,
+        labels.BACKEND,
         Column("setting", _lever, numeric=False),
-        Column("speedup [95 %]", lambda row: speedup_of(row.speedup)),
+        Column("speedup [95 %]", "judged.speedup", declare.speedup_of),
         Column(
             "verdict",
-            lambda row: given(row.verdict) if row.status == "measured" else row.status,
+            lambda row: row.judged.verdict if row.judged else row.status,
             numeric=False,
-            verdict=lambda row: row.verdict,
+            verdict=lambda row: row.judged and row.judged.verdict,
         ),
-        Column("kept", lambda r: "yes" if r.in_stack else "no", numeric=False, rank=2, usual="no"),
-        Column("change of loss", _loss, rank=1),
-        Column("first step (s)", lambda row: given(row.first_step_s, units.digits), rank=4),
+        Column("kept", "in_stack", declare.yes_or_no, numeric=False, rank=2, usual="no"),
+        Column("change of loss", "losses", _loss, rank=1),
+        Column("first step (s)", "first_step_s", units.digits, rank=4),
         Column("break-even (steps)", _break_even, rank=3),
-        Column("peak MiB", lambda row: given(row.peak_rss_mib, "{:.0f}".format), rank=4),
-        Column("by", lambda row: given(row.compared_by), numeric=False, rank=5, usual="steps"),
-        Column("blocks", lambda row: given(row.blocks), rank=3),
+        Column("peak MiB", "peak_rss_mib", "{:.0f}".format, rank=4),
+        Column("by", "compared_by", numeric=False, rank=5, usual="steps"),
+        Column("blocks", "judged.blocks", rank=3),
     ),
     notes=_notes,
     name_of=_lever,
-    chart=Chart(_draw, (Limit(_MOST_BARS, "settings"),), shows=lambda row: row.speedup is not None),
+    chart=Chart(_draw, (Limit(_MOST_BARS, "settings"),), shows=lambda row: row.judged is not None),
 )

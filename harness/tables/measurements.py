@@ -2,8 +2,7 @@
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness import units
 from harness.analyze import published, rounds
@@ -12,24 +11,10 @@ from harness.analyze.cases import MIB, CaseData
 from harness.analyze.cautions import Caution
 from harness.analyze.devices import gpu
 from harness.analyze.training import epochs
-from harness.records import Case, Estimate, Failure
+from harness.records import Case, Estimate, Failure, ModelFacts
 from harness.records.counters import COLUMNS
-from harness.tables.declare import (
-    MOST_BARS,
-    SEPARATOR,
-    Chart,
-    Column,
-    Limit,
-    Table,
-    differing,
-    ends,
-    given,
-    names_of,
-    several,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from harness.tables import declare, drawing, labels
+from harness.tables.declare import Chart, Column, Limit, Table, columns, ends
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,29 +23,19 @@ class MeasuredRow:
 
     Attributes:
         optimizer: Of the compiled model; of a failed case the one wanted.
-        step_us: Microseconds per step.
         cpu_percent: 100 is one core that is busy all the time.
-        gpu_percent: See `gpu.utilization_percent`.
+        busy: See `gpu.utilization_percent`; `power` is in watts.
         auxiliary: Whether the case exists only for a table of its own.
+        failed: What a note says of a case that failed.
     """
 
-    case: str
-    variant: str
-    dataset: str
-    batch_size: int
-    device: str
-    device_name: str | None = None
-    backend: str
-    threads: int
+    case: Case = columns("case=id variant dataset batch_size device backend threads precision jit")
     optimizer: str | None
-    precision: str
-    float32_math: str | None = None
-    jit: bool
     status: str
     reason: str | None = None
-    parameters: int | None = None
-    macs_per_sample: int | None = None
-    macs_source: str | None = None
+    facts: ModelFacts | None = columns(
+        "device_name float32_math parameters macs_per_sample macs_source"
+    )
     steps_per_round: int | None = None
     rounds: int | None = None
     blocks: int | None = None
@@ -80,18 +55,17 @@ class MeasuredRow:
     gpu_memory_source: str | None = None
     gpu_nvml_memory_mib: float | None = None
     cpu_percent: float | None = None
-    gpu_percent: float | None = None
-    gpu_readings: int | None = None
-    gpu_power_w: float | None = None
-    gpu_power_source: str | None = None
+    busy: gpu.Known | None = columns("gpu_percent=value gpu_readings=readings")
+    power: gpu.Known | None = columns("gpu_power_w=value gpu_power_source=source")
     joules_per_sample: float | None = None
     gpu_temperature_c: float | None = None
     gpu_sm_clock_mhz: float | None = None
     gpu_missing: tuple[str, ...] | None = None
     loss: float | None = None
-    per_step: Mapping[str, float] = several(f"{name}_per_step" for name in COLUMNS)
+    per_step: Mapping[str, float] = columns(" ".join(f"{name}_per_step={name}" for name in COLUMNS))
     auxiliary: bool | None = None
     cautions: tuple[Caution, ...] = ()
+    failed: str | None = columns()
 
 
 def _rows(analysis: Analysis) -> list[MeasuredRow]:
@@ -102,26 +76,13 @@ def _rows(analysis: Analysis) -> list[MeasuredRow]:
             reason = f"{outcome.kind}: {outcome.message}"
             if case != outcome.reference:
                 reason = f"against {outcome.reference.id}: {reason}"
-            row = found.get(case.id) or _failed(case, outcome.kind)
-            reason = SEPARATOR.join(filter(None, (row.reason, reason)))
-            found[case.id] = dataclasses.replace(row, reason=reason)
+            row = found.get(case.id) or MeasuredRow(
+                case=case, optimizer=case.optimizer, status=outcome.kind
+            )
+            reason = declare.SEPARATOR.join(filter(None, (row.reason, reason)))
+            failed = f"{case.id}: {reason}"
+            found[case.id] = dataclasses.replace(row, reason=reason, failed=failed)
     return list(found.values())
-
-
-def _failed(case: Case, status: str) -> MeasuredRow:
-    return MeasuredRow(
-        case=case.id,
-        variant=case.variant,
-        dataset=case.dataset,
-        batch_size=case.batch_size,
-        device=case.device,
-        backend=case.backend,
-        threads=case.threads,
-        optimizer=case.optimizer,
-        precision=case.precision,
-        jit=case.jit,
-        status=status,
-    )
 
 
 def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
@@ -129,13 +90,11 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
     sample = step.value / case.batch_size
     fits = [start.fit for start in starts if start.fit]
     epoch = epochs.epoch(fits, step.value, case.batch_size, facts.train_samples)
-    row = dataclasses.replace(
-        _failed(case, "measured"),
-        device_name=facts.device_name,
+    row = MeasuredRow(
+        case=case,
         optimizer=facts.optimizer,
-        parameters=facts.parameters,
-        macs_per_sample=facts.macs_per_sample,
-        macs_source=facts.macs_source,
+        status="measured",
+        facts=facts,
         steps_per_round=min(data.steps),  # whatever the order of comparisons
         rounds=len(data.rounds),
         blocks=step.n,
@@ -153,7 +112,7 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
         peak_rss_mib=data.largest_mib("peak_rss_bytes"),
         cpu_percent=100 * rounds.total(data.rounds, "cpu_seconds") / data.seconds,
         loss=statistics.median(block[-1].loss for block in data.blocks.values()),
-        per_step={f"{name}_per_step": data.per_step(name) for name in COLUMNS},
+        per_step={name: data.per_step(name) for name in COLUMNS},
         auxiliary=case in analysis.roles.auxiliary,
         cautions=tuple(data.cautions),
     )
@@ -161,9 +120,8 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
 
 
 def _on_gpu(row: MeasuredRow, data: CaseData) -> MeasuredRow:
-    usages = data.usages
+    usages, device = data.usages, gpu.memory_bytes(data.usages)
     busy, power = gpu.utilization_percent(usages), gpu.power_watts(usages)
-    device = gpu.memory_bytes(usages)
     allocator = data.largest_mib("gpu_memory_bytes")
     sources = dict.fromkeys(start.gpu_memory_source for start in data.starts)
     own = None if device.value is None else device.value / MIB
@@ -176,14 +134,11 @@ def _on_gpu(row: MeasuredRow, data: CaseData) -> MeasuredRow:
     }
     return dataclasses.replace(
         row,
-        float32_math=data.facts.float32_math,
         gpu_memory_mib=data.gpu_memory_mib,
         gpu_memory_source=device.source if allocator is None else "; ".join(sources),
         gpu_nvml_memory_mib=own,
-        gpu_percent=busy.value,
-        gpu_readings=busy.readings,
-        gpu_power_w=power.value,
-        gpu_power_source=power.source,
+        busy=busy,
+        power=power,
         joules_per_sample=data.joules_per_sample,
         gpu_temperature_c=gpu.largest(usages, "temperature_celsius"),
         gpu_sm_clock_mhz=gpu.median(usages, "sm_clock_mhz"),
@@ -198,11 +153,9 @@ _EPOCH_MARKS = {
 }
 
 
-def _step(row: MeasuredRow) -> str:
-    if row.step_us is None:
-        return units.MISSING
-    interval = units.ends(row.step_us.low, row.step_us.high, 1e3)
-    return units.digits(row.step_us.value / 1e3, 4) + interval
+def _step(step_us: Estimate) -> str:
+    interval = units.ends(step_us.low, step_us.high, 1e3)
+    return units.digits(step_us.value / 1e3, 4) + interval
 
 
 def _epoch(row: MeasuredRow) -> str:
@@ -210,10 +163,6 @@ def _epoch(row: MeasuredRow) -> str:
         return units.MISSING
     interval = units.ends(row.epoch_s.low, row.epoch_s.high)
     return units.digits(row.epoch_s.value) + interval + _EPOCH_MARKS[row.epoch_s_source][0]
-
-
-def _per_step(name: str) -> Callable[[MeasuredRow], str]:
-    return lambda row: given(row.per_step.get(name), units.digits)
 
 
 def _notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
@@ -228,16 +177,16 @@ def _notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
         yield "CPU %: 100 is one core"
     if any(row.published_epoch_s for row in rows):
         yield "published: s/epoch in the report that the variants come from, on another machine"
-    yield from _gpu_notes([r for r in rows if r.device == "gpu" and r.status == "measured"])
+    yield from _gpu_notes([r for r in rows if r.case.device == "gpu" and r.status == "measured"])
 
 
 def _gpu_notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
     memory = {row.gpu_memory_source for row in rows if row.gpu_memory_mib is not None}
-    power = {row.gpu_power_source for row in rows if row.gpu_power_w is not None}
+    power = {r.power.source for r in rows if r.power and r.power.value is not None}
     for heading, sources in (("GPU MiB", memory), ("W, mJ/sample", power)):
         if known := sorted(filter(None, sources)):
             yield f"{heading}: {', '.join(known)}"
-    if any(row.gpu_percent is not None for row in rows):
+    if any(row.busy and row.busy.value is not None for row in rows):
         yield "GPU %: NVML's share of time with at least one kernel running; not efficiency"
     missing = dict.fromkeys(text for row in rows for text in row.gpu_missing or ())
     yield from (f"missing: {text}" for text in missing)
@@ -248,29 +197,25 @@ _OTHERS = ("device", "threads", "backend", "precision", "dataset")
 
 def _answers(rows: Sequence[MeasuredRow]) -> bool:
     """Where batch sizes alone differ, their chart says the same; two bars are two numbers."""
-    return len(rows) > 2 and bool(differing(rows, ("variant", *_OTHERS)))
+    return len(rows) > 2 and bool(labels.differing(rows, ("variant", *_OTHERS)))
 
 
-def _draw(rows: list[MeasuredRow], caption: str) -> "Figure":
+def _draw(rows: list[MeasuredRow], caption: str) -> drawing.Figure:
     """A point per case, the fastest first."""
-    from harness.tables import drawing
-
-    known = [(row.step_us.times(1 / row.batch_size), row) for row in rows if row.step_us]
+    known = [(row.step_us.times(1 / row.case.batch_size), row) for row in rows if row.step_us]
     known.sort(key=lambda pair: pair[0].value)
-    labels, same = names_of([row for _, row in known], ("variant", "batch_size"), _OTHERS)
-    (best, first), *_ = known
-    figure, axes = drawing.single(
-        f"Fastest: {first.variant} at batch {first.batch_size}, {units.digits(best.value)} µs per "
-        "sample",
-        f"Time per sample with 95 % interval; {same}",
-        caption,
-        1.3 + 0.24 * max(5, len(known)),
-    )
-    drawing.horizontal(axes, labels)
+    names, same = labels.names_of([row for _, row in known], ("variant", "batch_size"), _OTHERS)
+    best, case = known[0][0], known[0][1].case
+    title = f"Fastest: {case.variant} at batch {case.batch_size}"
+    title += f", {units.digits(best.value)} µs per sample"
+    subtitle = f"Time per sample with 95 % interval; {same}"
+    height = 1.3 + 0.24 * max(5, len(known))
+    figure, axes = drawing.single(title, subtitle, caption, height)
+    drawing.horizontal(axes, names)
     for place, (time, row) in enumerate(known):
         color = drawing.BEST if place == 0 else drawing.COLORS[0]
-        axes.errorbar(time.value, place, xerr=drawing.arms([time]), fmt="o", color=color, capsize=3)
-        step = units.seconds(time.value * row.batch_size / 1e6)
+        drawing.interval(axes, time, place, fmt="o", color=color)
+        step = units.seconds(time.value * row.case.batch_size / 1e6)
         text = f"{units.digits(time.value)} µs ({step} per step)"
         drawing.beside(axes, text, drawing.reach([time])[1], place)
     low, high = drawing.reach(time for time, _ in known)
@@ -286,38 +231,38 @@ MEASUREMENTS = Table(
     row=MeasuredRow,
     rows=_rows,
     selected=lambda rows: [row for row in rows if not row.auxiliary or row.reason],
+    csv=(
+        "case variant dataset batch_size device device_name backend threads optimizer precision "
+        "float32_math jit *"
+    ),
     columns=(
-        Column("variant", lambda row: row.variant, numeric=False),
-        Column("batch", lambda row: str(row.batch_size)),
-        Column("optimizer", lambda row: given(row.optimizer), numeric=False, rank=4),
-        Column("device", lambda row: row.device, numeric=False, shared=True),
-        Column("threads", lambda row: str(row.threads), shared=True),
-        Column("ms/step [95 %]", _step),
-        Column("µs/sample", lambda row: given(row.sample_us, units.digits), rank=1),
+        labels.VARIANT,
+        labels.EACH_BATCH,
+        Column("optimizer", "optimizer", numeric=False, rank=4),
+        labels.DEVICE,
+        labels.THREADS,
+        Column("ms/step [95 %]", "step_us", _step),
+        Column("µs/sample", "sample_us", units.digits, rank=1),
         Column("s/epoch [95 %]", _epoch, rank=2),
-        Column("published", lambda row: given(row.published_epoch_s, units.digits), rank=4),
-        Column("first step (s)", lambda row: given(row.first_step_s, units.digits), rank=5),
-        Column("peak MiB", lambda row: given(row.peak_rss_mib, "{:.0f}".format), rank=3),
-        Column("CPU %", lambda row: given(row.cpu_percent, "{:.0f}".format), rank=3),
-        Column("GPU %", lambda row: given(row.gpu_percent, "{:.0f}".format), rank=2),
-        Column("GPU MiB", lambda row: given(row.gpu_memory_mib, "{:.0f}".format), rank=3),
-        Column("W", lambda row: given(row.gpu_power_w, "{:.0f}".format), rank=4),
-        Column(
-            "mJ/sample",
-            lambda row: given(row.joules_per_sample, lambda v: units.digits(1e3 * v)),
-            rank=3,
-        ),
+        Column("published", "published_epoch_s", units.digits, rank=4),
+        Column("first step (s)", "first_step_s", units.digits, rank=5),
+        Column("peak MiB", "peak_rss_mib", "{:.0f}".format, rank=3),
+        Column("CPU %", "cpu_percent", "{:.0f}".format, rank=3),
+        Column("GPU %", "busy.value", "{:.0f}".format, rank=2),
+        Column("GPU MiB", "gpu_memory_mib", "{:.0f}".format, rank=3),
+        Column("W", "power.value", "{:.0f}".format, rank=4),
+        Column("mJ/sample", "joules_per_sample", lambda j: units.digits(1e3 * j), rank=3),
         *(
-            Column[MeasuredRow](heading, _per_step(f"{name}_per_step"), rank=6)
+            Column[MeasuredRow](heading, f"per_step.{name}", units.digits, rank=6)
             for name, heading in COLUMNS.items()
         ),
-        Column("backend", lambda row: row.backend, numeric=False, shared=True, usual="tensorflow"),
-        Column("blocks", lambda row: given(row.blocks), rank=3),
+        labels.BACKEND,
+        Column("blocks", "blocks", rank=3),
     ),
     notes=_notes,
     chart=Chart(
         _draw,
-        (Limit(MOST_BARS, "cases"),),
+        (Limit(declare.MOST_BARS, "cases"),),
         shows=lambda row: row.step_us is not None and not row.auxiliary,
         answers=_answers,
     ),

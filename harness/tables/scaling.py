@@ -1,8 +1,8 @@
 """The tables of several devices: what they bring, and a model of many devices."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from harness import units
 from harness.analyze import levers, roles
@@ -10,31 +10,13 @@ from harness.analyze.analysis import Analysis
 from harness.analyze.cases import MIB
 from harness.analyze.cautions import Caution
 from harness.analyze.devices import scaling
-from harness.analyze.levers import LossVerdict
-from harness.analyze.verdicts import Verdict, judge
-from harness.records import Estimate, Measurement
-from harness.tables.declare import (
-    MOST_BARS,
-    MOST_LINES,
-    Chart,
-    Column,
-    Limit,
-    Table,
-    common,
-    differing,
-    ends,
-    given,
-    lines_of,
-    percent_of,
-    speedup_of,
-    words,
-)
+from harness.analyze.levers import Losses
+from harness.analyze.verdicts import Judged, judge
+from harness.records import Case, Estimate, Measurement
+from harness.tables import declare, drawing, labels
+from harness.tables.declare import Chart, Column, Limit, Table, columns, ends, given
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-_LINE = ("variant", "kind", "backend", "device", "measured_replicas")
+_PLACE = ("variant", "backend", "device")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,31 +25,18 @@ class ScalingRow:
 
     Attributes:
         kind: `strong`: both have the same batch; `weak`: each device has the same batch.
-        reference: Devices of the reference.
         efficiency: Speedup per sample over the ratio of devices.
         functional: See `scaling.functional`.
         communication_share: Time of an all-reduce of arrays like the gradients, on its own, over
             the time per step: an upper bound where a framework overlaps both.
-        loss_single: Loss of the reference.
     """
 
-    case: str
-    variant: str
-    dataset: str
-    backend: str
-    device: str
+    case: Case = columns("case=id variant dataset backend device threads replicas hosts batch_size")
     device_name: str
-    threads: int
     kind: str
-    replicas: int
-    hosts: int
-    batch_size: int
     batch_per_replica: int
-    reference: int
-    reference_batch_size: int
-    speedup: Estimate = ends("low", "high")
-    blocks: int
-    verdict: Verdict | None
+    reference: Case = columns("reference=replicas reference_batch_size=batch_size")
+    judged: Judged = columns(f"{declare.RATIO} blocks verdict")
     efficiency: Estimate = ends("efficiency_low", "efficiency_high")
     functional: bool
     step_s: float
@@ -77,42 +46,22 @@ class ScalingRow:
     peak_rss_mib: float
     gpu_memory_mib: float | None
     memory_source: str
-    loss: float | None
-    loss_single: float | None
-    loss_difference: Estimate | None = ends("loss_low", "loss_high")
-    loss_verdict: LossVerdict | None
+    losses: Losses = columns(f"loss=case loss_single=reference {declare.LOSS}")
     early_steps: float | None
     cautions: tuple[Caution, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class OutlookRow:
-    """A comparison projected to a number of devices; see `scaling.project`.
+    """A comparison projected to a number of devices; see `scaling.project`."""
 
-    Attributes:
-        cost: Device time per sample over that of one device.
-    """
-
-    variant: str
-    dataset: str
-    backend: str
-    device: str
+    case: Case = columns("variant dataset backend device measured_replicas=replicas")
     kind: str
-    measured_replicas: int
-    replicas: int
-    batch_size: int
-    compute_s: float
-    allreduce_s: float
-    step_s: float
-    speedup: float
-    efficiency: float
-    cost: float
-    device_hours_per_million: float
+    found: scaling.Projection = columns(
+        "replicas=devices batch_size compute_s=compute_seconds allreduce_s=allreduce_seconds "
+        "step_s=step_seconds speedup efficiency cost device_hours_per_million"
+    )
     functional: bool
-
-
-def _rows(analysis: Analysis) -> list[ScalingRow]:
-    return [_row(m, analysis) for m in scaling.compared(analysis)]
 
 
 def _row(m: Measurement, analysis: Analysis) -> ScalingRow:
@@ -120,23 +69,12 @@ def _row(m: Measurement, analysis: Analysis) -> ScalingRow:
     step, reduce = scaling.step_seconds(m, "case"), scaling.allreduce_seconds(m)
     gpu_bytes = [s.gpu_memory_bytes for s in m.starts if s.gpu_memory_bytes]
     return ScalingRow(
-        case=case.id,
-        variant=case.variant,
-        dataset=case.dataset,
-        backend=case.backend,
-        device=case.device,
+        case=case,
         device_name=m.facts.device_name,
-        threads=case.threads,
         kind=str(roles.scaling_kind(case, m.reference)),
-        replicas=case.replicas,
-        hosts=case.hosts,
-        batch_size=case.batch_size,
         batch_per_replica=case.batch_size // case.replicas,
-        reference=m.reference.replicas,
-        reference_batch_size=m.reference.batch_size,
-        speedup=judged.speedup,
-        blocks=judged.blocks,
-        verdict=judged.verdict,
+        reference=m.reference,
+        judged=judged,
         efficiency=_over(judged.speedup, case.replicas / m.reference.replicas),
         functional=scaling.functional(m),
         step_s=step,
@@ -148,10 +86,7 @@ def _row(m: Measurement, analysis: Analysis) -> ScalingRow:
         memory_source="the whole process: logical devices share its memory"
         if case.device == "cpu"
         else "the first GPU, allocator peak",
-        loss=losses.case,
-        loss_single=losses.reference,
-        loss_difference=losses.difference,
-        loss_verdict=losses.verdict,
+        losses=losses,
         early_steps=losses.steps and float(losses.steps),
         cautions=tuple(analysis.roles.cautions(m)),
     )
@@ -164,35 +99,19 @@ def _over(speedup: Estimate, devices: float) -> Estimate:
 
 def _outlook(analysis: Analysis) -> list[OutlookRow]:
     return [
-        _projected(m, projection)
+        OutlookRow(
+            case=m.case,
+            kind=str(roles.scaling_kind(m.case, m.reference)),
+            found=projection,
+            functional=scaling.functional(m),
+        )
         for m in scaling.compared(analysis)
         for projection in scaling.projections(m)
     ]
 
 
-def _projected(m: Measurement, found: scaling.Projection) -> OutlookRow:
-    return OutlookRow(
-        variant=m.case.variant,
-        dataset=m.case.dataset,
-        backend=m.case.backend,
-        device=m.case.device,
-        kind=str(roles.scaling_kind(m.case, m.reference)),
-        measured_replicas=m.case.replicas,
-        replicas=found.devices,
-        batch_size=found.batch_size,
-        compute_s=found.compute_seconds,
-        allreduce_s=found.allreduce_seconds,
-        step_s=found.step_seconds,
-        speedup=found.speedup,
-        efficiency=found.efficiency,
-        cost=found.devices / found.speedup,
-        device_hours_per_million=found.device_hours_per_million,
-        functional=scaling.functional(m),
-    )
-
-
 def _verdict(row: ScalingRow) -> str:
-    return "functional check" if row.functional else given(row.verdict)
+    return "functional check" if row.functional else given(row.judged.verdict)
 
 
 def _notes(rows: Sequence[ScalingRow]) -> Iterator[str]:
@@ -226,16 +145,14 @@ def _outlook_notes(rows: Sequence[OutlookRow]) -> Iterator[str]:
         yield "measured between processes of one machine, which share its cores and memory"
 
 
-def _draw(rows: list[ScalingRow], caption: str) -> "Figure":
+def _draw(rows: list[ScalingRow], caption: str) -> drawing.Figure:
     """Draw the efficiency, if the devices are real, and the share of communication."""
-    from harness.tables import drawing
-
     real = [row for row in rows if not row.functional]
     size = (drawing.WIDTH, 1.8 + 0.5 * max(2, len(rows)))
     figure, (panels,) = drawing.grid(
         _title(rows, real), caption, columns=2 if real else 1, size=size
     )
-    alike = common(rows, ("variant", "backend", "device"))
+    alike = labels.common(rows, _PLACE)
     if real:
         drawing.subtitled(panels[0], f"efficiency; {alike}")
         estimates = [None if row.functional else row.efficiency for row in rows]
@@ -245,7 +162,7 @@ def _draw(rows: list[ScalingRow], caption: str) -> "Figure":
     shares = [row.communication_share for row in rows]
     times = [None if share is None else Estimate(share, None, None, 1) for share in shares]
     _bars(panels[-1], rows, times, "not timed")
-    told = differing(rows, ("variant", "backend", "device"))
+    told = labels.differing(rows, _PLACE)
     panels[0].set_yticks(range(len(rows)), [_label(row, told) for row in rows])
     drawing.legend_below(figure, panels[0].get_legend_handles_labels()[0], columns=3)
     return figure
@@ -253,121 +170,100 @@ def _draw(rows: list[ScalingRow], caption: str) -> "Figure":
 
 def _title(rows: Sequence[ScalingRow], real: Sequence[ScalingRow]) -> str:
     if real:
-        values = [row.efficiency.value for row in real]
-        span = " to ".join(dict.fromkeys(f"{100 * end:.0f}" for end in (min(values), max(values))))
-        return f"Several devices are {span} % efficient"
+        return f"Several devices are {_percent(row.efficiency.value for row in real)} efficient"
     shares = [row.communication_share for row in rows if row.communication_share is not None]
     most = f"; an all-reduce takes up to {100 * max(shares):.1f} % of a step" if shares else ""
     return f"Functional check: several devices work{most}"
 
 
-def _label(row: ScalingRow, told: Sequence[str]) -> str:
+def _percent(shares: Iterable[float]) -> str:
+    return declare.span(shares, lambda share: f"{100 * share:.0f}") + " %"
 
-    hosts = f"{row.hosts} hosts" if row.hosts > 1 else ""
-    parts = (words(row, told), f"{row.replicas} devices", hosts)
-    return f"{', '.join(filter(None, parts))}\n{row.kind} scaling, batch {row.batch_size}"
+
+def _label(row: ScalingRow, told: Sequence[str]) -> str:
+    hosts = f"{row.case.hosts} hosts" if row.case.hosts > 1 else ""
+    parts = (labels.words(row, told), f"{row.case.replicas} devices", hosts)
+    return f"{', '.join(filter(None, parts))}\n{row.kind} scaling, batch {row.case.batch_size}"
 
 
 def _bars(
-    axes: "Axes",
+    axes: drawing.Axes,
     rows: Sequence[ScalingRow],
     shares: Sequence[Estimate | None],
     missing: str,
     beyond: float = 0.0,
 ) -> None:
     """Draw a bar per share in percent, its value right of `beyond`, or write what is missing."""
-    from harness.tables import drawing
-
     drawing.horizontal(axes, [""] * len(rows))
-    labels = set()
+    named = set()
     for place, (row, share) in enumerate(zip(rows, shares, strict=True)):
         if share is None:
             drawing.beside(axes, missing, 0, place)
             continue
         color, hatch = ("#56B4E9", "") if row.kind == "strong" else ("#E69F00", "//")
-        label = "_" if row.kind in labels else f"{row.kind} scaling"
-        looks: Any = {"color": color, "hatch": hatch, **drawing.EDGE}
-        axes.barh(place, share.value, 0.6, label=label, **looks)
-        labels.add(row.kind)
-        if share.low is not None:
-            bar = drawing.arms([share])
-            axes.errorbar(share.value, place, xerr=bar, fmt="none", color="black", capsize=3)
+        label = "_" if row.kind in named else f"{row.kind} scaling"
+        named.add(row.kind)
+        drawing.bar(axes, place, share, color=color, hatch=hatch, label=label)
         end = max(beyond, drawing.reach([share])[1])
         drawing.beside(axes, f"{100 * share.value:.1f} %", end, place)
     axes.margins(x=0.25)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    drawing.percent_axis(axes.xaxis)
 
 
-def _draw_outlook(rows: list[OutlookRow], caption: str) -> "Figure":
+def _draw_outlook(rows: list[OutlookRow], caption: str) -> drawing.Figure:
     """Draw the efficiency over the number of devices, a line per comparison."""
-    from harness.tables import drawing
-
-    most = max(row.replicas for row in rows)
-    ends = [row.efficiency for row in rows if row.replicas == most]
-    span = " to ".join(dict.fromkeys(f"{100 * end:.0f}" for end in (min(ends), max(ends))))
-    always, sometimes = ("kind",), ("variant", "backend", "device", "measured_replicas")
+    most = max(row.found.devices for row in rows)
+    ends = (row.found.efficiency for row in rows if row.found.devices == most)
     figure, axes = drawing.single(
-        f"By the model, {most} devices are {span} % efficient",
-        f"efficiency projected from few devices; {common(rows, sometimes[:3])}",
+        f"By the model, {most} devices are {_percent(ends)} efficient",
+        f"efficiency projected from few devices; {labels.common(rows, _PLACE)}",
         caption,
     )
-    for index, (label, its) in enumerate(lines_of(rows, always, sometimes)):
-        axes.plot(
-            [row.replicas for row in its],
-            [row.efficiency for row in its],
-            label=f"{label} scaling",
-            **drawing.look(index),
-        )
-    drawing.batch_axis(axes, [row.replicas for row in rows])
+    lines = labels.lines_of(rows, ("kind",), (*_PLACE, "case.replicas"))
+    for index, label, its in lines:
+        devices, shares = zip(*((r.found.devices, r.found.efficiency) for r in its), strict=True)
+        axes.plot(devices, shares, label=f"{label} scaling", **drawing.look(index))
+    drawing.batch_axis(axes, [row.found.devices for row in rows])
     axes.set_xlabel("devices; the fewest were measured")
     axes.set_ylim(0, 1.05)
     axes.set_ylabel("efficiency")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    drawing.percent_axis(axes.yaxis)
     drawing.legend_below(figure)
     return figure
 
 
-_VARIANT = Column[Any]("variant", lambda row: row.variant, numeric=False)
-_BACKEND = Column[Any]("backend", lambda row: row.backend, numeric=False)
-_DEVICE = Column[Any]("device", lambda row: row.device, numeric=False, shared=True)
-_KIND = Column[Any]("scaling", lambda row: row.kind, numeric=False)
-_REPLICAS = Column[Any]("devices", lambda row: str(row.replicas))
-_BATCH = Column[Any]("batch", lambda row: str(row.batch_size))
+_WHERE = (
+    labels.VARIANT,
+    Column[Any]("backend", "backend", numeric=False),
+    labels.DEVICE,
+    Column[Any]("scaling", "kind", numeric=False),
+)
 
 SCALING = Table(
     name="scaling",
     title="Several devices against one, per sample",
     row=ScalingRow,
-    rows=_rows,
+    rows=lambda analysis: [_row(m, analysis) for m in scaling.compared(analysis)],
+    csv="case variant dataset backend device device_name threads kind replicas hosts batch_size *",
     columns=(
-        _VARIANT,
-        _BACKEND,
-        _DEVICE,
-        _KIND,
-        _REPLICAS,
-        Column("hosts", lambda row: str(row.hosts), usual="1"),
-        _BATCH,
-        Column("reference", lambda row: f"{row.reference} at {row.reference_batch_size}"),
-        Column("speedup [95 %]", lambda row: speedup_of(row.speedup)),
-        Column("efficiency", lambda row: percent_of(row.efficiency)),
+        *_WHERE,
+        Column("devices", "replicas"),
+        Column("hosts", "hosts", usual="1"),
+        labels.EACH_BATCH,
+        Column("reference", lambda r: f"{r.reference.replicas} at {r.reference.batch_size}"),
+        Column("speedup [95 %]", "judged.speedup", declare.speedup_of),
+        Column("efficiency", "efficiency", declare.percent_of),
         Column("verdict", _verdict, numeric=False, rank=1),
-        Column(
-            "communication",
-            lambda row: given(row.communication_share, lambda v: f"{100 * v:.1f} %"),
-        ),
-        Column(
-            "change of loss",
-            lambda row: given(row.loss_difference, lambda e: f"{100 * e.value:+.2g} %"),
-            rank=1,
-        ),
-        Column("peak MiB", lambda row: f"{row.peak_rss_mib:.0f}", rank=2),
-        Column("GPU MiB", lambda row: given(row.gpu_memory_mib, "{:.0f}".format), rank=2),
-        Column("blocks", lambda row: str(row.blocks), rank=3),
+        Column("communication", "communication_share", lambda share: f"{100 * share:.1f} %"),
+        Column("change of loss", "losses.difference.value", lambda v: f"{100 * v:+.2g} %", rank=1),
+        Column("peak MiB", "peak_rss_mib", "{:.0f}".format, rank=2),
+        Column("GPU MiB", "gpu_memory_mib", "{:.0f}".format, rank=2),
+        Column("blocks", "judged.blocks", rank=3),
     ),
     notes=_notes,
     chart=Chart(
         draw=_draw,
-        limits=(Limit(MOST_BARS, "comparisons"),),
+        limits=(Limit(declare.MOST_BARS, "comparisons"),),
         answers=lambda rows: any(not r.functional or r.communication_share for r in rows),
     ),
 )
@@ -376,25 +272,21 @@ SCALING_OUTLOOK = Table(
     title="Many devices, by a model of few",
     row=OutlookRow,
     rows=_outlook,
+    csv="variant dataset backend device kind *",
     columns=(
-        _VARIANT,
-        _BACKEND,
-        _DEVICE,
-        _KIND,
-        Column("measured", lambda row: str(row.measured_replicas), shared=True),
-        _REPLICAS,
-        _BATCH,
-        Column("compute", lambda row: units.seconds(row.compute_s), rank=1),
-        Column("all-reduce", lambda row: units.seconds(row.allreduce_s), rank=1),
-        Column("speedup", lambda row: units.ratio(row.speedup)),
-        Column("efficiency", lambda row: f"{100 * row.efficiency:.0f} %"),
-        Column("cost per sample", lambda row: units.ratio(row.cost)),
+        *_WHERE,
+        Column("measured", "case.replicas", shared=True),
+        Column("devices", "found.devices"),
+        Column("batch", "found.batch_size"),
+        Column("compute", "found.compute_seconds", units.seconds, rank=1),
+        Column("all-reduce", "found.allreduce_seconds", units.seconds, rank=1),
+        Column("speedup", "found.speedup", units.ratio),
+        Column("efficiency", "found.efficiency", declare.share_of),
+        Column("cost per sample", "found.cost", units.ratio),
     ),
     notes=_outlook_notes,
     chart=Chart(
         draw=_draw_outlook,
-        limits=(
-            Limit(MOST_LINES, "lines", lambda row: tuple(getattr(row, name) for name in _LINE)),
-        ),
+        limits=(Limit(declare.MOST_LINES, "lines", ("kind", *_PLACE, "case.replicas")),),
     ),
 )

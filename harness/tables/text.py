@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from harness import units
 from harness.analyze.verdicts import DEFINITION
 from harness.records import Case, Run
-from harness.tables.declare import Column, Table, dataset, given
+from harness.tables.declare import Column, Table, given
+from harness.tables.labels import dataset
 
 R = TypeVar("R")
 
@@ -113,15 +114,13 @@ def caption(run: Run) -> str:
     )
     gpu = any(case.device == "gpu" for case in cases)
     devices = f"{machine.cpu}, {machine.usable_cpus} CPUs" + (f"; {machine.gpu}" if gpu else "")
-    repeats = []
+    repeats, how = [], run.protocol
     if run.outcomes:
-        repeats.append(
-            f"{run.protocol.effort} effort, {run.protocol.blocks} blocks of fresh workers"
-        )
+        repeats.append(f"{how.effort} effort, {how.blocks} blocks of fresh workers")
     if run.trainings:
         seeds = len({training.recipe.case.seed for training in run.trainings})
         repeats.append(f"trained in full with {seeds} seed{'s' if seeds > 1 else ''}")
-    steps = f", {run.protocol.steps} steps a round" if run.protocol.steps else ""
+    steps = f", {how.steps} steps a round" if how.steps else ""
     return f"{datasets} on {devices}; {libraries}; {', '.join(repeats)}{steps}"
 
 
@@ -137,36 +136,37 @@ def _doubts(table: Table[R], rows: Sequence[Any]) -> Iterator[str]:
             cases.setdefault(str(caution), []).append(table.name_of(row))
     for text, where in cases.items():
         yield f"Caution: {text} [{', '.join(dict.fromkeys(where))}]"
-    for row in rows:
-        if getattr(row, "case", None) and getattr(row, "status", None) and row.reason:
-            yield f"Failed: {row.case}: {row.reason}"
+    yield from (f"Failed: {row.failed}" for row in rows if getattr(row, "failed", None))
 
 
 def verdict_of(row: Any) -> str:
     """Write the verdict; a reference against itself has none."""
-    return "reference vs itself" if row.noise_floor else given(row.verdict)
+    return "reference vs itself" if row.judged.noise_floor else given(row.judged.verdict)
 
 
 def judged_notes(rows: Sequence[Any], name: Callable[[Any], str]) -> Iterator[str]:
     """Say how speedups are judged, and what an undecided one could have missed.
 
     Args:
-        rows: Rows with the fields of `verdicts.Judged`.
+        rows: Their `judged` are `verdicts.Judged`.
         name: Tells a row from the others.
     """
-    if any(row.verdict is not None for row in rows):
+    found = [row.judged for row in rows]
+    if any(judged.verdict is not None for judged in found):
         yield f"verdict: {DEFINITION}"
     unseen = [
-        f"{100 * row.smallest_visible:.0f} % ({name(row)})"
-        for row in rows
-        if row.verdict == "undecided" and not row.noise_floor and row.smallest_visible is not None
+        f"{100 * judged.smallest_visible:.0f} % ({name(row)})"
+        for row, judged in zip(rows, found, strict=True)
+        if judged.verdict == "undecided"
+        and not judged.noise_floor
+        and judged.smallest_visible is not None
     ]
     if unseen:
         yield (
             "undecided: smallest difference that a run like this finds with 80 % probability: "
             + ", ".join(unseen)
         )
-    if any(row.noise_floor for row in rows):
+    if any(judged.noise_floor for judged in found):
         yield "reference vs itself: shows the noise; the interval should contain 1"
-    if any(row.published for row in rows):
+    if any(judged.published for judged in found):
         yield "published: in the report that the variants come from, on another machine"

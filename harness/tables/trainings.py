@@ -2,8 +2,9 @@
 
 import dataclasses
 import statistics
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from harness import units
 from harness.analyze import stats
@@ -12,24 +13,11 @@ from harness.analyze.cautions import Caution
 from harness.analyze.published import published_epochs
 from harness.analyze.training import groups, target
 from harness.analyze.training.hardest import ceiling
-from harness.records import Epoch, Estimate, Training
-from harness.tables.declare import (
-    MOST_LINES,
-    Chart,
-    Column,
-    Limit,
-    Table,
-    common,
-    given,
-    lines_of,
-    unwritten,
-)
+from harness.records import Case, Epoch, Estimate, Training
+from harness.tables import declare, drawing, labels
+from harness.tables.declare import Chart, Column, Limit, Table, columns
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-_LINE = ("variant", "batch_size")
+_CASE = ("variant", "batch_size", "device", "backend")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +27,12 @@ class EpochRow:
     Attributes:
         epoch_s: Seconds of training, median over seeds: one disturbed epoch has no effect.
         elapsed_s: Sum of `epoch_s` so far.
-        loss: Over the epoch, while the weights changed.
-        val_loss: On the test set, after the epoch.
-        reached: Mean epochs to the target; None where a seed misses it.
-        reached_s: Mean seconds to the target.
+        loss: Over the epoch, while the weights changed; `val_loss` is of the test set after it.
+        reached: Mean epochs and seconds to the target; None where a seed misses it.
     """
 
-    variant: str
-    batch_size: int
+    case: Case = columns("variant batch_size device backend")
     optimizer: str
-    device: str
-    backend: str
     epoch: int
     epochs: int
     seeds: int
@@ -61,13 +44,12 @@ class EpochRow:
     val_loss: Estimate | None
     val_accuracy: Estimate | None
     validation_s: float
-    published_loss: float | None
-    published_accuracy: float | None
-    published_val_loss: float | None
-    published_val_accuracy: float | None
+    published: Mapping[str, float] = columns(
+        "published_loss=loss published_accuracy=accuracy published_val_loss=val_loss "
+        "published_val_accuracy=val_accuracy"
+    )
     cautions: tuple[Caution, ...]
-    reached: float | None = unwritten()
-    reached_s: float | None = unwritten()
+    reached: tuple[float, float] | None = columns()
 
 
 def _rows(analysis: Analysis) -> list[EpochRow]:
@@ -75,19 +57,14 @@ def _rows(analysis: Analysis) -> list[EpochRow]:
 
 
 def _epochs(group: Sequence[Training], analysis: Analysis) -> Iterator[EpochRow]:
-    case, goal = group[0].recipe.case, analysis.run.target_accuracy
-    published = published_epochs(group[0], analysis.run)
-    reached, reached_s = _reached(group, goal)
+    goal, published = analysis.run.target_accuracy, published_epochs(group[0], analysis.run)
+    reached = _reached(group, goal)
     cautions, seconds = tuple(groups.cautions(group)), list[float]()
     for number, epochs in enumerate(zip(*(t.epochs for t in group), strict=True), 1):
         seconds.append(statistics.median(epoch.seconds for epoch in epochs))
-        known = published.get(number, {})
         yield EpochRow(
-            variant=case.variant,
-            batch_size=case.batch_size,
+            case=group[0].recipe.case,
             optimizer=group[0].optimizer,
-            device=case.device,
-            backend=case.backend,
             epoch=number,
             epochs=group[0].recipe.epochs,
             seeds=len(group),
@@ -99,13 +76,9 @@ def _epochs(group: Sequence[Training], analysis: Analysis) -> Iterator[EpochRow]
             val_loss=_mean(epochs, "val_loss"),
             val_accuracy=_mean(epochs, "val_accuracy"),
             validation_s=statistics.fmean(e.validation_seconds for e in epochs),
-            published_loss=known.get("loss"),
-            published_accuracy=known.get("accuracy"),
-            published_val_loss=known.get("val_loss"),
-            published_val_accuracy=known.get("val_accuracy"),
+            published=published.get(number, {}),
             cautions=cautions,
             reached=reached,
-            reached_s=reached_s,
         )
 
 
@@ -114,44 +87,32 @@ def _mean(epochs: Sequence[Epoch], name: str) -> Estimate | None:
     return None if None in values else stats.interval(values)
 
 
-def _reached(
-    group: Sequence[Training], goal: float | None
-) -> tuple[float, float] | tuple[None, None]:
+def _reached(group: Sequence[Training], goal: float | None) -> tuple[float, float] | None:
     """Return the mean epochs and seconds to the target, as in the table of effective speedup."""
     found = [None if goal is None else target.reached(t, goal) for t in group]
     known = [(n, n * groups.median_epoch(t)) for n, t in zip(found, group, strict=True) if n]
     if len(known) < len(group):
-        return None, None
+        return None
     return statistics.fmean(n for n, _ in known), statistics.fmean(s for _, s in known)
 
 
-def figure_of(value: float) -> str:
-    """Write a loss or an accuracy."""
-    return f"{value:.4f}"
+_figure = "{:.4f}".format  # a loss or an accuracy
 
 
-def with_ends(estimate: Estimate | None) -> str:
+def with_ends(estimate: Estimate) -> str:
     """Write an accuracy with its interval."""
-    if estimate is None:
-        return units.MISSING
-    known = estimate.low is not None
-    ends = f" [{estimate.low:.4f}, {estimate.high:.4f}]" if known else ""
-    return figure_of(estimate.value) + ends
-
-
-def _value(estimate: Estimate | None) -> str:
-    return given(estimate, lambda e: figure_of(e.value))
+    return declare.interval_of(estimate, _figure)
 
 
 def _selected(rows: Sequence[EpochRow]) -> list[EpochRow]:
     """First and last epoch, and those with published figures."""
-    return [r for r in rows if r.epoch in (1, r.epochs) or r.published_val_accuracy is not None]
+    return [row for row in rows if row.epoch in (1, row.epochs) or "val_accuracy" in row.published]
 
 
 def _notes(rows: Sequence[EpochRow]) -> Iterator[str]:
     yield "means over seeds; seconds are medians over seeds, without validation"
     yield "loss and accuracy: mean over the epoch, while the weights change and with dropout"
-    if any(row.published_val_accuracy is not None for row in rows):
+    if any("val_accuracy" in row.published for row in rows):
         yield "published: one training of the report that the variants come from"
 
 
@@ -163,26 +124,24 @@ _MEASURES = (
 )
 
 
-def _draw(rows: list[EpochRow], caption: str) -> "Figure":
+def _draw(rows: list[EpochRow], caption: str) -> drawing.Figure:
     """Draw test accuracy, or what there is in its place, over epochs and over seconds."""
-    from harness.tables import drawing
-
     name, label = next(
         ((n, words) for n, words in _MEASURES if all(getattr(row, n) for row in rows)),
         _MEASURES[-1],
     )
-    if name == "val_accuracy" and any(row.published_val_accuracy for row in rows):
+    if name == "val_accuracy" and any(row.published.get("val_accuracy") for row in rows):
         caption += "; X: published, one training in the report that the variants come from"
     figure, ((left, right),) = drawing.grid(
         _title(rows, label), caption, columns=2, size=(drawing.WIDTH, 4.6), share="row"
     )
-    alike = common(rows, ("device", "backend"))
-    drawing.subtitled(left, f"{label}; {alike}")
+    drawing.subtitled(left, f"{label}; {labels.common(rows, ('device', 'backend'))}")
     if any(getattr(row, name).low is not None for row in rows):
         drawing.subtitled(right, f"error bar: 95 % interval over {rows[0].seeds} seeds")
     for axes, field in ((left, "epoch"), (right, "elapsed_s")):
         axes.set_xlim(0, 1.04 * max(getattr(row, field) for row in rows))
-        for index, (line, its) in enumerate(lines_of(rows, _LINE, _sometimes(rows))):
+        lines = labels.lines_of(rows, ("variant", "batch_size"), _sometimes(rows))
+        for index, line, its in lines:
             _history(axes, index, its, (field, name), line)
     if "accuracy" in name:
         _accuracy_scale(left)
@@ -197,57 +156,48 @@ def _draw(rows: list[EpochRow], caption: str) -> "Figure":
 
 def _sometimes(rows: Sequence[EpochRow]) -> tuple[str, ...]:
     """What tells lines apart where rows differ; epochs only if nothing else does."""
-    cases = {(r.variant, r.batch_size, r.device, r.backend) for r in rows}
-    lines = {(r.variant, r.batch_size, r.device, r.backend, r.epochs) for r in rows}
-    return ("device", "backend", *(["epochs"] if len(lines) > len(cases) else []))
+    cases, lines = (
+        len(declare.grouped(rows, declare.key_of(*by))) for by in (_CASE, (*_CASE, "epochs"))
+    )
+    return ("device", "backend", *(["epochs"] if lines > cases else []))
 
 
 def _title(rows: Sequence[EpochRow], label: str) -> str:
     last = [row for row in rows if row.epoch == row.epochs]
-    known = [(row.reached, row.reached_s) for row in last if row.reached and row.reached_s]
+    known = [row.reached for row in last if row.reached]
     if not known:
         return f"{label[0].upper()}{label[1:]} over epochs and over seconds"
-    epochs, seconds = ([end(part) for end in (min, max)] for part in zip(*known, strict=True))
+    epochs, seconds = (declare.span(part, _two_digits) for part in zip(*known, strict=True))
     who = "" if len(known) == len(last) else f" by {len(known)} of {len(last)}"
-    return (
-        f"Test accuracy {last[0].target:g} is reached{who} after {_range(epochs)} epochs, "
-        f"in {_range(seconds)} s"
-    )
+    return f"Test accuracy {last[0].target:g} is reached{who} after {epochs} epochs, in {seconds} s"
 
 
-def _range(ends: Sequence[float]) -> str:
-    return " to ".join(dict.fromkeys(units.digits(end, 2) for end in ends))
+def _two_digits(value: float) -> str:
+    return units.digits(value, 2)
 
 
 def _history(
-    axes: "Axes", index: int, its: list[EpochRow], fields: tuple[str, str], label: str
+    axes: drawing.Axes, index: int, its: list[EpochRow], fields: tuple[str, str], label: str
 ) -> None:
     """Draw a curve, the interval at its last epoch, and where the target is reached."""
-    from harness.tables import drawing
-
     field, name = fields
-    color, last = drawing.COLORS[index % len(drawing.COLORS)], its[-1]
-    if last.reached and last.reached_s:
-        epochs, seconds = (units.digits(n, 2) for n in (last.reached, last.reached_s))
+    last, look = its[-1], drawing.look(index)
+    if last.reached:
+        epochs, seconds = map(_two_digits, last.reached)
         label += f": target after {epochs} epochs, {seconds} s"
-    axes.plot(
-        [getattr(row, field) for row in its],
-        [getattr(row, name).value for row in its],
-        label=label,
-        markersize=3.5,
-        **drawing.look(index),
-    )
-    end = getattr(last, name)
+    places = [getattr(row, field) for row in its]
+    values = [getattr(row, name).value for row in its]
+    axes.plot(places, values, label=label, markersize=3.5, **look)
+    color, end = look["color"], getattr(last, name)
     bar = drawing.arms([end])
-    axes.errorbar(getattr(last, field), end.value, yerr=bar, fmt="none", color=color, capsize=3)
+    axes.errorbar(places[-1], end.value, yerr=bar, fmt="none", color=color, capsize=3)
     if name != "val_accuracy":
         return
-    if field == "epoch":
-        known = [(r.epoch, r.published_val_accuracy) for r in its if r.published_val_accuracy]
-        for epoch, accuracy in known:
-            axes.plot(epoch, accuracy, "X", color=color, markeredgecolor="black", markersize=8)
-    where = last.reached if field == "epoch" else last.reached_s
-    if where is not None and last.target is not None:
+    for row in its if field == "epoch" else ():
+        if known := row.published.get("val_accuracy"):
+            axes.plot(row.epoch, known, "X", color=color, markeredgecolor="black", markersize=8)
+    if last.reached and last.target is not None:
+        where = last.reached[0 if field == "epoch" else 1]
         axes.plot([where, where], [0, last.target], ":", color=color, linewidth=1.2)
 
 
@@ -255,10 +205,8 @@ _EXACT = 1e-4  # error below which accuracies look the same
 _TICKS = (0.5, 0.8, 0.9, 0.94, 0.96, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0)
 
 
-def _accuracy_scale(axes: "Axes") -> None:
+def _accuracy_scale(axes: drawing.Axes) -> None:
     """Spread the accuracies near 1: the scale is logarithmic in the error."""
-    import numpy as np
-
     values = [y for line in axes.lines for y in np.atleast_1d(line.get_ydata()) if y > 0]
     low, high = min(values), max(values)
     axes.set_yscale(
@@ -273,7 +221,7 @@ def _accuracy_scale(axes: "Axes") -> None:
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
-def _mark_target(panels: Sequence["Axes"], goal: float | None) -> None:
+def _mark_target(panels: Sequence[drawing.Axes], goal: float | None) -> None:
     if goal is None:
         return
     for axes in panels:
@@ -288,44 +236,34 @@ CONVERGENCE = Table(
     row=EpochRow,
     rows=_rows,
     selected=_selected,
+    csv="variant batch_size optimizer *",
     columns=(
-        Column("variant", lambda row: row.variant, numeric=False),
-        Column("batch", lambda row: str(row.batch_size)),
-        Column("optimizer", lambda row: row.optimizer, numeric=False, rank=4),
-        Column("backend", lambda row: row.backend, numeric=False, shared=True, usual="tensorflow"),
-        Column("device", lambda row: row.device, numeric=False, shared=True),
-        Column("seeds", lambda row: str(row.seeds), rank=4, shared=True),
-        Column("epoch", lambda row: str(row.epoch)),
-        Column("s/epoch", lambda row: units.digits(row.epoch_s), rank=2),
-        Column("elapsed (s)", lambda row: units.digits(row.elapsed_s), rank=1),
-        Column("loss", lambda row: _value(row.loss), rank=3),
-        Column("accuracy", lambda row: _value(row.accuracy), rank=3),
-        Column("test loss", lambda row: _value(row.val_loss), rank=2),
-        Column("published", lambda row: given(row.published_val_loss, figure_of), rank=5),
-        Column("test accuracy [95 %]", lambda row: with_ends(row.val_accuracy)),
-        Column("published", lambda row: given(row.published_val_accuracy, figure_of)),
+        labels.VARIANT,
+        labels.EACH_BATCH,
+        Column("optimizer", "optimizer", numeric=False, rank=4),
+        labels.BACKEND,
+        labels.DEVICE,
+        Column("seeds", "seeds", rank=4, shared=True),
+        Column("epoch", "epoch"),
+        Column("s/epoch", "epoch_s", units.digits, rank=2),
+        Column("elapsed (s)", "elapsed_s", units.digits, rank=1),
+        Column("loss", "loss.value", _figure, rank=3),
+        Column("accuracy", "accuracy.value", _figure, rank=3),
+        Column("test loss", "val_loss.value", _figure, rank=2),
+        Column("published", "published.val_loss", _figure, rank=5),
+        Column("test accuracy [95 %]", "val_accuracy", with_ends),
+        Column("published", "published.val_accuracy", _figure),
     ),
     notes=_notes,
-    chart=Chart(
-        draw=_draw,
-        limits=(
-            Limit(
-                MOST_LINES,
-                "lines",
-                lambda r: (r.variant, r.batch_size, r.epochs, r.device, r.backend),
-            ),
-        ),
-    ),
+    chart=Chart(_draw, (Limit(declare.MOST_LINES, "lines", (*_CASE, "epochs")),)),
 )
 
 _PER_ROW = 8
 _IMAGES = 4 * _PER_ROW
 
 
-def hardest_digits(analysis: Analysis, caption: str) -> Iterator[tuple[str, "Figure"]]:
+def hardest_digits(analysis: Analysis, caption: str) -> Iterator[tuple[str, drawing.Figure]]:
     """Draw the test images that most trainings get wrong, with label and answer."""
-    from harness.tables import drawing
-
     found = ceiling(analysis, _IMAGES)
     if found is None or not found.hardest:
         return

@@ -1,74 +1,55 @@
 """The table of work: arithmetic and memory of each variant beside its time."""
 
 import dataclasses
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
 
 from harness import units
 from harness.analyze import stats, work
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData, quotient
-from harness.records import Case, Estimate, Measurement
-from harness.tables.declare import (
-    MOST_BARS,
-    MOST_PANELS,
-    Chart,
-    Column,
-    Limit,
-    Table,
-    ends,
-    given,
-    grouped,
-    place_of,
-    speedup_of,
-    words,
-)
+from harness.records import Case, Estimate, Measurement, ModelFacts
+from harness.tables import declare, drawing, labels
+from harness.tables.declare import Chart, Column, Limit, Table, columns, ends
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+_PANEL = ("batch_size", "device", "backend", "threads")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorkRow:
     """One variant that was compared with another one, or that reference.
 
     Attributes:
         sample_us: The reference's over the speedup, since only paired rounds compare.
-        peak_gflops: Of a matrix product.
+        peak: Of a matrix product.
         predicted: The speedup if the multiply-accumulates alone decided.
         in_sweep: Whether the variant differs from the reference in width alone.
-        line_fixed_us: Of the line through those variants.
+        line: Through those variants.
         fitted_us: By the line.
         residual: Share by which the variant is off the line.
     """
 
-    case: str
-    variant: str
-    batch_size: int
-    device: str
-    backend: str
-    threads: int
+    case: Case = columns("case=id variant batch_size device backend threads")
     reference: str
-    parameters: int
-    parameter_bytes: int | None
-    optimizer_bytes: int | None
-    activation_bytes_per_sample: int | None
-    macs_per_sample: int | None
-    macs_source: str
+    facts: ModelFacts = columns(
+        "parameters parameter_bytes optimizer_bytes activation_bytes_per_sample macs_per_sample "
+        "macs_source"
+    )
     sample_us: float
     gflops: float | None
-    peak_gflops: Estimate | None
-    product_size: int | None
+    peak: work.Peak | None = columns(
+        f"{declare.estimate('peak_gflops', 'gflops')} product_size=size"
+    )
     peak_share: float | None
     parameter_ratio: float
     predicted: float | None
     speedup: Estimate = ends("low", "high")
-    measured_over_predicted: float | None = None
-    in_sweep: bool = False
-    line_fixed_us: float | None = None
-    line_us_per_mmac: float | None = None
+    measured_over_predicted: float | None
+    in_sweep: bool
+    line: work.Line | None = columns("line_fixed_us=fixed_us line_us_per_mmac=us_per_million")
     fitted_us: float | None = None
     residual: float | None = None
 
@@ -85,11 +66,8 @@ def _rows(analysis: Analysis) -> list[WorkRow]:
         group = [_row(reference, reference, Estimate(1.0, None, None, 0), peaks)]
         group += [_row(known[m.case], reference, stats.speedup(m), peaks) for m in measured]
         rows += _with_line(group)
-    missing = float("inf")  # what cannot be counted comes last
-    return sorted(
-        rows,
-        key=lambda r: (r.batch_size, r.device, r.backend, r.macs_per_sample or missing),
-    )
+    rows.sort(key=lambda row: row.facts.macs_per_sample or math.inf)  # not counted: last
+    return sorted(rows, key=declare.key_of("batch_size", "device", "backend"))
 
 
 def _row(
@@ -102,23 +80,12 @@ def _row(
     peak = peaks.get(work.place(case))
     gflops = None if macs is None else 2e-9 * work.PASSES * macs / sample_s
     return WorkRow(
-        case=case.id,
-        variant=case.variant,
-        batch_size=case.batch_size,
-        device=case.device,
-        backend=case.backend,
-        threads=case.threads,
+        case=case,
         reference=reference.case.variant,
-        parameters=facts.parameters,
-        parameter_bytes=facts.parameter_bytes,
-        optimizer_bytes=facts.optimizer_bytes,
-        activation_bytes_per_sample=facts.activation_bytes_per_sample,
-        macs_per_sample=macs,
-        macs_source=facts.macs_source,
+        facts=facts,
         sample_us=1e6 * sample_s,
         gflops=gflops,
-        peak_gflops=peak.gflops if peak else None,
-        product_size=peak.size if peak else None,
+        peak=peak,
         peak_share=quotient(gflops, peak.gflops.value if peak else None),
         parameter_ratio=base.parameters / facts.parameters,
         predicted=predicted,
@@ -132,22 +99,17 @@ def _row(
 
 def _with_line(rows: list[WorkRow]) -> list[WorkRow]:
     """Add the line through the width sweep and what lies off the line."""
-    line = work.line(
-        [(r.macs_per_sample, r.sample_us) for r in rows if r.in_sweep and r.macs_per_sample]
-    )
+    counted = [(row.facts.macs_per_sample, row) for row in rows]
+    line = work.line([(macs, row.sample_us) for macs, row in counted if row.in_sweep and macs])
     if line is None:
         return rows
     return [
         dataclasses.replace(
-            row,
-            line_fixed_us=line.fixed_us,
-            line_us_per_mmac=line.us_per_million,
-            fitted_us=line.at(row.macs_per_sample),
-            residual=row.sample_us / line.at(row.macs_per_sample) - 1,
+            row, line=line, fitted_us=line.at(macs), residual=row.sample_us / line.at(macs) - 1
         )
-        if row.macs_per_sample
+        if macs
         else row
-        for row in rows
+        for macs, row in counted
     ]
 
 
@@ -156,14 +118,14 @@ def _notes(rows: Sequence[WorkRow]) -> Iterator[str]:
         "fewer MACs: the speedup if the multiply-accumulates alone decided; speedup / MACs: the "
         "measured speedup over that, 1 where arithmetic explains the time"
     )
-    where = place_of(rows)
+    where = labels.place_of(rows)
     known = {
-        f"{units.digits(peak.value)}{units.ends(peak.low, peak.high)} GFLOP/s{where(row)}": row
+        f"{declare.interval_of(row.peak.gflops, units.digits)} GFLOP/s{where(row)}": row.peak.size
         for row in rows
-        if (peak := row.peak_gflops) is not None
+        if row.peak
     }
     if known:
-        sizes = sorted({str(row.product_size) for row in known.values()})
+        sizes = sorted(set(map(str, known.values())))
         yield (
             f"GFLOP/s: {2 * work.PASSES} operations per multiply-accumulate of the forward pass; "
             f"peak: a matrix product of size {', '.join(sizes)} by the same framework on the same "
@@ -171,13 +133,12 @@ def _notes(rows: Sequence[WorkRow]) -> Iterator[str]:
         )
     sweep = [row for row in rows if row.in_sweep and row.residual is not None]
     if sweep:
-        names = ", ".join(dict.fromkeys(row.variant for row in sweep))
+        names = ", ".join(dict.fromkeys(row.case.variant for row in sweep))
         yield (
             "off the line: from sample time = fixed + slope × MACs, fitted to the variants that "
             f"differ in width alone ({names}); these are up to {_worst(sweep):.0f} % off"
         )
-    uncounted = {row.variant: row.macs_source for row in rows if not row.macs_per_sample}
-    yield from (f"MACs of {variant}: {why}" for variant, why in uncounted.items())
+    yield from labels.macs_sources(row for row in rows if not row.facts.macs_per_sample)
 
 
 def _worst(rows: Sequence[WorkRow]) -> float:
@@ -185,32 +146,24 @@ def _worst(rows: Sequence[WorkRow]) -> float:
     return 100 * max(abs(row.residual) for row in rows if row.residual is not None)
 
 
-def _draw(rows: list[WorkRow], caption: str) -> "Figure":
+def _draw(rows: list[WorkRow], caption: str) -> drawing.Figure:
     """Sample time over work with the line of the width sweep, a panel per batch size and device."""
-    from harness.tables import drawing
-
-    panels = list(grouped(rows, _key).values())
+    panels = list(declare.grouped(rows, declare.key_of(*_PANEL, "reference")).values())
     width = drawing.WIDTH if len(panels) == 1 else 5.0 * len(panels)
     title = f"Time per sample follows arithmetic within {_worst(rows):.0f} %"
     figure, (found,) = drawing.grid(title, caption, columns=len(panels), size=(width, 4.8))
-    told = ("batch_size", "device", "backend", "threads")
     for axes, its in zip(found, panels, strict=True):
-        drawing.subtitled(axes, words(its[0], told))
+        drawing.subtitled(axes, labels.words(its[0], _PANEL))
         _over_work(axes, its)
     found[0].set_ylabel("µs per sample (log scale)")
     drawing.legend_below(figure, found[0].get_legend_handles_labels()[0], columns=2)
     return figure
 
 
-def _over_work(axes: "Axes", rows: Sequence[WorkRow]) -> None:
-    import numpy as np
-
-    from harness.tables import drawing
-
-    macs = [(row.macs_per_sample or 0) / 1e6 for row in rows]
+def _over_work(axes: drawing.Axes, rows: Sequence[WorkRow]) -> None:
+    macs = [(row.facts.macs_per_sample or 0) / 1e6 for row in rows]
     times = [row.sample_us for row in rows]
-    first = rows[0]
-    line = work.Line(first.line_fixed_us or 0.0, first.line_us_per_mmac or 0.0)
+    line = rows[0].line or work.Line(0.0, 0.0)
     grid = np.geomspace(0.8 * min(macs), 1.25 * max(macs), 100)
     label = f"{units.digits(line.fixed_us)} µs + {units.digits(line.us_per_million)} µs per million"
     axes.plot(grid, [line.at(1e6 * x) for x in grid], "--", color="#777777", label=label)
@@ -226,7 +179,7 @@ def _over_work(axes: "Axes", rows: Sequence[WorkRow]) -> None:
             axes.errorbar(places, values, yerr=bars, fmt=marker, color=color, capsize=3, label=name)
     drawing.log_scale(axes, "x", min(macs) / 4, 4 * max(macs))  # with room for names
     drawing.log_scale(axes, "y", 0.8 * min(times), 1.3 * max(times))
-    names = [f"{row.variant} {round(100 * (row.residual or 0.0)):+d} %" for row in rows]
+    names = [f"{row.case.variant} {round(100 * (row.residual or 0.0)):+d} %" for row in rows]
     drawing.name_points(axes, list(zip(names, macs, times, strict=True)))
     axes.set_xlabel("million multiply-accumulates per sample, forward pass (log scale)")
 
@@ -238,8 +191,8 @@ def _time(row: WorkRow) -> Estimate:
     return Estimate(row.sample_us, low, high, e.n)
 
 
-def _key(row: WorkRow) -> tuple[int, str, str, int, str]:
-    return row.batch_size, row.device, row.backend, row.threads, row.reference
+def _in(unit: float) -> Callable[[float], str]:
+    return lambda value: units.digits(value / unit)
 
 
 WORK = Table(
@@ -248,42 +201,26 @@ WORK = Table(
     row=WorkRow,
     rows=_rows,
     columns=(
-        Column("variant", lambda row: row.variant, numeric=False),
-        Column("backend", lambda row: row.backend, numeric=False, shared=True, usual="tensorflow"),
-        Column("device", lambda row: row.device, numeric=False, shared=True),
-        Column("batch", lambda row: str(row.batch_size), shared=True),
-        Column("reference", lambda row: row.reference, shared=True),
-        Column("params", lambda row: units.count(row.parameters), rank=2),
-        Column("MMACs/sample", lambda r: _in(1e6, r.macs_per_sample), rank=1),
-        Column("fewer params", lambda row: units.ratio(row.parameter_ratio)),
-        Column("fewer MACs", lambda row: units.ratio(row.predicted)),
-        Column("speedup [95 %]", lambda row: speedup_of(row.speedup)),
-        Column("speedup / MACs", lambda row: given(row.measured_over_predicted, "{:.2f}".format)),
-        Column("GFLOP/s", lambda row: given(row.gflops, units.digits), rank=1),
-        Column("of peak", lambda r: given(r.peak_share, lambda v: f"{100 * v:.0f} %"), rank=1),
-        Column(
-            "off the line",
-            lambda row: given(row.residual, lambda v: f"{round(100 * v):+d} %"),
-            rank=1,
-        ),
-        Column("optimizer MiB", lambda row: _in(2**20, row.optimizer_bytes), rank=3),
-        Column(
-            "activations KiB/sample",
-            lambda row: _in(2**10, row.activation_bytes_per_sample),
-            rank=3,
-        ),
+        *labels.COMPARED,
+        Column("params", "facts.parameters", units.count, rank=2),
+        Column("MMACs/sample", "facts.macs_per_sample", _in(1e6), rank=1),
+        Column("fewer params", "parameter_ratio", units.ratio),
+        Column("fewer MACs", "predicted", units.ratio),
+        Column("speedup [95 %]", "speedup", declare.speedup_of),
+        Column("speedup / MACs", "measured_over_predicted", "{:.2f}".format),
+        Column("GFLOP/s", "gflops", units.digits, rank=1),
+        Column("of peak", "peak_share", declare.share_of, rank=1),
+        Column("off the line", "residual", lambda share: f"{round(100 * share):+d} %", rank=1),
+        Column("optimizer MiB", "facts.optimizer_bytes", _in(2**20), rank=3),
+        Column("activations KiB/sample", "facts.activation_bytes_per_sample", _in(2**10), rank=3),
     ),
     notes=_notes,
     chart=Chart(
         _draw,
         (
-            Limit(MOST_PANELS // 2, "panels", _key),
-            Limit(MOST_BARS, "variants", lambda row: row.variant, lambda row: row.residual),
+            Limit(declare.MOST_PANELS // 2, "panels", (*_PANEL, "reference")),
+            Limit(declare.MOST_BARS, "variants", ("variant",), "residual"),
         ),
         shows=lambda row: row.fitted_us is not None,
     ),
 )
-
-
-def _in(unit: float, value: float | None) -> str:
-    return given(value, lambda v: units.digits(v / unit))

@@ -52,6 +52,11 @@ class Projection:
         return self.speedup / self.devices
 
     @property
+    def cost(self) -> float:
+        """Device time per sample over that of one device."""
+        return self.devices / self.speedup
+
+    @property
     def device_hours_per_million(self) -> float:
         """Device time per million samples."""
         return self.devices * self.step_seconds / self.batch_size * 1e6 / 3600

@@ -60,7 +60,7 @@ def test_a_chart_shows_the_largest_effects_and_says_what_it_leaves_out(run):
     """The table has all."""
     rows, left_out = shown(MODEL_SIZE_SPEEDUP, Analysis(run).rows(MODEL_SIZE_SPEEDUP))
     largest = [f"models.py:net_{n:03}" for n in range(MANY - MOST_BARS, MANY)]
-    assert largest == [row.variant for row in rows]
+    assert largest == [row.case.variant for row in rows]
     assert [
         f"left out: {MANY - MOST_BARS} of {MANY} comparisons; those of the largest effects are "
         "shown, the table has all"
@@ -70,8 +70,8 @@ def test_a_chart_shows_the_largest_effects_and_says_what_it_leaves_out(run):
 def test_a_chart_of_lines_keeps_whole_lines(run):
     """All points of each."""
     rows, (left_out,) = shown(BATCH_SIZE_SPEEDUP, Analysis(run).rows(BATCH_SIZE_SPEEDUP))
-    all_rows = Counter(row.variant for row in Analysis(run).rows(BATCH_SIZE_SPEEDUP))
-    found = Counter(row.variant for row in rows)
+    all_rows = Counter(row.case.variant for row in Analysis(run).rows(BATCH_SIZE_SPEEDUP))
+    found = Counter(row.case.variant for row in rows)
     assert len(found) == MOST_LINES
     assert all(all_rows[variant] == count for variant, count in found.items())
     assert f"left out: {MANY - MOST_LINES} of {MANY} lines" in left_out

@@ -7,7 +7,7 @@ from fakes import FakeLauncher, runner_of
 from samples import case, drawn, measured, text_table
 
 from harness.tables import drawing
-from harness.tables.declare import names_of
+from harness.tables.labels import names_of
 
 SIZES = (64, 256, 1024)
 
