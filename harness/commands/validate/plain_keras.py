@@ -68,22 +68,16 @@ def steps_of(model: Any, data: Any, batch_size: int) -> Callable[[], Any]:
         iterator = iter(batches.batch(batch_size, drop_remainder=True).cache().repeat())
         step = model.make_train_function() or model.train_function
         return lambda: step(iterator)["loss"]
-    parts = itertools.cycle(
-        [(x[i : i + batch_size], y[i : i + batch_size]) for i in range(0, count, batch_size)]
-    )
+    starts = range(0, count, batch_size)
+    parts = itertools.cycle([(x[i : i + batch_size], y[i : i + batch_size]) for i in starts])
     return lambda: model.train_on_batch(*next(parts))[0]
 
 
 def fit(model: Any, data: Any, batch_size: int, samples: int) -> float:
     """Train one epoch and return its seconds."""
     clock = EpochTime()
-    model.fit(
-        data.x_train[:samples],
-        data.y_train[:samples],
-        batch_size=batch_size,
-        verbose=0,
-        callbacks=[clock],
-    )
+    x, y = data.x_train[:samples], data.y_train[:samples]
+    model.fit(x, y, batch_size=batch_size, verbose=0, callbacks=[clock])
     return float(clock.seconds)
 
 

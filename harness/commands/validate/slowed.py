@@ -39,12 +39,7 @@ class SlowedWorker:
 
 
 class SlowedLauncher:
-    """Starts workers of which some are slowed.
-
-    Args:
-        launcher: Starts the real ones.
-        trials: The comparisons to come.
-    """
+    """Starts the workers of trials, of which some are slowed."""
 
     def __init__(self, launcher: AnyLauncher, trials: Sequence[Trial]) -> None:
         self._launcher = launcher
@@ -66,12 +61,7 @@ class SlowedLauncher:
 class DisturbedLauncher(SlowedLauncher):
     """Runs a busy process during every third block, from the start of its first worker.
 
-    A context manager that ends the busy process.
-
-    Args:
-        launcher: Starts the real workers.
-        trials: The comparisons to come.
-        done: Numbers of blocks measured before, by the key of a trial.
+    `done` are the numbers of blocks measured before, by the key of a trial.
     """
 
     def __init__(
@@ -82,21 +72,13 @@ class DisturbedLauncher(SlowedLauncher):
         self._workers = Counter({key: 2 * blocks for key, blocks in done.items()})
         self._competitor: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "DisturbedLauncher":
-        """Return the launcher."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """End the busy process."""
-        self._quiet()
-
     def start(self, case: Case, timeout: float) -> SlowedWorker:
         """Start a worker; the first of a block also starts or ends the busy process."""
         key = self._keys[case]
         block, second = divmod(self._workers[key], 2)
         self._workers[key] += 1
         if not second:
-            self._quiet()
+            self.close()
             if is_disturbed(block):
                 self._competitor = subprocess.Popen(
                     [sys.executable, "-c", _SPINNING, str(os.getpid())],
@@ -104,7 +86,8 @@ class DisturbedLauncher(SlowedLauncher):
                 )
         return super().start(case, timeout)
 
-    def _quiet(self) -> None:
+    def close(self) -> None:
+        """End the busy process."""
         if self._competitor is not None:
             self._competitor.kill()
             self._competitor.wait()

@@ -1,18 +1,17 @@
 """Comparisons that try the method: pairs of cases whose true ratio is known."""
 
-import dataclasses
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.records import Case, Protocol, comparison_key
 from harness.records import protocol as protocols
 
-MODEL, BATCH = "baseline", 256
-SHORT_MODEL, SHORT_BATCH = "improved", 16  # its steps are short: a hundred fit into a round
+USUAL = ("baseline", 256)  # variant and batch size
+SHORT = ("improved", 16)  # its steps are short: a hundred fit into a round
 CLAIMED_STEPS = 100  # per round: 2, 5, 10 and 25 % of it are whole numbers
 
 _BRIEF = Protocol(
-    effort="brief",
+    "brief",
     blocks=4,
     block_seconds=2.0,
     round_seconds=0.2,
@@ -113,10 +112,6 @@ def slowed(case: Case, counts: Mapping[float, int]) -> list[Trial]:
     most = max(counts.values(), default=0)
     shares = [share for turn in range(most) for share in counts if turn < counts[share]]
     return [
-        Trial(
-            dataclasses.replace(case, seed=2 * number + 1),
-            dataclasses.replace(case, seed=2 * number),
-            share,
-        )
+        Trial(replace(case, seed=2 * number + 1), replace(case, seed=2 * number), share)
         for number, share in enumerate(shares)
     ]

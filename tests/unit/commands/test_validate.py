@@ -117,7 +117,8 @@ def test_a_competitor_is_busy_in_every_third_block_and_ends(tmp_path):
     wanted = truths.equal(SHORT, 1)
     (trial,) = wanted
     seen = []
-    with DisturbedLauncher(FakeLauncher(), wanted, {trial.key: 3}) as launcher:
+    disturbed = DisturbedLauncher(FakeLauncher(), wanted, {trial.key: 3})
+    with contextlib.closing(disturbed) as launcher:
         for _ in range(3, 9):
             for case in (trial.case, trial.reference):
                 launcher.start(case, 1.0)
@@ -161,7 +162,7 @@ def test_the_caution_of_a_competitor_is_judged_block_by_block(tmp_path):
 )
 def test_a_share_falls_short_only_where_chance_would_be_rare(hits, n, verdict):
     """Of 93 %."""
-    assert checks.share("", "", hits, n, 0.93).verdict == verdict
+    assert checks.share("", "", [True] * hits + [False] * (n - hits), 0.93).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_a_share_falls_short_only_where_chance_would_be_rare(hits, n, verdict):
 )
 def test_a_ratio_is_judged_by_its_interval(low, high, verdict):
     """Against 1 %."""
-    assert checks.ratio("", "", Estimate(1.0, low, high, 6), 0.01).verdict == verdict
+    assert checks.ratio("", Estimate(1.0, low, high, 6), 0.01).verdict == verdict
 
 
 def test_the_arithmetic_holds(tmp_path):
@@ -250,7 +251,8 @@ def test_a_validation_goes_on_with_its_own_data(tmp_path, monkeypatch, capsys, f
 
 def test_what_fails_is_a_check_that_falls_short(tmp_path, capsys, fake_workers):
     """With its reason; the exit code is 1."""
-    for trial in truths.equal(Case(truths.MODEL, "synthetic", truths.BATCH), 2):
+    variant, size = truths.USUAL
+    for trial in truths.equal(Case(variant, "synthetic", size), 2):
         for case in (trial.case, trial.reference):
             fake_workers.failures[case.id] = ("oom", "memory ran out", "")
     assert main(["validate", "--only", "noise", "--json", "--output", str(tmp_path)]) == 1
