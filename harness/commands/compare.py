@@ -25,7 +25,7 @@ def add(commands: output.Commands) -> None:
     parser.add_argument(
         "--prices", metavar="RUN=PRICE,…", help="price per hour of each machine, shown on --page"
     )
-    options.add_arguments(parser, ["output"])
+    options.add_arguments(parser, "compare")
     output.add_json(parser)
     parser.set_defaults(command=compare)
 

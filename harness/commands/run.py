@@ -23,7 +23,7 @@ def add(commands: output.Commands) -> None:
         help="my_model.py:build, pkg.mod:build, keras.applications:NAME or a bundled name",
     )
     auto = "batch sizes, in samples per step; auto: search for them (default: auto)"
-    options.add_arguments(parser, options.options_of("run"), batch_sizes=auto)
+    options.add_arguments(parser, "run", batch_sizes=auto)
     output.add_json(parser)
     parser.set_defaults(command=run, batch_sizes=options.AUTO)
 

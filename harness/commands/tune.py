@@ -26,7 +26,7 @@ def add(commands: output.Commands) -> None:
     parser.add_argument(
         "--batch-size", metavar="N", default="256", help="in samples per step (default: 256)"
     )
-    options.add_arguments(parser, options.options_of("tune"))
+    options.add_arguments(parser, "tune")
     output.add_json(parser)
     parser.set_defaults(command=tune)
 

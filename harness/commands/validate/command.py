@@ -30,7 +30,7 @@ def add(commands: printed.Commands) -> None:
     for parser in (both, noise):
         efforts = "quick (some minutes) or thorough (some hours) (default: quick)"
         parser.add_argument("--effort", default="quick", help=efforts)
-        options.add_arguments(parser, ["output", "resume"])
+        options.add_arguments(parser, "validate")
         printed.add_json(parser)
 
 

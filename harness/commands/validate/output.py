@@ -67,7 +67,7 @@ def _caption(machine: Machine) -> str:
 
 
 def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
-    """Draw the intervals of a part, a panel per way of judging; those that miss the truth stand out.
+    """Draw the intervals of a part, a panel per way of judging; the misses stand out.
 
     Raises:
         BadRun: the folder cannot be written.
