@@ -11,12 +11,12 @@ from rich.text import Text
 from harness.units import printable
 
 if TYPE_CHECKING:
-    from harness.commands.session import Session
     from harness.report.files import Written
 
 # What a parser's `add_subparsers` returns; argparse has no public name for it.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 INTERRUPTED = 130
+TO_RESUME = "Interrupted: the same command with --resume measures the rest."
 RUN = "run id, a unique beginning of it, its folder, or latest"
 
 
@@ -53,14 +53,6 @@ def show(written: "Written", *, as_json: bool) -> None:
         print_json(summary.document(written))
     else:
         summary.show(console(), written)
-
-
-def exit_code(session: "Session", *, complete: bool) -> int:
-    """Return the exit code of a command that measures."""
-    if session.interrupted:
-        progress().print("Interrupted: the same command with --resume measures the rest.")
-        return INTERRUPTED
-    return 0 if complete else 1
 
 
 def line(subject: str, *cells: Text) -> Table:

@@ -4,14 +4,12 @@ import argparse
 import dataclasses
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from harness.analyze import stats
 from harness.analyze.levers import worth
 from harness.commands import options, output, values
-from harness.commands.session import Session
-from harness.measure.machine.gpu import open_gpu
+from harness.commands.session import Session, measured
 from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
 from harness.workloads import levers, registry
 
@@ -33,30 +31,24 @@ def add(commands: output.Commands) -> None:
 
 def tune(arguments: argparse.Namespace) -> int:
     """Try every setting on a model, and find the best combination; one that fails is a result."""
-    gpu = open_gpu()
     size = values.named("--batch-size", values.count, arguments.batch_size)
-    settings = options.parse(vars(arguments), Path.cwd(), gpu, batch_sizes=(size,))
-    session = Session(settings, gpu, output.progress(), arguments.typed)
+    model = arguments.model
+    return measured(arguments, lambda session: _tune(session, model), batch_sizes=(size,))
 
-    complete = False
-    with session:  # an interrupt ends the measuring, and what was measured is shown
-        plain = _plain(session, arguments.model)
-        if session.cases.untrainable(plain):
-            session.measure(plain, plain)
-        else:
-            wanted = settings.levers or levers.tried(settings.backend)
-            reasons = {lever: session.cases.unavailable(plain, lever) for lever in wanted}
-            tuner = Tuner(session, plain, [lever for lever in wanted if reasons[lever]])
-            possible = [lever for lever in wanted if not reasons[lever]]
-            session.expect(len(possible) + _ON_THE_WAY)
-            for lever in possible:
-                tuner.alone(lever)
-            complete = not isinstance(tuner.stack(_ON_THE_WAY), Failure)
 
-    written = session.write()
-    if written is not None:
-        output.show(written, as_json=arguments.json)
-    return output.exit_code(session, complete=complete)
+def _tune(session: Session, model: str) -> bool:
+    plain = _plain(session, model)
+    if session.cases.untrainable(plain):
+        session.measure(plain, plain)
+        return False
+    wanted = session.settings.levers or levers.tried(session.settings.backend)
+    reasons = {lever: session.cases.unavailable(plain, lever) for lever in wanted}
+    tuner = Tuner(session, plain, [lever for lever in wanted if reasons[lever]])
+    possible = [lever for lever in wanted if not reasons[lever]]
+    session.expect(len(possible) + _ON_THE_WAY)
+    for lever in possible:
+        tuner.alone(lever)
+    return not isinstance(tuner.stack(_ON_THE_WAY), Failure)
 
 
 def _plain(session: Session, model: str) -> Case:
@@ -69,12 +61,9 @@ def _plain(session: Session, model: str) -> Case:
 
 
 class Tuner:
-    """Tries settings on a case and records every attempt in the run.
+    """Tries settings on a plain case and records every attempt in the run.
 
-    Args:
-        session: Of the run.
-        plain: The case without any setting.
-        unavailable: Settings that cannot be tried here; recorded with the reason.
+    Settings that are `unavailable` here are recorded with the reason.
     """
 
     def __init__(self, session: Session, plain: Case, unavailable: Sequence[str] = ()) -> None:
@@ -107,11 +96,8 @@ class Tuner:
         first; a setting is kept if it is faster there as well. A setting that changes what is
         learned is never kept.
 
-        Args:
-            reserved: How many of its comparisons were expected already.
-
-        Returns:
-            The combination against the plain case; None where no setting is worth keeping.
+        So many of its comparisons as are `reserved` were expected already. None where no setting
+        is worth keeping.
         """
         self._note_unavailable()
         candidates = self._candidates()
@@ -130,9 +116,8 @@ class Tuner:
 
     def _candidates(self) -> list[str]:
         """The settings that are worth keeping alone, the fastest first."""
-        found = {
-            o.key: o for o in self._session.runner.run().outcomes if isinstance(o, Measurement)
-        }
+        outcomes = self._session.runner.run().outcomes
+        found = {o.key: o for o in outcomes if isinstance(o, Measurement)}
         speedups = {
             attempt.lever: stats.speedup(found[attempt.key]).value
             for attempt in self._tuning().attempts

@@ -160,9 +160,9 @@ def plan(training: Sequence[pytest.Item], session: "Session") -> list[str]:
     skipped = Counter(filter(None, (_skip_reason(item, session) for item in training)))
     left = [item for item in training if not any(item.iter_markers("skip"))]
     full = [item for item in left if item.get_closest_marker("convergence")]
-    session.expect(len(left) - len(full))
     params = [_params(item) for item in left]
     session.check([(p.get("variant"), p["batch_size"]) for p in params if "batch_size" in p])
+    session.expect(len(left) - len(full))
     lines = [_sentence(session)] if session.planned else []
     if full:
         lines.append(f"full training: {_tests(len(full))}, one seed per test")

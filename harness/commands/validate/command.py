@@ -58,7 +58,7 @@ def validate(arguments: argparse.Namespace) -> int:
     try:
         validation.run(parts, show)
     except KeyboardInterrupt:
-        progress.print("Interrupted: the same command with --resume measures the rest.")
+        progress.print(printed.TO_RESUME)
         return printed.INTERRUPTED
     if arguments.json:
         printed.print_json(to_json(validation.found))
