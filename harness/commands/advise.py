@@ -22,9 +22,7 @@ def add(commands: output.Commands) -> None:
     parser.add_argument(
         "--price-per-hour", type=float, help="price per hour of the machine, in any currency"
     )
-    options.add_arguments(parser, "advise")
-    output.add_json(parser)
-    parser.set_defaults(command=advise)
+    options.finish(parser, "advise", advise)
 
 
 def advise(arguments: argparse.Namespace) -> int:

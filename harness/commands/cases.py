@@ -1,6 +1,7 @@
 """Make cases and comparisons from the settings, and say what cannot be measured here."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -45,22 +46,21 @@ class Cases:
         self._gpu = gpu
         self._launch = launch
         self._on_trial = on_trial
-        self._dataset: str | None = None
-        self._train_samples: int | None = None
         self._seen_gpus: dict[str, str | None] = {}
         self._trials: dict[Case, Trial] = {}
 
-    @property
+    @functools.cached_property
     def dataset(self) -> str:
         """The dataset of bundled models.
 
         Raises:
             HarnessError: it cannot be used.
         """
-        if self._dataset is None:
-            self._dataset = datasets.resolve(self._settings.dataset)
-            self._train_samples = datasets.train_size(self._dataset)
-        return self._dataset
+        return datasets.resolve(self._settings.dataset)
+
+    @functools.cached_property
+    def _train_samples(self) -> int | None:
+        return datasets.train_size(self.dataset)
 
     def check(self, sizes: Iterable[tuple[str | None, int]]) -> None:
         """Refuse a dataset and batch sizes of variants before anything is measured.
@@ -68,17 +68,13 @@ class Cases:
         Raises:
             HarnessError: one cannot be used.
         """
-        dataset = self.dataset
+        samples = self._train_samples
         for variant, batch_size in sizes:
             if self._settings.dataset != AUTO or not registry.is_own(variant or ""):
-                check_batch_size(batch_size, dataset, self._train_samples)
+                check_batch_size(batch_size, self.dataset, samples)
 
     def check_device(self, device: str) -> None:
-        """Refuse a device that the user named and that cannot be used here.
-
-        Raises:
-            BadCase: the message says why.
-        """
+        """Refuse, with a `BadCase`, a device that the user named and that cannot be used here."""
         if reason := self.unavailable(self.outline(device=device)):
             raise BadCase(f"--devices: {reason}")
 
@@ -94,7 +90,7 @@ class Cases:
         if reason is None and case.hosts > 1 and self._settings.hosts is None:
             reason = "one host; docs/scaling.md says how to start it on several"
         if reason is None and case.replicas > 1:
-            reason = backend.undistributed() or self._too_few_gpus(case)
+            reason = backend.undistributed() or _too_few_gpus(case)
         if reason is None and lever:
             reason = levers.unavailable(lever, case)
         return reason
@@ -110,14 +106,6 @@ class Cases:
                 reason = str(error)
             self._seen_gpus[backend] = reason
         return self._seen_gpus[backend]
-
-    @staticmethod
-    def _too_few_gpus(case: Case) -> str | None:
-        """A CPU has as many logical devices as are wanted."""
-        there = case.replicas if case.device == "cpu" or case.hosts > 1 else count()
-        if there >= case.replicas:
-            return None
-        return f"{case.replicas} GPUs are needed, there are {there}"
 
     def outline(self, **fields: Any) -> Case:
         """Return a case with what is known of it before its model is tried."""
@@ -163,11 +151,7 @@ class Cases:
     def comparison(
         self, *, differs_in: Mapping[str, Any] | None = None, **fields: Any
     ) -> Comparison:
-        """Complete a case and its reference.
-
-        Args:
-            differs_in: Fields in which the reference differs; None: it is the case itself.
-            fields: Of the case.
+        """Complete a case from its fields, and its reference, which differs in some of them.
 
         Raises:
             HarnessError: one cannot be trained.
@@ -177,17 +161,10 @@ class Cases:
     def ladder(self, name: str, steps: Sequence[Step], **fields: Any) -> Ladder:
         """Complete the comparisons of a ladder, each step against the one before.
 
-        Args:
-            name: Of the ladder.
-            steps: All of them.
-            fields: Of every case.
-
         Raises:
             HarnessError: a case of it cannot be trained.
         """
-        cases = [
-            self.case(variant=step.variant, batch_size=step.batch_size, **fields) for step in steps
-        ]
+        cases = [self.case(variant=s.variant, batch_size=s.batch_size, **fields) for s in steps]
         changes = [step.change for step in steps[1:]]
         rungs = zip(changes, cases[1:], cases[:-1], strict=True)
         return Ladder(name, tuple(Rung(*rung) for rung in rungs))
@@ -221,22 +198,15 @@ class Cases:
                 for size in batch_sizes or [schedule.batch_size]
             ]
         first = next(iter(cases))
-
-        def reference(variant: str) -> tuple[Case, int]:
-            return cases.get(references.get(variant, first), cases[first])[0]
-
+        others = {variant: references.get(variant, first) for variant in cases}
         return [
-            Recipe(case, many, *reference(variant))
+            Recipe(case, many, *cases.get(others[variant], cases[first])[0])
             for variant, made in cases.items()
             for case, many in made
         ]
 
     def trial(self, case: Case) -> Trial:
-        """Try a model of the user's once, before its first round.
-
-        Returns:
-            What was found, or why it cannot be trained.
-        """
+        """Try a model of the user's once: what was found, or why it cannot be trained."""
         # Alone and plain: whether it can be trained does not depend on the rest.
         case = dataclasses.replace(case, levers=(), replicas=1, hosts=1)
         key = dataclasses.replace(case, batch_size=0, threads=0, seed=0)
@@ -261,6 +231,12 @@ class Cases:
         """Samples of an epoch of a case that can be trained."""
         found = self.trial(case) if registry.is_own(case.variant) else None
         return found.train_samples if isinstance(found, Inspected) else self._train_samples or 0
+
+
+def _too_few_gpus(case: Case) -> str | None:
+    """A CPU has as many logical devices as are wanted."""
+    there = case.replicas if case.device == "cpu" or case.hosts > 1 else count()
+    return None if there >= case.replicas else f"{case.replicas} GPUs are needed, there are {there}"
 
 
 def _with_known_data(case: Case) -> Case:

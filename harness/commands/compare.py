@@ -25,9 +25,7 @@ def add(commands: output.Commands) -> None:
     parser.add_argument(
         "--prices", metavar="RUN=PRICE,…", help="price per hour of each machine, shown on --page"
     )
-    options.add_arguments(parser, "compare")
-    output.add_json(parser)
-    parser.set_defaults(command=compare)
+    options.finish(parser, "compare", compare)
 
 
 def compare(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import units
-from harness.commands import output
+from harness.commands import options, output
 from harness.errors import HarnessError
 from harness.measure.machine import cgroup, framework_gpus
 from harness.measure.machine import facts as machine
@@ -33,8 +33,7 @@ def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     about = "what this machine can measure, and what disturbs it"
     parser = commands.add_parser("doctor", help=about)
-    output.add_json(parser)
-    parser.set_defaults(command=diagnose)
+    options.finish(parser, "doctor", diagnose)
 
 
 def diagnose(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from harness.commands import output
+from harness.commands import options, output
 from harness.errors import HarnessError
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu, open_gpu
@@ -16,8 +16,7 @@ from harness.workloads import datasets, levers, registry
 def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     parser = commands.add_parser("list", help="variants, datasets, backends and devices here")
-    output.add_json(parser)
-    parser.set_defaults(command=show)
+    options.finish(parser, "list", show)
 
 
 def show(arguments: argparse.Namespace) -> int:

@@ -273,11 +273,21 @@ def options_of(command: str) -> tuple[Option, ...]:
     return tuple(one for one in OPTIONS if command in one.commands)
 
 
-def add_arguments(parser: argparse.ArgumentParser, command: str, **texts: str) -> None:
-    """Add the options of a command; `texts` are help in place of an option's own, by its key."""
+def finish(
+    parser: argparse.ArgumentParser,
+    command: str,
+    function: Callable[[argparse.Namespace], int],
+    **texts: str,
+) -> None:
+    """Add the options of a command and `--json`, and say which function does it.
+
+    `texts` are help in place of an option's own, by its key.
+    """
     for one in options_of(command):
         shown = {**one.arguments(), "help": texts.get(one.key, one.help)}
         parser.add_argument(f"--{one.name}", **shown, default=one.default)
+    parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
+    parser.set_defaults(command=function)
 
 
 def parse(

@@ -20,11 +20,6 @@ TO_RESUME = "Interrupted: the same command with --resume measures the rest."
 RUN = "run id, a unique beginning of it, its folder, or latest"
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--json` to a command."""
-    parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
-
-
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the argument that names a run to a command."""
     parser.add_argument("run", nargs="?", default="latest", help=f"{RUN} (default: latest)")

@@ -21,9 +21,8 @@ def add(commands: output.Commands) -> None:
         help="my_model.py:build, pkg.mod:build, keras.applications:NAME or a bundled name",
     )
     auto = "batch sizes, in samples per step; auto: search for them (default: auto)"
-    options.add_arguments(parser, "run", batch_sizes=auto)
-    output.add_json(parser)
-    parser.set_defaults(command=run, batch_sizes=options.AUTO)
+    options.finish(parser, "run", run, batch_sizes=auto)
+    parser.set_defaults(batch_sizes=options.AUTO)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,9 +24,7 @@ def add(commands: output.Commands) -> None:
     parser.add_argument(
         "--batch-size", metavar="N", default="256", help="in samples per step (default: 256)"
     )
-    options.add_arguments(parser, "tune")
-    output.add_json(parser)
-    parser.set_defaults(command=tune)
+    options.finish(parser, "tune", tune)
 
 
 def tune(arguments: argparse.Namespace) -> int:

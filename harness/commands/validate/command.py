@@ -22,16 +22,14 @@ def add(commands: printed.Commands) -> None:
     both = commands.add_parser("validate", help="try the method on known truths, on this CPU")
     only = "noise, slowdowns, disturbed, readings, keras, arithmetic"
     both.add_argument("--only", metavar="PART,PART", help=only)
-    both.set_defaults(command=validate)
     noise = commands.add_parser(
         "noise", help="this machine's noise floor: a case against itself, and what watching costs"
     )
-    noise.set_defaults(command=validate, only="noise")
+    noise.set_defaults(only="noise")
     for parser in (both, noise):
         efforts = "quick (some minutes) or thorough (some hours) (default: quick)"
         parser.add_argument("--effort", default="quick", help=efforts)
-        options.add_arguments(parser, "validate")
-        printed.add_json(parser)
+        options.finish(parser, "validate", validate)
 
 
 def validate(arguments: argparse.Namespace) -> int:
