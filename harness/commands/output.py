@@ -61,6 +61,6 @@ def line(subject: str, *cells: Text) -> Table:
     return table
 
 
-def text(words: str, style: str = "") -> Text:
+def text(words: str) -> Text:
     """Text of any origin, fit to be printed."""
-    return Text(printable(words), style)
+    return Text(printable(words))

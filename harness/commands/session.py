@@ -41,9 +41,6 @@ class Session:
     measured until then is kept.
 
     Args:
-        settings: Checked settings.
-        gpu: From `gpu.open_gpu()`.
-        console: Where progress is shown.
         command: What was typed, to repeat the run.
         smoke: One round per side, to see that everything works.
 
@@ -95,13 +92,12 @@ class Session:
         """
         settings, hosts = self.settings, self.settings.hosts
         if hosts is not None and self._followers is None:
-            self._console.print(
-                f"waiting for {hosts.size - 1} more of {hosts.size} hosts, on port {hosts.port}"
-            )
+            more = f"{hosts.size - 1} more of {hosts.size} hosts, on port {hosts.port}"
+            self._console.print(f"waiting for {more}")
             self._followers = group.gather(hosts, group.about(), settings.timeout)
         self.cases.check(sizes)
-        if settings.resume:
-            check_resume(self._folder(settings.resume), settings.protocol, describe(self.gpu))
+        if folder := self._resumed():
+            check_resume(folder, settings.protocol, describe(self.gpu))
 
     def expect(self, comparisons: int) -> None:
         """Add to the number of comparisons that are to come."""
@@ -150,8 +146,7 @@ class Session:
             if self.smoke:
                 once = {"blocks": 1, "steps": 1, "min_pairs": 1, "max_pairs": 1}
                 protocol = dataclasses.replace(protocol, effort="quick", **once)
-            resume = settings.resume
-            folder = self._folder(resume) if resume else new_run_folder(settings.output)
+            folder = self._resumed() or new_run_folder(settings.output)
             self._runner = Runner.open(
                 folder,
                 Setup(protocol, self._launch(), self.gpu),
@@ -165,8 +160,9 @@ class Session:
                 progress.damaged(folder, self._runner.damaged)
         return self._runner
 
-    def _folder(self, run: str) -> Path:
-        return locate(run, self.settings.output)
+    def _resumed(self) -> Path | None:
+        resume = self.settings.resume
+        return locate(resume, self.settings.output) if resume else None
 
     def follow(self) -> int:
         """Serve the first host of a job until its run ends, and count the workers started here.
@@ -207,10 +203,8 @@ class Session:
     def _launch(self) -> launchers.Launcher | group.GroupLauncher:
         """Return the launcher; the first call begins to import the framework."""
         if self._launcher is None:
-            settings = self.settings
-            own = self._launcher = launchers.Launcher(
-                cuda_device=self.gpu.cuda_device, traceback=settings.traceback
-            )
+            gpu, settings = self.gpu.cuda_device, self.settings
+            own = self._launcher = launchers.Launcher(cuda_device=gpu, traceback=settings.traceback)
             if settings.hosts is not None:
                 self._launcher = group.GroupLauncher(own, settings.hosts, self._followers or [])
             # The variant does not matter: what is imported is the same for all.
@@ -228,11 +222,9 @@ class Session:
             return
         losses = " → ".join(f"{loss:.4g}" for loss in found.losses)
         made = "random data" if found.dataset == datasets.FITTED else f"data {found.dataset}"
-        self._progress.inspected(
-            case,
-            f"builds and trains: {units.count(found.parameters)} parameters, {found.signature}, "
-            f"loss {losses}; {made}",
-        )
+        parameters = f"{units.count(found.parameters)} parameters"
+        tried = f"{parameters}, {found.signature}, loss {losses}; {made}"
+        self._progress.inspected(case, f"builds and trains: {tried}")
         if found.no_data:
             text = f"{found.no_data}; trained on random data that fits the model"
             self._progress.inspected(case, text)
@@ -241,13 +233,7 @@ class Session:
 def measured(arguments: argparse.Namespace, body: Callable[[Session], bool], **fixed: Any) -> int:
     """Measure in a session, write and show the run, and return the exit code of the command.
 
-    Args:
-        arguments: What was typed.
-        body: Measures, and says whether everything could be measured.
-        fixed: Settings that are no option of the command.
-
-    Raises:
-        HarnessError: something that was typed cannot be used.
+    The body says whether everything could be measured; `fixed` are settings that are no option.
     """
     gpu = open_gpu()
     settings = options.parse(vars(arguments), Path.cwd(), gpu, **fixed)

@@ -11,15 +11,7 @@ from typing import Self
 from harness.commands.validate import against_keras, arithmetic, judgements, output, readings
 from harness.commands.validate.claims import Check
 from harness.commands.validate.slowed import DisturbedLauncher, SlowedLauncher
-from harness.commands.validate.truths import (
-    CLAIMED_STEPS,
-    SHORT,
-    USUAL,
-    Effort,
-    Trial,
-    equal,
-    slowed,
-)
+from harness.commands.validate.truths import CLAIMED_STEPS, SHORT, USUAL, Effort, Trial, slowed
 from harness.errors import BadRun
 from harness.measure.budget import Budget
 from harness.measure.launcher import Launcher
@@ -132,38 +124,32 @@ class Validation:
         for judge in judges:
             yield from judge(measured)
 
-    def blocks_done(self, part: str) -> dict[str, int]:
-        """Numbers of blocks of unfinished comparisons of that part, by key."""
-        if not (self.folder / part / JOURNAL).exists():
-            return {}
-        resumed = ResumedRun.read(self.folder / part)
-        return {key: len(blocks) for key, blocks in resumed.blocks.items()}
-
 
 def _failed(part: str, why: str) -> Check:
     return Check(part, "every comparison is measured", why, 1, "falls short")
 
 
 def _noise(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    wanted = equal(v.case(*USUAL), v.effort.noise)
+    wanted = slowed(v.case(*USUAL), v.effort.trials["noise"])
     judges = judgements.noise, judgements.order, judgements.watching
     starts = SlowedLauncher(launcher, wanted)
     return v.compare("noise", wanted, starts, v.effort.protocol, *judges)
 
 
 def _slowdowns(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    wanted = slowed(v.case(*SHORT), v.effort.slowdowns)
+    wanted = slowed(v.case(*SHORT), v.effort.trials["slowdowns"])
     protocol = replace(v.effort.protocol, steps=CLAIMED_STEPS)
     starts = SlowedLauncher(launcher, wanted)
     return v.compare("slowdowns", wanted, starts, protocol, judgements.slowdowns)
 
 
 def _disturbed(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    wanted = slowed(v.case(*SHORT), v.effort.disturbed)
+    wanted = slowed(v.case(*SHORT), v.effort.trials["disturbed"])
     blocks = max(_FEWEST_DISTURBED, v.effort.protocol.blocks)
     protocol = replace(v.effort.protocol, steps=CLAIMED_STEPS, blocks=blocks)
-    done = v.blocks_done("disturbed")
-    with contextlib.closing(DisturbedLauncher(launcher, wanted, done)) as busy:
+    journal = v.folder / "disturbed" / JOURNAL
+    begun = ResumedRun.read(journal.parent).blocks if journal.exists() else {}
+    with contextlib.closing(DisturbedLauncher(launcher, wanted, begun)) as busy:
         yield from v.compare("disturbed", wanted, busy, protocol, judgements.disturbed)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.commands.validate.truths import Trial
 from harness.measure.side import AnyLauncher, AnyWorker
-from harness.records import Case
+from harness.records import Block, Case
 from harness.worker.channel import Command
 
 _SPINNING = """
@@ -61,15 +61,15 @@ class SlowedLauncher:
 class DisturbedLauncher(SlowedLauncher):
     """Runs a busy process during every third block, from the start of its first worker.
 
-    `done` are the numbers of blocks measured before, by the key of a trial.
+    `begun` are the blocks measured before, by the key of a trial.
     """
 
     def __init__(
-        self, launcher: AnyLauncher, trials: Sequence[Trial], done: Mapping[str, int]
+        self, launcher: AnyLauncher, trials: Sequence[Trial], begun: Mapping[str, Sequence[Block]]
     ) -> None:
         super().__init__(launcher, trials)
         self._keys = {case: t.key for t in trials for case in (t.case, t.reference)}
-        self._workers = Counter({key: 2 * blocks for key, blocks in done.items()})
+        self._workers = Counter({key: 2 * len(blocks) for key, blocks in begun.items()})
         self._competitor: subprocess.Popen[bytes] | None = None
 
     def start(self, case: Case, timeout: float) -> SlowedWorker:

@@ -50,48 +50,42 @@ class Effort:
     """How much is tried.
 
     Attributes:
-        noise: Number of comparisons of a case with itself.
-        slowdowns: Number of comparisons by slowdown.
-        disturbed: The same with a busy process in a third of the blocks.
+        trials: By part, how many comparisons with a case that is slower by a known share.
         readings: Number of workers per known load.
-        blocks: Number of blocks of the other ratios: harness against Keras, with and without
-            sampler.
+        blocks: Of the other ratios: harness against Keras, with and without sampler.
         simulated: Number of comparisons whose blocks come from a random generator.
     """
 
     protocol: Protocol
-    noise: int
-    slowdowns: Mapping[float, int]
-    disturbed: Mapping[float, int]
+    trials: Mapping[str, Mapping[float, int]]
     readings: int
     blocks: int
     simulated: int
 
     def comparisons(self, parts: Collection[str]) -> int:
         """Return the number of comparisons that these parts measure."""
-        counts = {
-            "noise": self.noise,
-            "slowdowns": sum(self.slowdowns.values()),
-            "disturbed": sum(self.disturbed.values()),
-        }
-        return sum(count for part, count in counts.items() if part in parts)
+        return sum(sum(self.trials[part].values()) for part in self.trials if part in parts)
 
 
 EFFORTS = {
     "quick": Effort(
         protocol=_BRIEF,
-        noise=4,
-        slowdowns={0.05: 1, 0.10: 1, 0.25: 1},
-        disturbed={0.0: 1},
+        trials={
+            "noise": {0.0: 4},
+            "slowdowns": {0.05: 1, 0.10: 1, 0.25: 1},
+            "disturbed": {0.0: 1},
+        },
         readings=2,
         blocks=3,
         simulated=4000,
     ),
     "thorough": Effort(
         protocol=protocols.EFFORTS["default"],
-        noise=60,
-        slowdowns={0.02: 8, 0.05: 15, 0.10: 15, 0.25: 4},
-        disturbed={0.0: 10, 0.10: 5},
+        trials={
+            "noise": {0.0: 60},
+            "slowdowns": {0.02: 8, 0.05: 15, 0.10: 15, 0.25: 4},
+            "disturbed": {0.0: 10, 0.10: 5},
+        },
         readings=5,
         blocks=12,
         simulated=20_000,
@@ -99,15 +93,11 @@ EFFORTS = {
 }
 
 
-def equal(case: Case, comparisons: int) -> list[Trial]:
-    """Return comparisons of a case with itself, under two names."""
-    return slowed(case, {0.0: comparisons})
-
-
 def slowed(case: Case, counts: Mapping[float, int]) -> list[Trial]:
-    """Return comparisons with a case that is slower by a known share, by number per share.
+    """Return comparisons of a case with itself, slower by a known share, by number per share.
 
-    The shares alternate, so that drift of the machine affects all of them.
+    Its two sides have different names. The shares alternate, so that drift of the machine affects
+    all of them.
     """
     most = max(counts.values(), default=0)
     shares = [share for turn in range(most) for share in counts if turn < counts[share]]
