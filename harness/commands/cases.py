@@ -28,9 +28,9 @@ _SCHEDULE = Schedule(batch_size=256, epochs=10)  # of a variant that is not bund
 class Cases:
     """Makes the cases of a run; tries a model of the user's once, before its first case.
 
+    What makes or checks cases raises a HarnessError where one cannot be trained.
+
     Args:
-        settings: Checked settings.
-        gpu: From `gpu.open_gpu()`.
         launch: Returns the launcher of the run; called for the first trial.
         on_trial: Called with a case and what the trial of its model has shown.
     """
@@ -51,11 +51,7 @@ class Cases:
 
     @functools.cached_property
     def dataset(self) -> str:
-        """The dataset of bundled models.
-
-        Raises:
-            HarnessError: it cannot be used.
-        """
+        """The dataset of bundled models."""
         return datasets.resolve(self._settings.dataset)
 
     @functools.cached_property
@@ -63,11 +59,7 @@ class Cases:
         return datasets.train_size(self.dataset)
 
     def check(self, sizes: Iterable[tuple[str | None, int]]) -> None:
-        """Refuse a dataset and batch sizes of variants before anything is measured.
-
-        Raises:
-            HarnessError: one cannot be used.
-        """
+        """Refuse a dataset and batch sizes of variants before anything is measured."""
         samples = self._train_samples
         for variant, batch_size in sizes:
             if self._settings.dataset != AUTO or not registry.is_own(variant or ""):
@@ -126,11 +118,7 @@ class Cases:
         return Case(**{**defaults, **fields})
 
     def case(self, **fields: Any) -> Case:
-        """Complete a case from the settings and check it.
-
-        Raises:
-            HarnessError: it cannot be trained.
-        """
+        """Complete a case from the settings and check it."""
         if unknown := sorted(set(fields) - {field.name for field in dataclasses.fields(Case)}):
             raise BadCase(f"a case has no {', '.join(unknown)}")
         case = self.outline(**{"dataset": self.dataset, **fields})
@@ -151,19 +139,11 @@ class Cases:
     def comparison(
         self, *, differs_in: Mapping[str, Any] | None = None, **fields: Any
     ) -> Comparison:
-        """Complete a case from its fields, and its reference, which differs in some of them.
-
-        Raises:
-            HarnessError: one cannot be trained.
-        """
+        """Complete a case from its fields, and its reference, which differs in some of them."""
         return self.case(**fields), self.case(**{**fields, **(differs_in or {})})
 
     def ladder(self, name: str, steps: Sequence[Step], **fields: Any) -> Ladder:
-        """Complete the comparisons of a ladder, each step against the one before.
-
-        Raises:
-            HarnessError: a case of it cannot be trained.
-        """
+        """Complete the comparisons of a ladder, each step against the one before."""
         cases = [self.case(variant=s.variant, batch_size=s.batch_size, **fields) for s in steps]
         changes = [step.change for step in steps[1:]]
         rungs = zip(changes, cases[1:], cases[:-1], strict=True)
@@ -185,9 +165,6 @@ class Cases:
             epochs: Of each variant; None for what the settings or its recipe say.
             references: What a variant is compared with instead.
             fields: Of every case.
-
-        Raises:
-            HarnessError: one cannot be trained.
         """
         cases: dict[str, list[tuple[Case, int]]] = {}
         for variant in dict.fromkeys(variants):

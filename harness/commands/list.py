@@ -44,10 +44,7 @@ def inventory(gpu: AnyGpu) -> dict[str, Any]:
         "changes": list(registry.CHANGES),
         "datasets": {"mnist": mnist, **others},
         "backends": {one.name: one.missing() or "installed" for one in backends.BACKENDS},
-        "devices": {
-            "cpu": f"{len(usable_cpus())} usable",
-            "gpu": str(gpu.name or gpu.reason),
-        },
+        "devices": {"cpu": f"{len(usable_cpus())} usable", "gpu": str(gpu.name or gpu.reason)},
         "levers": _levers("cpu" if gpu.name is None else "gpu"),
     }
 

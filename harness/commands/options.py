@@ -298,7 +298,7 @@ def parse(
     Args:
         given: Text by option name or key; None or absent means the default.
         root: What a relative output folder is relative to.
-        gpu: From `gpu.open_gpu()`; devices that are `auto` depend on it.
+        gpu: Decides what devices `auto` are.
         prefix: Put before a name in messages.
         fixed: Fields that are no option of the command.
 

@@ -38,7 +38,8 @@ class Session:
     """Measures cases and writes the run; starts nothing before the first case.
 
     As a context manager it ends the workers; an interrupt ends the body, too, and what was
-    measured until then is kept.
+    measured until then is kept. Its methods raise a HarnessError where the folder of the run or
+    something that a case needs cannot be used.
 
     Args:
         command: What was typed, to repeat the run.
@@ -106,11 +107,7 @@ class Session:
         self._progress.expect(self.planned)
 
     def search(self, variant: str, device: str) -> Search:
-        """Search for the batch sizes of a variant; none is chosen if it cannot be trained.
-
-        Raises:
-            HarnessError: the variant cannot be trained as asked.
-        """
+        """Search for the batch sizes of a variant; none is chosen if it cannot be trained."""
         case = self.cases.case(batch_size=FIRST_BATCH, variant=variant, device=device)
         if (failed := self.cases.untrainable(case)) is not None:
             self.expect(1)
@@ -120,11 +117,7 @@ class Session:
         return self.runner.search(case, samples, self.settings.memory_bytes)
 
     def measure(self, case: Case, reference: Case, *, early_steps: int | None = None) -> Outcome:
-        """Measure a case against its reference; `early_steps` as for `block.BlockRun`.
-
-        Raises:
-            HarnessError: the run's folder cannot be used.
-        """
+        """Measure a case against its reference; `early_steps` as for `block.BlockRun`."""
         if (failed := self.cases.untrainable(case)) is not None:
             return self.runner.refuse(case, reference, failed)
         if (failed := self.cases.untrainable(reference)) is not None:
@@ -135,11 +128,7 @@ class Session:
 
     @property
     def runner(self) -> Runner:
-        """The runner of this run; the first use makes or resumes the run's folder.
-
-        Raises:
-            HarnessError: the folder cannot be used.
-        """
+        """The runner of this run; the first use makes or resumes the run's folder."""
         if self._runner is None:
             settings, progress = self.settings, self._progress
             protocol = settings.protocol
@@ -185,11 +174,7 @@ class Session:
             self._runner.close()
 
     def write(self) -> "Written | None":
-        """Analyze the run and write its tables, charts and page; None if nothing was measured.
-
-        Raises:
-            BadRun: the folder cannot be written.
-        """
+        """Analyze the run and write its tables, charts and page; None if nothing was measured."""
         if self._runner is None:
             return None
         run = self._runner.run()

@@ -21,9 +21,8 @@ def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     parser = commands.add_parser("tune", help="find the settings that make a model train faster")
     parser.add_argument("model", metavar="MODEL", help="as for run")
-    parser.add_argument(
-        "--batch-size", metavar="N", default="256", help="in samples per step (default: 256)"
-    )
+    size = "in samples per step (default: 256)"
+    parser.add_argument("--batch-size", metavar="N", default="256", help=size)
     options.finish(parser, "tune", tune)
 
 
@@ -70,11 +69,7 @@ class Tuner:
         self._unavailable = unavailable
 
     def alone(self, lever: str) -> Outcome | str:
-        """Measure a setting against the plain case; or say why it cannot be tried here.
-
-        Raises:
-            HarnessError: no such setting.
-        """
+        """Measure a setting against the plain case; or say why it cannot be tried here."""
         reason = levers.unavailable(lever, self._plain)
         if reason is not None:
             self._note(Attempt(lever, self._plain, self._plain, reason))

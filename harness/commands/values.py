@@ -55,11 +55,7 @@ def checked(check: Callable[[str], object]) -> Callable[[str], str]:
 
 
 def named(name: str, parse: Callable[[str], Any], text: str) -> Any:
-    """Parse text; an error begins with the option's name.
-
-    Raises:
-        HarnessError: the text cannot be used.
-    """
+    """Parse text; the HarnessError of text that cannot be used begins with the option's name."""
     try:
         return parse(text)
     except HarnessError as error:

@@ -150,8 +150,7 @@ def id_of(name: str, value: Any) -> str:
 def plan(training: Sequence[pytest.Item], session: "Session") -> list[str]:
     """Skip what cannot be measured here, check the rest, and tell the session what is to come.
 
-    Returns:
-        Lines that say what is going to be measured and what is skipped.
+    Returns lines that say what is going to be measured and what is skipped.
 
     Raises:
         HarnessError: something that every case needs cannot be used.
@@ -173,9 +172,6 @@ def _skip_reason(item: pytest.Item, session: "Session") -> str | None:
     """Skip a test that cannot be measured here, and say why; None when it is measured.
 
     Before it begins: pytest-benchmark loses all results where a test skips itself.
-
-    Raises:
-        pytest.UsageError: what the test needs was named by the user.
     """
     for marker in item.iter_markers("skip"):
         return str(marker.kwargs.get("reason", "skipped"))

@@ -130,11 +130,7 @@ class RungOfLadder:
 
 
 def rungs(name: str, text: str) -> list[RungOfLadder]:
-    """List the changes of a ladder, and the direct comparison.
-
-    Raises:
-        HarnessError: the text is not a ladder.
-    """
+    """List the changes of a ladder, and the direct comparison; HarnessError if it is none."""
     steps = tuple(ladders.steps(text))
     return [RungOfLadder(name, steps, number) for number in (*range(1, len(steps)), 0)]
 

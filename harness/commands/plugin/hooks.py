@@ -81,11 +81,7 @@ def _given(config: pytest.Config) -> dict[str, str | None]:
 
 
 def _session(config: pytest.Config) -> "Session":
-    """Return the one session of measurements.
-
-    Raises:
-        pytest.UsageError: an option cannot be used.
-    """
+    """Return the one session of measurements; UsageError if an option cannot be used."""
     if _SESSION not in config.stash:
         from harness.commands.session import Session
 
@@ -130,11 +126,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Check, before the first case, what every case needs, and print the plan.
-
-    Raises:
-        pytest.UsageError: the dataset or the run to resume cannot be used.
-    """
+    """Check, before the first case, what every case needs, and print the plan."""
     config = session.config
     training = [item for item in session.items if collection.trains(item)]
     if not training or config.getoption("collectonly"):

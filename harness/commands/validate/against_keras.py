@@ -107,10 +107,8 @@ def blocks(
 ) -> list[dict[str, float]]:
     """Measure blocks of fresh processes: ln(harness / plain Keras) by what was timed.
 
-    A whole epoch of `samples` is timed once per block; 0 for none.
-
-    Raises:
-        WorkerFailed: one of the sides failed.
+    A whole epoch of `samples` is timed once per block; 0 for none. A side that fails raises
+    `WorkerFailed`.
     """
     return [_block(index, launcher, case, samples) for index in range(count)]
 

@@ -45,14 +45,8 @@ def between(subject: str, claim: str, values: Sequence[float], low: float, high:
 def share(subject: str, claim: str, tries: Sequence[bool], least: float | None = None) -> Check:
     """Judge how often something happened.
 
-    The claim holds if the share is reached; it falls short if so few hits would be rare (5 %)
-    under the claim.
-
-    Args:
-        subject: What was tried.
-        claim: What must hold.
-        tries: Whether it happened, in each try.
-        least: Claimed share; None claims nothing.
+    The claim holds if a share of the tries, `least`, is reached; it falls short if so few hits
+    would be rare (5 %) under the claim. Without `least` nothing is claimed.
     """
     hits, n = sum(tries), len(tries)
     if least is not None:

@@ -26,11 +26,7 @@ _BEGUN_SECONDS = 0.1  # so that the sampler has started before the round
 
 @contextlib.contextmanager
 def opened(launcher: AnyLauncher, case: Case) -> Iterator[Side]:
-    """Start a fresh worker, warmed up as in a block, without its sampler.
-
-    Raises:
-        WorkerFailed: the worker failed.
-    """
+    """Start a fresh worker, warmed up as in a block, without its sampler."""
     side = Side("case", case, Setup(_PROTOCOL, launcher, NoGpu("validation trains on the CPU")))
     try:
         side.start()

@@ -50,10 +50,7 @@ class Validation:
     def open(cls, folder: Path, effort: Effort, gpu: AnyGpu, observer: Observer) -> Self:
         """Begin a validation, or resume the one that the folder holds.
 
-        The GPU, from `gpu.open_gpu()`, only describes the machine.
-
-        Raises:
-            BadRun: the folder cannot be read.
+        The GPU only describes the machine. Raises BadRun if the folder cannot be read.
         """
         found: dict[str, Sequence[Check]] = {}
         dataset, path = "auto", folder / NAME
@@ -68,11 +65,7 @@ class Validation:
         return cls(folder, effort, gpu, observer, machine, datasets.resolve(dataset), found)
 
     def run(self, parts: Sequence[str], on_part: Callable[[str, Sequence[Check]], None]) -> None:
-        """Try parts of the method; `on_part` is called with a part and its checks once it is done.
-
-        Raises:
-            HarnessError: the folder cannot be used.
-        """
+        """Try parts of the method; `on_part` gets a part and its checks once it is done."""
         self._save()
         with Launcher() as launcher:
             for part in (name for name in PARTS if name in parts):
