@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.commands.options import AUTO, Settings
@@ -25,34 +26,28 @@ Trial = Inspected | WorkerFailed
 _SCHEDULE = Schedule(batch_size=256, epochs=10)  # of a variant that is not bundled
 
 
+@dataclass
 class Cases:
     """Makes the cases of a run; tries a model of the user's once, before its first case.
 
     What makes or checks cases raises a HarnessError where one cannot be trained.
 
-    Args:
+    Attributes:
         launch: Returns the launcher of the run; called for the first trial.
         on_trial: Called with a case and what the trial of its model has shown.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        gpu: AnyGpu,
-        launch: Callable[[], AnyLauncher],
-        on_trial: Callable[[Case, Trial], None],
-    ) -> None:
-        self._settings = settings
-        self._gpu = gpu
-        self._launch = launch
-        self._on_trial = on_trial
-        self._seen_gpus: dict[str, str | None] = {}
-        self._trials: dict[Case, Trial] = {}
+    settings: Settings
+    gpu: AnyGpu
+    launch: Callable[[], AnyLauncher]
+    on_trial: Callable[[Case, Trial], None]
+    _seen_gpus: dict[str, str | None] = field(default_factory=dict, init=False)
+    _trials: dict[Case, Trial] = field(default_factory=dict, init=False)
 
     @functools.cached_property
     def dataset(self) -> str:
         """The dataset of bundled models."""
-        return datasets.resolve(self._settings.dataset)
+        return datasets.resolve(self.settings.dataset)
 
     @functools.cached_property
     def _train_samples(self) -> int | None:
@@ -62,7 +57,7 @@ class Cases:
         """Refuse a dataset and batch sizes of variants before anything is measured."""
         samples = self._train_samples
         for variant, batch_size in sizes:
-            if self._settings.dataset != AUTO or not registry.is_own(variant or ""):
+            if self.settings.dataset != AUTO or not registry.is_own(variant or ""):
                 check_batch_size(batch_size, self.dataset, samples)
 
     def check_device(self, device: str) -> None:
@@ -79,7 +74,7 @@ class Cases:
         reason = backend.missing()
         if reason is None and case.device == "gpu":
             reason = self._no_gpu(case.backend)
-        if reason is None and case.hosts > 1 and self._settings.hosts is None:
+        if reason is None and case.hosts > 1 and self.settings.hosts is None:
             reason = "one host; docs/scaling.md says how to start it on several"
         if reason is None and case.replicas > 1:
             reason = backend.undistributed() or _too_few_gpus(case)
@@ -88,11 +83,11 @@ class Cases:
         return reason
 
     def _no_gpu(self, backend: str) -> str | None:
-        if self._gpu.name is None:
-            return self._gpu.reason
+        if self.gpu.name is None:
+            return self.gpu.reason
         if backend not in self._seen_gpus:
             try:
-                seen = framework_gpus.visible_gpus(backend, self._gpu.cuda_device)
+                seen = framework_gpus.visible_gpus(backend, self.gpu.cuda_device)
                 reason = None if seen else backends.find(backend).unseen()
             except framework_gpus.FrameworkFailed as error:
                 reason = str(error)
@@ -101,7 +96,7 @@ class Cases:
 
     def outline(self, **fields: Any) -> Case:
         """Return a case with what is known of it before its model is tried."""
-        settings = self._settings
+        settings = self.settings
         backend = fields.get("backend", settings.backend)
         defaults = {
             "variant": "",
@@ -119,20 +114,20 @@ class Cases:
 
     def case(self, **fields: Any) -> Case:
         """Complete a case from the settings and check it."""
-        if unknown := sorted(set(fields) - {field.name for field in dataclasses.fields(Case)}):
+        if unknown := sorted(set(fields) - {one.name for one in dataclasses.fields(Case)}):
             raise BadCase(f"a case has no {', '.join(unknown)}")
         case = self.outline(**{"dataset": self.dataset, **fields})
         registry.check(case.variant)
         if not registry.is_own(case.variant):
-            check_case(case, self._train_samples, len(usable_cpus()), self._gpu)
+            check_case(case, self._train_samples, len(usable_cpus()), self.gpu)
             return case
-        if self._settings.dataset == AUTO and "dataset" not in fields:
-            case = dataclasses.replace(case, dataset=datasets.AUTO)
-        check_case(case, None, len(usable_cpus()), self._gpu)
+        if self.settings.dataset == AUTO and "dataset" not in fields:
+            case = replace(case, dataset=datasets.AUTO)
+        check_case(case, None, len(usable_cpus()), self.gpu)
         found = self.trial(case)
         if isinstance(found, WorkerFailed):
             return _with_known_data(case)
-        case = dataclasses.replace(case, dataset=found.dataset)
+        case = replace(case, dataset=found.dataset)
         check_batch_size(case.batch_size, case.dataset, found.train_samples)
         return case
 
@@ -169,34 +164,33 @@ class Cases:
         cases: dict[str, list[tuple[Case, int]]] = {}
         for variant in dict.fromkeys(variants):
             schedule = registry.schedule(variant) or _SCHEDULE
-            many = epochs or self._settings.epochs or schedule.epochs
+            many = epochs or self.settings.epochs or schedule.epochs
             cases[variant] = [
                 (self.case(variant=variant, batch_size=size, **fields), many)
                 for size in batch_sizes or [schedule.batch_size]
             ]
         first = next(iter(cases))
-        others = {variant: references.get(variant, first) for variant in cases}
-        return [
-            Recipe(case, many, *cases.get(others[variant], cases[first])[0])
-            for variant, made in cases.items()
-            for case, many in made
-        ]
+        found = []
+        for variant, made in cases.items():
+            reference = cases.get(references.get(variant, first), cases[first])[0]
+            found += [Recipe(case, many, *reference) for case, many in made]
+        return found
 
     def trial(self, case: Case) -> Trial:
         """Try a model of the user's once: what was found, or why it cannot be trained."""
         # Alone and plain: whether it can be trained does not depend on the rest.
-        case = dataclasses.replace(case, levers=(), replicas=1, hosts=1)
-        key = dataclasses.replace(case, batch_size=0, threads=0, seed=0)
+        case = replace(case, levers=(), replicas=1, hosts=1)
+        key = replace(case, batch_size=0, threads=0, seed=0)
         if key not in self._trials:
-            setup = Setup(self._settings.protocol, self._launch(), self._gpu)
+            setup = Setup(self.settings.protocol, self.launch(), self.gpu)
             found: Trial
             try:
                 found = inspect(case, setup, self.dataset)
                 dataset = found.dataset
             except WorkerFailed as error:
                 found, dataset = error, _with_known_data(case).dataset
-            self._trials[key] = self._trials[dataclasses.replace(key, dataset=dataset)] = found
-            self._on_trial(case, found)
+            self._trials[key] = self._trials[replace(key, dataset=dataset)] = found
+            self.on_trial(case, found)
         return self._trials[key]
 
     def untrainable(self, case: Case) -> WorkerFailed | None:
@@ -218,4 +212,4 @@ def _too_few_gpus(case: Case) -> str | None:
 
 def _with_known_data(case: Case) -> Case:
     """A case that could not be tried is reported with random data: its own is unknown."""
-    return dataclasses.replace(case, dataset=datasets.FITTED) if case.dataset == AUTO else case
+    return replace(case, dataset=datasets.FITTED) if case.dataset == AUTO else case

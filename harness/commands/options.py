@@ -43,9 +43,9 @@ class Option:
     metavar: str
     parse: Callable[[str], Any]
     text: str
-    default: str | None
-    commands: tuple[str, ...]
-    bare: str | None
+    default: str | None = None
+    commands: tuple[str, ...] = _MEASURE
+    bare: str | None = None
     name: str = ""
 
     @property
@@ -68,17 +68,9 @@ class Option:
         return None if self.default is None else self.parse(self.default)
 
 
-def option(
-    metavar: str,
-    parse: Callable[[str], Any],
-    text: str,
-    default: str | None = None,
-    *,
-    commands: tuple[str, ...] = _MEASURE,
-    bare: str | None = None,
-) -> Any:
-    """Declare a field of `Settings` as an option."""
-    one = Option(metavar, parse, text, default, commands, bare)
+def option(*arguments: Any, **named: Any) -> Any:
+    """Declare a field of `Settings` as an option; the arguments are those of `Option`."""
+    one = Option(*arguments, **named)
     return dataclasses.field(default_factory=one.usual, metadata={"option": one})
 
 
@@ -273,17 +265,15 @@ def options_of(command: str) -> tuple[Option, ...]:
     return tuple(one for one in OPTIONS if command in one.commands)
 
 
-def finish(
-    parser: argparse.ArgumentParser,
-    command: str,
-    function: Callable[[argparse.Namespace], int],
-    **texts: str,
-) -> None:
+Function = Callable[[argparse.Namespace], int]  # returns the exit code
+
+
+def finish(parser: argparse.ArgumentParser, name: str, function: Function, **texts: str) -> None:
     """Add the options of a command and `--json`, and say which function does it.
 
     `texts` are help in place of an option's own, by its key.
     """
-    for one in options_of(command):
+    for one in options_of(name):
         shown = {**one.arguments(), "help": texts.get(one.key, one.help)}
         parser.add_argument(f"--{one.name}", **shown, default=one.default)
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
@@ -317,6 +307,5 @@ def parse(
     devices = settings.devices
     if devices == (AUTO,):
         devices = ("cpu",) if gpu.name is None else ("cpu", "gpu")
-    return dataclasses.replace(
-        settings, devices=devices, gpu_demanded=demanded, output=root / settings.output
-    )
+    output = root / settings.output
+    return dataclasses.replace(settings, devices=devices, gpu_demanded=demanded, output=output)

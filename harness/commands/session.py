@@ -52,13 +52,7 @@ class Session:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        gpu: AnyGpu,
-        console: "Console",
-        command: str | None = None,
-        *,
-        smoke: bool = False,
+        self, settings: Settings, gpu: AnyGpu, console: "Console", command: str, *, smoke: bool
     ) -> None:
         self.settings = settings
         self.cases = Cases(settings, gpu, self._launch, self._show_trial)
@@ -223,7 +217,7 @@ def measured(arguments: argparse.Namespace, body: Callable[[Session], bool], **f
     gpu = open_gpu()
     settings = options.parse(vars(arguments), Path.cwd(), gpu, **fixed)
     complete = False
-    with Session(settings, gpu, output.progress(), arguments.typed) as session:
+    with Session(settings, gpu, output.progress(), arguments.typed, smoke=False) as session:
         complete = body(session)  # an interrupt ends it, and what was measured is shown
     written = session.write()
     if written is not None:

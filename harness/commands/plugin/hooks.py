@@ -120,9 +120,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [
         item for item in items if item.get_closest_marker("convergence") and item.path not in named
     ]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -194,10 +193,8 @@ def converge(request: pytest.FixtureRequest) -> Callable[..., list[Training]]:
 
 def _refuse_workers(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
-        pytest.fail(
-            "training cases cannot be measured side by side; leave out -n (pytest-xdist)",
-            pytrace=False,
-        )
+        why = "training cases cannot be measured side by side; leave out -n (pytest-xdist)"
+        pytest.fail(why, pytrace=False)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -6,6 +6,7 @@ projected epoch against a whole one.
 """
 
 import contextlib
+import functools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -82,23 +83,18 @@ def _block(index: int, launcher: AnyLauncher, case: Case, samples: int) -> dict[
         if index % 2 == 0:
             side = rounds.enter_context(opened(launcher, case))
         steps = max(1, round(_ROUND_SECONDS / plain("steps", 1)))
-        values = {
-            _STEP: paired(
-                range(_ROUNDS), lambda: timed(side, steps).seconds, lambda: plain("steps", steps)
-            )
-        }
+        values = {}
+        values[_STEP] = paired(
+            range(_ROUNDS), lambda: timed(side, steps).seconds, lambda: plain("steps", steps)
+        )
         rounds.close()
+        fit, part = functools.partial(_fit, launcher, case), _PART_STEPS * case.batch_size
         values[_PART] = paired(
-            range(_FITS),
-            lambda: _fit(launcher, case, _PART_STEPS).seconds,
-            lambda: plain("epoch", _PART_STEPS * case.batch_size),
+            range(_FITS), lambda: fit(_PART_STEPS).seconds, lambda: plain("epoch", part)
         )
         if samples:
-            values[_WHOLE] = paired(
-                [index],
-                lambda: project(_fit(launcher, case, _PROJECTED_STEPS), samples),
-                lambda: plain("epoch", samples),
-            )
+            whole = functools.partial(plain, "epoch", samples)
+            values[_WHOLE] = paired([index], lambda: project(fit(_PROJECTED_STEPS), samples), whole)
     return values
 
 

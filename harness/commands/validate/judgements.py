@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.analyze import cautions, rounds, stats, verdicts
 from harness.commands.validate.claims import Check, between, contains, decided, ratio, share
-from harness.commands.validate.slowed import is_disturbed
-from harness.commands.validate.truths import Trial
+from harness.commands.validate.truths import Trial, is_disturbed
 from harness.records import Estimate, Measurement, Role
 
 PROTOCOL = "the protocol"

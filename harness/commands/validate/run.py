@@ -10,8 +10,16 @@ from typing import Self
 
 from harness.commands.validate import against_keras, arithmetic, judgements, output, readings
 from harness.commands.validate.claims import Check
-from harness.commands.validate.slowed import DisturbedLauncher, SlowedLauncher
-from harness.commands.validate.truths import CLAIMED_STEPS, SHORT, USUAL, Effort, Trial, slowed
+from harness.commands.validate.truths import (
+    CLAIMED_STEPS,
+    SHORT,
+    USUAL,
+    DisturbedLauncher,
+    Effort,
+    SlowedLauncher,
+    Trial,
+    slowed,
+)
 from harness.errors import BadRun
 from harness.measure.budget import Budget
 from harness.measure.launcher import Launcher

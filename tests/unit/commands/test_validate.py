@@ -22,8 +22,12 @@ from harness.commands.validate import (
 from harness.commands.validate import (
     claims as checks,
 )
-from harness.commands.validate.slowed import DisturbedLauncher, SlowedLauncher, is_disturbed
-from harness.commands.validate.truths import Trial
+from harness.commands.validate.truths import (
+    DisturbedLauncher,
+    SlowedLauncher,
+    Trial,
+    is_disturbed,
+)
 from harness.records import Case, Estimate
 
 SHORT = Case("improved", "synthetic", 16)
