@@ -154,12 +154,8 @@ class Cases:
     ) -> list[Recipe]:
         """Complete full trainings from the settings and check them.
 
-        Args:
-            variants: What is trained; the first is what the others are compared with.
-            batch_sizes: Of each variant; None for that of its recipe.
-            epochs: Of each variant; None for what the settings or its recipe say.
-            references: What a variant is compared with instead.
-            fields: Of every case.
+        The first variant, or the one in `references`, is what a variant is compared with. None
+        for batch sizes or epochs means those of the settings or of a variant's recipe.
         """
         cases: dict[str, list[tuple[Case, int]]] = {}
         for variant in dict.fromkeys(variants):

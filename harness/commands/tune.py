@@ -34,11 +34,15 @@ def tune(arguments: argparse.Namespace) -> int:
 
 
 def _tune(session: Session, model: str) -> bool:
-    plain = _plain(session, model)
+    settings = session.settings
+    registry.check(model)
+    session.check([(model, settings.batch_sizes[0])])
+    session.cases.check_device(settings.devices[0])
+    plain = session.cases.case(variant=model)  # without any setting, on the first device
     if session.cases.untrainable(plain):
         session.measure(plain, plain)
         return False
-    wanted = session.settings.levers or levers.tried(session.settings.backend)
+    wanted = settings.levers or levers.tried(settings.backend)
     reasons = {lever: session.cases.unavailable(plain, lever) for lever in wanted}
     tuner = Tuner(session, plain, [lever for lever in wanted if reasons[lever]])
     possible = [lever for lever in wanted if not reasons[lever]]
@@ -46,15 +50,6 @@ def _tune(session: Session, model: str) -> bool:
     for lever in possible:
         tuner.alone(lever)
     return not isinstance(tuner.stack(_ON_THE_WAY), Failure)
-
-
-def _plain(session: Session, model: str) -> Case:
-    """The case without any setting, on the first device."""
-    settings = session.settings
-    registry.check(model)
-    session.check([(model, settings.batch_sizes[0])])
-    session.cases.check_device(settings.devices[0])
-    return session.cases.case(variant=model)
 
 
 class Tuner:

@@ -33,10 +33,9 @@ def trains(test: pytest.Metafunc | pytest.Item) -> bool:
 def values(
     metafunc: pytest.Metafunc, session: "Session", given: Mapping[str, str | None]
 ) -> dict[str, list[Any]]:
-    """List the values of each axis that a test names; `given` are the options that were given.
+    """List the values of each axis that a test names; UsageError where a marker is wrong.
 
-    Raises:
-        pytest.UsageError: a marker says what cannot be.
+    The given options, by name, come before what the markers say.
     """
     settings, says = session.settings, matrix(metafunc.definition)
     _check_matrix(says)
@@ -150,11 +149,8 @@ def id_of(name: str, value: Any) -> str:
 def plan(training: Sequence[pytest.Item], session: "Session") -> list[str]:
     """Skip what cannot be measured here, check the rest, and tell the session what is to come.
 
-    Returns lines that say what is going to be measured and what is skipped.
-
-    Raises:
-        HarnessError: something that every case needs cannot be used.
-        pytest.UsageError: something that the user named cannot be used.
+    Returns lines that say what is going to be measured and what is skipped. A HarnessError is
+    about what every case needs, a UsageError about what the user named.
     """
     skipped = Counter(filter(None, (_skip_reason(item, session) for item in training)))
     left = [item for item in training if not any(item.iter_markers("skip"))]

@@ -111,12 +111,9 @@ def _replay(benchmark: Any, measurement: Measurement) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RungOfLadder:
-    """A test's parameter `rung`.
+    """A test's parameter `rung`: a change of a ladder with all its steps.
 
-    Attributes:
-        ladder: Name of the ladder.
-        steps: All of them.
-        number: Of the change, from 1; 0: the direct comparison of the last step with the first.
+    The changes are numbered from 1; 0 is the direct comparison of the last step with the first.
     """
 
     ladder: str
@@ -136,10 +133,7 @@ def rungs(name: str, text: str) -> list[RungOfLadder]:
 
 
 def climb(train: Train, rung: RungOfLadder, **fields: Any) -> Measurement:
-    """Measure a step against the one before, or the last step against the first.
-
-    The fields are those of every case of the ladder, for example `device`.
-    """
+    """Measure a step against the one before, or the last step against the first."""
     session = train.session
     with _errors_fail_the_test():
         session.runner.keep(session.cases.ladder(rung.ladder, rung.steps, **fields))
@@ -156,10 +150,7 @@ class Tune:
         self._train = train
 
     def alone(self, lever: str, variant: str, **fields: Any) -> Measurement:
-        """Measure a setting against the plain case; a setting that is unavailable is a skip.
-
-        The lever is `name=setting`, several joined by `+`; the fields are those of the plain case.
-        """
+        """Measure a setting against the plain case; a setting that is unavailable is a skip."""
         outcome = self._tried(variant, fields, lambda tuner: tuner.alone(lever))
         if isinstance(outcome, str):
             pytest.skip(f"{lever}: {outcome}")
@@ -192,16 +183,7 @@ def converge(
     references: Mapping[str, str] | None = None,
     **fields: Any,
 ) -> list[Training]:
-    """Run the full trainings of one seed; see the fixture's own text.
-
-    Args:
-        session: Of this run.
-        variants: The others are compared with the first.
-        batch_sizes: Of each variant; None for that of its recipe.
-        seed: Of weights, dropout and data order.
-        references: A variant's reference, where it is not the first variant.
-        fields: Of every case, for example `device`.
-    """
+    """Run the full trainings of one seed, the fields in every case; see the fixture's own text."""
     epochs = 1 if session.smoke else None
     fields = {"seed": seed, **fields}
     with _errors_fail_the_test():

@@ -106,8 +106,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not collection.trains(metafunc):
         return
     config = metafunc.config
-    axes = collection.values(metafunc, _session(config), _given(config))
-    for name, axis in axes.items():
+    for name, axis in collection.values(metafunc, _session(config), _given(config)).items():
         metafunc.parametrize(name, axis, ids=functools.partial(collection.id_of, name))
 
 

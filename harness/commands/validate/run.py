@@ -8,18 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from harness.commands.validate import against_keras, arithmetic, judgements, output, readings
-from harness.commands.validate.claims import Check
-from harness.commands.validate.truths import (
-    CLAIMED_STEPS,
-    SHORT,
-    USUAL,
-    DisturbedLauncher,
-    Effort,
-    SlowedLauncher,
-    Trial,
-    slowed,
-)
+from harness.commands.validate import arithmetic, judgements, output, readings, truths
+from harness.commands.validate.against_keras import blocks, judged
+from harness.commands.validate.claims import Check, decided
+from harness.commands.validate.truths import Effort, SlowedLauncher, Trial, slowed
 from harness.errors import BadRun
 from harness.measure.budget import Budget
 from harness.measure.launcher import Launcher
@@ -127,41 +119,41 @@ class Validation:
 
 
 def _failed(part: str, why: str) -> Check:
-    return Check(part, "every comparison is measured", why, 1, "falls short")
+    return decided(part, "every comparison is measured", why, 1, holds=False)
 
 
 def _noise(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    wanted = slowed(v.case(*USUAL), v.effort.trials["noise"])
+    wanted = slowed(v.case(*truths.USUAL), v.effort.trials["noise"])
     judges = judgements.noise, judgements.order, judgements.watching
     starts = SlowedLauncher(launcher, wanted)
     return v.compare("noise", wanted, starts, v.effort.protocol, *judges)
 
 
 def _slowdowns(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    wanted = slowed(v.case(*SHORT), v.effort.trials["slowdowns"])
-    protocol = replace(v.effort.protocol, steps=CLAIMED_STEPS)
+    wanted = slowed(v.case(*truths.SHORT), v.effort.trials["slowdowns"])
+    protocol = replace(v.effort.protocol, steps=truths.CLAIMED_STEPS)
     starts = SlowedLauncher(launcher, wanted)
     return v.compare("slowdowns", wanted, starts, protocol, judgements.slowdowns)
 
 
 def _disturbed(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    wanted = slowed(v.case(*SHORT), v.effort.trials["disturbed"])
-    blocks = max(_FEWEST_DISTURBED, v.effort.protocol.blocks)
-    protocol = replace(v.effort.protocol, steps=CLAIMED_STEPS, blocks=blocks)
+    wanted = slowed(v.case(*truths.SHORT), v.effort.trials["disturbed"])
+    several = max(_FEWEST_DISTURBED, v.effort.protocol.blocks)
+    protocol = replace(v.effort.protocol, steps=truths.CLAIMED_STEPS, blocks=several)
     journal = v.folder / "disturbed" / JOURNAL
     begun = ResumedRun.read(journal.parent).blocks if journal.exists() else {}
-    with contextlib.closing(DisturbedLauncher(launcher, wanted, begun)) as busy:
+    with contextlib.closing(truths.DisturbedLauncher(launcher, wanted, begun)) as busy:
         yield from v.compare("disturbed", wanted, busy, protocol, judgements.disturbed)
 
 
 def _readings(v: Validation, launcher: Launcher) -> Iterator[Check]:
     yield readings.memory(launcher, v.effort.readings)
     yield from readings.cpu(launcher, v.effort.readings)
-    yield readings.watching(launcher, v.case(*SHORT), CLAIMED_STEPS, v.effort.blocks)
+    yield readings.watching(launcher, v.case(*truths.SHORT), truths.CLAIMED_STEPS, v.effort.blocks)
 
 
 def _keras(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    return against_keras.judged(against_keras.blocks(launcher, v.case(*USUAL), v.effort.blocks))
+    return judged(blocks(launcher, v.case(*truths.USUAL), v.effort.blocks))
 
 
 def _arithmetic(v: Validation, _launcher: Launcher) -> Iterator[Check]:
