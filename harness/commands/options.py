@@ -63,15 +63,12 @@ class Option:
         found: dict[str, Any] = {"metavar": self.metavar, "help": self.help}
         return found if self.bare is None else {**found, "nargs": "?", "const": self.bare}
 
-    def usual(self) -> Any:
-        """The value where the user says none."""
-        return None if self.default is None else self.parse(self.default)
 
-
-def option(*arguments: Any, **named: Any) -> Any:
+def option(*arguments: Any, **more: Any) -> Any:
     """Declare a field of `Settings` as an option; the arguments are those of `Option`."""
-    one = Option(*arguments, **named)
-    return dataclasses.field(default_factory=one.usual, metadata={"option": one})
+    one = Option(*arguments, **more)
+    usual = (lambda: None) if one.default is None else functools.partial(one.parse, one.default)
+    return dataclasses.field(default_factory=usual, metadata={"option": one})
 
 
 _of_suites = functools.partial(option, commands=("suites",))
@@ -121,6 +118,7 @@ class Settings:
     Attributes:
         batch_sizes: Empty: search for them.
         gpu_demanded: True if `devices` named the GPU: then a GPU that cannot be used is an error.
+        given: Names of the fields that the user gave.
     """
 
     variants: tuple[str, ...] = _of_suites(
@@ -141,6 +139,7 @@ class Settings:
         "auto|cpu|gpu|cpu,gpu", _devices, "auto: the CPU, and the GPU where there is one", AUTO
     )
     gpu_demanded: bool = False
+    given: frozenset[str] = frozenset()
     threads: int = option(
         "N",
         _threads,
@@ -300,7 +299,7 @@ def parse(
         for one in OPTIONS
         if (text := given.get(one.name) or given.get(one.key))
     }
-    settings = Settings(**{**values, **fixed})
+    settings = Settings(**{**values, **fixed}, given=frozenset(values))
     demanded = "gpu" in settings.devices
     if demanded and gpu.name is None:
         raise BadCase(f"{prefix}devices: a GPU was named and there is none ({gpu.reason})")

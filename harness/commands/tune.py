@@ -65,17 +65,16 @@ class Tuner:
 
     def alone(self, lever: str) -> Outcome | str:
         """Measure a setting against the plain case; or say why it cannot be tried here."""
-        reason = levers.unavailable(lever, self._plain)
-        if reason is not None:
-            self._note(Attempt(lever, self._plain, self._plain, reason))
+        if reason := self._refused(lever):
             return reason
-        self._note_unavailable()
+        for other in self._unavailable:
+            self._refused(other)
         return self._measure(lever, self._plain)
 
-    def _note_unavailable(self) -> None:
-        for lever in self._unavailable:
-            if reason := levers.unavailable(lever, self._plain):
-                self._note(Attempt(lever, self._plain, self._plain, reason))
+    def _refused(self, lever: str) -> str | None:
+        if reason := levers.unavailable(lever, self._plain):
+            self._note(Attempt(lever, self._plain, self._plain, reason))
+        return reason
 
     def stack(self, reserved: int = 1) -> Outcome | None:
         """Find the best combination by greedy search, and measure it against the plain case.
@@ -87,7 +86,8 @@ class Tuner:
         So many of its comparisons as are `reserved` were expected already. None where no setting
         is worth keeping.
         """
-        self._note_unavailable()
+        for lever in self._unavailable:
+            self._refused(lever)
         candidates = self._candidates()
         self._session.expect(len(candidates) - reserved)
         kept = candidates[:1]  # it has been measured on top of nothing

@@ -30,30 +30,26 @@ def trains(test: pytest.Metafunc | pytest.Item) -> bool:
     return bool({"train", "converge"} & set(getattr(test, "fixturenames", ())))
 
 
-def values(
-    metafunc: pytest.Metafunc, session: "Session", given: Mapping[str, str | None]
-) -> dict[str, list[Any]]:
-    """List the values of each axis that a test names; UsageError where a marker is wrong.
-
-    The given options, by name, come before what the markers say.
-    """
+def values(metafunc: pytest.Metafunc, session: "Session") -> dict[str, list[Any]]:
+    """List the values of each axis that a test names; UsageError where a marker is wrong."""
     settings, says = session.settings, matrix(metafunc.definition)
+    given = settings.given
     _check_matrix(says)
 
-    def chosen(option: str, name: str, usual: Sequence[Any]) -> list[Any]:
-        return list(usual if given[option] else says.get(name, usual))
+    def chosen(name: str, usual: Sequence[Any]) -> list[Any]:
+        return list(usual if name in given else says.get(name, usual))
 
     known: dict[str, Callable[[], list[Any]]] = {
         "variant": lambda: list(variants_of(settings, says)),
-        "batch_size": lambda: chosen("batch-sizes", "batch_sizes", settings.batch_sizes),
+        "batch_size": lambda: chosen("batch_sizes", settings.batch_sizes),
         "device": lambda: [
             device if device in settings.devices else _not_chosen(device, session.gpu)
             for device in says.get("devices", settings.devices)
         ],
         "backend": lambda: (
-            [settings.backend] if given["backend"] else list(says.get("backends", backends.NAMES))
+            [settings.backend] if "backend" in given else list(says.get("backends", backends.NAMES))
         ),
-        "threads": lambda: chosen("threads", "threads", doubled(settings.threads)),
+        "threads": lambda: chosen("threads", doubled(settings.threads)),
         "lever": lambda: _levers(settings, says),
         "hosts": lambda: [2 if settings.hosts is None else settings.hosts.size],
         "replicas": lambda: list(
@@ -61,7 +57,7 @@ def values(
         ),
     }
     if "climb" in metafunc.fixturenames:
-        known = {"rung": lambda: _rungs(metafunc, settings, given), **known}
+        known = {"rung": lambda: _rungs(metafunc, settings), **known}
     if "converge" in metafunc.fixturenames:
         seeds = settings.seeds or protocols.SEEDS[settings.effort]
         known = {"seed": lambda: list(range(seeds)), **known}
@@ -90,9 +86,7 @@ def _levers(settings: Settings, says: Mapping[str, Any]) -> list[str]:
     return list(wanted)
 
 
-def _rungs(
-    metafunc: pytest.Metafunc, settings: Settings, given: Mapping[str, str | None]
-) -> list[Any]:
+def _rungs(metafunc: pytest.Metafunc, settings: Settings) -> list[Any]:
     """List the rungs of the option's ladder, else of every ladder that a test is marked with."""
     markers = [*metafunc.definition.iter_markers("ladder")][::-1]  # as written, from the top
     try:
@@ -105,7 +99,7 @@ def _rungs(
         found = [rung for name, text in texts.items() for rung in rungs(name, text)]
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
-    if settings.ladder or not (given["variants"] or given["batch-sizes"]):
+    if settings.ladder or not settings.given & {"variants", "batch_sizes"}:
         return found
     reason = "a ladder has variants and batch sizes of its own: --train-ladder"
     return [pytest.param(rung, marks=pytest.mark.skip(reason=reason)) for rung in found]

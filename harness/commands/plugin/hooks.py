@@ -106,7 +106,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not collection.trains(metafunc):
         return
     config = metafunc.config
-    for name, axis in collection.values(metafunc, _session(config), _given(config)).items():
+    for name, axis in collection.values(metafunc, _session(config)).items():
         metafunc.parametrize(name, axis, ids=functools.partial(collection.id_of, name))
 
 
@@ -184,9 +184,9 @@ def converge(request: pytest.FixtureRequest) -> Callable[..., list[Training]]:
     """
     _refuse_workers(request.config)
     session, says = _session(request.config), collection.matrix(request.node)
-    named = _given(request.config)["batch-sizes"]
-    sizes = session.settings.batch_sizes if named else says.get("batch_sizes")
-    variants = collection.variants_of(session.settings, says)
+    settings = session.settings
+    sizes = settings.batch_sizes if "batch_sizes" in settings.given else says.get("batch_sizes")
+    variants = collection.variants_of(settings, says)
     return functools.partial(fixtures.converge, session, variants, sizes)
 
 

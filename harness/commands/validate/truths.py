@@ -84,11 +84,7 @@ class Effort:
 EFFORTS = {
     "quick": Effort(
         protocol=_BRIEF,
-        trials={
-            "noise": {0.0: 4},
-            "slowdowns": {0.05: 1, 0.10: 1, 0.25: 1},
-            "disturbed": {0.0: 1},
-        },
+        trials={"noise": {0.0: 4}, "slowdowns": {0.05: 1, 0.10: 1, 0.25: 1}, "disturbed": {0.0: 1}},
         readings=2,
         blocks=3,
         simulated=4000,
