@@ -10,21 +10,16 @@ from harness.records.run_file import gc_paused
 
 def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
-    parser = commands.add_parser(
-        "advise", help="which batch size, device and threads, and what a training takes"
-    )
+    about = "which batch size, device and threads, and what a training takes"
+    parser = commands.add_parser("advise", help=about)
     output.add_run(parser)
     parser.add_argument("--variant", help="only this variant")
-    parser.add_argument(
-        "--samples", type=int, help="samples per epoch (default: those of the training set)"
-    )
+    samples = "samples per epoch (default: those of the training set)"
+    parser.add_argument("--samples", type=int, help=samples)
     parser.add_argument("--epochs", type=int, default=1, help="epochs of the training (default: 1)")
-    parser.add_argument(
-        "--price-per-hour", type=float, help="price per hour of the machine, in any currency"
-    )
-    options.add_arguments(parser, ["output"])
-    output.add_json(parser)
-    parser.set_defaults(command=advise)
+    price = "price per hour of the machine, in any currency"
+    parser.add_argument("--price-per-hour", type=float, help=price)
+    options.finish(parser, "advise", advise)
 
 
 def advise(arguments: argparse.Namespace) -> int:
@@ -38,9 +33,8 @@ def advise(arguments: argparse.Namespace) -> int:
     folder = runs.locate(arguments.run, Path(arguments.output))
     with runs.errors_as_bad_run(folder):
         run = Analysis(shortened(runs.read(folder)))
-        answers = planned(
-            run, arguments.variant, arguments.samples, arguments.epochs, arguments.price_per_hour
-        )
+        samples, epochs = arguments.samples, arguments.epochs
+        answers = planned(run, arguments.variant, samples, epochs, arguments.price_per_hour)
         if arguments.json:
             print(advice.to_json_text(run, answers))
         else:

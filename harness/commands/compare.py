@@ -14,20 +14,13 @@ def add(commands: output.Commands) -> None:
     parser = commands.add_parser("compare", help="compare runs, case by case")
     parser.add_argument("runs", nargs="+", metavar="run", help=output.RUN)
     parser.add_argument("--reference", help="the run the others are compared with (the first)")
-    parser.add_argument(
-        "--fail-if-slower",
-        metavar="PERCENT",
-        help="exit with 1 if a case is shown to be slower by more, or has newly failed",
-    )
-    parser.add_argument(
-        "--page", type=Path, metavar="FILE.html", help="also write a page that ranks the runs"
-    )
-    parser.add_argument(
-        "--prices", metavar="RUN=PRICE,…", help="price per hour of each machine, shown on --page"
-    )
-    options.add_arguments(parser, ["output"])
-    output.add_json(parser)
-    parser.set_defaults(command=compare)
+    slower = "exit with 1 if a case is shown to be slower by more, or has newly failed"
+    parser.add_argument("--fail-if-slower", metavar="PERCENT", help=slower)
+    page = "also write a page that ranks the runs"
+    parser.add_argument("--page", type=Path, metavar="FILE.html", help=page)
+    prices = "price per hour of each machine, shown on --page"
+    parser.add_argument("--prices", metavar="RUN=PRICE,…", help=prices)
+    options.finish(parser, "compare", compare)
 
 
 def compare(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import units
-from harness.commands import output
+from harness.commands import options, output
 from harness.errors import HarnessError
 from harness.measure.machine import cgroup, framework_gpus
 from harness.measure.machine import facts as machine
@@ -31,54 +31,40 @@ _STYLES = {"ok": "green", "note": "yellow", "missing": "dim", "problem": "bold r
 
 def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
-    parser = commands.add_parser(
-        "doctor", help="what this machine can measure, and what disturbs it"
-    )
-    output.add_json(parser)
-    parser.set_defaults(command=diagnose)
+    about = "what this machine can measure, and what disturbs it"
+    parser = commands.add_parser("doctor", help=about)
+    options.finish(parser, "doctor", diagnose)
 
 
 def diagnose(arguments: argparse.Namespace) -> int:
     """Print each finding as soon as it is known."""
-    shown, found = Findings(output.console()), []
+    console, found, before = output.console(), [], ""
     for finding in examine(open_gpu()):
         if not arguments.json:
-            shown.show(finding)
+            show(console, finding, before)
         found.append(finding)
+        before = finding.subject
     if arguments.json:
         output.print_json(to_json(found))
     return 0 if can_train(found) else 1
 
 
-class Findings:
-    """Prints findings as they come; a subject is written once.
-
-    Args:
-        console: Where to.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._subject = ""
-
-    def show(self, finding: Finding) -> None:
-        """Print one finding, broken to the width of the console."""
-        subject = "" if finding.subject == self._subject else finding.subject
-        self._subject = finding.subject
-        text = output.text(finding.text)
-        if finding.advice:
-            text.append(f"\n→ {printable(finding.advice)}", style="italic")
-        state = Text(finding.state, _STYLES[finding.state])
-        self._console.print(output.line(subject, state, text))
+def show(console: Console, finding: Finding, before: str) -> None:
+    """Print one finding, with its subject unless the one before had the same."""
+    text = output.text(finding.text)
+    if finding.advice:
+        text.append(f"\n→ {printable(finding.advice)}", style="italic")
+    subject = "" if finding.subject == before else finding.subject
+    console.print(output.line(subject, Text(finding.state, _STYLES[finding.state]), text))
 
 
 def examine(gpu: AnyGpu) -> Iterator[Finding]:
     """Yield findings in the order of a report; asking the frameworks takes seconds."""
     usable = len(machine.usable_cpus())
     yield from cpu(machine.cpu_name(), os.cpu_count() or 1, usable, cgroup.cpu_quota())
-    yield from frequency(machine.governor())
-    yield from memory(machine.memory_available(), cgroup.memory_limit())
-    yield from data()
+    yield frequency(machine.governor())
+    yield memory(machine.memory_available(), cgroup.memory_limit())
+    yield data()
     yield from disturbances(time.sleep)
     yield from graphics(gpu)
     yield from frameworks(gpu, machine.versions())
@@ -94,69 +80,46 @@ def cpu(name: str, count: int, usable: int, quota: float | None) -> Iterator[Fin
     yield Finding("CPU", "ok", f"{name}, {count} CPUs")
     if usable < count:
         why = "affinity" if quota is None else f"affinity, or the cgroup's quota of {quota:g} CPUs"
-        yield Finding(
-            "CPU",
-            "note",
-            f"this process may use {usable} of them ({why})",
-            "thread counts end there; to use more, change taskset or the container's limit",
-        )
+        text = f"this process may use {usable} of them ({why})"
+        more = "thread counts end there; to use more, change taskset or the container's limit"
+        yield Finding("CPU", "note", text, more)
     if quota is not None and quota < count:
-        yield Finding(
-            "CPU",
-            "note",
-            f"the cgroup stops processes that use more than {quota:g} CPUs' worth of time",
-            "give whole CPUs (--cpuset-cpus) rather than a quota",
-        )
+        text = f"the cgroup stops processes that use more than {quota:g} CPUs' worth of time"
+        yield Finding("CPU", "note", text, "give whole CPUs (--cpuset-cpus) rather than a quota")
 
 
-def frequency(governor: str | None) -> Iterator[Finding]:
+def frequency(governor: str | None) -> Finding:
     """Say whether the CPU's frequency may change."""
     if governor is None:
-        yield Finding(
-            "CPU", "note", "the frequency governor cannot be read, as on most virtual machines"
-        )
-    elif governor == "performance":
-        yield Finding("CPU", "ok", "frequency governor: performance")
-    else:
-        yield Finding(
-            "CPU",
-            "note",
-            f"frequency governor: {governor}; the clock follows the load",
-            "sudo cpupower frequency-set -g performance",
-        )
+        text = "the frequency governor cannot be read, as on most virtual machines"
+        return Finding("CPU", "note", text)
+    text = f"frequency governor: {governor}"
+    if governor == "performance":
+        return Finding("CPU", "ok", text)
+    advice = "sudo cpupower frequency-set -g performance"
+    return Finding("CPU", "note", f"{text}; the clock follows the load", advice)
 
 
-def memory(available: int, limit: int | None) -> Iterator[Finding]:
+def memory(available: int, limit: int | None) -> Finding:
     """Say how much memory a training may use."""
     cut = "" if limit is None else f"; the cgroup's limit is {units.mebibytes(limit)}"
     text = f"{units.mebibytes(available)} available{cut}"
-    if available < _LITTLE_MEMORY:
-        yield Finding(
-            "memory",
-            "problem",
-            text,
-            f"free some: two workers need {units.mebibytes(_LITTLE_MEMORY)}",
-        )
-    else:
-        yield Finding("memory", "ok", text)
+    if available >= _LITTLE_MEMORY:
+        return Finding("memory", "ok", text)
+    advice = f"free some: two workers need {units.mebibytes(_LITTLE_MEMORY)}"
+    return Finding("memory", "problem", text, advice)
 
 
-def data() -> Iterator[Finding]:
+def data() -> Finding:
     """Say which dataset is the default."""
     try:
         name = datasets.resolve("auto")
     except HarnessError as error:
-        yield Finding("data", "problem", str(error), "unset MNIST_NPZ, or correct it")
-        return
+        return Finding("data", "problem", str(error), "unset MNIST_NPZ, or correct it")
     if name == "mnist":
-        yield Finding("data", "ok", f"MNIST from {datasets.mnist_path()}")
-    else:
-        yield Finding(
-            "data",
-            "note",
-            "no MNIST here: the default is scikit-learn's digits, enlarged to MNIST's size",
-            "set MNIST_NPZ to a local mnist.npz",
-        )
+        return Finding("data", "ok", f"MNIST from {datasets.mnist_path()}")
+    text = "no MNIST here: the default is scikit-learn's digits, enlarged to MNIST's size"
+    return Finding("data", "note", text, "set MNIST_NPZ to a local mnist.npz")
 
 
 def disturbances(sleep: Callable[[float], None]) -> Iterator[Finding]:
@@ -166,12 +129,9 @@ def disturbances(sleep: Callable[[float], None]) -> Iterator[Finding]:
     after, seconds = read_machine(), time.monotonic() - begin
     loud = [f"{name} {cpus:.2f}" for name, cpus in busy if cpus > _BUSY_CPUS]
     if loud:
-        yield Finding(
-            "disturbance",
-            "problem",
-            f"other processes keep CPUs busy: {', '.join(loud[:3])}",
-            "end them, or measure when they are done",
-        )
+        text = f"other processes keep CPUs busy: {', '.join(loud[:3])}"
+        advice = "end them, or measure when they are done"
+        yield Finding("disturbance", "problem", text, advice)
     else:
         yield Finding("disturbance", "ok", f"no other process was busy for {seconds:.0f} s")
     yield Finding("disturbance", "ok", f"load average {os.getloadavg()[0]:.2f} in the last minute")
@@ -217,24 +177,22 @@ _HELP = {
 def frameworks(gpu: AnyGpu, versions: dict[str, str]) -> Iterator[Finding]:
     """Say which frameworks are installed and which see the GPU."""
     for name in backends.NAMES:
-        lack = backends.find(name).missing()
-        if lack:
-            text, _, advice = lack.partition(": ")
-            yield Finding(name, "missing", text, advice)
-            continue
         yield _framework(name, versions.get(name, ""), gpu)
 
 
 def _framework(name: str, version: str, gpu: AnyGpu) -> Finding:
+    backend = backends.find(name)
+    if lack := backend.missing():
+        text, _, advice = lack.partition(": ")
+        return Finding(name, "missing", text, advice)
     try:
         seen = framework_gpus.visible_gpus(name, gpu.cuda_device)
     except framework_gpus.FrameworkFailed as error:
-        return Finding(
-            name, "problem", f"{version}: {error}", f"install it anew: pip install {name}"
-        )
+        advice = f"install it anew: pip install {name}"
+        return Finding(name, "problem", f"{version}: {error}", advice)
     if seen:
         return Finding(name, "ok", f"{version}, sees {', '.join(seen)}")
     if gpu.name is None:
         return Finding(name, "ok", f"{version}, trains on the CPU")
-    build = backends.find(name).gpu_build
-    return Finding(name, "note", f"{version}, does not see the GPU", f"to train on it: {build}")
+    advice = f"to train on it: {backend.gpu_build}"
+    return Finding(name, "note", f"{version}, does not see the GPU", advice)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from harness.commands import output
+from harness.commands import options, output
 from harness.errors import HarnessError
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu, open_gpu
@@ -16,8 +16,7 @@ from harness.workloads import datasets, levers, registry
 def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     parser = commands.add_parser("list", help="variants, datasets, backends and devices here")
-    output.add_json(parser)
-    parser.set_defaults(command=show)
+    options.finish(parser, "list", show)
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -39,25 +38,20 @@ def inventory(gpu: AnyGpu) -> dict[str, Any]:
         mnist = str(datasets.mnist_path() or "not on this machine")
     except HarnessError as error:
         mnist = str(error)
+    device, cpus = "cpu" if gpu.name is None else "gpu", len(usable_cpus())
+    usual = Case("", "", 1, device=device, threads=cpus)  # with TensorFlow, the usual backend
     others = dict.fromkeys((*datasets.BUNDLED[1:], datasets.FITTED), "always")
     return {
         "variants": registry.names(),
         "changes": list(registry.CHANGES),
         "datasets": {"mnist": mnist, **others},
         "backends": {one.name: one.missing() or "installed" for one in backends.BACKENDS},
-        "devices": {
-            "cpu": f"{len(usable_cpus())} usable",
-            "gpu": str(gpu.name or gpu.reason),
+        "devices": {"cpu": f"{cpus} usable", "gpu": str(gpu.name or gpu.reason)},
+        "levers": {
+            lever: levers.unavailable(lever, usual) or "can be tried"
+            for lever in levers.tried(usual.backend)
         },
-        "levers": _levers("cpu" if gpu.name is None else "gpu"),
     }
-
-
-def _levers(device: str) -> dict[str, str]:
-    """Each setting of TensorFlow, the usual backend, on a device, or why it is unavailable."""
-    usual = Case("", "", 1, device=device, threads=len(usable_cpus()))
-    tried = levers.tried(usual.backend)
-    return {lever: levers.unavailable(lever, usual) or "can be tried" for lever in tried}
 
 
 def _lines(found: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -2,7 +2,8 @@
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -21,6 +22,8 @@ from harness.workloads import ladder, levers, registry
 
 AUTO = "auto"
 LATEST = "latest"
+_MEASURE = ("suites", "run", "tune")  # `suites`: pytest
+_READ = ("report", "advise", "compare")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +31,22 @@ class Option:
     """One setting as a user sees it.
 
     Attributes:
-        name: As on the command line, without the dashes.
         metavar: What its value looks like.
-        text: What it means, units included.
         parse: Text to value; raises a HarnessError that says what is wrong.
-        default: As text; None where the suite or the machine decides.
-        only: The commands that have it, `suites` for pytest; empty for all that measure.
+        text: What it means, units included.
+        default: As text; None: the value is None, and the suite or the machine decides.
+        commands: Those that have it.
         bare: The value of the option without one; None where it needs one.
+        name: As on the command line, without the dashes.
     """
 
-    name: str
     metavar: str
-    text: str
     parse: Callable[[str], Any]
-    default: str | None
-    only: tuple[str, ...]
-    bare: str | None
+    text: str
+    default: str | None = None
+    commands: tuple[str, ...] = _MEASURE
+    bare: str | None = None
+    name: str = ""
 
     @property
     def key(self) -> str:
@@ -61,32 +64,14 @@ class Option:
         return found if self.bare is None else {**found, "nargs": "?", "const": self.bare}
 
 
-def option(
-    metavar: str,
-    text: str,
-    *,
-    parse: Callable[[str], Any] = str,
-    default: str | None = None,
-    absent: Callable[[], Any] = lambda: None,
-    only: tuple[str, ...] = (),
-    bare: str | None = None,
-) -> Any:
-    """Declare a field of `Settings` as an option.
+def option(*arguments: Any, **more: Any) -> Any:
+    """Declare a field of `Settings` as an option; the arguments are those of `Option`."""
+    one = Option(*arguments, **more)
+    usual = (lambda: None) if one.default is None else functools.partial(one.parse, one.default)
+    return dataclasses.field(default_factory=usual, metadata={"option": one})
 
-    `absent` returns the value where neither the user nor `default` says one; the other arguments
-    are the attributes of `Option`.
-    """
-    return dataclasses.field(
-        default_factory=absent if default is None else lambda: parse(default),
-        metadata={
-            "metavar": metavar,
-            "text": text,
-            "parse": parse,
-            "default": default,
-            "only": only,
-            "bare": bare,
-        },
-    )
+
+_of_suites = functools.partial(option, commands=("suites",))
 
 
 def _share(text: str) -> float:
@@ -96,7 +81,8 @@ def _share(text: str) -> float:
 
 
 def _threads(text: str) -> int:
-    if (threads := count(text)) > (cpus := len(usable_cpus())):
+    cpus = len(usable_cpus())
+    if (threads := count(text) if text else cpus) > cpus:
         raise BadCase(f"{threads} is more than the {cpus} CPUs that this process may use")
     return threads
 
@@ -125,9 +111,6 @@ def _hosts(text: str) -> Hosts | None:
         raise BadCase(str(error).removeprefix("hosts: ")) from error
 
 
-_SUITES = ("suites",)
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Checked settings; a field made by `option` is an option of that name.
@@ -135,136 +118,121 @@ class Settings:
     Attributes:
         batch_sizes: Empty: search for them.
         gpu_demanded: True if `devices` named the GPU: then a GPU that cannot be used is an error.
+        given: Names of the fields that the user gave.
     """
 
-    variants: tuple[str, ...] = option(
+    variants: tuple[str, ...] = _of_suites(
         "A,B",
+        list_of(checked(registry.check)),
         "models to train: bundled names, file.py:build, pkg.mod:build, keras.applications:NAME "
         "(default: those of each suite)",
-        parse=list_of(checked(registry.check)),
-        absent=tuple,
-        only=_SUITES,
+        "",
     )
     batch_sizes: tuple[int, ...] = option(
         "N,N",
+        _batch_sizes,
         "batch sizes, in samples per step",
-        parse=_batch_sizes,
-        default="256,1024,4096",
-        only=("suites", "run"),
+        "256,1024,4096",
+        commands=("suites", "run"),
     )
     devices: tuple[str, ...] = option(
-        "auto|cpu|gpu|cpu,gpu",
-        "auto: the CPU, and the GPU where there is one",
-        parse=_devices,
-        default=AUTO,
+        "auto|cpu|gpu|cpu,gpu", _devices, "auto: the CPU, and the GPU where there is one", AUTO
     )
     gpu_demanded: bool = False
+    given: frozenset[str] = frozenset()
     threads: int = option(
         "N",
+        _threads,
         "CPU threads that a worker may use (default: all that this process may use)",
-        parse=_threads,
-        absent=lambda: len(usable_cpus()),
+        "",
     )
     backend: str = option(
-        "NAME",
-        f"Keras backend: {', '.join(backends.NAMES)}",
-        parse=_backend,
-        default="tensorflow",
+        "NAME", _backend, f"Keras backend: {', '.join(backends.NAMES)}", "tensorflow"
     )
     dataset: str = option(
         "NAME|FILE",
+        str,
         "auto, mnist, digits, synthetic, fitted, FILE.npz or FILE.py:function; auto: MNIST if it "
         "is on this machine, else digits; for a model of your own its function data(), else "
         "random data that fits it",
-        default=AUTO,
+        AUTO,
     )
     loss: str | None = option(
-        "NAME", "a Keras loss, for a model that is not compiled, or in place of its own"
+        "NAME", str, "a Keras loss, for a model that is not compiled, or in place of its own"
     )
-    optimizer: str | None = option("NAME", "likewise a Keras optimizer")
+    optimizer: str | None = option("NAME", str, "likewise a Keras optimizer")
     input_shape: tuple[int, ...] | None = option(
-        "N,N", "shape of one sample, where the model leaves it open: 96,96,3", parse=list_of(count)
+        "N,N", list_of(count), "shape of one sample, where the model leaves it open: 96,96,3"
     )
     effort: str = option(
         "EFFORT",
+        one_of(protocols.EFFORTS),
         "quick (shows no verdicts), default or thorough",
-        parse=one_of(protocols.EFFORTS),
-        default="default",
+        "default",
     )
-    steps: int | None = option(
-        "N", "steps per round (default: chosen once per comparison)", parse=count
-    )
+    steps: int | None = option("N", count, "steps per round (default: chosen once per comparison)")
     timeout: float = option(
-        "SECONDS",
-        "longest time that a worker may be silent, in seconds",
-        parse=positive,
-        default="300",
+        "SECONDS", positive, "longest time that a worker may be silent, in seconds", "300"
     )
     max_minutes: float | None = option(
-        "M", "stay near M minutes by dropping repeats, never cases", parse=positive
+        "M", positive, "stay near M minutes by dropping repeats, never cases"
     )
     memory_limit: float | None = option(
         "GIB",
+        positive,
         "most memory that a worker may take while batch sizes are searched, in GiB (default: "
         "what is free)",
-        parse=positive,
-        only=("run",),
+        commands=("run",),
     )
-    ladder: str | None = option(
+    ladder: str | None = _of_suites(
         "STEPS",
+        checked(ladder.steps),
         "a ladder of your own: baseline@256,+adam,my.py:build,@1024",
-        parse=checked(ladder.steps),
-        only=_SUITES,
     )
-    replicas: tuple[int, ...] = option(
+    replicas: tuple[int, ...] = _of_suites(
         "N,N",
+        list_of(count),
         "numbers of devices that share a batch (default: 2, 4 and so on up to the number of GPUs; "
         "2 logical devices on a CPU)",
-        parse=list_of(count),
-        absent=tuple,
-        only=_SUITES,
+        "",
     )
-    hosts: Hosts | None = option(
+    hosts: Hosts | None = _of_suites(
         "auto|HOST,HOST[@N]",
+        _hosts,
         "several hosts, each started with the same command; auto: as Slurm, Open MPI or "
         "Kubernetes says; @N: this host is number N, from 0 (default: found by its name)",
-        parse=_hosts,
-        only=_SUITES,
     )
     levers: tuple[str, ...] = option(
         "A,B",
+        list_of(checked(levers.check)),
         "settings to try: precision=mixed_bfloat16,jit=on+onednn=off (default: all that the "
         "backend has)",
-        parse=list_of(checked(levers.check)),
-        absent=tuple,
-        only=("suites", "tune"),
+        "",
+        commands=("suites", "tune"),
     )
-    epochs: int | None = option(
-        "N", "epochs of every full training (default: its recipe's)", parse=count, only=_SUITES
+    epochs: int | None = _of_suites(
+        "N", count, "epochs of every full training (default: its recipe's)"
     )
-    seeds: int | None = option(
-        "N",
-        "full trainings of each recipe (default by effort: 1, 3 or 6)",
-        parse=count,
-        only=_SUITES,
+    seeds: int | None = _of_suites(
+        "N", count, "full trainings of each recipe (default by effort: 1, 3 or 6)"
     )
-    target: float = option(
-        "SHARE",
-        "test accuracy of a full training, the time to which is measured",
-        parse=_share,
-        default="0.985",
-        only=_SUITES,
+    target: float = _of_suites(
+        "SHARE", _share, "test accuracy of a full training, the time to which is measured", "0.985"
     )
     traceback: Traceback = option(
         "short|full",
+        one_of(dict.fromkeys(get_args(Traceback))),
         "traceback of a failed model: short (the frames of your own files) or full",
-        parse=one_of(dict.fromkeys(get_args(Traceback))),
-        default="short",
+        "short",
     )
-    output: Path = option("DIR", "folder of results", parse=Path, default="results")
+    output: Path = option(
+        "DIR", Path, "folder of results", "results", commands=(*_MEASURE, *_READ, "validate")
+    )
     resume: str | None = option(
         "RUN",
+        str,
         f"continue an interrupted run: its id or a beginning of it (alone: {LATEST})",
+        commands=(*_MEASURE, "validate"),
         bare=LATEST,
     )
 
@@ -284,8 +252,8 @@ class Settings:
         return None if self.memory_limit is None else round(self.memory_limit * 2**30)
 
 
-OPTIONS = tuple(
-    Option(name=field.name.replace("_", "-"), **field.metadata)
+OPTIONS: tuple[Option, ...] = tuple(
+    dataclasses.replace(field.metadata["option"], name=field.name.replace("_", "-"))
     for field in dataclasses.fields(Settings)
     if field.metadata
 )
@@ -293,41 +261,33 @@ OPTIONS = tuple(
 
 def options_of(command: str) -> tuple[Option, ...]:
     """The options of a command; `suites` for pytest's."""
-    return tuple(one for one in OPTIONS if not one.only or command in one.only)
+    return tuple(one for one in OPTIONS if command in one.commands)
 
 
-def add_arguments(
-    parser: argparse.ArgumentParser, options: Iterable[str | Option], **texts: str
-) -> None:
-    """Add options to a command.
+Function = Callable[[argparse.Namespace], int]  # returns the exit code
 
-    Args:
-        parser: The command's.
-        options: Options, or their names.
-        texts: Help in place of an option's own, by its key.
+
+def finish(parser: argparse.ArgumentParser, name: str, function: Function, **texts: str) -> None:
+    """Add the options of a command and `--json`, and say which function does it.
+
+    `texts` are help in place of an option's own, by its key.
     """
-    known = {one.name: one for one in OPTIONS}
-    for one in options:
-        found = known[one] if isinstance(one, str) else one
-        arguments = {**found.arguments(), "default": found.default}
-        if found.key in texts:
-            arguments["help"] = texts[found.key]
-        parser.add_argument(f"--{found.name}", **arguments)
+    for one in options_of(name):
+        shown = {**one.arguments(), "help": texts.get(one.key, one.help)}
+        parser.add_argument(f"--{one.name}", **shown, default=one.default)
+    parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
+    parser.set_defaults(command=function)
 
 
 def parse(
-    given: Mapping[str, str | None],
-    root: Path,
-    gpu: AnyGpu,
-    prefix: str = "--",
-    **fixed: Any,
+    given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str = "--", **fixed: Any
 ) -> Settings:
     """Check what a user gave.
 
     Args:
         given: Text by option name or key; None or absent means the default.
         root: What a relative output folder is relative to.
-        gpu: From `gpu.open_gpu()`.
+        gpu: Decides what devices `auto` are.
         prefix: Put before a name in messages.
         fixed: Fields that are no option of the command.
 
@@ -339,13 +299,12 @@ def parse(
         for one in OPTIONS
         if (text := given.get(one.name) or given.get(one.key))
     }
-    settings = Settings(**{**values, **fixed})
+    settings = Settings(**{**values, **fixed}, given=frozenset(values))
     demanded = "gpu" in settings.devices
     if demanded and gpu.name is None:
         raise BadCase(f"{prefix}devices: a GPU was named and there is none ({gpu.reason})")
     devices = settings.devices
     if devices == (AUTO,):
         devices = ("cpu",) if gpu.name is None else ("cpu", "gpu")
-    return dataclasses.replace(
-        settings, devices=devices, gpu_demanded=demanded, output=root / settings.output
-    )
+    output = root / settings.output
+    return dataclasses.replace(settings, devices=devices, gpu_demanded=demanded, output=output)

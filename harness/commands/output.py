@@ -11,18 +11,13 @@ from rich.text import Text
 from harness.units import printable
 
 if TYPE_CHECKING:
-    from harness.commands.session import Session
     from harness.report.files import Written
 
 # What a parser's `add_subparsers` returns; argparse has no public name for it.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 INTERRUPTED = 130
+TO_RESUME = "Interrupted: the same command with --resume measures the rest."
 RUN = "run id, a unique beginning of it, its folder, or latest"
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--json` to a command."""
-    parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -55,14 +50,6 @@ def show(written: "Written", *, as_json: bool) -> None:
         summary.show(console(), written)
 
 
-def exit_code(session: "Session", *, complete: bool) -> int:
-    """Return the exit code of a command that measures."""
-    if session.interrupted:
-        progress().print("Interrupted: the same command with --resume measures the rest.")
-        return INTERRUPTED
-    return 0 if complete else 1
-
-
 def line(subject: str, *cells: Text) -> Table:
     """A subject, cells of seven characters, and a text broken to the width of the console."""
     table = Table.grid(padding=(0, 2))
@@ -74,6 +61,6 @@ def line(subject: str, *cells: Text) -> Table:
     return table
 
 
-def text(words: str, style: str = "") -> Text:
+def text(words: str) -> Text:
     """Text of any origin, fit to be printed."""
-    return Text(printable(words), style)
+    return Text(printable(words))

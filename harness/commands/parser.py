@@ -17,11 +17,9 @@ COMMANDS = (listing, doctor, run, tune, report, advise, compare, validate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command.
+    """Run a command and return its exit code.
 
-    Returns:
-        The exit code: 0 done, 1 a case failed or a threshold was crossed, 2 wrong usage,
-        130 interrupted.
+    0 done, 1 a case failed or a threshold was crossed, 2 wrong usage, 130 interrupted.
     """
     typed = sys.argv[1:] if argv is None else argv
     arguments = _parser().parse_args(typed)
@@ -40,9 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="harness", description="Measure what training a Keras model costs."
-    )
+    about = "Measure what training a Keras model costs."
+    parser = argparse.ArgumentParser(prog="harness", description=about)
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in COMMANDS:
         command.add(commands)

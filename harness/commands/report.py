@@ -13,9 +13,7 @@ def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     parser = commands.add_parser("report", help="make every table, chart and page of a run again")
     output.add_run(parser)
-    options.add_arguments(parser, ["output"])
-    output.add_json(parser)
-    parser.set_defaults(command=report)
+    options.finish(parser, "report", report)
 
 
 def report(arguments: argparse.Namespace) -> int:

@@ -2,12 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from harness.commands import options, output
 from harness.commands.cases import Comparison
-from harness.commands.session import Session
-from harness.measure.machine.gpu import open_gpu
+from harness.commands.session import Session, measured
 from harness.records import Failure
 from harness.workloads import registry
 from harness.workloads.matrix import comparisons, reference_size
@@ -16,38 +14,27 @@ from harness.workloads.matrix import comparisons, reference_size
 def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     parser = commands.add_parser("run", help="measure models without a suite")
-    parser.add_argument(
-        "models",
-        nargs="+",
-        metavar="MODEL",
-        help="my_model.py:build, pkg.mod:build, keras.applications:NAME or a bundled name",
-    )
+    models = "my_model.py:build, pkg.mod:build, keras.applications:NAME or a bundled name"
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=models)
     auto = "batch sizes, in samples per step; auto: search for them (default: auto)"
-    options.add_arguments(parser, options.options_of("run"), batch_sizes=auto)
-    output.add_json(parser)
-    parser.set_defaults(command=run, batch_sizes=options.AUTO)
+    options.finish(parser, "run", run, batch_sizes=auto)
+    parser.set_defaults(batch_sizes=options.AUTO)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure each model's batch sizes, each model against the first, on each device."""
-    gpu = open_gpu()
-    settings = options.parse(vars(arguments), Path.cwd(), gpu)
-    session = Session(settings, gpu, output.progress(), arguments.typed)
+    models = list(dict.fromkeys(arguments.models))
+    return measured(arguments, lambda session: _measure(session, models))
 
-    complete = False
-    with session:  # an interrupt ends the measuring, and what was measured is shown
-        wanted = _comparisons(session, list(dict.fromkeys(arguments.models)))
-        session.expect(len(wanted))
-        for case, reference in wanted:
-            session.measure(case, reference)
-        measured = session.runner.run()
-        failed = any(isinstance(outcome, Failure) for outcome in measured.outcomes)
-        complete = not failed and all(search.chosen for search in measured.searches)
 
-    written = session.write()
-    if written is not None:
-        output.show(written, as_json=arguments.json)
-    return output.exit_code(session, complete=complete)
+def _measure(session: Session, models: Sequence[str]) -> bool:
+    wanted = _comparisons(session, models)
+    session.expect(len(wanted))
+    for case, reference in wanted:
+        session.measure(case, reference)
+    found = session.runner.run()
+    failed = any(isinstance(outcome, Failure) for outcome in found.outcomes)
+    return not failed and all(search.chosen for search in found.searches)
 
 
 def _comparisons(session: Session, models: Sequence[str]) -> list[Comparison]:

@@ -1,12 +1,15 @@
 """A run from its first case to its files: what pytest and the command line share."""
 
+import argparse
 import dataclasses
+import functools
 import time
-from collections.abc import Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness import units
+from harness.commands import options, output
 from harness.commands.cases import Cases, Trial
 from harness.commands.options import Settings
 from harness.measure import launcher as launchers
@@ -14,13 +17,12 @@ from harness.measure.budget import Budget
 from harness.measure.hosts import group
 from harness.measure.hosts.follow import follow
 from harness.measure.machine.facts import describe
-from harness.measure.machine.gpu import AnyGpu
+from harness.measure.machine.gpu import AnyGpu, open_gpu
 from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
-from harness.measure.trial import Inspected
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Outcome, Protocol, Search
+from harness.records import Case, Outcome, Search
 from harness.records.folders import locate, new_run_folder
 from harness.records.resume import ResumedRun
 from harness.workloads import datasets
@@ -36,30 +38,21 @@ class Session:
     """Measures cases and writes the run; starts nothing before the first case.
 
     As a context manager it ends the workers; an interrupt ends the body, too, and what was
-    measured until then is kept.
+    measured until then is kept. Its methods raise a HarnessError where the folder of the run or
+    something that a case needs cannot be used.
 
     Args:
-        settings: Checked settings.
-        gpu: From `gpu.open_gpu()`.
-        console: Where progress is shown.
         command: What was typed, to repeat the run.
         smoke: One round per side, to see that everything works.
 
     Attributes:
-        cases: Makes the cases.
         unavailable_levers: Settings that no test tries since they cannot be tried here, in order.
         planned: Number of comparisons in all.
         interrupted: True if the body of the context manager was interrupted.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        gpu: AnyGpu,
-        console: "Console",
-        command: str | None = None,
-        *,
-        smoke: bool = False,
+        self, settings: Settings, gpu: AnyGpu, console: "Console", command: str, *, smoke: bool
     ) -> None:
         self.settings = settings
         self.cases = Cases(settings, gpu, self._launch, self._show_trial)
@@ -67,66 +60,48 @@ class Session:
         self.planned = 0
         self.interrupted = False
         self.gpu = gpu
+        self.smoke = smoke
         self._console = console
         self._command = command
-        self.smoke = smoke
         self._budget = Budget(settings.max_seconds, 0, time.monotonic)
         self._launcher: launchers.Launcher | group.GroupLauncher | None = None
         self._followers: list[group.Follower] | None = None
         self._runner: Runner | None = None
-        self._shown: Progress | None = None
 
     def __enter__(self) -> "Session":
         """Start nothing yet."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> bool:
+    def __exit__(self, kind: object, error: object, where: object) -> bool:
         """End the workers; an interrupt goes no further."""
         self.close()
         self.interrupted = isinstance(error, KeyboardInterrupt)
         return self.interrupted
 
     def check(self, sizes: Iterable[tuple[str | None, int]] = ()) -> None:
-        """Check what a run needs before its first case.
-
-        Args:
-            sizes: Variants with batch sizes, as far as they are known.
+        """Check what a run needs before its first case; `sizes` of variants as far as known.
 
         Raises:
             HarnessError: the dataset, a batch size or the run to resume cannot be used, or a host
                 of the job is late or differs.
         """
-        settings = self.settings
-        if settings.hosts is not None and self._followers is None:
-            hosts = settings.hosts
-            self._console.print(
-                f"waiting for {hosts.size - 1} more of {hosts.size} hosts, on port {hosts.port}"
-            )
-            seconds = settings.timeout
-            self._followers = group.gather(hosts, group.about(), seconds)
+        settings, hosts = self.settings, self.settings.hosts
+        if hosts is not None and self._followers is None:
+            more = f"{hosts.size - 1} more of {hosts.size} hosts, on port {hosts.port}"
+            self._console.print(f"waiting for {more}")
+            self._followers = group.gather(hosts, group.about(), settings.timeout)
         self.cases.check(sizes)
-        if settings.resume:
-            folder = locate(settings.resume, settings.output)
+        if folder := self._resumed():
             ResumedRun.read(folder).check(folder, settings.protocol, describe(self.gpu))
 
     def expect(self, comparisons: int) -> None:
         """Add to the number of comparisons that are to come."""
         self.planned += comparisons
         self._budget.expect_more(comparisons)
-        if self._shown is not None:
-            self._shown.expect(self.planned)
+        self._progress.expect(self.planned)
 
     def search(self, variant: str, device: str) -> Search:
-        """Search for the batch sizes of a variant; none is chosen if it cannot be trained.
-
-        Raises:
-            HarnessError: the variant cannot be trained as asked.
-        """
+        """Search for the batch sizes of a variant; none is chosen if it cannot be trained."""
         case = self.cases.case(batch_size=FIRST_BATCH, variant=variant, device=device)
         if (failed := self.cases.untrainable(case)) is not None:
             self.expect(1)
@@ -136,16 +111,7 @@ class Session:
         return self.runner.search(case, samples, self.settings.memory_bytes)
 
     def measure(self, case: Case, reference: Case, *, early_steps: int | None = None) -> Outcome:
-        """Measure a case against its reference.
-
-        Args:
-            case: What is compared.
-            reference: With what.
-            early_steps: See `block.BlockRun`.
-
-        Raises:
-            HarnessError: the run's folder cannot be used.
-        """
+        """Measure a case against its reference; `early_steps` as for `block.BlockRun`."""
         if (failed := self.cases.untrainable(case)) is not None:
             return self.runner.refuse(case, reference, failed)
         if (failed := self.cases.untrainable(reference)) is not None:
@@ -156,36 +122,33 @@ class Session:
 
     @property
     def runner(self) -> Runner:
-        """The runner of this run; the first use makes or resumes the run's folder.
-
-        Raises:
-            HarnessError: the folder cannot be used.
-        """
+        """The runner of this run; the first use makes or resumes the run's folder."""
         if self._runner is None:
-            settings = self.settings
-            if settings.resume:
-                folder = locate(settings.resume, settings.output)
-            else:
-                folder = new_run_folder(settings.output)
-            protocol = _smoke(settings.protocol) if self.smoke else settings.protocol
+            settings, progress = self.settings, self._progress
+            protocol = settings.protocol
+            if self.smoke:
+                once = {"blocks": 1, "steps": 1, "min_pairs": 1, "max_pairs": 1}
+                protocol = dataclasses.replace(protocol, effort="quick", **once)
+            folder = self._resumed() or new_run_folder(settings.output)
             self._runner = Runner.open(
                 folder,
                 Setup(protocol, self._launch(), self.gpu),
                 describe(self.gpu),
-                self._progress(),
+                progress,
                 self._budget,
                 target_accuracy=settings.target,
                 command=self._command,
             )
             if self._runner.damaged:
-                self._progress().damaged(folder, self._runner.damaged)
+                progress.damaged(folder, self._runner.damaged)
         return self._runner
 
-    def follow(self) -> int:
-        """Serve the first host of a job until its run ends; this host is another one.
+    def _resumed(self) -> Path | None:
+        resume = self.settings.resume
+        return locate(resume, self.settings.output) if resume else None
 
-        Returns:
-            The number of workers that were started here.
+    def follow(self) -> int:
+        """Serve the first host of a job until its run ends, and count the workers started here.
 
         Raises:
             HarnessError: the first host is late, refuses this one, or is lost during the run.
@@ -205,11 +168,7 @@ class Session:
             self._runner.close()
 
     def write(self) -> "Written | None":
-        """Analyze the run and write its tables, charts and page; None if nothing was measured.
-
-        Raises:
-            BadRun: the folder cannot be written.
-        """
+        """Analyze the run and write its tables, charts and page; None if nothing was measured."""
         if self._runner is None:
             return None
         run = self._runner.run()
@@ -223,45 +182,47 @@ class Session:
     def _launch(self) -> launchers.Launcher | group.GroupLauncher:
         """Return the launcher; the first call begins to import the framework."""
         if self._launcher is None:
-            own = self._launcher = launchers.Launcher(
-                cuda_device=self.gpu.cuda_device, traceback=self.settings.traceback
-            )
-            if self.settings.hosts is not None:
-                self._launcher = group.GroupLauncher(
-                    own, self.settings.hosts, self._followers or []
-                )
+            gpu, settings = self.gpu.cuda_device, self.settings
+            own = self._launcher = launchers.Launcher(cuda_device=gpu, traceback=settings.traceback)
+            if settings.hosts is not None:
+                self._launcher = group.GroupLauncher(own, settings.hosts, self._followers or [])
             # The variant does not matter: what is imported is the same for all.
             self._launcher.prepare(self.cases.outline())
         return self._launcher
 
+    @functools.cached_property
     def _progress(self) -> "Progress":
-        if self._shown is None:
-            from harness.report.progress import Progress
+        from harness.report.progress import Progress
 
-            self._shown = Progress(self._console, self.planned)
-        return self._shown
+        return Progress(self._console, self.planned)
 
     def _show_trial(self, case: Case, found: Trial) -> None:
         if isinstance(found, WorkerFailed):  # each of its comparisons fails
             return
-        self._progress().inspected(case, _words(found))
+        losses = " → ".join(f"{loss:.4g}" for loss in found.losses)
+        made = "random data" if found.dataset == datasets.FITTED else f"data {found.dataset}"
+        parameters = f"{units.count(found.parameters)} parameters"
+        tried = f"{parameters}, {found.signature}, loss {losses}; {made}"
+        self._progress.inspected(case, f"builds and trains: {tried}")
         if found.no_data:
             text = f"{found.no_data}; trained on random data that fits the model"
-            self._progress().inspected(case, text)
+            self._progress.inspected(case, text)
 
 
-def _words(found: Inspected) -> str:
-    """What the trial of a model has shown, in one line."""
-    losses = " → ".join(f"{loss:.4g}" for loss in found.losses)
-    fitted = found.dataset == datasets.FITTED
-    made = "random data" if fitted else f"data {found.dataset}"
-    return (
-        f"builds and trains: {units.count(found.parameters)} parameters, {found.signature}, "
-        f"loss {losses}; {made}"
-    )
+def measured(arguments: argparse.Namespace, body: Callable[[Session], bool], **fixed: Any) -> int:
+    """Measure in a session, write and show the run, and return the exit code of the command.
 
-
-def _smoke(protocol: Protocol) -> Protocol:
-    return dataclasses.replace(
-        protocol, effort="quick", blocks=1, steps=1, min_pairs=1, max_pairs=1
-    )
+    The body says whether everything could be measured; `fixed` are settings that are no option.
+    """
+    gpu = open_gpu()
+    settings = options.parse(vars(arguments), Path.cwd(), gpu, **fixed)
+    complete = False
+    with Session(settings, gpu, output.progress(), arguments.typed, smoke=False) as session:
+        complete = body(session)  # an interrupt ends it, and what was measured is shown
+    written = session.write()
+    if written is not None:
+        output.show(written, as_json=arguments.json)
+    if session.interrupted:
+        output.progress().print(output.TO_RESUME)
+        return output.INTERRUPTED
+    return 0 if complete else 1

@@ -4,14 +4,12 @@ import argparse
 import dataclasses
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from harness.analyze import stats
 from harness.analyze.levers import worth
 from harness.commands import options, output, values
-from harness.commands.session import Session
-from harness.measure.machine.gpu import open_gpu
+from harness.commands.session import Session, measured
 from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
 from harness.workloads import levers, registry
 
@@ -23,58 +21,41 @@ def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     parser = commands.add_parser("tune", help="find the settings that make a model train faster")
     parser.add_argument("model", metavar="MODEL", help="as for run")
-    parser.add_argument(
-        "--batch-size", metavar="N", default="256", help="in samples per step (default: 256)"
-    )
-    options.add_arguments(parser, options.options_of("tune"))
-    output.add_json(parser)
-    parser.set_defaults(command=tune)
+    size = "in samples per step (default: 256)"
+    parser.add_argument("--batch-size", metavar="N", default="256", help=size)
+    options.finish(parser, "tune", tune)
 
 
 def tune(arguments: argparse.Namespace) -> int:
     """Try every setting on a model, and find the best combination; one that fails is a result."""
-    gpu = open_gpu()
     size = values.named("--batch-size", values.count, arguments.batch_size)
-    settings = options.parse(vars(arguments), Path.cwd(), gpu, batch_sizes=(size,))
-    session = Session(settings, gpu, output.progress(), arguments.typed)
-
-    complete = False
-    with session:  # an interrupt ends the measuring, and what was measured is shown
-        plain = _plain(session, arguments.model)
-        if session.cases.untrainable(plain):
-            session.measure(plain, plain)
-        else:
-            wanted = settings.levers or levers.tried(settings.backend)
-            reasons = {lever: session.cases.unavailable(plain, lever) for lever in wanted}
-            tuner = Tuner(session, plain, [lever for lever in wanted if reasons[lever]])
-            possible = [lever for lever in wanted if not reasons[lever]]
-            session.expect(len(possible) + _ON_THE_WAY)
-            for lever in possible:
-                tuner.alone(lever)
-            complete = not isinstance(tuner.stack(_ON_THE_WAY), Failure)
-
-    written = session.write()
-    if written is not None:
-        output.show(written, as_json=arguments.json)
-    return output.exit_code(session, complete=complete)
+    model = arguments.model
+    return measured(arguments, lambda session: _tune(session, model), batch_sizes=(size,))
 
 
-def _plain(session: Session, model: str) -> Case:
-    """The case without any setting, on the first device."""
+def _tune(session: Session, model: str) -> bool:
     settings = session.settings
     registry.check(model)
     session.check([(model, settings.batch_sizes[0])])
     session.cases.check_device(settings.devices[0])
-    return session.cases.case(variant=model)
+    plain = session.cases.case(variant=model)  # without any setting, on the first device
+    if session.cases.untrainable(plain):
+        session.measure(plain, plain)
+        return False
+    wanted = settings.levers or levers.tried(settings.backend)
+    reasons = {lever: session.cases.unavailable(plain, lever) for lever in wanted}
+    tuner = Tuner(session, plain, [lever for lever in wanted if reasons[lever]])
+    possible = [lever for lever in wanted if not reasons[lever]]
+    session.expect(len(possible) + _ON_THE_WAY)
+    for lever in possible:
+        tuner.alone(lever)
+    return not isinstance(tuner.stack(_ON_THE_WAY), Failure)
 
 
 class Tuner:
-    """Tries settings on a case and records every attempt in the run.
+    """Tries settings on a plain case and records every attempt in the run.
 
-    Args:
-        session: Of the run.
-        plain: The case without any setting.
-        unavailable: Settings that cannot be tried here; recorded with the reason.
+    Settings that are `unavailable` here are recorded with the reason.
     """
 
     def __init__(self, session: Session, plain: Case, unavailable: Sequence[str] = ()) -> None:
@@ -83,22 +64,17 @@ class Tuner:
         self._unavailable = unavailable
 
     def alone(self, lever: str) -> Outcome | str:
-        """Measure a setting against the plain case; or say why it cannot be tried here.
-
-        Raises:
-            HarnessError: no such setting.
-        """
-        reason = levers.unavailable(lever, self._plain)
-        if reason is not None:
-            self._note(Attempt(lever, self._plain, self._plain, reason))
+        """Measure a setting against the plain case; or say why it cannot be tried here."""
+        if reason := self._refused(lever):
             return reason
-        self._note_unavailable()
+        for other in self._unavailable:
+            self._refused(other)
         return self._measure(lever, self._plain)
 
-    def _note_unavailable(self) -> None:
-        for lever in self._unavailable:
-            if reason := levers.unavailable(lever, self._plain):
-                self._note(Attempt(lever, self._plain, self._plain, reason))
+    def _refused(self, lever: str) -> str | None:
+        if reason := levers.unavailable(lever, self._plain):
+            self._note(Attempt(lever, self._plain, self._plain, reason))
+        return reason
 
     def stack(self, reserved: int = 1) -> Outcome | None:
         """Find the best combination by greedy search, and measure it against the plain case.
@@ -107,13 +83,11 @@ class Tuner:
         first; a setting is kept if it is faster there as well. A setting that changes what is
         learned is never kept.
 
-        Args:
-            reserved: How many of its comparisons were expected already.
-
-        Returns:
-            The combination against the plain case; None where no setting is worth keeping.
+        So many of its comparisons as are `reserved` were expected already. None where no setting
+        is worth keeping.
         """
-        self._note_unavailable()
+        for lever in self._unavailable:
+            self._refused(lever)
         candidates = self._candidates()
         self._session.expect(len(candidates) - reserved)
         kept = candidates[:1]  # it has been measured on top of nothing
@@ -130,9 +104,8 @@ class Tuner:
 
     def _candidates(self) -> list[str]:
         """The settings that are worth keeping alone, the fastest first."""
-        found = {
-            o.key: o for o in self._session.runner.run().outcomes if isinstance(o, Measurement)
-        }
+        outcomes = self._session.runner.run().outcomes
+        found = {o.key: o for o in outcomes if isinstance(o, Measurement)}
         speedups = {
             attempt.lever: stats.speedup(found[attempt.key]).value
             for attempt in self._tuning().attempts

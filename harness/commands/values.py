@@ -1,6 +1,8 @@
 """Parsers of one value that a user typed; an error is one line that says what is wrong."""
 
+import contextlib
 import difflib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,24 +29,19 @@ def list_of(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
 
 def count(text: str) -> int:
     """Read a whole number from 1."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise BadCase(f"{text!r} is not a whole number from 1")
-    return value
+    return int(_above_zero(int, text, "a whole number from 1"))
 
 
 def positive(text: str) -> float:
     """Read a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise BadCase(f"{text!r} is not a number above 0")
-    return value
+    return _above_zero(float, text, "a number above 0")
+
+
+def _above_zero(kind: Callable[[str], float], text: str, what: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < (value := kind(text)) < math.inf:
+            return value
+    raise BadCase(f"{text!r} is not {what}")
 
 
 def checked(check: Callable[[str], object]) -> Callable[[str], str]:
@@ -58,11 +55,7 @@ def checked(check: Callable[[str], object]) -> Callable[[str], str]:
 
 
 def named(name: str, parse: Callable[[str], Any], text: str) -> Any:
-    """Parse text; an error begins with the option's name.
-
-    Raises:
-        HarnessError: the text cannot be used.
-    """
+    """Parse text; the HarnessError of text that cannot be used begins with the option's name."""
     try:
         return parse(text)
     except HarnessError as error:

@@ -84,9 +84,9 @@ def _scaling(analysis: Analysis) -> Iterator[str]:
         yield f"{many} of several devices with one, a functional check"
     for row in rows:
         if not row.functional:
-            found = f"{speedup_of(row.judged.speedup)}, {100 * row.efficiency.value:.0f} % efficient"
+            found, share = speedup_of(row.judged.speedup), 100 * row.efficiency.value
             where = f"{row.case.variant} on {row.case.replicas} devices"
-            yield f"{row.kind} scaling of {where}: {found}"
+            yield f"{row.kind} scaling of {where}: {found}, {share:.0f} % efficient"
 
 
 def _largest(estimates: list[tuple[Estimate, Measurement]], analysis: Analysis) -> Iterator[str]:

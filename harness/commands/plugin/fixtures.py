@@ -1,7 +1,7 @@
 """What the plugin's fixtures give a test: `train`, `climb`, `tune`, `converge`."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -45,7 +45,7 @@ class Train:
         self.use()
         with _errors_fail_the_test():
             pair = self.session.cases.comparison(differs_in=reference, variant=variant, **fields)
-            _skip_where_unavailable(self.session, pair)
+            _skip_where_unavailable(self.session, *pair)
             outcome = self.session.measure(*pair, early_steps=early_steps)
         return self.replay(outcome)
 
@@ -72,7 +72,7 @@ def _errors_fail_the_test() -> Iterator[None]:
         pytest.fail(str(error), pytrace=False)
 
 
-def _skip_where_unavailable(session: "Session", cases: Iterable[Case]) -> None:
+def _skip_where_unavailable(session: "Session", *cases: Case) -> None:
     for case in cases:
         if reason := session.cases.unavailable(case):
             pytest.skip(reason)
@@ -111,12 +111,9 @@ def _replay(benchmark: Any, measurement: Measurement) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RungOfLadder:
-    """A test's parameter `rung`.
+    """A test's parameter `rung`: a change of a ladder with all its steps.
 
-    Attributes:
-        ladder: Name of the ladder.
-        steps: All of them.
-        number: Of the change, from 1; 0: the direct comparison of the last step with the first.
+    The changes are numbered from 1; 0 is the direct comparison of the last step with the first.
     """
 
     ladder: str
@@ -130,38 +127,20 @@ class RungOfLadder:
 
 
 def rungs(name: str, text: str) -> list[RungOfLadder]:
-    """List the changes of a ladder, and the direct comparison.
-
-    Raises:
-        HarnessError: the text is not a ladder.
-    """
+    """List the changes of a ladder, and the direct comparison; HarnessError if it is none."""
     steps = tuple(ladders.steps(text))
     return [RungOfLadder(name, steps, number) for number in (*range(1, len(steps)), 0)]
 
 
-class Climb:
-    """What the `climb` fixture gives a test."""
-
-    def __init__(self, train: Train) -> None:
-        self._train = train
-
-    def __call__(self, rung: RungOfLadder, **fields: Any) -> Measurement:
-        """Measure a step against the one before, or the last step against the first.
-
-        Args:
-            rung: The test's parameter of that name.
-            fields: Of every case of the ladder, for example `device`.
-        """
-        session = self._train.session
-        with _errors_fail_the_test():
-            session.runner.keep(session.cases.ladder(rung.ladder, rung.steps, **fields))
-        here, before = (rung.number, rung.number - 1) if rung.number else (-1, 0)
-        case, reference = _fields(rung.steps[here]), _fields(rung.steps[before])
-        return self._train(**case, reference=reference, **fields)
-
-
-def _fields(step: Step) -> dict[str, Any]:
-    return {"variant": step.variant, "batch_size": step.batch_size}
+def climb(train: Train, rung: RungOfLadder, **fields: Any) -> Measurement:
+    """Measure a step against the one before, or the last step against the first."""
+    session = train.session
+    with _errors_fail_the_test():
+        session.runner.keep(session.cases.ladder(rung.ladder, rung.steps, **fields))
+    here, before = (rung.number, rung.number - 1) if rung.number else (-1, 0)
+    case, reference = rung.steps[here], rung.steps[before]
+    differs_in = {"variant": reference.variant, "batch_size": reference.batch_size}
+    return train(case.variant, batch_size=case.batch_size, reference=differs_in, **fields)
 
 
 class Tune:
@@ -171,13 +150,7 @@ class Tune:
         self._train = train
 
     def alone(self, lever: str, variant: str, **fields: Any) -> Measurement:
-        """Measure a setting against the plain case; a setting that is unavailable is a skip.
-
-        Args:
-            lever: `name=setting`, several joined by `+`.
-            variant: What is trained.
-            fields: Of the plain case, for example `batch_size`.
-        """
+        """Measure a setting against the plain case; a setting that is unavailable is a skip."""
         outcome = self._tried(variant, fields, lambda tuner: tuner.alone(lever))
         if isinstance(outcome, str):
             pytest.skip(f"{lever}: {outcome}")
@@ -197,49 +170,28 @@ class Tune:
         session = self._train.session
         with _errors_fail_the_test():
             plain = session.cases.case(variant=variant, **fields)
-            _skip_where_unavailable(session, [plain])
+            _skip_where_unavailable(session, plain)
             return search(Tuner(session, plain, list(session.unavailable_levers)))
 
 
-class Converge:
-    """What the `converge` fixture gives a test.
-
-    Args:
-        session: Of this run.
-        variants: The others are compared with the first.
-        batch_sizes: Of each variant; None for that of its recipe.
-    """
-
-    def __init__(
-        self, session: "Session", variants: Sequence[str], batch_sizes: Sequence[int] | None
-    ) -> None:
-        self._session = session
-        self._variants = variants
-        self._batch_sizes = batch_sizes
-
-    def __call__(
-        self, *, seed: int, references: Mapping[str, str] | None = None, **fields: Any
-    ) -> list[Training]:
-        """Run the full trainings of one seed; see the fixture's own text.
-
-        Args:
-            seed: Of weights, dropout and data order.
-            references: A variant's reference, where it is not the first variant.
-            fields: Of every case, for example `device`.
-        """
-        session = self._session
-        with _errors_fail_the_test():
-            recipes = session.cases.recipes(
-                self._variants,
-                self._batch_sizes,
-                1 if session.smoke else None,
-                references or {},
-                {"seed": seed, **fields},
-            )
-            _skip_where_unavailable(session, [recipe.case for recipe in recipes])
-            ends = session.runner.train(recipes)
-        if not ends:
-            pytest.skip("the time limit leaves no room for another seed")
-        if failures := [end for end in ends if isinstance(end, Failure)]:
-            _fail(failures)
-        return [end for end in ends if isinstance(end, Training)]
+def converge(
+    session: "Session",
+    variants: Sequence[str],
+    batch_sizes: Sequence[int] | None,
+    *,
+    seed: int,
+    references: Mapping[str, str] | None = None,
+    **fields: Any,
+) -> list[Training]:
+    """Run the full trainings of one seed, the fields in every case; see the fixture's own text."""
+    epochs = 1 if session.smoke else None
+    fields = {"seed": seed, **fields}
+    with _errors_fail_the_test():
+        recipes = session.cases.recipes(variants, batch_sizes, epochs, references or {}, fields)
+        _skip_where_unavailable(session, *(recipe.case for recipe in recipes))
+        ends = session.runner.train(recipes)
+    if not ends:
+        pytest.skip("the time limit leaves no room for another seed")
+    if failures := [end for end in ends if isinstance(end, Failure)]:
+        _fail(failures)
+    return [end for end in ends if isinstance(end, Training)]

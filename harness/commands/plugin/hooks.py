@@ -1,28 +1,35 @@
 """The pytest plugin: collect, measure (fixtures), write, show."""
 
+import contextlib
 import functools
 import shlex
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.commands import interrupts
+from harness.commands.interrupts import as_interrupts
 from harness.commands.options import options_of, parse
-from harness.commands.plugin import collection, parameters, terminal
-from harness.commands.plugin.fixtures import Climb, Converge, Train, Tune
+from harness.commands.plugin import collection, fixtures, terminal
+from harness.commands.plugin.fixtures import Train, Tune
 from harness.errors import HarnessError
-from harness.measure.machine.gpu import AnyGpu, open_gpu
+from harness.measure.machine.gpu import open_gpu
+from harness.records import Measurement, Training
 
 if TYPE_CHECKING:
     from harness.commands.session import Session
+    from harness.report.files import Written
 
 _OPTIONS = options_of("suites")
-_GPU = pytest.StashKey[AnyGpu]()
+_MARKERS = (
+    f"matrix({', '.join(collection.MATRIX)}): what a test trains unless an option says so",
+    "ladder(name, steps): one test per change of a ladder, as in baseline@256,+adam,@1024",
+    "convergence: full training; runs with -m convergence, or if its file is named",
+)
 _SESSION = pytest.StashKey["Session"]()
-_WRITTEN = pytest.StashKey[Any]()  # a `report.files.Written`; None: nothing was measured
-_UNWRITTEN = pytest.StashKey[str]()  # why not
-_INTERRUPTED = pytest.StashKey[bool]()
+# Text says why no file was written, None that nothing was measured.
+_WRITTEN: pytest.StashKey["Written | str | None"] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,18 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; check the options before anything is collected."""
-    config.addinivalue_line(
-        "markers",
-        f"matrix({', '.join(parameters.MATRIX)}): what a test trains unless an option says so",
-    )
-    config.addinivalue_line(
-        "markers",
-        "ladder(name, steps): one test per change of a ladder, as in baseline@256,+adam,@1024",
-    )
-    config.addinivalue_line(
-        "markers",
-        "convergence: full training; runs with -m convergence, or if its file is named",
-    )
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
     if any(_given(config).values()):
         _session(config)
 
@@ -64,7 +61,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return None
     print(f"host {hosts.rank} of {hosts.size}: follows {hosts.address} ({hosts.said_by})")
     try:
-        with interrupts.as_interrupts():
+        with as_interrupts():
             workers = _session(config).follow()
     except HarnessError as error:
         print(error, file=sys.stderr)
@@ -84,15 +81,11 @@ def _given(config: pytest.Config) -> dict[str, str | None]:
 
 
 def _session(config: pytest.Config) -> "Session":
-    """Return the one session of measurements.
-
-    Raises:
-        pytest.UsageError: an option cannot be used.
-    """
+    """Return the one session of measurements; UsageError if an option cannot be used."""
     if _SESSION not in config.stash:
         from harness.commands.session import Session
 
-        gpu = config.stash[_GPU] = open_gpu()
+        gpu = open_gpu()
         try:
             settings = parse(_given(config), config.rootpath, gpu, prefix="--train-")
         except HarnessError as error:
@@ -103,7 +96,8 @@ def _session(config: pytest.Config) -> "Session":
         disabled = config.getoption("benchmark_disable", default=False)
         smoke = disabled and not config.getoption("benchmark_enable")
         console = terminal.console(config)
-        config.stash[_SESSION] = Session(settings, gpu, console, command, smoke=smoke)
+        session = config.stash[_SESSION] = Session(settings, gpu, console, command, smoke=smoke)
+        config.add_cleanup(session.close)  # also after an error
     return config.stash[_SESSION]
 
 
@@ -112,11 +106,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not collection.trains(metafunc):
         return
     config = metafunc.config
-    axes = parameters.values(
-        metafunc, _session(config).settings, _given(config), config.stash[_GPU]
-    )
-    for name, axis in axes.items():
-        metafunc.parametrize(name, axis, ids=functools.partial(parameters.id_of, name))
+    for name, axis in collection.values(metafunc, _session(config)).items():
+        metafunc.parametrize(name, axis, ids=functools.partial(collection.id_of, name))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -128,22 +119,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [
         item for item in items if item.get_closest_marker("convergence") and item.path not in named
     ]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Check, before the first case, what every case needs, and print the plan.
-
-    Raises:
-        pytest.UsageError: the dataset or the run to resume cannot be used.
-    """
+    """Check, before the first case, what every case needs, and print the plan."""
     config = session.config
     training = [item for item in session.items if collection.trains(item)]
     if not training or config.getoption("collectonly"):
         return
-    config.add_cleanup(interrupts.install())
+    interrupts = contextlib.ExitStack()
+    interrupts.enter_context(as_interrupts())
+    config.add_cleanup(interrupts.close)
     try:
         lines = collection.plan(training, _session(config))
     except HarnessError as error:
@@ -169,12 +157,12 @@ def train(benchmark: Any, request: pytest.FixtureRequest) -> Train:
 
 
 @pytest.fixture
-def climb(train: Train) -> Climb:
+def climb(train: Train) -> Callable[..., Measurement]:
     """Measure one change of a ladder and return its `Measurement`.
 
     Called as `climb(rung, device=…)` by a test with the marker `ladder`.
     """
-    return Climb(train)
+    return functools.partial(fixtures.climb, train)
 
 
 @pytest.fixture
@@ -188,65 +176,56 @@ def tune(train: Train) -> Tune:
 
 
 @pytest.fixture
-def converge(request: pytest.FixtureRequest) -> Converge:
+def converge(request: pytest.FixtureRequest) -> Callable[..., list[Training]]:
     """Run full trainings in turns, and return one `Training` each.
 
     Called as `converge(seed=…, references={variant: variant})`; a variant
     that names no reference is compared with the first.
     """
     _refuse_workers(request.config)
-    session, given = _session(request.config), _given(request.config)
-    says = parameters.matrix(request.node)
-    sizes = session.settings.batch_sizes if given["batch-sizes"] else says.get("batch_sizes")
-    return Converge(session, parameters.variants_of(session.settings, says), sizes)
+    session, says = _session(request.config), collection.matrix(request.node)
+    settings = session.settings
+    sizes = settings.batch_sizes if "batch_sizes" in settings.given else says.get("batch_sizes")
+    variants = collection.variants_of(settings, says)
+    return functools.partial(fixtures.converge, session, variants, sizes)
 
 
 def _refuse_workers(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
-        pytest.fail(
-            "training cases cannot be measured side by side; leave out -n (pytest-xdist)",
-            pytrace=False,
-        )
+        why = "training cases cannot be measured side by side; leave out -n (pytest-xdist)"
+        pytest.fail(why, pytrace=False)
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """End the workers and write the files of the run."""
     stash = session.config.stash
     measured = stash.get(_SESSION, None)
     if measured is None:
         return
     measured.close()
-    stash[_INTERRUPTED] = exitstatus == pytest.ExitCode.INTERRUPTED
     try:
         stash[_WRITTEN] = measured.write()
     except HarnessError as error:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        stash[_UNWRITTEN] = str(error)
+        stash[_WRITTEN] = str(error)
 
 
-def pytest_terminal_summary(config: pytest.Config) -> None:
+def pytest_terminal_summary(exitstatus: int, config: pytest.Config) -> None:
     """Show tables, cautions and paths after pytest's own output."""
-    written, unwritten = config.stash.get(_WRITTEN, None), config.stash.get(_UNWRITTEN, None)
-    if written is None and unwritten is None:
+    written = config.stash.get(_WRITTEN, None)
+    if written is None:
         return
     from rich.console import Console
 
     console = Console(emoji=False)
-    if written is None:
-        console.print(unwritten, style="red")
+    if isinstance(written, str):
+        console.print(written, style="red")
         return
     from harness.report import console as summary
 
     summary.show(console, written, failures=False)
-    if config.stash[_INTERRUPTED]:
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
         console.print("Interrupted: the same command with --train-resume measures the rest.")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End all workers, also after an error."""
-    session = config.stash.get(_SESSION, None)
-    if session is not None:
-        session.close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -258,4 +237,4 @@ def pytest_benchmark_update_machine_info(
         return
     for key in ("hz_actual", "hz_actual_friendly"):
         machine_info.get("cpu", {}).pop(key, None)
-    machine_info["gpu"] = config.stash[_GPU].name
+    machine_info["gpu"] = config.stash[_SESSION].gpu.name

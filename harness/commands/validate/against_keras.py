@@ -6,19 +6,17 @@ projected epoch against a whole one.
 """
 
 import contextlib
-import statistics
+import functools
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from math import log
-from typing import Self
 
 from harness.analyze import stats
 from harness.analyze.start_order import without_start_order
 from harness.analyze.training.epochs import project
 from harness.commands.validate.claims import Check, ratio
-from harness.commands.validate.readings import opened, timed
+from harness.commands.validate.readings import opened, paired, timed
 from harness.measure.side import AnyLauncher
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Fit
@@ -29,56 +27,44 @@ _PART_STEPS = 24
 _PROJECTED_STEPS = 10
 _ROUNDS, _FITS = 16, 3  # pairs a block
 _STEP, _PART, _WHOLE = "step time", "`fit` over a part", "projected epoch over a whole one"
+_PLAIN = "harness.commands.validate.plain_keras"
 _MARGINS = {_STEP: 0.02, _PART: 0.03, _WHOLE: 0.03}
 
 
-class _PlainKeras:
-    """A process of `plain_keras`."""
+@contextlib.contextmanager
+def _plain_keras(case: Case) -> Iterator[Callable[[str, int], float]]:
+    """Start a process of `plain_keras`, wait until it is ready, and end it.
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
+    Yields a function that returns the seconds of so many `steps`, or of an `epoch` of so many
+    samples.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", _PLAIN, case.variant, case.dataset, str(case.batch_size)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=backends.find(case.backend).environment(case.device, None),
+    )
+    requests, answers = process.stdin, process.stdout
+    assert requests is not None
+    assert answers is not None
 
-    @classmethod
-    def start(cls, case: Case) -> Self:
-        """Start the process and wait until it is ready."""
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "harness.commands.validate.plain_keras",
-                case.variant,
-                case.dataset,
-                str(case.batch_size),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=backends.find(case.backend).environment(case.device, None),
-        )
-        plain = cls(process)
-        plain._read()
-        return plain
+    def read() -> str:
+        if line := answers.readline():
+            return line
+        raise WorkerFailed("error", f"plain Keras ended; try: python -m {_PLAIN}")
 
-    def seconds(self, what: str, number: int) -> float:
-        """Return the seconds of so many `steps`, or of an `epoch` of so many samples."""
-        if self._process.stdin is not None:
-            self._process.stdin.write(f"{what} {number}\n")
-            self._process.stdin.flush()
-        return float(self._read())
+    def seconds(what: str, number: int) -> float:
+        print(what, number, file=requests, flush=True)
+        return float(read())
 
-    def _read(self) -> str:
-        line = "" if self._process.stdout is None else self._process.stdout.readline()
-        if not line:
-            raise WorkerFailed(
-                "error", "plain Keras ended; try: python -m harness.commands.validate.plain_keras"
-            )
-        return line
-
-    def end(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
+    try:
+        read()
+        yield seconds
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def _fit(launcher: AnyLauncher, case: Case, steps: int) -> Fit:
@@ -93,43 +79,23 @@ def _block(index: int, launcher: AnyLauncher, case: Case, samples: int) -> dict[
         # Which side starts first changes its times, so the sides alternate between blocks.
         if index % 2:
             side = rounds.enter_context(opened(launcher, case))
-        plain = _PlainKeras.start(case)
-        fits.callback(plain.end)
+        plain = fits.enter_context(_plain_keras(case))
         if index % 2 == 0:
             side = rounds.enter_context(opened(launcher, case))
-        steps = max(1, round(_ROUND_SECONDS / plain.seconds("steps", 1)))
-        values = {
-            _STEP: _paired(
-                range(_ROUNDS),
-                lambda: timed(side, steps).seconds,
-                lambda: plain.seconds("steps", steps),
-            )
-        }
+        steps = max(1, round(_ROUND_SECONDS / plain("steps", 1)))
+        values = {}
+        values[_STEP] = paired(
+            range(_ROUNDS), lambda: timed(side, steps).seconds, lambda: plain("steps", steps)
+        )
         rounds.close()
-        values[_PART] = _paired(
-            range(_FITS),
-            lambda: _fit(launcher, case, _PART_STEPS).seconds,
-            lambda: plain.seconds("epoch", _PART_STEPS * case.batch_size),
+        fit, part = functools.partial(_fit, launcher, case), _PART_STEPS * case.batch_size
+        values[_PART] = paired(
+            range(_FITS), lambda: fit(_PART_STEPS).seconds, lambda: plain("epoch", part)
         )
         if samples:
-            values[_WHOLE] = _paired(
-                [index],
-                lambda: project(_fit(launcher, case, _PROJECTED_STEPS), samples),
-                lambda: plain.seconds("epoch", samples),
-            )
+            whole = functools.partial(plain, "epoch", samples)
+            values[_WHOLE] = paired([index], lambda: project(fit(_PROJECTED_STEPS), samples), whole)
     return values
-
-
-def _paired(turns: Iterable[int], mine: Callable[[], float], theirs: Callable[[], float]) -> float:
-    """Return the median of ln(mine / theirs) over pairs; in odd turns theirs comes first."""
-    logs = []
-    for turn in turns:
-        if turn % 2:
-            other, own = theirs(), mine()
-        else:
-            own, other = mine(), theirs()
-        logs.append(log(own / other))
-    return statistics.median(logs)
 
 
 def blocks(
@@ -137,14 +103,8 @@ def blocks(
 ) -> list[dict[str, float]]:
     """Measure blocks of fresh processes: ln(harness / plain Keras) by what was timed.
 
-    Args:
-        launcher: Starts the harness's workers.
-        case: What is trained.
-        count: Blocks.
-        samples: Samples of a whole epoch, timed once per block; 0 for none.
-
-    Raises:
-        WorkerFailed: one of the sides failed.
+    A whole epoch of `samples` is timed once per block; 0 for none. A side that fails raises
+    `WorkerFailed`.
     """
     return [_block(index, launcher, case, samples) for index in range(count)]
 
@@ -153,11 +113,5 @@ def judged(found: list[dict[str, float]]) -> Iterator[Check]:
     """Judge the ratios of all blocks."""
     for name in found[0]:
         logs = without_start_order([values[name] for values in found], range(len(found)))
-        margin = _MARGINS[name]
-        check = ratio(
-            f"{name}, harness over plain Keras",
-            f"within {100 * margin:.0f} %",
-            stats.log_interval(logs),
-            margin,
-        )
-        yield replace(check, n=len(found))
+        estimate = replace(stats.log_interval(logs), n=len(found))
+        yield ratio(f"{name}, harness over plain Keras", estimate, _MARGINS[name])

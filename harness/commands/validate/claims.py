@@ -1,6 +1,6 @@
 """A claim about the method, what was measured, and whether the claim holds."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,19 +30,27 @@ class Check:
     verdict: Verdict
 
 
-def share(subject: str, claim: str, hits: int, n: int, least: float | None) -> Check:
+def decided(subject: str, claim: str, found: str, n: int, *, holds: bool) -> Check:
+    """Judge what holds or does not, without doubt."""
+    return Check(subject, claim, found, n, "holds" if holds else "falls short")
+
+
+def between(subject: str, claim: str, values: Sequence[float], low: float, high: float) -> Check:
+    """Judge whether every value lies in a range."""
+    least, most = min(values), max(values)
+    holds = least >= low and most <= high
+    return decided(subject, claim, f"{least:.3f} to {most:.3f}", len(values), holds=holds)
+
+
+def share(subject: str, claim: str, tries: Sequence[bool], least: float | None = None) -> Check:
     """Judge how often something happened.
 
-    The claim holds if the share is reached; it falls short if so few hits would be rare (5 %)
-    under the claim.
-
-    Args:
-        subject: What was tried.
-        claim: What must hold.
-        hits: How often it happened.
-        n: Number of tries.
-        least: Claimed share; None claims nothing.
+    The claim holds if a share of the tries, `least`, is reached; it falls short if so few hits
+    would be rare (5 %) under the claim. Without `least` nothing is claimed.
     """
+    hits, n = sum(tries), len(tries)
+    if least is not None:
+        claim = f"{claim} in ≥ {100 * least:.0f} %"
     if n == 0:
         return Check(subject, claim, "nothing was measured", 0, "not shown")
     low, high = stats.share_interval(hits, n)
@@ -56,28 +64,21 @@ def share(subject: str, claim: str, hits: int, n: int, least: float | None) -> C
     return Check(subject, claim, found, n, verdict)
 
 
-def ratio(subject: str, claim: str, estimate: Estimate, margin: float | None) -> Check:
+def ratio(subject: str, estimate: Estimate, margin: float, remark: str = "") -> Check:
     """Judge by its interval a ratio that should be 1 within a margin."""
-    return Check(subject, claim, _with_ends(estimate), estimate.n, _within(estimate, margin))
+    low, high = estimate.low, estimate.high
+    ends = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+    shown = verdicts.verdict(estimate, margin)
+    verdict: Verdict = "falls short"
+    if shown == "same":
+        verdict = "holds"
+    elif shown in {"undecided", "small difference"}:
+        verdict = "not shown"
+    claim = f"within {100 * margin:.0f} %{remark}"
+    return Check(subject, claim, f"{estimate.value:.3f}{ends}", estimate.n, verdict)
 
 
-def _with_ends(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
-def _within(estimate: Estimate, margin: float | None) -> Verdict:
-    if margin is None:
-        return "for comparison"
-    found = verdicts.verdict(estimate, margin)
-    if found == "same":
-        return "holds"
-    return "not shown" if found in {"undecided", "small difference"} else "falls short"
-
-
-def half_width(estimate: Estimate) -> float:
-    """Return half of an interval's width, as a share; infinite without an interval."""
-    if estimate.low is None or estimate.high is None:
-        return math.inf
-    return math.sqrt(estimate.high / estimate.low) - 1
+def contains(estimate: Estimate, truth: float) -> bool:
+    """Whether the interval holds the truth; a missing interval holds nothing."""
+    low, high = estimate.low, estimate.high
+    return low is not None and high is not None and low <= truth <= high

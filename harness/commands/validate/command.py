@@ -20,24 +20,16 @@ _KIND = "validation"
 def add(commands: printed.Commands) -> None:
     """Add both commands and their arguments."""
     both = commands.add_parser("validate", help="try the method on known truths, on this CPU")
-    both.add_argument(
-        "--only",
-        metavar="PART,PART",
-        help="noise, slowdowns, disturbed, readings, keras, arithmetic",
-    )
-    both.set_defaults(command=validate)
+    only = "noise, slowdowns, disturbed, readings, keras, arithmetic"
+    both.add_argument("--only", metavar="PART,PART", help=only)
     noise = commands.add_parser(
         "noise", help="this machine's noise floor: a case against itself, and what watching costs"
     )
-    noise.set_defaults(command=validate, only="noise")
+    noise.set_defaults(only="noise")
     for parser in (both, noise):
-        parser.add_argument(
-            "--effort",
-            default="quick",
-            help="quick (some minutes) or thorough (some hours) (default: quick)",
-        )
-        options.add_arguments(parser, ["output", "resume"])
-        printed.add_json(parser)
+        efforts = "quick (some minutes) or thorough (some hours) (default: quick)"
+        parser.add_argument("--effort", default="quick", help=efforts)
+        options.finish(parser, "validate", validate)
 
 
 def validate(arguments: argparse.Namespace) -> int:
@@ -51,10 +43,8 @@ def validate(arguments: argparse.Namespace) -> int:
     only = values.list_of(values.one_of(PARTS))
     parts = values.named("--only", only, arguments.only or "") or tuple(PARTS)
     results = Path(arguments.output)
-    if arguments.resume:
-        folder = locate(arguments.resume, results, _KIND)
-    else:
-        folder = new_run_folder(results, _KIND)
+    resume = arguments.resume
+    folder = locate(resume, results, _KIND) if resume else new_run_folder(results, _KIND)
     progress, console = printed.progress(), printed.console()
     observer = Progress(progress, effort.comparisons(parts))
     validation = Validation.open(folder, effort, open_gpu(), observer)
@@ -66,7 +56,7 @@ def validate(arguments: argparse.Namespace) -> int:
     try:
         validation.run(parts, show)
     except KeyboardInterrupt:
-        progress.print("Interrupted: the same command with --resume measures the rest.")
+        progress.print(printed.TO_RESUME)
         return printed.INTERRUPTED
     if arguments.json:
         printed.print_json(to_json(validation.found))

@@ -4,8 +4,8 @@ A worker builds them by name, like a user's model.
 """
 
 import hashlib
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 BALLAST_BYTES = 512 * 2**20
@@ -17,7 +17,7 @@ _HELD: list[Any] = []
 
 def plain() -> Any:
     """A model of a few weights."""
-    return _compiled(*_layers())
+    return _compiled()
 
 
 def ballast() -> Any:
@@ -43,17 +43,11 @@ def four_threads() -> Any:
     return _busy(4)
 
 
-def _layers() -> tuple[Any, Any]:
-    from keras import Input, layers
-
-    inputs = Input((4,))
-    return inputs, layers.Dense(2)(inputs)
-
-
-def _compiled(inputs: Any, outputs: Any, kind: Any = None) -> Any:
+def _compiled(kind: Any = None) -> Any:
     import keras
 
-    model = (kind or keras.Model)(inputs, outputs)
+    inputs = keras.Input((4,))
+    model = (kind or keras.Model)(inputs, keras.layers.Dense(2)(inputs))
     model.compile("sgd", "mse")
     return model
 
@@ -68,7 +62,7 @@ def _busy(threads: int) -> Any:
             self._loss_tracker.update_state(tf.reshape(used, ()))
             return {"loss": self._loss_tracker.result()}
 
-    return _compiled(*_layers(), Busy)
+    return _compiled(Busy)
 
 
 def _spin(threads: int) -> float:
@@ -76,18 +70,13 @@ def _spin(threads: int) -> float:
 
     hashlib releases the interpreter's lock while it hashes.
     """
-    used = []
     deadline = time.perf_counter() + _SPIN_SECONDS
 
-    def hash_on() -> None:
+    def hash_on(_: int) -> float:
         begin = time.thread_time()
         while time.perf_counter() < deadline:
             hashlib.sha256(_BUFFER).digest()
-        used.append(time.thread_time() - begin)
+        return time.thread_time() - begin
 
-    workers = [threading.Thread(target=hash_on) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return sum(used)
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(hash_on, range(threads)))

@@ -1,19 +1,24 @@
-"""A validation as a table and a sentence."""
+"""A validation as tables, charts and a sentence."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from harness.commands.validate.claims import Check
+from harness.commands.validate.claims import Check, contains
 from harness.commands.validate.judgements import PROTOCOL, Measured, by_way
 from harness.errors import BadRun
-from harness.records import Machine
+from harness.records import Estimate, Machine
 from harness.report import formats
 from harness.tables.declare import Column
-from harness.tables.text import TextTable, build
+from harness.tables.text import build
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _TITLES = {
     "noise": "A case vs itself",
@@ -23,13 +28,6 @@ _TITLES = {
     "keras": "Harness vs plain Keras",
     "arithmetic": "Arithmetic",
 }
-
-
-def table(part: str, checks: Sequence[Check], machine: Machine) -> TextTable:
-    """Write the checks of a part, one row per check."""
-    return build(_TITLES[part], _COLUMNS, checks, caption=caption(machine))
-
-
 _COLUMNS = (
     Column[Check]("tried", lambda check: check.subject, numeric=False),
     Column[Check]("must hold", lambda check: check.claim, numeric=False),
@@ -39,40 +37,57 @@ _COLUMNS = (
 )
 
 
-def caption(machine: Machine) -> str:
-    """Name the machine and its libraries."""
-    libraries = ", ".join(
-        f"{name} {machine.libraries[name]}"
-        for name in ("tensorflow", "keras")
-        if name in machine.libraries
-    )
-    return f"{machine.cpu}, {machine.usable_cpus} CPUs; {libraries}, Python {machine.python}"
+def show(console: Console, part: str, checks: Sequence[Check], machine: Machine) -> None:
+    """Print the table of a part, one row per check."""
+    table = build(_TITLES[part], _COLUMNS, checks, caption=_caption(machine))
+    console.print()
+    console.print(formats.to_rich(table, console.width))
 
 
-def sentence(found: Mapping[str, Sequence[Check]]) -> str:
-    """Summarize all checks in one line."""
+def conclude(console: Console, found: Mapping[str, Sequence[Check]], machine: Machine) -> None:
+    """Print the machine and all checks in one line."""
     counts = Counter(check.verdict for checks in found.values() for check in checks)
-    claims = sum(counts.values()) - counts["for comparison"]
-    words = [f"{counts['holds']} of {claims} claims hold"]
+    words = [f"{counts['holds']} of {counts.total() - counts['for comparison']} claims hold"]
     if counts["falls short"]:
         words.append(f"{counts['falls short']} fall short")
     if counts["not shown"]:
         words.append(f"{counts['not shown']} undecided (a higher effort decides more)")
-    return "; ".join(words) + "."
+    console.print()
+    console.print(_caption(machine), markup=False, highlight=False)
+    console.print(Text(f"{'; '.join(words)}.", "bold"))
+
+
+def _caption(machine: Machine) -> str:
+    """Name the machine and its libraries."""
+    known = machine.libraries
+    libraries = ", ".join(
+        f"{name} {known[name]}" for name in ("tensorflow", "keras") if name in known
+    )
+    return f"{machine.cpu}, {machine.usable_cpus} CPUs; {libraries}, Python {machine.python}"
 
 
 def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
-    """Draw the intervals of a part and the true values.
+    """Draw the intervals of a part, a panel per way of judging; the misses stand out.
 
     Raises:
         BadRun: the folder cannot be written.
     """
-    from harness.commands.validate.chart import intervals
+    from harness.tables import drawing
 
     ways = by_way(measured)
     if any(trial.slowdown for trial, _ in measured):
         ways = {PROTOCOL: ways[PROTOCOL]}  # the other methods do not apply to slowed cases
-    figure = intervals(_TITLES[name], ways, caption(machine))
+    size = (2.6 + 2.6 * len(ways), 4.4)
+    title, caption = _TITLES[name], _caption(machine)
+    figure, (panels,) = drawing.grid(title, caption, columns=len(ways), size=size)
+    ends = [end for known in ways.values() for e, _ in known for end in (e.low, e.high) if end]
+    for axes, (way, known) in zip(panels, ways.items(), strict=True):
+        _panel(axes, way, known)
+        if ends:
+            axes.set_ylim(min(ends) * 0.995, max(ends) * 1.005)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}×")
+        axes.set_xticks([])
+    panels[0].set_ylabel("speedup, with 95 % interval")
     try:
         for ending in ("png", "svg"):
             figure.savefig(folder / f"{name}.{ending}", bbox_inches="tight")
@@ -80,14 +95,26 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
         raise BadRun(f"cannot write to {folder}: {error.strerror}") from error
 
 
-def show(console: Console, part: str, checks: Sequence[Check], machine: Machine) -> None:
-    """Print the table of a part."""
-    console.print()
-    console.print(formats.to_rich(table(part, checks, machine), console.width))
+def _panel(axes: "Axes", way: str, known: Sequence[tuple[Estimate, float]]) -> None:
+    from harness.tables import drawing
 
-
-def conclude(console: Console, found: Mapping[str, Sequence[Check]], machine: Machine) -> None:
-    """Print the machine and the summary."""
-    console.print()
-    console.print(caption(machine), markup=False, highlight=False)
-    console.print(Text(sentence(found), "bold"))
+    ordered = sorted(known, key=lambda one: (one[1], one[0].value))
+    missed = 0
+    for place, (estimate, truth) in enumerate(ordered):
+        if estimate.low is None or estimate.high is None:
+            continue
+        holds = contains(estimate, truth)
+        missed += not holds
+        color, marker = (drawing.COLORS[0], "o") if holds else (drawing.COLORS[1], "x")
+        bar, size = drawing.arms([estimate]), 2 if holds else 5
+        width = 1.0 if holds else 1.6
+        axes.errorbar(
+            place, estimate.value, bar, fmt=marker, color=color, markersize=size, linewidth=width
+        )
+    truths = [truth for _, truth in ordered]
+    axes.step(range(len(truths)), truths, color="black", linewidth=0.8, where="mid")
+    count = len(known)
+    share = f"{100 * missed / count:.0f} %" if count else "–"
+    axes.set_title(f"{way}\n{missed} of {count} miss the truth ({share})", fontsize=8.5, loc="left")
+    if not any(math.isfinite(truth) for truth in truths):
+        axes.text(0.5, 0.5, "nothing was measured", ha="center", transform=axes.transAxes)

@@ -1,5 +1,6 @@
 """A validation from start to end: its parts in order, its results in a folder."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,17 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from harness.commands.validate import (
-    against_keras,
-    arithmetic,
-    judgements,
-    output,
-    readings,
-    truths,
-)
-from harness.commands.validate.claims import Check
-from harness.commands.validate.slowed import DisturbedLauncher, SlowedLauncher
-from harness.commands.validate.truths import Effort, Trial
+from harness.commands.validate import arithmetic, judgements, output, readings, truths
+from harness.commands.validate.against_keras import blocks, judged
+from harness.commands.validate.claims import Check, decided
+from harness.commands.validate.truths import Effort, SlowedLauncher, Trial, slowed
 from harness.errors import BadRun
 from harness.measure.budget import Budget
 from harness.measure.launcher import Launcher
@@ -26,17 +20,7 @@ from harness.measure.machine.gpu import AnyGpu
 from harness.measure.runner import Observer, Runner
 from harness.measure.side import AnyLauncher, Setup
 from harness.measure.worker_process import WorkerFailed
-from harness.records import (
-    Case,
-    Failure,
-    Machine,
-    Measurement,
-    Protocol,
-    Run,
-    from_json,
-    run_file,
-    to_json,
-)
+from harness.records import Case, Failure, Machine, Protocol, from_json, run_file, to_json
 from harness.records.journal import NAME as JOURNAL
 from harness.records.resume import ResumedRun
 from harness.workloads import datasets
@@ -60,28 +44,20 @@ class Validation:
     observer: Observer
     machine: Machine
     dataset: str
-    found: dict[str, list[Check]]
+    found: dict[str, Sequence[Check]]
 
     @classmethod
     def open(cls, folder: Path, effort: Effort, gpu: AnyGpu, observer: Observer) -> Self:
         """Begin a validation, or resume the one that the folder holds.
 
-        Args:
-            folder: The folder of the validation.
-            effort: How much is tried.
-            gpu: From `gpu.open_gpu()`; only describes the machine.
-            observer: Shows progress.
-
-        Raises:
-            BadRun: the folder cannot be read.
+        The GPU only describes the machine. Raises BadRun if the folder cannot be read.
         """
-        found: dict[str, list[Check]] = {}
+        found: dict[str, Sequence[Check]] = {}
         dataset, path = "auto", folder / NAME
         if path.exists():
             try:
                 data = json.loads(path.read_text(encoding="utf-8"))
-                for part, checks in data["parts"].items():
-                    found[part] = [from_json(Check, check) for check in checks]
+                found = {**from_json(dict[str, tuple[Check, ...]], data["parts"])}
                 dataset = str(data.get("dataset", dataset))
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise BadRun(f"{path} is damaged: {error}") from error
@@ -89,15 +65,7 @@ class Validation:
         return cls(folder, effort, gpu, observer, machine, datasets.resolve(dataset), found)
 
     def run(self, parts: Sequence[str], on_part: Callable[[str, Sequence[Check]], None]) -> None:
-        """Try parts of the method.
-
-        Args:
-            parts: Names among `PARTS`.
-            on_part: Called with a part and its checks once it is done.
-
-        Raises:
-            HarnessError: the folder cannot be used.
-        """
+        """Try parts of the method; `on_part` gets a part and its checks once it is done."""
         self._save()
         with Launcher() as launcher:
             for part in (name for name in PARTS if name in parts):
@@ -111,12 +79,8 @@ class Validation:
 
     def _save(self) -> None:
         parts = {name: to_json(self.found[name]) for name in PARTS if name in self.found}
-        data = {
-            "id": self.folder.name,
-            "dataset": self.dataset,
-            "machine": to_json(self.machine),
-            "parts": parts,
-        }
+        machine = to_json(self.machine)
+        data = {"id": self.folder.name, "dataset": self.dataset, "machine": machine, "parts": parts}
         path, partial = self.folder / NAME, self.folder / f"{NAME}.part"
         try:
             partial.write_text(json.dumps(data, indent=1), encoding="utf-8")
@@ -129,91 +93,74 @@ class Validation:
         return Case(variant, self.dataset, batch_size, threads=len(usable_cpus()))
 
     def compare(
-        self, part: str, wanted: Sequence[Trial], launcher: AnyLauncher, protocol: Protocol
-    ) -> tuple[list[tuple[Trial, Measurement]], list[Check]]:
-        """Measure trials in a run of their own; a failure is a check that falls short."""
-        runner = Runner.open(
-            self.folder / part,
-            Setup(protocol, launcher, self.gpu),
-            self.machine,
-            self.observer,
-            Budget(None, len(wanted), time.monotonic),
-        )
-        measured, failed = [], []
-        try:
+        self,
+        part: str,
+        wanted: Sequence[Trial],
+        launcher: AnyLauncher,
+        protocol: Protocol,
+        *judges: Callable[[judgements.Measured], Iterator[Check]],
+    ) -> Iterator[Check]:
+        """Measure trials in a run of their own and judge them; a failure falls short."""
+        setup = Setup(protocol, launcher, self.gpu)
+        budget = Budget(None, len(wanted), time.monotonic)
+        runner = Runner.open(self.folder / part, setup, self.machine, self.observer, budget)
+        measured = []
+        with contextlib.closing(runner):
             for trial in wanted:
                 outcome = runner.measure(trial.case, trial.reference)
                 if isinstance(outcome, Failure):
-                    failed.append(_failed(part, f"{outcome.kind}: {outcome.message}"))
+                    yield _failed(part, f"{outcome.kind}: {outcome.message}")
                 else:
                     measured.append((trial, outcome))
-        finally:
-            runner.close()
         if measured:
             output.draw(self.folder, part, measured, self.machine)
-        return measured, failed
-
-    def blocks_done(self, part: str) -> dict[str, int]:
-        """Numbers of blocks of unfinished comparisons of that part, by key."""
-        if not (self.folder / part / JOURNAL).exists():
-            return {}
-        resumed = ResumedRun.read(self.folder / part)
-        return {key: len(blocks) for key, blocks in resumed.blocks.items()}
+        for judge in judges:
+            yield from judge(measured)
 
 
 def _failed(part: str, why: str) -> Check:
-    return Check(part, "every comparison is measured", why, 1, "falls short")
+    return decided(part, "every comparison is measured", why, 1, holds=False)
 
 
 def _noise(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    wanted = truths.equal(v.case(truths.MODEL, truths.BATCH), v.effort.noise)
-    measured, failed = v.compare(
-        "noise", wanted, SlowedLauncher(launcher, wanted), v.effort.protocol
-    )
-    yield from failed
-    yield from judgements.noise(measured)
-    yield from judgements.order(measured)
-    yield from judgements.watching(measured)
+    wanted = slowed(v.case(*truths.USUAL), v.effort.trials["noise"])
+    judges = judgements.noise, judgements.order, judgements.watching
+    starts = SlowedLauncher(launcher, wanted)
+    return v.compare("noise", wanted, starts, v.effort.protocol, *judges)
 
 
 def _slowdowns(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    short = v.case(truths.SHORT_MODEL, truths.SHORT_BATCH)
-    wanted = truths.slowed(short, v.effort.slowdowns)
+    wanted = slowed(v.case(*truths.SHORT), v.effort.trials["slowdowns"])
     protocol = replace(v.effort.protocol, steps=truths.CLAIMED_STEPS)
-    measured, failed = v.compare("slowdowns", wanted, SlowedLauncher(launcher, wanted), protocol)
-    yield from failed
-    yield from judgements.slowdowns(measured)
+    starts = SlowedLauncher(launcher, wanted)
+    return v.compare("slowdowns", wanted, starts, protocol, judgements.slowdowns)
 
 
 def _disturbed(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    short = v.case(truths.SHORT_MODEL, truths.SHORT_BATCH)
-    wanted = truths.slowed(short, v.effort.disturbed)
-    blocks = max(_FEWEST_DISTURBED, v.effort.protocol.blocks)
-    protocol = replace(v.effort.protocol, steps=truths.CLAIMED_STEPS, blocks=blocks)
-    with DisturbedLauncher(launcher, wanted, v.blocks_done("disturbed")) as busy:
-        measured, failed = v.compare("disturbed", wanted, busy, protocol)
-    yield from failed
-    yield from judgements.disturbed(measured)
+    wanted = slowed(v.case(*truths.SHORT), v.effort.trials["disturbed"])
+    several = max(_FEWEST_DISTURBED, v.effort.protocol.blocks)
+    protocol = replace(v.effort.protocol, steps=truths.CLAIMED_STEPS, blocks=several)
+    journal = v.folder / "disturbed" / JOURNAL
+    begun = ResumedRun.read(journal.parent).blocks if journal.exists() else {}
+    with contextlib.closing(truths.DisturbedLauncher(launcher, wanted, begun)) as busy:
+        yield from v.compare("disturbed", wanted, busy, protocol, judgements.disturbed)
 
 
 def _readings(v: Validation, launcher: Launcher) -> Iterator[Check]:
     yield readings.memory(launcher, v.effort.readings)
     yield from readings.cpu(launcher, v.effort.readings)
-    short = v.case(truths.SHORT_MODEL, truths.SHORT_BATCH)
-    yield readings.watching(launcher, short, truths.CLAIMED_STEPS, v.effort.blocks)
+    yield readings.watching(launcher, v.case(*truths.SHORT), truths.CLAIMED_STEPS, v.effort.blocks)
 
 
 def _keras(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    case = v.case(truths.MODEL, truths.BATCH)
-    yield from against_keras.judged(against_keras.blocks(launcher, case, v.effort.blocks))
+    return judged(blocks(launcher, v.case(*truths.USUAL), v.effort.blocks))
 
 
 def _arithmetic(v: Validation, _launcher: Launcher) -> Iterator[Check]:
     yield from arithmetic.simulated(v.effort.simulated)
     for part in ("noise", "slowdowns", "disturbed"):
         if (v.folder / part / run_file.NAME).exists():
-            run: Run = run_file.read(v.folder / part)
-            yield from arithmetic.of_run(run)
+            yield from arithmetic.of_run(run_file.read(v.folder / part))
             return
 
 

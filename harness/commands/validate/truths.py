@@ -1,18 +1,31 @@
-"""Comparisons that try the method: pairs of cases whose true ratio is known."""
+"""Comparisons that try the method: their true ratio is known, since workers are slowed by it."""
 
-import dataclasses
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from harness.records import Case, Protocol, comparison_key
+from harness.measure.side import AnyLauncher, AnyWorker
+from harness.records import Block, Case, Protocol, comparison_key
 from harness.records import protocol as protocols
+from harness.worker.channel import Command
 
-MODEL, BATCH = "baseline", 256
-SHORT_MODEL, SHORT_BATCH = "improved", 16  # its steps are short: a hundred fit into a round
+USUAL = ("baseline", 256)  # variant and batch size
+SHORT = ("improved", 16)  # its steps are short: a hundred fit into a round
 CLAIMED_STEPS = 100  # per round: 2, 5, 10 and 25 % of it are whole numbers
 
+_SPINNING = """
+import sys
+from harness.worker.processes import die_with_parent
+die_with_parent(int(sys.argv[1]))
+while True:
+    pass
+"""
 _BRIEF = Protocol(
-    effort="brief",
+    "brief",
     blocks=4,
     block_seconds=2.0,
     round_seconds=0.2,
@@ -51,48 +64,38 @@ class Effort:
     """How much is tried.
 
     Attributes:
-        noise: Number of comparisons of a case with itself.
-        slowdowns: Number of comparisons by slowdown.
-        disturbed: The same with a busy process in a third of the blocks.
+        trials: By part, how many comparisons with a case that is slower by a known share.
         readings: Number of workers per known load.
-        blocks: Number of blocks of the other ratios: harness against Keras, with and without
-            sampler.
+        blocks: Of the other ratios: harness against Keras, with and without sampler.
         simulated: Number of comparisons whose blocks come from a random generator.
     """
 
     protocol: Protocol
-    noise: int
-    slowdowns: Mapping[float, int]
-    disturbed: Mapping[float, int]
+    trials: Mapping[str, Mapping[float, int]]
     readings: int
     blocks: int
     simulated: int
 
     def comparisons(self, parts: Collection[str]) -> int:
         """Return the number of comparisons that these parts measure."""
-        counts = {
-            "noise": self.noise,
-            "slowdowns": sum(self.slowdowns.values()),
-            "disturbed": sum(self.disturbed.values()),
-        }
-        return sum(count for part, count in counts.items() if part in parts)
+        return sum(sum(self.trials[part].values()) for part in self.trials if part in parts)
 
 
 EFFORTS = {
     "quick": Effort(
         protocol=_BRIEF,
-        noise=4,
-        slowdowns={0.05: 1, 0.10: 1, 0.25: 1},
-        disturbed={0.0: 1},
+        trials={"noise": {0.0: 4}, "slowdowns": {0.05: 1, 0.10: 1, 0.25: 1}, "disturbed": {0.0: 1}},
         readings=2,
         blocks=3,
         simulated=4000,
     ),
     "thorough": Effort(
         protocol=protocols.EFFORTS["default"],
-        noise=60,
-        slowdowns={0.02: 8, 0.05: 15, 0.10: 15, 0.25: 4},
-        disturbed={0.0: 10, 0.10: 5},
+        trials={
+            "noise": {0.0: 60},
+            "slowdowns": {0.02: 8, 0.05: 15, 0.10: 15, 0.25: 4},
+            "disturbed": {0.0: 10, 0.10: 5},
+        },
         readings=5,
         blocks=12,
         simulated=20_000,
@@ -100,23 +103,93 @@ EFFORTS = {
 }
 
 
-def equal(case: Case, comparisons: int) -> list[Trial]:
-    """Return comparisons of a case with itself, under two names."""
-    return slowed(case, {0.0: comparisons})
-
-
 def slowed(case: Case, counts: Mapping[float, int]) -> list[Trial]:
-    """Return comparisons with a case that is slower by a known share, by number per share.
+    """Return comparisons of a case with itself, slower by a known share, by number per share.
 
-    The shares alternate, so that drift of the machine affects all of them.
+    Its two sides have different names. The shares alternate, so that drift of the machine affects
+    all of them.
     """
     most = max(counts.values(), default=0)
     shares = [share for turn in range(most) for share in counts if turn < counts[share]]
     return [
-        Trial(
-            dataclasses.replace(case, seed=2 * number + 1),
-            dataclasses.replace(case, seed=2 * number),
-            share,
-        )
+        Trial(replace(case, seed=2 * number + 1), replace(case, seed=2 * number), share)
         for number, share in enumerate(shares)
     ]
+
+
+class SlowedWorker:
+    """A real worker that reports S steps per round and runs S · (1 + slowdown)."""
+
+    def __init__(self, worker: AnyWorker, slowdown: float) -> None:
+        self.worker = worker
+        self.pid = worker.pid
+        self._slowdown = slowdown
+
+    def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
+        """Send a command; a round runs more steps than its answer says."""
+        if command != "round":
+            return self.worker.ask(command, **arguments)
+        claimed = arguments["steps"]
+        answer = self.worker.ask("round", steps=round(claimed * (1 + self._slowdown)))
+        return {**answer, "steps": claimed}
+
+
+class SlowedLauncher:
+    """Starts the workers of trials, of which some are slowed."""
+
+    def __init__(self, launcher: AnyLauncher, trials: Sequence[Trial]) -> None:
+        self._launcher = launcher
+        self._slowdowns = {trial.case: trial.slowdown for trial in trials}
+
+    def prepare(self, case: Case, *, wait: bool) -> None:
+        """Import the framework of a case."""
+        self._launcher.prepare(case, wait=wait)
+
+    def start(self, case: Case, timeout: float) -> SlowedWorker:
+        """Start one fresh worker for a case."""
+        return SlowedWorker(self._launcher.start(case, timeout), self._slowdowns.get(case, 0.0))
+
+    def end(self, worker: SlowedWorker) -> None:
+        """End a worker."""
+        self._launcher.end(worker.worker)
+
+
+class DisturbedLauncher(SlowedLauncher):
+    """Runs a busy process during every third block, from the start of its first worker.
+
+    `begun` are the blocks measured before, by the key of a trial.
+    """
+
+    def __init__(
+        self, launcher: AnyLauncher, trials: Sequence[Trial], begun: Mapping[str, Sequence[Block]]
+    ) -> None:
+        super().__init__(launcher, trials)
+        self._keys = {case: t.key for t in trials for case in (t.case, t.reference)}
+        self._workers = Counter({key: 2 * len(blocks) for key, blocks in begun.items()})
+        self._competitor: subprocess.Popen[bytes] | None = None
+
+    def start(self, case: Case, timeout: float) -> SlowedWorker:
+        """Start a worker; the first of a block also starts or ends the busy process."""
+        key = self._keys[case]
+        block, second = divmod(self._workers[key], 2)
+        self._workers[key] += 1
+        if not second:
+            self.close()
+            if is_disturbed(block):
+                self._competitor = subprocess.Popen(
+                    [sys.executable, "-c", _SPINNING, str(os.getpid())],
+                    start_new_session=True,  # so that Ctrl-C reaches the parent only
+                )
+        return super().start(case, timeout)
+
+    def close(self) -> None:
+        """End the busy process."""
+        if self._competitor is not None:
+            self._competitor.kill()
+            self._competitor.wait()
+            self._competitor = None
+
+
+def is_disturbed(block: int) -> bool:
+    """Whether the busy process runs during that block."""
+    return block % 3 == 1

@@ -4,7 +4,6 @@ import pytest
 from fakes import FakeClock, FakeGpu, FakeNvml
 
 from harness.commands import doctor
-from harness.commands.doctor import Findings
 from harness.commands.parser import main
 from harness.measure.machine import facts, framework_gpus
 from harness.measure.machine import gpu as gpus
@@ -38,7 +37,7 @@ def test_fewer_cpus_than_there_are_is_said_with_its_cause():
 )
 def test_the_governor_is_said(governor, state):
     """Or that it is not told."""
-    (found,) = doctor.frequency(governor)
+    found = doctor.frequency(governor)
     assert found.state == state
     assert bool(found.advice) == (governor == "powersave")
 
@@ -46,7 +45,7 @@ def test_the_governor_is_said(governor, state):
 @pytest.mark.parametrize(("available", "state"), [(20, "ok"), (2, "problem")])
 def test_too_little_memory_is_a_problem(available, state):
     """Two workers must fit."""
-    (found,) = doctor.memory(available * 2**30, 24 * 2**30)
+    found = doctor.memory(available * 2**30, 24 * 2**30)
     assert found.state == state
     assert "the cgroup's limit is 24.0 GiB" in found.text
 
@@ -55,10 +54,10 @@ def test_the_dataset_is_said(monkeypatch, tmp_path):
     """MNIST, what is used in its place, or what is wrong."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.delenv("MNIST_NPZ", raising=False)
-    (found,) = doctor.data()
+    found = doctor.data()
     assert (found.state, "digits" in found.text) == ("note", True)
     monkeypatch.setenv("MNIST_NPZ", str(tmp_path / "none.npz"))
-    (found,) = doctor.data()
+    found = doctor.data()
     assert (found.state, "does not exist" in found.text) == ("problem", True)
 
 
@@ -139,7 +138,7 @@ def test_findings_fit_the_width(width):
     from rich.console import Console
 
     console = Console(width=width, record=True)
-    Findings(console).show(Finding("CPU", "note", "words " * 40, "advice " * 30))
+    doctor.show(console, Finding("CPU", "note", "words " * 40, "advice " * 30), "")
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
     assert any("→ advice" in line for line in lines)

@@ -33,11 +33,16 @@ def test_a_signal_that_is_ignored_stays_so():
 
 def test_another_thread_changes_nothing():
     """Handlers belong to the main thread."""
-    undo = []
-    thread = threading.Thread(target=lambda: undo.append(interrupts.install()))
+    seen = []
+
+    def look():
+        with interrupts.as_interrupts():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
     thread.start()
     thread.join()
-    undo[0]()
+    assert seen == [signal.SIG_DFL]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 

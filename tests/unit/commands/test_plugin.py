@@ -9,7 +9,7 @@ from fakes import FakeGpu
 from samples import QUICK, run_folders
 
 from harness.commands.options import options_of
-from harness.commands.plugin import hooks, parameters
+from harness.commands.plugin import collection, hooks
 from harness.errors import BadRun
 from harness.records import Case
 from harness.report import files
@@ -147,7 +147,7 @@ def test_what_is_selected_is_planned_and_measured(no_charts, run, selection, cou
 )
 def test_thread_counts_double_up_to_all(most, counts):
     """A machine of 64 does not need 64 tests."""
-    assert counts == parameters.doubled(most)
+    assert counts == collection.doubled(most)
 
 
 def test_collecting_measures_nothing(no_charts, run, pytester, launcher):

@@ -22,8 +22,12 @@ from harness.commands.validate import (
 from harness.commands.validate import (
     claims as checks,
 )
-from harness.commands.validate.slowed import DisturbedLauncher, SlowedLauncher, is_disturbed
-from harness.commands.validate.truths import Trial
+from harness.commands.validate.truths import (
+    DisturbedLauncher,
+    SlowedLauncher,
+    Trial,
+    is_disturbed,
+)
 from harness.records import Case, Estimate
 
 SHORT = Case("improved", "synthetic", 16)
@@ -56,7 +60,7 @@ def test_slowdowns_take_turns_and_every_trial_has_a_name():
 @pytest.mark.parametrize("effort", truths.EFFORTS.values())
 def test_claimed_steps_make_every_slowdown_whole(effort):
     """Else the truth would be another."""
-    for share in [*effort.slowdowns, *effort.disturbed]:
+    for share in [*effort.trials["slowdowns"], *effort.trials["disturbed"]]:
         assert math.isclose(round(truths.CLAIMED_STEPS * share), truths.CLAIMED_STEPS * share)
 
 
@@ -84,7 +88,11 @@ def noisy(rng, spread):
 def test_the_protocol_holds_where_rounds_as_samples_do_not(tmp_path):
     """Workers that differ more than their rounds: what the validation is there to show."""
     found = measured(
-        tmp_path, truths.equal(SHORT, 40), noisy(random.Random(3), 0.02), blocks=6, max_pairs=8
+        tmp_path,
+        truths.slowed(SHORT, {0.0: 40}),
+        noisy(random.Random(3), 0.02),
+        blocks=6,
+        max_pairs=8,
     )
     protocol, called, pooled, one_by_one = judgements.noise(found)
     assert (protocol.n, protocol.verdict, called.verdict) == (40, "holds", "holds")
@@ -114,10 +122,11 @@ def test_slowdowns_are_judged_by_their_truth(tmp_path):
 
 def test_a_competitor_is_busy_in_every_third_block_and_ends(tmp_path):
     """Also of a comparison that is gone on with in its middle."""
-    wanted = truths.equal(SHORT, 1)
+    wanted = truths.slowed(SHORT, {0.0: 1})
     (trial,) = wanted
     seen = []
-    with DisturbedLauncher(FakeLauncher(), wanted, {trial.key: 3}) as launcher:
+    disturbed = DisturbedLauncher(FakeLauncher(), wanted, {trial.key: [None] * 3})
+    with contextlib.closing(disturbed) as launcher:
         for _ in range(3, 9):
             for case in (trial.case, trial.reference):
                 launcher.start(case, 1.0)
@@ -137,7 +146,7 @@ def test_the_caution_of_a_competitor_is_judged_block_by_block(tmp_path):
         )
         return dataclasses.replace(m, rounds=rounds)
 
-    found = measured(tmp_path, truths.equal(SHORT, 2), blocks=6)
+    found = measured(tmp_path, truths.slowed(SHORT, {0.0: 2}), blocks=6)
     as_it_is = [(t, with_others(m, is_disturbed)) for t, m in found]
     told = {check.subject: check for check in judgements.disturbed(as_it_is)}
     assert [c.verdict for c in told.values()] == ["holds"] * len(told)
@@ -161,7 +170,7 @@ def test_the_caution_of_a_competitor_is_judged_block_by_block(tmp_path):
 )
 def test_a_share_falls_short_only_where_chance_would_be_rare(hits, n, verdict):
     """Of 93 %."""
-    assert checks.share("", "", hits, n, 0.93).verdict == verdict
+    assert checks.share("", "", [True] * hits + [False] * (n - hits), 0.93).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -175,12 +184,12 @@ def test_a_share_falls_short_only_where_chance_would_be_rare(hits, n, verdict):
 )
 def test_a_ratio_is_judged_by_its_interval(low, high, verdict):
     """Against 1 %."""
-    assert checks.ratio("", "", Estimate(1.0, low, high, 6), 0.01).verdict == verdict
+    assert checks.ratio("", Estimate(1.0, low, high, 6), 0.01).verdict == verdict
 
 
 def test_the_arithmetic_holds(tmp_path):
     """Simulated intervals, and the identities of a run."""
-    short = measured(tmp_path, truths.equal(SHORT, 2))
+    short = measured(tmp_path, truths.slowed(SHORT, {0.0: 2}))
     assert len(short) == 2
     runner = runner_of(tmp_path, FakeLauncher(), steps=100)
     found = [*arithmetic.simulated(2000), *arithmetic.of_run(runner.run())]
@@ -203,9 +212,7 @@ def fake_workers(monkeypatch):
     monkeypatch.setattr(run, "usable_cpus", lambda: [0])
     brief = dataclasses.replace(
         truths.EFFORTS["quick"],
-        noise=2,
-        slowdowns={0.25: 1},
-        disturbed={},
+        trials={"noise": {0.0: 2}, "slowdowns": {0.25: 1}, "disturbed": {}},
         simulated=500,
         protocol=dataclasses.replace(truths.EFFORTS["quick"].protocol, max_pairs=4),
     )
@@ -250,7 +257,8 @@ def test_a_validation_goes_on_with_its_own_data(tmp_path, monkeypatch, capsys, f
 
 def test_what_fails_is_a_check_that_falls_short(tmp_path, capsys, fake_workers):
     """With its reason; the exit code is 1."""
-    for trial in truths.equal(Case(truths.MODEL, "synthetic", truths.BATCH), 2):
+    variant, size = truths.USUAL
+    for trial in truths.slowed(Case(variant, "synthetic", size), {0.0: 2}):
         for case in (trial.case, trial.reference):
             fake_workers.failures[case.id] = ("oom", "memory ran out", "")
     assert main(["validate", "--only", "noise", "--json", "--output", str(tmp_path)]) == 1
