@@ -18,7 +18,6 @@ _WORTH = 0.7  # of the best throughput: smaller sizes are not measured
 
 def search(
     case: Case,
-    *,
     samples: int,
     memory_bytes: int | None,
     setup: Setup,
@@ -98,15 +97,15 @@ def _chosen(sizes: list[TriedSize]) -> tuple[int, ...]:
 
 def _try(case: Case, limit: int | None, setup: Setup) -> TriedSize:
     kills = oom_kills()
-    side = Side("case", case, setup).start()
+    side = Side.start("case", case, setup)
     try:
         side.open(limit if case.device == "cpu" else None)
         side.warm_up()
         side.end_rounds()
     except WorkerFailed as error:
-        side.stop_sampler()
-        reached = side.usage.peak_rss_bytes if side.usage else None
-        failed = _for_memory(explained(error, kills, side.last_rss_bytes), reached, limit)
+        side.sampler.stop()
+        reached = side.sampler.usage().peak_rss_bytes
+        failed = _for_memory(explained(error, kills, side.sampler.last_rss_bytes), reached, limit)
         peak = reached if case.device == "cpu" else None
         return TriedSize(case.batch_size, failed.kind, None, peak, str(failed))
     finally:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, Literal
 
 from harness.measure import worker_log as logs
-from harness.records import FailureKind
+from harness.records import Case, Failure, FailureKind
 from harness.worker import processes
 from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 
@@ -20,7 +20,7 @@ _SLICE_SECONDS = 1.0  # of waiting, between two checks of the log's size
 
 
 class WorkerFailed(Exception):
-    """A worker did not answer; has the fields of a `Failure`.
+    """A worker did not answer.
 
     Attributes:
         rss_bytes: Resident memory of a worker in which allocating host memory failed.
@@ -33,6 +33,10 @@ class WorkerFailed(Exception):
         self.kind = kind
         self.log_tail = log_tail
         self.rss_bytes = rss_bytes
+
+    def failure_of(self, case: Case, reference: Case) -> Failure:
+        """Return the outcome of the comparison whose worker failed so."""
+        return Failure(case, reference, self.kind, str(self), self.log_tail)
 
 
 class WorkerProcess:

@@ -32,10 +32,10 @@ def opened(launcher: AnyLauncher, case: Case) -> Iterator[Side]:
     Raises:
         WorkerFailed: the worker failed.
     """
-    side = Side("case", case, Setup(_PROTOCOL, launcher, NoGpu("validation trains on the CPU")))
+    setup = Setup(_PROTOCOL, launcher, NoGpu("validation trains on the CPU"))
+    side = Side.start("case", case, setup)
     try:
-        side.start()
-        side.stop_sampler()
+        side.sampler.stop()
         side.open()
         side.warm_up()
         yield side
