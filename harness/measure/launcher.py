@@ -10,7 +10,13 @@ from typing import IO, Literal, Self
 
 from harness.measure import worker_log as logs
 from harness.measure.server import Server
-from harness.measure.worker_process import Traceback, WorkerFailed, WorkerProcess, start_child
+from harness.measure.worker_process import (
+    Traceback,
+    WaitCode,
+    WorkerFailed,
+    WorkerProcess,
+    start_child,
+)
 from harness.records import Case
 from harness.worker import backends, processes
 from harness.worker.channel import Channel
@@ -44,22 +50,16 @@ class Launcher:
         self._workers: list[WorkerProcess] = []
 
     def __enter__(self) -> Self:
-        """Return the launcher."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End every worker and server."""
         self.close()
 
     def prepare(self, case: Case, *, wait: bool = False) -> None:
         """Start the fork server of a case before its first worker is needed.
 
         There is one per backend, device and environment: a framework reads them when it is
-        imported.
-
-        Args:
-            case: Whose workers are forked.
-            wait: Whether to wait for the import.
+        imported. With `wait`, the import has ended on return.
 
         Raises:
             WorkerFailed: the framework could not be imported.
@@ -113,10 +113,11 @@ class Launcher:
         with theirs:
             if self._method == "fork":
                 with self._forgotten_on_failure(key):
-                    worker = self._servers[key].fork(case.dataset, ours, theirs, log, timeout)
+                    pid, wait_code = self._servers[key].fork(case.dataset, theirs, log, timeout)
             else:
-                worker = _spawn(self._environment(case), ours, theirs, log, timeout)
-        worker.traceback = self._traceback
+                pid, wait_code = _spawn(self._environment(case), theirs, log)
+        channel = Channel(ours)
+        worker = WorkerProcess(pid, channel, log, wait_code, timeout, self._traceback)
         self._workers.append(worker)
         return worker
 
@@ -143,12 +144,8 @@ def _key(case: Case) -> _Key:
 
 
 def _spawn(
-    environment: Mapping[str, str],
-    ours: socket.socket,
-    theirs: socket.socket,
-    log: IO[bytes],
-    timeout: float,
-) -> WorkerProcess:
+    environment: Mapping[str, str], theirs: socket.socket, log: IO[bytes]
+) -> tuple[int, WaitCode]:
     process = start_child("harness.worker.serve", theirs.fileno(), log=log, environment=environment)
 
     def wait_code(wait: float) -> int | None:
@@ -156,4 +153,4 @@ def _spawn(
             return process.wait(wait)
         return None
 
-    return WorkerProcess(process.pid, Channel(ours), log, wait_code, timeout)
+    return process.pid, wait_code

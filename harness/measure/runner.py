@@ -262,6 +262,7 @@ class Runner:
             return []
         missing = [recipe for recipe in recipes if self._trained(recipe) is None]
         complete = len(missing) == len(recipes)
+
         def on_epoch(recipe: Recipe, epoch: Epoch) -> None:
             self._journal.write("epoch", key=recipe.key, epoch=to_json(epoch))
             self._observer.on_epoch(recipe, epoch)

@@ -1,14 +1,16 @@
 """The parent's side of the fork server: start it, fork workers from it, end it."""
 
 import contextlib
+import functools
 import json
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import IO, Self
 
 from harness.measure import worker_log as logs
-from harness.measure.worker_process import WorkerFailed, WorkerProcess, start_child
+from harness.measure.worker_process import WaitCode, WorkerFailed, start_child
 from harness.worker import processes
 from harness.worker.channel import Channel, ChannelClosed, Garbled
 
@@ -16,38 +18,28 @@ _GRACE_SECONDS = 5.0
 _PRELOAD_TIMEOUT = 300.0
 
 
+@dataclass(eq=False)
 class Server:
     """The parent's side of one fork server: a process that has imported a framework."""
 
-    def __init__(
-        self,
-        backend: str,
-        process: "subprocess.Popen[bytes]",
-        sock: socket.socket,
-        log: IO[bytes],
-    ) -> None:
-        self._backend = backend
-        self._process = process
-        self._socket = sock
-        self._channel = Channel(sock)
-        self._log = log
-        self._codes: dict[int, int] = {}
-        self._preloaded = False
+    _backend: str
+    _process: subprocess.Popen[bytes]
+    _socket: socket.socket
+    _channel: Channel
+    _log: IO[bytes]
+    _codes: dict[int, int] = field(default_factory=dict, init=False)
+    _preloaded: bool = field(default=False, init=False)
 
     @classmethod
     def start(cls, backend: str, environment: Mapping[str, str]) -> Self:
         """Start a server that imports the framework of a backend."""
         ours, theirs = socket.socketpair()
-        log = logs.create()
+        module, log = "harness.worker.forkserver", logs.create()
         with theirs:
             process = start_child(
-                "harness.worker.forkserver",
-                theirs.fileno(),
-                backend,
-                log=log,
-                environment=environment,
+                module, theirs.fileno(), backend, log=log, environment=environment
             )
-        return cls(backend, process, ours, log)
+        return cls(backend, process, ours, Channel(ours), log)
 
     @property
     def pid(self) -> int:
@@ -55,19 +47,13 @@ class Server:
         return self._process.pid
 
     def fork(
-        self,
-        dataset: str,
-        ours: socket.socket,
-        theirs: socket.socket,
-        log: IO[bytes],
-        timeout: float,
-    ) -> WorkerProcess:
-        """Fork a worker.
+        self, dataset: str, theirs: socket.socket, log: IO[bytes], timeout: float
+    ) -> tuple[int, WaitCode]:
+        """Fork a worker; return its process id and what waits for its exit code.
 
         Args:
             dataset: Loaded once, before the first fork that needs it.
-            ours: The parent's end of the worker's socket.
-            theirs: The worker's end.
+            theirs: The worker's end of its socket.
             log: Where the worker prints.
             timeout: Longest silence, in seconds.
 
@@ -79,7 +65,7 @@ class Server:
             request = json.dumps({"dataset": dataset}).encode()
             socket.send_fds(self._socket, [request], [theirs.fileno(), log.fileno()])
             pid = self._wait_forked(timeout)
-        return WorkerProcess(pid, Channel(ours), log, lambda wait: self._code(pid, wait), timeout)
+        return pid, functools.partial(self._code, pid)
 
     def wait_preloaded(self) -> None:
         """Wait until the framework is imported.
@@ -99,9 +85,8 @@ class Server:
         try:
             yield
         except TimeoutError as error:
-            raise WorkerFailed(
-                "timeout", f"{slow} took too long; allow a longer timeout", logs.tail(self._log)
-            ) from error
+            message = f"{slow} took too long; allow a longer timeout"
+            raise WorkerFailed("timeout", message, logs.tail(self._log)) from error
         except (ChannelClosed, Garbled, OSError) as error:
             raise WorkerFailed("error", f"{broken} failed", logs.tail(self._log)) from error
 

@@ -253,10 +253,6 @@ class GroupWorker:
             arguments=_ranked(arguments, follower.rank),
         )
 
-    def log_tail(self) -> str:
-        """Return the last lines that the worker on this host printed."""
-        return self.local.log_tail()
-
     def end(self) -> None:
         """End the workers on the other hosts; the launcher ends the one on this host."""
         self._end_others()
