@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from typing import Protocol as Interface
 
-from harness.measure.machine.cooling import cool_down
 from harness.measure.machine.facts import usable_cpus
-from harness.measure.machine.gpu import AnyGpu
+from harness.measure.machine.gpu import AnyGpu, cool_down
 from harness.measure.machine.host_state import HostState, read_host_state
 from harness.measure.machine.sampler import Sampler, disturbance, read_machine
 from harness.measure.worker_process import WorkerFailed

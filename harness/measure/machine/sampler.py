@@ -181,7 +181,7 @@ class GpuWatch:
         names = [f.name for f in dataclasses.fields(GpuReading)]
         columns = {n: tuple(getattr(r, n) for r in self._readings) for n in names}
         return GpuUsage(
-            trace=GpuTrace(seconds=tuple(self._times), **columns),
+            trace=GpuTrace(tuple(self._times), **columns),
             idle_memory_bytes=self._idle_memory,
             foreign_processes=max(self._foreign, default=None),
             refused=dict(self._gpu.refused),
