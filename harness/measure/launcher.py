@@ -3,20 +3,13 @@
 import contextlib
 import os
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from typing import IO, Literal, Self
+from collections.abc import Iterator
+from typing import Literal, Self
 
 from harness.measure import worker_log as logs
 from harness.measure.server import Server
-from harness.measure.worker_process import (
-    Traceback,
-    WaitCode,
-    WorkerFailed,
-    WorkerProcess,
-    start_child,
-)
+from harness.measure.worker_process import Traceback, WorkerFailed, WorkerProcess, spawn
 from harness.records import Case
 from harness.worker import backends, processes
 from harness.worker.channel import Channel
@@ -56,29 +49,29 @@ class Launcher:
         self.close()
 
     def prepare(self, case: Case, *, wait: bool = False) -> None:
-        """Start the fork server of a case before its first worker is needed.
-
-        There is one per backend, device and environment: a framework reads them when it is
-        imported. With `wait`, the import has ended on return.
+        """Start the fork server of a case before its first worker; with `wait`, let it import.
 
         Raises:
             WorkerFailed: the framework could not be imported.
         """
-        if self._method != "fork":
-            return
+        if self._method == "fork":
+            with self._server(case) as server:
+                if wait:
+                    server.wait_preloaded()
+
+    @contextlib.contextmanager
+    def _server(self, case: Case) -> Iterator[Server]:
+        """Give the fork server of a case; the first use starts it.
+
+        There is one per backend, device and environment: a framework reads them when it is
+        imported. One that fails is ended, so that a late answer is not taken for the next fork's.
+        """
         key = _key(case)
         if key not in self._servers:
             self._close_levered()
             self._servers[key] = Server.start(case.backend, self._environment(case))
-        if wait:
-            with self._forgotten_on_failure(key):
-                self._servers[key].wait_preloaded()
-
-    @contextlib.contextmanager
-    def _forgotten_on_failure(self, key: _Key) -> Iterator[None]:
-        """End a server that failed, so that a late answer is not taken for the next fork's."""
         try:
-            yield
+            yield self._servers[key]
         except WorkerFailed:
             self._servers.pop(key).close()
             raise
@@ -90,11 +83,10 @@ class Launcher:
             self._servers.pop(levered[0]).close()
 
     def _environment(self, case: Case) -> dict[str, str]:
+        backend, several = backends.find(case.backend), case.replicas > 1
         return {
             "PYTHONFAULTHANDLER": "1",
-            **backends.find(case.backend).environment(
-                case.device, self._cuda_device, several=case.replicas > 1
-            ),
+            **backend.environment(case.device, self._cuda_device, several=several),
             **levers.environment(case),
             # So that the child finds this package and the user's modules.
             "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
@@ -106,16 +98,14 @@ class Launcher:
         Raises:
             WorkerFailed: the framework could not be imported.
         """
-        self.prepare(case)
         ours, theirs = socket.socketpair()
         log = logs.create()
-        key = _key(case)
         with theirs:
             if self._method == "fork":
-                with self._forgotten_on_failure(key):
-                    pid, wait_code = self._servers[key].fork(case.dataset, theirs, log, timeout)
+                with self._server(case) as server:
+                    pid, wait_code = server.fork(case.dataset, theirs, log, timeout)
             else:
-                pid, wait_code = _spawn(self._environment(case), theirs, log)
+                pid, wait_code = spawn(self._environment(case), theirs, log)
         channel = Channel(ours)
         worker = WorkerProcess(pid, channel, log, wait_code, timeout, self._traceback)
         self._workers.append(worker)
@@ -141,16 +131,3 @@ class Launcher:
 def _key(case: Case) -> _Key:
     several = case.device == "gpu" and case.replicas > 1
     return case.backend, case.device, several, tuple(levers.environment(case).items())
-
-
-def _spawn(
-    environment: Mapping[str, str], theirs: socket.socket, log: IO[bytes]
-) -> tuple[int, WaitCode]:
-    process = start_child("harness.worker.serve", theirs.fileno(), log=log, environment=environment)
-
-    def wait_code(wait: float) -> int | None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(wait)
-        return None
-
-    return process.pid, wait_code

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -140,6 +141,20 @@ class WorkerProcess:
         self._wait_code(10.0)
         with contextlib.suppress(OSError):
             self._log.close()
+
+
+def spawn(
+    environment: Mapping[str, str], theirs: socket.socket, log: IO[bytes]
+) -> tuple[int, WaitCode]:
+    """Start a worker in a new interpreter; return its process id and what waits for its end."""
+    process = start_child("harness.worker.serve", theirs.fileno(), log=log, environment=environment)
+
+    def wait_code(wait: float) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(wait)
+        return None
+
+    return process.pid, wait_code
 
 
 def start_child(
