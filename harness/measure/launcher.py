@@ -27,7 +27,6 @@ class Launcher:
         method: `fork` from a server that has imported the framework, or `spawn` a new interpreter
             per worker; by default `fork` where the system has it.
         cuda_device: Value of `CUDA_VISIBLE_DEVICES` for a worker on the GPU.
-        traceback: See `WorkerProcess`.
     """
 
     def __init__(

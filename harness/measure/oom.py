@@ -11,11 +11,8 @@ def explained(
 ) -> WorkerFailed:
     """Add how much memory a worker used and how much there was.
 
-    Args:
-        error: How a worker failed; becomes `oom` if the kernel has meanwhile killed a process
-            for memory.
-        kills_before: `oom_kills()` before the worker started.
-        last_rss_bytes: Latest reading of the worker's resident memory, if there is one.
+    The failure becomes `oom` if the kernel has killed a process for memory since `kills_before`,
+    which is `oom_kills()` before the worker started.
     """
     if error.rss_bytes is not None:
         used, free = units.mebibytes(error.rss_bytes), units.mebibytes(memory_available())

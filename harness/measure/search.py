@@ -26,14 +26,9 @@ def search(
     """Try batch sizes, each in a fresh worker that only warms up.
 
     The times are rough: they only choose what is measured. The memory of a worker on the CPU is
-    limited, so that an allocation fails before the kernel kills a process.
-
-    Args:
-        case: What is trained, at the first batch size.
-        samples: Of the training set, the largest possible batch.
-        memory_bytes: Memory limit of a worker; None for the free memory.
-        setup: What the workers are measured with.
-        on_size: Called with each size that was tried.
+    limited, by default to what is free, so that an allocation fails before the kernel kills a
+    process. The search begins with the batch size of the case and ends at the last with the
+    samples of the training set.
     """
     limit = _limit(case, setup) if memory_bytes is None else memory_bytes
     sizes: list[TriedSize] = []

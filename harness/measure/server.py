@@ -51,11 +51,8 @@ class Server:
     ) -> tuple[int, WaitCode]:
         """Fork a worker; return its process id and what waits for its exit code.
 
-        Args:
-            dataset: Loaded once, before the first fork that needs it.
-            theirs: The worker's end of its socket.
-            log: Where the worker prints.
-            timeout: Longest silence, in seconds.
+        A dataset is loaded once, before the first fork that needs it. The timeout is the longest
+        silence, in seconds.
 
         Raises:
             WorkerFailed: the framework or the dataset could not be loaded.

@@ -116,10 +116,8 @@ class Side:
     ) -> None:
         """Build the model and run the first step.
 
-        Args:
-            memory_bytes: Memory limit of the worker.
-            early_steps: Steps after which the worker reports its loss.
-            seed: Added to the case's.
+        The worker gets no more memory than given, reports its loss after so many early steps, and
+        adds the seed to the case's.
         """
         opened = self._ask(
             "open",

@@ -16,8 +16,8 @@ from harness.records import Case, Failure, FailureKind
 from harness.worker import processes
 from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 
-Traceback = Literal["short", "full"]
-WaitCode = Callable[[float], int | None]
+Traceback = Literal["short", "full"]  # of a failure: frames of the user's own files, or all
+WaitCode = Callable[[float], int | None]  # waits for so many seconds; None if it still runs
 _GRACE_SECONDS = 1.0
 _SLICE_SECONDS = 1.0  # of waiting, between two checks of the log's size
 
@@ -44,19 +44,13 @@ class WorkerFailed(Exception):
 
 @dataclass(eq=False)
 class WorkerProcess:
-    """The parent's side of one worker.
-
-    Attributes:
-        _wait_code: Waits for so many seconds; the exit code, or None if the worker still runs.
-        _timeout: Longest silence, in seconds.
-        _traceback: Of a failure: `short`, the frames of the user's own files, or `full`.
-    """
+    """The parent's side of one worker."""
 
     pid: int
     _channel: Channel
     _log: IO[bytes]
     _wait_code: WaitCode
-    _timeout: float
+    _timeout: float  # longest silence, in seconds
     _traceback: Traceback
     _idle: bool = field(default=True, init=False)
     _ended: bool = field(default=False, init=False)

@@ -67,9 +67,7 @@ def throttled_seconds() -> float | None:
 def _texts(controller: str, name: str) -> Iterator[tuple[Path, str]]:
     """Yield a file's text in this process's group and in its ancestors, the nearest first.
 
-    Args:
-        controller: Of version 1; empty for version 2.
-        name: Of the file.
+    The controller is one of version 1, or empty for version 2.
     """
     for folder in _folders(controller):
         with contextlib.suppress(OSError, UnicodeDecodeError):

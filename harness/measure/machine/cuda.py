@@ -41,10 +41,7 @@ def visible_uuids() -> list[str]:
 
 
 def list_uuids(library: Any) -> list[str]:
-    """Ask the CUDA driver API; see `cuDeviceGetUuid` in its reference.
-
-    Args:
-        library: `libcuda.so.1` as ctypes loads it.
+    """Ask `libcuda.so.1`, as ctypes loads it; see `cuDeviceGetUuid` in CUDA's driver API.
 
     Raises:
         CudaUnavailable: a call fails.

@@ -14,11 +14,7 @@ class FrameworkFailed(Exception):
 
 
 def visible_gpus(backend: str, cuda_device: str | None) -> list[str]:
-    """List the GPUs that a backend's framework sees, by name.
-
-    Args:
-        backend: The backend; importing its framework takes seconds.
-        cuda_device: See `Backend.environment`.
+    """List the GPUs that a backend's framework sees, by name; importing it takes seconds.
 
     Raises:
         FrameworkFailed: the framework cannot be imported or fails.

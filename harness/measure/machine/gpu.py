@@ -68,10 +68,7 @@ class NvmlGpu(AnyGpu):
     def open(cls, nvml: Any, handle: Any, chosen_by: str) -> Self:
         """Read what the GPU is, and once each reading, so that its facts hold which ones fail.
 
-        Args:
-            nvml: The module `pynvml`, initialized.
-            handle: NVML's handle of the device.
-            chosen_by: How the device was chosen, for the record.
+        `nvml` is the module `pynvml`, initialized.
         """
         gpu = cls(nvml, handle)
         gpu.read()
@@ -145,15 +142,11 @@ def _text(value: Any) -> Any:
 
 
 def cool_down(
-    gpu: AnyGpu,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    limit_seconds: float,
+    gpu: AnyGpu, clock: Callable[[], float], sleep: Callable[[float], None], limit_seconds: float
 ) -> float:
     """Wait until NVML reports no thermal reason for a lower clock, or the limit has passed.
 
-    Returns:
-        Seconds waited; 0.0 if the GPU is cool or does not report it.
+    Return the seconds waited: 0.0 if the GPU is cool or does not report it.
     """
     begin, waited = clock(), 0.0
     while waited < limit_seconds and (gpu.read().throttle_reasons or 0) & THERMAL:

@@ -14,7 +14,6 @@ class HostState:
 
     Attributes:
         cpus: CPUs that this process may use, and the quota.
-        other_runs: Other runs of this harness on the machine.
         slept_seconds: Time suspended since boot; None if no clock measures it.
         wall_offset_seconds: Wall clock minus time since boot; likewise.
     """
