@@ -12,17 +12,7 @@ from harness.measure.machine.gpu import AnyGpu, cool_down
 from harness.measure.machine.host_state import HostState, read_host_state
 from harness.measure.machine.sampler import Sampler, disturbance, read_machine
 from harness.measure.worker_process import WorkerFailed
-from harness.records import (
-    Case,
-    Fit,
-    ModelFacts,
-    Protocol,
-    Role,
-    Round,
-    Start,
-    from_json,
-    to_json,
-)
+from harness.records import Case, Fit, ModelFacts, Protocol, Role, Round, Start, from_json, to_json
 from harness.worker.channel import Command
 
 _RATE_SECONDS = 0.1
