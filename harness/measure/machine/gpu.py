@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
-from harness.measure.machine import cuda
+from harness.measure.machine import visible_gpus
 from harness.records import Gpu, GpuReading
 
 THERMAL = 0x8 | 0x20 | 0x40  # hardware slowdown, software and hardware thermal slowdown
@@ -156,7 +156,7 @@ def cool_down(
 
 
 def open_gpu(
-    nvml: Any = None, cuda_order: Callable[[], list[str]] = cuda.visible_uuids
+    nvml: Any = None, cuda_order: Callable[[], list[str]] = visible_gpus.of_cuda
 ) -> NoGpu | NvmlGpu:
     """Open the GPU that is first in CUDA's order; `NoGpu` with a reason if there is none.
 
@@ -186,7 +186,7 @@ def _choose(nvml: Any, cuda_order: Callable[[], list[str]]) -> tuple[Any, str]:
         return None, "the NVIDIA driver lists no GPU"
     try:
         uuids, how = cuda_order(), "CUDA's own order"
-    except cuda.CudaUnavailable as error:
+    except visible_gpus.NotListed as error:
         uuids, how = _pci_order(nvml, count), f"PCI order ({error})"
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not uuids:
