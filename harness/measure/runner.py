@@ -125,7 +125,7 @@ class Runner:
         records = self._resumed.records
         outcomes = {**self._resumed.failures, **records["outcome"]}
         trainings = tuple(records["training"].values())
-        failed = tuple(self._failed_trainings.values())
+        failed = self._failed_trainings.values()
         return Run(
             id=self.folder.name,
             started_at=self._resumed.started_at or "",

@@ -34,11 +34,10 @@ class Server:
     def start(cls, backend: str, environment: Mapping[str, str]) -> Self:
         """Start a server that imports the framework of a backend."""
         ours, theirs = socket.socketpair()
-        module, log = "harness.worker.forkserver", logs.create()
+        log = logs.create()
         with theirs:
-            process = start_child(
-                module, theirs.fileno(), backend, log=log, environment=environment
-            )
+            module = "harness.worker.forkserver"
+            process = start_child(module, theirs, backend, log=log, environment=environment)
         return cls(backend, process, ours, Channel(ours), log)
 
     @property

@@ -65,27 +65,19 @@ def train_together(
 
 @dataclass(eq=False)
 class _Trainee:
-    """One worker that trains a recipe, started with its first epoch.
-
-    Attributes:
-        training: Everything observed; None before the last epoch has ended.
-    """
+    """One worker that trains a recipe, started with its first epoch."""
 
     recipe: Recipe
     setup: Setup
     interleaved: bool
-    training: Training | None = None
+    training: Training | None = None  # once the last epoch has ended
     _worker: AnyWorker | None = None
     _facts: dict[str, Any] = field(default_factory=dict)
     _epochs: list[Epoch] = field(default_factory=list)
     _surroundings: list[Surroundings] = field(default_factory=list)
 
     def epoch(self) -> Epoch:
-        """Train one more epoch.
-
-        Raises:
-            WorkerFailed: the worker did.
-        """
+        """Train one more epoch; raise `WorkerFailed` if the worker did."""
         if self._worker is None:
             case, launcher = self.recipe.case, self.setup.launcher
             launcher.prepare(case, wait=True)

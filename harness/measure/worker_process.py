@@ -99,11 +99,7 @@ class WorkerProcess:
         return failed
 
     def _receive(self) -> dict[str, Any]:
-        """Wait for the next message; meanwhile limit the size of the log.
-
-        Raises:
-            TimeoutError: the worker was silent too long.
-        """
+        """Wait for the next message; meanwhile limit the size of the log."""
         deadline = time.monotonic() + self._timeout
         while True:
             left = deadline - time.monotonic()
@@ -141,7 +137,7 @@ def spawn(
     environment: Mapping[str, str], theirs: socket.socket, log: IO[bytes]
 ) -> tuple[int, WaitCode]:
     """Start a worker in a new interpreter; return its process id and what waits for its end."""
-    process = start_child("harness.worker.serve", theirs.fileno(), log=log, environment=environment)
+    process = start_child("harness.worker.serve", theirs, log=log, environment=environment)
 
     def wait_code(wait: float) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -152,7 +148,7 @@ def spawn(
 
 
 def start_child(
-    module: str, descriptor: int, *arguments: str, log: IO[bytes], environment: Mapping[str, str]
+    module: str, end: socket.socket, *arguments: str, log: IO[bytes], environment: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
     """Run a module of this package in a new interpreter and session.
 
@@ -160,8 +156,8 @@ def start_child(
     environment is all that it has.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", module, str(descriptor), *arguments, str(os.getpid())],
-        pass_fds=[descriptor],
+        [sys.executable, "-m", module, str(end.fileno()), *arguments, str(os.getpid())],
+        pass_fds=[end.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -92,10 +92,8 @@ def _started(who: str, rank: str, size: str, environ: Mapping[str, str]) -> Host
         raise BadCase(f"--hosts: {who} gives rank {rank!r} of {size!r}, which is invalid")
     address = environ.get("MASTER_ADDR") or _first(environ)
     if address is None:
-        raise BadCase(
-            f"--hosts: {who} started {size} processes without the address of the first one; "
-            "set MASTER_ADDR"
-        )
+        lack = f"{size} processes without the address of the first one"
+        raise BadCase(f"--hosts: {who} started {lack}; set MASTER_ADDR")
     port = _port(environ.get("MASTER_PORT", ""))
     token = _token(",".join(environ.get(name, "") for name in _JOBS) + address)
     return Hosts(int(rank), int(size), address, port, who, token)

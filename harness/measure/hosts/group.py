@@ -172,11 +172,7 @@ class GroupWorker:
         self._tasks: list[concurrent.futures.Future[dict[str, Any]]] = []
 
     def start_others(self, case: Case, timeout: float) -> None:
-        """Start the workers on the other hosts.
-
-        Raises:
-            WorkerFailed: one could not be started.
-        """
+        """Start the workers on the other hosts; raise `WorkerFailed` if one could not be."""
         request = {"number": self._number, "case": to_json(case), "timeout": timeout}
         for follower in self._followers:
             follower.ask("start", self._timeout, **request)

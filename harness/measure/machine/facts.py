@@ -52,14 +52,12 @@ def commit() -> str | None:
     """Name the commit of the current folder's repository, and whether tracked files differ."""
 
     def git(*arguments: str) -> str | None:
+        command = ["git", *arguments]  # the user's own
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            return subprocess.run(
-                ["git", *arguments],  # noqa: S607  (the user's own)
-                capture_output=True,
-                text=True,
-                timeout=_GIT_SECONDS,
-                check=True,
-            ).stdout.strip()
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True
+            )
+            return done.stdout.strip()
         return None
 
     name = git("rev-parse", "--short=10", "HEAD")
