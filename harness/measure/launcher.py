@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from harness.measure import worker_log as logs
@@ -20,26 +21,21 @@ _Key = tuple[str, str, bool, tuple[tuple[str, str], ...]]  # backend, device, se
 _MOST_LEVERED = 2  # servers of a changed environment: a comparison has two sides
 
 
+@dataclass(eq=False)
 class Launcher:
     """Starts workers and ends them; a context manager that leaves no process behind.
 
-    Args:
+    Attributes:
         method: `fork` from a server that has imported the framework, or `spawn` a new interpreter
-            per worker; by default `fork` where the system has it.
+            per worker.
         cuda_device: Value of `CUDA_VISIBLE_DEVICES` for a worker on the GPU.
     """
 
-    def __init__(
-        self,
-        method: Method | None = None,
-        cuda_device: str | None = None,
-        traceback: Traceback = "short",
-    ) -> None:
-        self._cuda_device = cuda_device
-        self._traceback = traceback
-        self._method = method or ("fork" if hasattr(os, "fork") else "spawn")
-        self._servers: dict[_Key, Server] = {}
-        self._workers: list[WorkerProcess] = []
+    method: Method = "fork" if hasattr(os, "fork") else "spawn"
+    cuda_device: str | None = None
+    traceback: Traceback = "short"
+    _servers: dict[_Key, Server] = field(default_factory=dict, init=False)
+    _workers: list[WorkerProcess] = field(default_factory=list, init=False)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +49,7 @@ class Launcher:
         Raises:
             WorkerFailed: the framework could not be imported.
         """
-        if self._method == "fork":
+        if self.method == "fork":
             with self._server(case) as server:
                 if wait:
                     server.wait_preloaded()
@@ -85,7 +81,7 @@ class Launcher:
         backend, several = backends.find(case.backend), case.replicas > 1
         return {
             "PYTHONFAULTHANDLER": "1",
-            **backend.environment(case.device, self._cuda_device, several=several),
+            **backend.environment(case.device, self.cuda_device, several=several),
             **levers.environment(case),
             # So that the child finds this package and the user's modules.
             "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
@@ -100,13 +96,13 @@ class Launcher:
         ours, theirs = socket.socketpair()
         log = logs.create()
         with theirs:
-            if self._method == "fork":
+            if self.method == "fork":
                 with self._server(case) as server:
                     pid, wait_code = server.fork(case.dataset, theirs, log, timeout)
             else:
                 pid, wait_code = spawn(self._environment(case), theirs, log)
         channel = Channel(ours)
-        worker = WorkerProcess(pid, channel, log, wait_code, timeout, self._traceback)
+        worker = WorkerProcess(pid, channel, log, wait_code, timeout, self.traceback)
         self._workers.append(worker)
         return worker
 

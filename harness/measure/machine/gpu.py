@@ -32,11 +32,11 @@ class AnyGpu:
     """
 
     name: str | None = None
-    reason: str | None = None
     facts: Gpu | None = None
     cuda_device: str | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
         self.refused: dict[str, str] = {}
 
     def read(self) -> GpuReading:
@@ -49,11 +49,7 @@ class AnyGpu:
 
 
 class NoGpu(AnyGpu):
-    """Stands for a missing GPU."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__()
-        self.reason = reason
+    """Stands for a missing GPU; says the reason."""
 
 
 class NvmlGpu(AnyGpu):
