@@ -3,11 +3,8 @@
 import contextlib
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
@@ -131,36 +128,3 @@ class WorkerProcess:
         self._wait_code(10.0)
         with contextlib.suppress(OSError):
             self._log.close()
-
-
-def spawn(
-    environment: Mapping[str, str], theirs: socket.socket, log: IO[bytes]
-) -> tuple[int, WaitCode]:
-    """Start a worker in a new interpreter; return its process id and what waits for its end."""
-    process = start_child("harness.worker.serve", theirs, log=log, environment=environment)
-
-    def wait_code(wait: float) -> int | None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(wait)
-        return None
-
-    return process.pid, wait_code
-
-
-def start_child(
-    module: str, end: socket.socket, *arguments: str, log: IO[bytes], environment: Mapping[str, str]
-) -> "subprocess.Popen[bytes]":
-    """Run a module of this package in a new interpreter and session.
-
-    Its first argument is the descriptor of its end of the socket, its last this process's id; the
-    environment is all that it has.
-    """
-    return subprocess.Popen(
-        [sys.executable, "-m", module, str(end.fileno()), *arguments, str(os.getpid())],
-        pass_fds=[end.fileno()],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        env=environment,
-        start_new_session=True,
-    )
