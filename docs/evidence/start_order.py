@@ -37,8 +37,8 @@ def block(way: str, launcher: Launcher, case: Case, number: int) -> tuple[float,
     setup = Setup(protocol, launcher, open_gpu())
 
     def opened() -> Side:
-        sides.append(Side("case", case, setup))
-        sides[-1].start().open()
+        sides.append(Side.start("case", case, setup))
+        sides[-1].open()
         return sides[-1]
 
     try:

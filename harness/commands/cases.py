@@ -9,7 +9,7 @@ from typing import Any
 from harness.commands.options import AUTO, Settings
 from harness.errors import BadCase
 from harness.measure.case_checks import check_batch_size, check_case
-from harness.measure.machine import framework_gpus
+from harness.measure.machine import visible_gpus
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu, count
 from harness.measure.side import AnyLauncher, Setup
@@ -87,9 +87,9 @@ class Cases:
             return self.gpu.reason
         if backend not in self._seen_gpus:
             try:
-                seen = framework_gpus.visible_gpus(backend, self.gpu.cuda_device)
+                seen = visible_gpus.of_framework(backend, self.gpu.cuda_device)
                 reason = None if seen else backends.find(backend).unseen()
-            except framework_gpus.FrameworkFailed as error:
+            except visible_gpus.NotListed as error:
                 reason = str(error)
             self._seen_gpus[backend] = reason
         return self._seen_gpus[backend]

@@ -12,7 +12,7 @@ from rich.text import Text
 from harness import units
 from harness.commands import options, output
 from harness.errors import HarnessError
-from harness.measure.machine import cgroup, framework_gpus
+from harness.measure.machine import cgroup, visible_gpus
 from harness.measure.machine import facts as machine
 from harness.measure.machine.gpu import THERMAL, AnyGpu, open_gpu
 from harness.measure.machine.sampler import read_machine
@@ -186,8 +186,8 @@ def _framework(name: str, version: str, gpu: AnyGpu) -> Finding:
         text, _, advice = lack.partition(": ")
         return Finding(name, "missing", text, advice)
     try:
-        seen = framework_gpus.visible_gpus(name, gpu.cuda_device)
-    except framework_gpus.FrameworkFailed as error:
+        seen = visible_gpus.of_framework(name, gpu.cuda_device)
+    except visible_gpus.NotListed as error:
         advice = f"install it anew: pip install {name}"
         return Finding(name, "problem", f"{version}: {error}", advice)
     if seen:

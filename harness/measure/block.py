@@ -1,7 +1,7 @@
 """One block: a pair of fresh workers, each warmed up, and all their rounds.
 
-On the CPU the two take turns round by round; where a GPU is used, one has
-ended before the other begins.
+On the CPU the two take turns round by round; where a GPU is used, one has ended before the other
+begins.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +19,8 @@ from harness.records import Block, BlockPlan, Case, Role, Round, SidePlan
 def is_interleaved(cases: Mapping[Role, Case]) -> bool:
     """Whether the workers of a block take turns round by round.
 
-    Not where a GPU is used: two processes that alternate on one GPU disturb
-    each other, and one that idles lets its clocks fall.
+    Not where a GPU is used: two processes that alternate on one GPU disturb each other, and one
+    that idles lets its clocks fall.
     """
     return all(case.device == "cpu" for case in cases.values())
 
@@ -29,12 +29,9 @@ def is_interleaved(cases: Mapping[Role, Case]) -> bool:
 class BlockRun:
     """Measures one block; the first block of a comparison also makes the plan.
 
-    Args:
+    Attributes:
         index: Number of the block, from 0: the reference starts first in even ones.
-        cases: Of both sides.
-        setup: What the block is measured with.
         plan: Of the comparison; None in its first block.
-        on_round: Called with each round as it ends.
         early_steps: If given, each worker also reports its loss after that many steps. Both
             sides of a block start from the same weights; blocks differ.
     """
@@ -65,7 +62,7 @@ class BlockRun:
             for side in self._sides.values():
                 side.end()
         return Block(
-            plan=plan,
+            plan,
             rounds=tuple(self._rounds),
             starts=tuple(self._sides[role].start_record(self.index) for role in order),
             facts={role: self._sides[role].facts for role in ROLES},
@@ -76,11 +73,10 @@ class BlockRun:
         for role in order:
             self._started(role)
         sides = self._sides
-        plan = self.plan or plan_turns(
-            {role: sides[role].step_seconds for role in ROLES}, self.cases, self.setup.protocol
-        )
+        step_seconds = {role: side.step_seconds for role, side in sides.items()}
+        plan = self.plan or plan_turns(step_seconds, self.cases, self.setup.protocol)
         for side in sides.values():
-            side.begin_rounds()
+            side.sampler.begin_rounds()
         for pair, roles in turns(plan.case.rounds, self.index):
             for position, role in enumerate(roles):
                 self._round(sides[role], pair, position, plan.of(role).steps)
@@ -96,12 +92,12 @@ class BlockRun:
         plans: dict[Role, SidePlan] = {}
         for position, role in enumerate(order):
             side = self._started(role)
-            plan = plans[role] = (
-                self.plan.of(role)
-                if self.plan
-                else plan_alone(side.step_seconds, self.cases[role], self.setup.protocol)
-            )
-            side.begin_rounds()
+            if self.plan:
+                plan = self.plan.of(role)
+            else:
+                plan = plan_alone(side.step_seconds, self.cases[role], self.setup.protocol)
+            plans[role] = plan
+            side.sampler.begin_rounds()
             for number in range(plan.rounds):
                 self._round(side, number, position, plan.steps)
             side.end_rounds()
@@ -112,8 +108,7 @@ class BlockRun:
         return BlockPlan(**plans)
 
     def _started(self, role: Role) -> Side:
-        side = self._sides[role] = Side(role, self.cases[role], self.setup)
-        side.start()
+        side = self._sides[role] = Side.start(role, self.cases[role], self.setup)
         side.open(early_steps=self.early_steps, seed=self.index if self.early_steps else 0)
         side.warm_up()
         return side
@@ -125,8 +120,8 @@ class BlockRun:
     def _explained(self, error: WorkerFailed, kills: int | None) -> WorkerFailed:
         """Say which side failed, and whether memory ran out."""
         role = next((role for role, side in self._sides.items() if side.failed), None)
-        known = explained(error, kills, self._sides[role].last_rss_bytes if role else None)
-        message = str(known)
-        if role == "reference" and self.cases["case"] != self.cases["reference"]:
-            message = f"the reference {self.cases['reference'].id} failed: {message}"
+        known = explained(error, kills, self._sides[role].sampler.last_rss_bytes if role else None)
+        message, reference = str(known), self.cases["reference"]
+        if role == "reference" and self.cases["case"] != reference:
+            message = f"the reference {reference.id} failed: {message}"
         return WorkerFailed(known.kind, message, error.log_tail)

@@ -4,12 +4,9 @@ from collections.abc import Callable
 
 
 class Budget:
-    """Drops blocks, never comparisons, to stay under a limit.
+    """Drops blocks, never comparisons, to stay under a limit in seconds; None for none.
 
-    Args:
-        seconds: The limit; None for none.
-        comparisons: Number of comparisons to come.
-        clock: Monotonic seconds.
+    `comparisons` is the number of those to come; the clock gives monotonic seconds.
     """
 
     def __init__(self, seconds: float | None, comparisons: int, clock: Callable[[], float]) -> None:

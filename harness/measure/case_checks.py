@@ -30,9 +30,8 @@ def check_case(case: Case, train_samples: int | None, cpus: int, gpu: AnyGpu) ->
     if case.hosts < 1 or case.replicas % case.hosts:
         raise BadCase(f"{case.replicas} devices cannot be divided equally among {case.hosts} hosts")
     if case.batch_size % case.replicas:
-        raise BadCase(
-            f"a batch of {case.batch_size} cannot be divided equally among {case.replicas} devices"
-        )
+        devices = f"{case.replicas} devices"
+        raise BadCase(f"a batch of {case.batch_size} cannot be divided equally among {devices}")
     if case.device == "gpu" and gpu.name is None:
         raise BadCase(f"a GPU was requested and there is none ({gpu.reason})")
 
@@ -46,7 +45,5 @@ def check_batch_size(batch_size: int, dataset: str, train_samples: int | None) -
     if batch_size < 1:
         raise BadCase(f"batch size must be at least 1, not {batch_size}")
     if train_samples is not None and batch_size > train_samples:
-        raise BadCase(
-            f"batch size {batch_size} is larger than the dataset "
-            f"{dataset} with {train_samples} training samples"
-        )
+        there = f"{dataset} with {train_samples} training samples"
+        raise BadCase(f"batch size {batch_size} is larger than the dataset {there}")

@@ -1,84 +1,79 @@
-"""Start workers and end them; owns every child process."""
+"""Start workers, forked from a server or in new interpreters, and end them.
+
+Every child process is owned here.
+"""
 
 import contextlib
+import functools
+import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import IO, Literal, Self
 
 from harness.measure import worker_log as logs
-from harness.measure.server import Server
-from harness.measure.worker_process import Traceback, WorkerFailed, WorkerProcess, start_child
+from harness.measure.worker_process import Traceback, WaitCode, WorkerFailed, WorkerProcess
 from harness.records import Case
 from harness.worker import backends, processes
-from harness.worker.channel import Channel
+from harness.worker.channel import Channel, ChannelClosed, Garbled
 from harness.workloads import levers
 
 Method = Literal["fork", "spawn"]
 _Key = tuple[str, str, bool, tuple[tuple[str, str], ...]]  # backend, device, several, environment
 _MOST_LEVERED = 2  # servers of a changed environment: a comparison has two sides
+_GRACE_SECONDS = 5.0
+_PRELOAD_TIMEOUT = 300.0
 
 
+@dataclass(eq=False)
 class Launcher:
     """Starts workers and ends them; a context manager that leaves no process behind.
 
-    Args:
+    Attributes:
         method: `fork` from a server that has imported the framework, or `spawn` a new interpreter
-            per worker; by default `fork` where the system has it.
+            per worker.
         cuda_device: Value of `CUDA_VISIBLE_DEVICES` for a worker on the GPU.
-        traceback: See `WorkerProcess`.
     """
 
-    def __init__(
-        self,
-        method: Method | None = None,
-        cuda_device: str | None = None,
-        traceback: Traceback = "short",
-    ) -> None:
-        self._cuda_device = cuda_device
-        self._traceback = traceback
-        self._method = method or ("fork" if hasattr(os, "fork") else "spawn")
-        self._servers: dict[_Key, Server] = {}
-        self._workers: list[WorkerProcess] = []
+    method: Method = "fork" if hasattr(os, "fork") else "spawn"
+    cuda_device: str | None = None
+    traceback: Traceback = "short"
+    _servers: dict[_Key, "Server"] = field(default_factory=dict, init=False)
+    _workers: list[WorkerProcess] = field(default_factory=list, init=False)
 
     def __enter__(self) -> Self:
-        """Return the launcher."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End every worker and server."""
         self.close()
 
     def prepare(self, case: Case, *, wait: bool = False) -> None:
-        """Start the fork server of a case before its first worker is needed.
-
-        There is one per backend, device and environment: a framework reads them when it is
-        imported.
-
-        Args:
-            case: Whose workers are forked.
-            wait: Whether to wait for the import.
+        """Start the fork server of a case before its first worker; with `wait`, let it import.
 
         Raises:
             WorkerFailed: the framework could not be imported.
         """
-        if self._method != "fork":
-            return
+        if self.method == "fork":
+            with self._server(case) as server:
+                if wait:
+                    server.wait_preloaded()
+
+    @contextlib.contextmanager
+    def _server(self, case: Case) -> "Iterator[Server]":
+        """Give the fork server of a case; the first use starts it.
+
+        There is one per backend, device and environment: a framework reads them when it is
+        imported. One that fails is ended, so that a late answer is not taken for the next fork's.
+        """
         key = _key(case)
         if key not in self._servers:
             self._close_levered()
             self._servers[key] = Server.start(case.backend, self._environment(case))
-        if wait:
-            with self._forgotten_on_failure(key):
-                self._servers[key].wait_preloaded()
-
-    @contextlib.contextmanager
-    def _forgotten_on_failure(self, key: _Key) -> Iterator[None]:
-        """End a server that failed, so that a late answer is not taken for the next fork's."""
         try:
-            yield
+            yield self._servers[key]
         except WorkerFailed:
             self._servers.pop(key).close()
             raise
@@ -90,11 +85,10 @@ class Launcher:
             self._servers.pop(levered[0]).close()
 
     def _environment(self, case: Case) -> dict[str, str]:
+        backend, several = backends.find(case.backend), case.replicas > 1
         return {
             "PYTHONFAULTHANDLER": "1",
-            **backends.find(case.backend).environment(
-                case.device, self._cuda_device, several=case.replicas > 1
-            ),
+            **backend.environment(case.device, self.cuda_device, several=several),
             **levers.environment(case),
             # So that the child finds this package and the user's modules.
             "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
@@ -106,17 +100,16 @@ class Launcher:
         Raises:
             WorkerFailed: the framework could not be imported.
         """
-        self.prepare(case)
         ours, theirs = socket.socketpair()
         log = logs.create()
-        key = _key(case)
         with theirs:
-            if self._method == "fork":
-                with self._forgotten_on_failure(key):
-                    worker = self._servers[key].fork(case.dataset, ours, theirs, log, timeout)
+            if self.method == "fork":
+                with self._server(case) as server:
+                    pid, wait_code = server.fork(case.dataset, theirs, log, timeout)
             else:
-                worker = _spawn(self._environment(case), ours, theirs, log, timeout)
-        worker.traceback = self._traceback
+                pid, wait_code = _spawn(self._environment(case), theirs, log)
+        channel = Channel(ours)
+        worker = WorkerProcess(pid, channel, log, wait_code, timeout, self.traceback)
         self._workers.append(worker)
         return worker
 
@@ -142,18 +135,130 @@ def _key(case: Case) -> _Key:
     return case.backend, case.device, several, tuple(levers.environment(case).items())
 
 
+@dataclass(eq=False)
+class Server:
+    """The parent's side of one fork server: a process that has imported a framework."""
+
+    _backend: str
+    _process: subprocess.Popen[bytes]
+    _socket: socket.socket
+    _channel: Channel
+    _log: IO[bytes]
+    _codes: dict[int, int] = field(default_factory=dict, init=False)
+    _preloaded: bool = field(default=False, init=False)
+
+    @classmethod
+    def start(cls, backend: str, environment: Mapping[str, str]) -> Self:
+        """Start a server that imports the framework of a backend."""
+        ours, theirs = socket.socketpair()
+        log = logs.create()
+        with theirs:
+            module = "harness.worker.forkserver"
+            process = _start_child(module, theirs, backend, log=log, environment=environment)
+        return cls(backend, process, ours, Channel(ours), log)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._process.pid
+
+    def fork(
+        self, dataset: str, theirs: socket.socket, log: IO[bytes], timeout: float
+    ) -> tuple[int, WaitCode]:
+        """Fork a worker; return its process id and what waits for its exit code.
+
+        A dataset is loaded once, before the first fork that needs it. The timeout is the longest
+        silence, in seconds.
+
+        Raises:
+            WorkerFailed: the framework or the dataset could not be loaded.
+        """
+        self.wait_preloaded()
+        with self._explained(f"loading {dataset}", "forking a worker"):
+            request = json.dumps({"dataset": dataset}).encode()
+            socket.send_fds(self._socket, [request], [theirs.fileno(), log.fileno()])
+            pid = self._wait_forked(timeout)
+        return pid, functools.partial(self._code, pid)
+
+    def wait_preloaded(self) -> None:
+        """Wait until the framework is imported.
+
+        Raises:
+            WorkerFailed: the import failed or took too long.
+        """
+        if not self._preloaded:
+            importing = f"importing {self._backend}"
+            with self._explained(importing, importing):
+                self._channel.receive(_PRELOAD_TIMEOUT)
+            self._preloaded = True
+
+    @contextlib.contextmanager
+    def _explained(self, slow: str, broken: str) -> Iterator[None]:
+        """Say what took too long or failed, with the end of the server's log."""
+        try:
+            yield
+        except TimeoutError as error:
+            message = f"{slow} took too long; allow a longer timeout"
+            raise WorkerFailed("timeout", message, logs.tail(self._log)) from error
+        except (ChannelClosed, Garbled, OSError) as error:
+            raise WorkerFailed("error", f"{broken} failed", logs.tail(self._log)) from error
+
+    def _wait_forked(self, timeout: float) -> int:
+        while True:
+            message = self._channel.receive(timeout)
+            if message["event"] == "forked":
+                return int(message["pid"])
+            self._codes[message["pid"]] = message["code"]
+
+    def _code(self, pid: int, wait: float) -> int | None:
+        with contextlib.suppress(TimeoutError, ChannelClosed, Garbled):
+            while pid not in self._codes:
+                message = self._channel.receive(wait)
+                self._codes[message["pid"]] = message["code"]
+        return self._codes.get(pid)
+
+    def close(self) -> None:
+        """End the server and all processes below it."""
+        self._channel.close()
+        if self._preloaded:  # otherwise it has started no worker, and may not listen yet
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE_SECONDS)
+        below = processes.descendants(self._process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        processes.end(below)
+        self._process.wait()
+        self._log.close()
+
+
 def _spawn(
-    environment: Mapping[str, str],
-    ours: socket.socket,
-    theirs: socket.socket,
-    log: IO[bytes],
-    timeout: float,
-) -> WorkerProcess:
-    process = start_child("harness.worker.serve", theirs.fileno(), log=log, environment=environment)
+    environment: Mapping[str, str], theirs: socket.socket, log: IO[bytes]
+) -> tuple[int, WaitCode]:
+    """Start a worker in a new interpreter; return its process id and what waits for its end."""
+    process = _start_child("harness.worker.serve", theirs, log=log, environment=environment)
 
     def wait_code(wait: float) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(wait)
         return None
 
-    return WorkerProcess(process.pid, Channel(ours), log, wait_code, timeout)
+    return process.pid, wait_code
+
+
+def _start_child(
+    module: str, end: socket.socket, *arguments: str, log: IO[bytes], environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Run a module of this package in a new interpreter and session.
+
+    Its first argument is the descriptor of its end of the socket, its last this process's id; the
+    environment is all that it has.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", module, str(end.fileno()), *arguments, str(os.getpid())],
+        pass_fds=[end.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env=environment,
+        start_new_session=True,
+    )

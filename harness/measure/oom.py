@@ -11,11 +11,8 @@ def explained(
 ) -> WorkerFailed:
     """Add how much memory a worker used and how much there was.
 
-    Args:
-        error: How a worker failed; becomes `oom` if the kernel has meanwhile killed a process
-            for memory.
-        kills_before: `oom_kills()` before the worker started.
-        last_rss_bytes: Latest reading of the worker's resident memory, if there is one.
+    The failure becomes `oom` if the kernel has killed a process for memory since `kills_before`,
+    which is `oom_kills()` before the worker started.
     """
     if error.rss_bytes is not None:
         used, free = units.mebibytes(error.rss_bytes), units.mebibytes(memory_available())
@@ -24,13 +21,10 @@ def explained(
     if error.kind != "killed":
         return error
     kind: FailureKind = "killed"
-    kills, message = oom_kills(), str(error)
+    message, kills = str(error), oom_kills()
     if kills_before is not None and kills is not None and kills > kills_before:
-        kind = "oom"
-        message = (
-            "the kernel ended the worker because memory ran out: "
-            f"{units.mebibytes(memory_in_all())} in all"
-        )
+        kind, there = "oom", units.mebibytes(memory_in_all())
+        message = f"the kernel ended the worker because memory ran out: {there} in all"
     if last_rss_bytes is not None:
         message += f"; its last reading was {units.mebibytes(last_rss_bytes)}"
     return WorkerFailed(kind, message, error.log_tail)

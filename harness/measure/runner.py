@@ -5,6 +5,7 @@ import datetime
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol as Interface
 from typing import Self, TypeVar
@@ -65,33 +66,25 @@ class Observer(Interface):
         """A search has tried a batch size."""
 
 
+@dataclass(eq=False)
 class Runner:
-    """Measures each comparison once and keeps what it measured on disk; made by `Runner.open`."""
+    """Measures each comparison once and keeps what it measured on disk; made by `Runner.open`.
 
-    def __init__(
-        self,
-        folder: Path,
-        setup: Setup,
-        machine: Machine,
-        observer: Observer,
-        budget: Budget,
-        target_accuracy: float | None,
-        resumed: ResumedRun,
-        journal: Journal,
-    ) -> None:
-        self.folder = folder
-        self._setup = setup
-        self._machine = machine
-        self._observer = observer
-        self._budget = budget
-        self._target_accuracy = target_accuracy
-        self._resumed = resumed
-        self._records = resumed.records
-        self._journal = journal
-        self._failed_trainings: dict[str, Failure] = {}
-        self._seed_seconds: dict[frozenset[Case], float] = {}
-        self._lines: dict[str, tuple[Outcome, str]] = {}
-        self._begin = time.perf_counter()
+    The budget drops blocks to stay under a time limit.
+    """
+
+    folder: Path
+    _setup: Setup
+    _machine: Machine
+    _observer: Observer
+    _budget: Budget
+    _target_accuracy: float | None
+    _resumed: ResumedRun
+    _journal: Journal
+    _failed_trainings: dict[str, Failure] = field(default_factory=dict, init=False)
+    _seed_seconds: dict[frozenset[Case], float] = field(default_factory=dict, init=False)
+    _lines: dict[str, tuple[Outcome, str]] = field(default_factory=dict, init=False)
+    _begin: float = field(default_factory=time.perf_counter, init=False)
 
     @classmethod
     def open(
@@ -105,23 +98,15 @@ class Runner:
         target_accuracy: float | None = None,
         command: str | None = None,
     ) -> Self:
-        """Begin a run, or resume the one that the folder holds.
-
-        Args:
-            folder: The run's folder.
-            setup: What the run is measured with. A resumed run must have the same protocol.
-            machine: Where.
-            observer: Shows progress.
-            budget: Drops blocks to stay under a time limit.
-            target_accuracy: What full trainings are timed to.
-            command: What the user typed; a resumed run keeps its own.
+        """Begin a run, or resume the one that the folder holds, which keeps its own command.
 
         Raises:
             BadRun: the run cannot be resumed, or its folder cannot be written.
         """
         resumed = ResumedRun.read(folder) if (folder / journals.NAME).exists() else ResumedRun()
         resumed.check(folder, setup.protocol, machine)
-        resumed.started_at = resumed.started_at or _now()
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        resumed.started_at = resumed.started_at or now
         resumed.command = resumed.command or command
         journal = Journal.open(folder)
         if resumed.protocol is None:
@@ -137,9 +122,10 @@ class Runner:
 
     def run(self) -> Run:
         """Return all that was measured so far."""
-        outcomes = {**self._resumed.failures, **self._records["outcome"]}
-        trainings = tuple(self._records["training"].values())
-        failed = tuple(self._failed_trainings.values())
+        records = self._resumed.records
+        outcomes = {**self._resumed.failures, **records["outcome"]}
+        trainings = tuple(records["training"].values())
+        failed = self._failed_trainings.values()
         return Run(
             id=self.folder.name,
             started_at=self._resumed.started_at or "",
@@ -148,23 +134,24 @@ class Runner:
             outcomes=(*outcomes.values(), *failed),
             wall_seconds=self._wall_seconds(),
             trainings=trainings,
-            ladders=tuple(self._records["ladder"].values()),
+            ladders=tuple(records["ladder"].values()),
             target_accuracy=self._target_accuracy if trainings or failed else None,
-            searches=tuple(self._records["search"].values()),
+            searches=tuple(records["search"].values()),
             command=self._resumed.command,
-            tunings=tuple(self._records["tuning"].values()),
+            tunings=tuple(records["tuning"].values()),
         )
 
     def keep(self, record: Record) -> None:
         """Keep a record in the run and in its journal; it replaces the one of its key."""
         kind = kind_of(type(record))
-        if self._records[kind].get(record.key) != record:
-            self._records[kind][record.key] = record
+        records = self._resumed.records[kind]
+        if records.get(record.key) != record:
+            records[record.key] = record
             self._journal.write(kind, **{kind: to_json(record)}, wall_seconds=self._wall_seconds())
 
     def kept(self, kind: type[R], key: str) -> R | None:
         """Return the record of that type and key, if this run has one."""
-        record: R | None = self._records[kind_of(kind)].get(key)
+        record: R | None = self._resumed.records[kind_of(kind)].get(key)
         return record
 
     @property
@@ -180,9 +167,9 @@ class Runner:
 
         A worker's failure is returned as a `Failure`. See `BlockRun` for `early_steps`.
         """
-        key = comparison_key(case, reference)
         self._budget.next_comparison()
-        known: Outcome | None = self._records["outcome"].get(key)
+        records = self._resumed.records["outcome"]
+        known: Outcome | None = records.get(comparison_key(case, reference))
         if known is not None:
             self._observer.on_known_outcome(known)
             return known
@@ -192,7 +179,7 @@ class Runner:
     def refuse(self, case: Case, reference: Case, error: WorkerFailed) -> Outcome:
         """Keep the failure of a comparison whose model failed in its trial."""
         self._budget.next_comparison()
-        return self._end(Failure(case, reference, error.kind, str(error), error.log_tail))
+        return self._end(error.failure_of(case, reference))
 
     def _end(self, outcome: Outcome) -> Outcome:
         self.keep(outcome)
@@ -217,13 +204,7 @@ class Runner:
         """Search for batch sizes, unless this run already has; see `search.search`."""
         found = self.kept(Search, case.id)
         if found is None:
-            found = search(
-                case,
-                samples=samples,
-                memory_bytes=memory_bytes,
-                setup=self._setup,
-                on_size=self._observer.on_size,
-            )
+            found = search(case, samples, memory_bytes, self._setup, self._observer.on_size)
             self.keep(found)
         return found
 
@@ -243,30 +224,25 @@ class Runner:
             wanted, known = self._setup.protocol.blocks, len(blocks)
             while len(blocks) < wanted:
                 block_begin = time.perf_counter()
-                block = BlockRun(
-                    index=len(blocks),
-                    cases=sides,
-                    setup=self._setup,
-                    plan=blocks[0].plan if blocks else None,
-                    on_round=on_round,
-                    early_steps=None if blocks and _learn_alike(blocks[-1]) else early_steps,
-                ).measure()
+                plan = blocks[0].plan if blocks else None
+                early = None if blocks and _learn_alike(blocks[-1]) else early_steps
+                block = BlockRun(len(blocks), sides, self._setup, plan, on_round, early).measure()
                 self._journal.write("block", key=key, block=to_json(block))
                 blocks.append(block)
                 if len(blocks) == known + 1:
-                    left = self._budget.blocks(wanted - known, time.perf_counter() - block_begin)
-                    wanted = known + left
+                    took = time.perf_counter() - block_begin
+                    wanted = known + self._budget.blocks(wanted - known, took)
         except WorkerFailed as error:
-            return Failure(case, reference, error.kind, str(error), error.log_tail)
-        first = blocks[0]
+            return error.failure_of(case, reference)
+        facts, chosen = blocks[0].facts, blocks[0].plan
         return Measurement(
             case=case,
             reference=reference,
-            facts=first.facts["case"],
-            reference_facts=first.facts["reference"],
-            steps=first.plan.case.steps,
-            reference_steps=first.plan.reference.steps,
-            pairs=first.plan.case.rounds,
+            facts=facts["case"],
+            reference_facts=facts["reference"],
+            steps=chosen.case.steps,
+            reference_steps=chosen.reference.steps,
+            pairs=chosen.case.rounds,
             rounds=tuple(a_round for block in blocks for a_round in block.rounds),
             starts=tuple(start for block in blocks for start in block.starts),
             wall_seconds=time.perf_counter() - begin,
@@ -285,6 +261,7 @@ class Runner:
         if not self._budget.allows(self._seed_seconds.get(seedless, 0.0)):
             return []
         missing = [recipe for recipe in recipes if self._trained(recipe) is None]
+        complete = len(missing) == len(recipes)
 
         def on_epoch(recipe: Recipe, epoch: Epoch) -> None:
             self._journal.write("epoch", key=recipe.key, epoch=to_json(epoch))
@@ -298,7 +275,6 @@ class Runner:
                 self._log(end)
             self.save()
 
-        complete = len(missing) == len(recipes)
         train_together(missing, self._setup, on_epoch, on_end, complete=complete)
         self._seed_seconds[seedless] = time.perf_counter() - begin
         return [end for recipe in recipes if (end := self._trained(recipe)) is not None]
@@ -332,7 +308,3 @@ def _learn_alike(block: Block) -> bool:
     """True if the early losses agree or were not requested; later blocks then skip them."""
     one, other = (start.early_loss for start in block.starts)
     return one is None or other is None or math.isclose(one, other, rel_tol=_SAME_LOSS)
-
-
-def _now() -> str:
-    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

@@ -18,16 +18,12 @@ def plan_turns(
     """
     # Both rounds of a pair last about as long, so that they are equally noisy.
     seconds = max(protocol.round_seconds, *step.values())
-    steps = {
-        role: _whole(protocol.steps or choose_steps(step[role], seconds), sides[role])
-        for role in ROLES
-    }
+    steps = {role: _steps(step[role], seconds, sides[role], protocol) for role in ROLES}
     by_fit = sides["case"].feed != sides["reference"].feed
     pair_seconds = sum(steps[role] * step[role] for role in ROLES)
-    seconds_of_rounds = 0.0 if by_fit else protocol.block_seconds
-    pairs = choose_pairs(pair_seconds, seconds_of_rounds, protocol.min_pairs, protocol.max_pairs)
+    pairs = _rounds(pair_seconds, 0.0 if by_fit else protocol.block_seconds, protocol)
     seconds_of_fit = protocol.block_seconds / 2 if by_fit else protocol.fit_seconds
-    fits = {role: _fit_steps(step[role], sides[role], seconds_of_fit) for role in ROLES}
+    fits = {role: _fit_steps(step[role], seconds_of_fit, sides[role]) for role in ROLES}
     return BlockPlan(
         case=SidePlan(steps["case"], pairs, fits["case"]),
         reference=SidePlan(steps["reference"], pairs, fits["reference"] if by_fit else 0),
@@ -36,37 +32,34 @@ def plan_turns(
 
 def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> SidePlan:
     """Plan one side of a block whose workers run one after the other."""
-    chosen = choose_steps(step_seconds, protocol.gpu_round_seconds)
-    steps = _whole(protocol.steps or chosen, case)
-    rounds = choose_pairs(
-        steps * step_seconds, protocol.block_seconds / 2, protocol.min_pairs, protocol.max_pairs
-    )
-    return SidePlan(steps, rounds, _fit_steps(step_seconds, case, protocol.fit_seconds))
+    steps = _steps(step_seconds, protocol.gpu_round_seconds, case, protocol)
+    rounds = _rounds(steps * step_seconds, protocol.block_seconds / 2, protocol)
+    return SidePlan(steps, rounds, _fit_steps(step_seconds, protocol.fit_seconds, case))
 
 
-def _fit_steps(step_seconds: float, case: Case, seconds: float) -> int:
-    """Return the steps of a `fit`; 0 on several hosts, where each would need data of its own.
+def _steps(step_seconds: float, round_seconds: float, case: Case, protocol: Protocol) -> int:
+    """Steps of a round of about that length, at least one."""
+    return _whole(protocol.steps or max(1, round(round_seconds / step_seconds)), case)
+
+
+def _rounds(seconds: float, block_seconds: float, protocol: Protocol) -> int:
+    """Rounds, or pairs, of so many seconds in a block of about that length."""
+    return min(protocol.max_pairs, max(protocol.min_pairs, round(block_seconds / seconds)))
+
+
+def _fit_steps(step_seconds: float, fit_seconds: float, case: Case) -> int:
+    """Steps of a `fit`; 0 on several hosts, where each would need data of its own.
 
     The first step also starts the input pipeline, so the rate is that of the later ones.
     """
     if case.hosts > 1:
         return 0
-    return case.steps_per_execution + _whole(max(1, math.ceil(seconds / step_seconds)), case)
+    return case.steps_per_execution + _whole(max(1, math.ceil(fit_seconds / step_seconds)), case)
 
 
 def _whole(steps: int, case: Case) -> int:
     """Round steps up to whole executions."""
     return math.ceil(steps / case.steps_per_execution) * case.steps_per_execution
-
-
-def choose_steps(step_seconds: float, round_seconds: float) -> int:
-    """Steps per round of about that length, at least one."""
-    return max(1, round(round_seconds / step_seconds))
-
-
-def choose_pairs(pair_seconds: float, block_seconds: float, fewest: int, most: int) -> int:
-    """Pairs per block of about that length."""
-    return min(most, max(fewest, round(block_seconds / pair_seconds)))
 
 
 def turns(pairs: int, block: int) -> Iterator[tuple[int, tuple[Role, Role]]]:

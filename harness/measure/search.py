@@ -18,7 +18,6 @@ _WORTH = 0.7  # of the best throughput: smaller sizes are not measured
 
 def search(
     case: Case,
-    *,
     samples: int,
     memory_bytes: int | None,
     setup: Setup,
@@ -27,14 +26,9 @@ def search(
     """Try batch sizes, each in a fresh worker that only warms up.
 
     The times are rough: they only choose what is measured. The memory of a worker on the CPU is
-    limited, so that an allocation fails before the kernel kills a process.
-
-    Args:
-        case: What is trained, at the first batch size.
-        samples: Of the training set, the largest possible batch.
-        memory_bytes: Memory limit of a worker; None for the free memory.
-        setup: What the workers are measured with.
-        on_size: Called with each size that was tried.
+    limited, by default to what is free, so that an allocation fails before the kernel kills a
+    process. The search begins with the batch size of the case and ends at the last with the
+    samples of the training set.
     """
     limit = _limit(case, setup) if memory_bytes is None else memory_bytes
     sizes: list[TriedSize] = []
@@ -98,15 +92,15 @@ def _chosen(sizes: list[TriedSize]) -> tuple[int, ...]:
 
 def _try(case: Case, limit: int | None, setup: Setup) -> TriedSize:
     kills = oom_kills()
-    side = Side("case", case, setup).start()
+    side = Side.start("case", case, setup)
     try:
         side.open(limit if case.device == "cpu" else None)
         side.warm_up()
         side.end_rounds()
     except WorkerFailed as error:
-        side.stop_sampler()
-        reached = side.usage.peak_rss_bytes if side.usage else None
-        failed = _for_memory(explained(error, kills, side.last_rss_bytes), reached, limit)
+        side.sampler.stop()
+        reached = side.sampler.usage().peak_rss_bytes
+        failed = _for_memory(explained(error, kills, side.sampler.last_rss_bytes), reached, limit)
         peak = reached if case.device == "cpu" else None
         return TriedSize(case.batch_size, failed.kind, None, peak, str(failed))
     finally:

@@ -7,24 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from typing import Protocol as Interface
 
-from harness.measure.machine.cooling import cool_down
 from harness.measure.machine.facts import usable_cpus
-from harness.measure.machine.gpu import AnyGpu
+from harness.measure.machine.gpu import AnyGpu, cool_down
 from harness.measure.machine.host_state import HostState, read_host_state
 from harness.measure.machine.sampler import Sampler, disturbance, read_machine
 from harness.measure.worker_process import WorkerFailed
-from harness.records import (
-    Case,
-    Fit,
-    ModelFacts,
-    Protocol,
-    Role,
-    Round,
-    Start,
-    Usage,
-    from_json,
-    to_json,
-)
+from harness.records import Case, Fit, ModelFacts, Protocol, Role, Round, Start, from_json, to_json
 from harness.worker.channel import Command
 
 _RATE_SECONDS = 0.1
@@ -57,7 +45,6 @@ class Setup:
     """What every measurement of a run is made with.
 
     Attributes:
-        gpu: From `gpu.open_gpu()`.
         cpus: Numbers of the CPUs that a worker may use.
         read_host_state: Called around each block and each epoch.
     """
@@ -69,42 +56,43 @@ class Setup:
     read_host_state: Callable[[], HostState] = read_host_state
 
 
+@dataclass(eq=False)
 class Side:
-    """One side of a block: a worker and the sampler that watches it."""
+    """One side of a block: a worker and the sampler that watches it; made by `Side.start`.
 
-    def __init__(self, role: Role, case: Case, setup: Setup) -> None:
-        self.failed = False
-        self._role = role
-        self._case = case
-        self._setup = setup
-        self._protocol = setup.protocol
-        self._on_gpu = case.device == "gpu"
-        self._worker: AnyWorker | None = None
-        self._sampler: Sampler | None = None
-        self._warm: dict[str, Any] = {}
-        self._rates: dict[str, Any] = {}
-        self._fit: Fit | None = None
+    Attributes:
+        failed: Whether the worker has failed to answer.
+        facts: Of the model, once it is open.
+        step_seconds: Of the warm-up.
+    """
 
-    def start(self) -> Self:
+    worker: AnyWorker
+    sampler: Sampler
+    _role: Role
+    _case: Case
+    _setup: Setup
+    _found: dict[str, Any]  # fields of `Start`
+    failed: bool = field(default=False, init=False)
+    facts: ModelFacts = field(init=False)
+    step_seconds: float = field(init=False)
+    _ended: bool = field(default=False, init=False)
+    _begin: float = field(default_factory=time.perf_counter, init=False)
+
+    @classmethod
+    def start(cls, role: Role, case: Case, setup: Setup) -> Self:
         """Wait for a hot GPU to cool down, then start worker and sampler.
 
         Raises:
             WorkerFailed: the worker could not be started.
         """
-        gpu, limit = self._setup.gpu, self._protocol.cool_down_seconds if self._on_gpu else 0.0
-        self._cool_down_seconds = cool_down(gpu, time.monotonic, time.sleep, limit)
-        self._worker = self._setup.launcher.start(self._case, self._protocol.timeout_seconds)
-        self._sampler = Sampler(self._worker.pid, gpu if self._on_gpu else None)
-        self._sampler.start()
-        self._begin = time.perf_counter()
-        return self
-
-    @property
-    def worker(self) -> AnyWorker:
-        """The running worker."""
-        if self._worker is None:
-            raise RuntimeError("the worker has not been started or has ended")
-        return self._worker
+        protocol, gpu = setup.protocol, setup.gpu if case.device == "gpu" else None
+        waited = 0.0
+        if gpu is not None:
+            waited = cool_down(gpu, time.monotonic, time.sleep, protocol.cool_down_seconds)
+        worker = setup.launcher.start(case, protocol.timeout_seconds)
+        sampler = Sampler(worker.pid, gpu)
+        sampler.start()
+        return cls(worker, sampler, role, case, setup, {"cool_down_seconds": waited})
 
     def _ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         try:
@@ -114,38 +102,30 @@ class Side:
             raise
 
     def open(
-        self,
-        memory_bytes: int | None = None,
-        early_steps: int | None = None,
-        seed: int = 0,
+        self, memory_bytes: int | None = None, early_steps: int | None = None, seed: int = 0
     ) -> None:
         """Build the model and run the first step.
 
-        Args:
-            memory_bytes: Memory limit of the worker.
-            early_steps: Steps after which the worker reports its loss.
-            seed: Added to the case's.
+        The worker gets no more memory than given, reports its loss after so many early steps, and
+        adds the seed to the case's.
         """
-        case = dataclasses.replace(self._case, seed=self._case.seed + seed)
-        more = {"memory_bytes": memory_bytes, "early_steps": early_steps}
-        given = {name: value for name, value in more.items() if value is not None}
-        self._opened = self._ask("open", case=to_json(case), cpus=self._setup.cpus, **given)
-        self._ready_seconds = time.perf_counter() - self._begin
-        self.facts = from_json(ModelFacts, self._opened["facts"])
+        opened = self._ask(
+            "open",
+            case=to_json(dataclasses.replace(self._case, seed=self._case.seed + seed)),
+            cpus=self._setup.cpus,
+            memory_bytes=memory_bytes,
+            early_steps=early_steps,
+        )
+        self._found |= {"ready_seconds": time.perf_counter() - self._begin, **opened["start"]}
+        self.facts = from_json(ModelFacts, opened["facts"])
 
     def warm_up(self) -> None:
         """Train untimed until the rate is steady and a GPU has raised its clocks."""
-        self._warm = self._ask(
-            "warm_up",
-            seconds=self._protocol.warm_up_seconds,
-            floor_seconds=self._protocol.gpu_round_seconds if self._on_gpu else 0.0,
-        )
-        self.step_seconds = float(self._warm.pop("step_seconds"))
-
-    def begin_rounds(self) -> None:
-        """Discard the readings so far."""
-        if self._sampler is not None:
-            self._sampler.begin_rounds()
+        protocol = self._setup.protocol
+        floor = protocol.gpu_round_seconds if self._case.device == "gpu" else 0.0
+        warm = self._ask("warm_up", seconds=protocol.warm_up_seconds, floor_seconds=floor)
+        self.step_seconds = float(warm.pop("step_seconds"))
+        self._found |= warm
 
     def round(self, block: int, pair: int, position: int, steps: int) -> Round:
         """Time a round; the machine's counters are read before and after it."""
@@ -154,62 +134,37 @@ class Side:
         answer.update(disturbance(before, read_machine(), answer["cpu_seconds"]))
         return Round(block=block, pair=pair, role=self._role, position=position, **answer)
 
-    def stop_sampler(self) -> None:
-        """Stop watching the worker; a second call does nothing."""
-        if self._sampler is not None:
-            self._sampler.stop()
-
     def end_rounds(self) -> None:
         """Stop watching the worker, and read its counters."""
-        self.stop_sampler()
-        self._counters = self._ask("counters")
-
-    @property
-    def usage(self) -> Usage | None:
-        """What the sampler has read; None if the worker could not be started."""
-        return None if self._sampler is None else self._sampler.usage()
-
-    @property
-    def last_rss_bytes(self) -> int | None:
-        """The latest reading of the worker's resident memory."""
-        return None if self._sampler is None else self._sampler.last_rss_bytes
+        self.sampler.stop()
+        self._found |= self._ask("counters")
 
     @property
     def peak_bytes(self) -> int | None:
         """Peak memory of the rounds: resident set on the CPU, device memory on a GPU."""
-        peak: int | None = self._counters["gpu_memory_bytes" if self._on_gpu else "peak_rss_bytes"]
+        on_gpu = self._case.device == "gpu"
+        peak: int | None = self._found["gpu_memory_bytes" if on_gpu else "peak_rss_bytes"]
         return peak
 
     def find_rates(self) -> None:
         """Time matrix products and copies: the best that its threads and device can do."""
-        self._rates |= self._ask("product_rate", seconds=_RATE_SECONDS)
-        self._rates |= self._ask("copy_rate", seconds=_RATE_SECONDS)
+        self._found |= self._ask("product_rate", seconds=_RATE_SECONDS)
+        self._found |= self._ask("copy_rate", seconds=_RATE_SECONDS)
         if self._case.replicas > 1:
-            self._rates |= self._ask("allreduce")
+            self._found |= self._ask("allreduce")
 
     def fit(self, steps: int) -> Fit:
         """Time a `Model.fit` of so many steps; the last thing that a worker does."""
-        self._fit = from_json(Fit, self._ask("fit", steps=steps)["fit"])
-        return self._fit
+        fit = self._found["fit"] = from_json(Fit, self._ask("fit", steps=steps)["fit"])
+        return fit
 
     def start_record(self, block: int) -> Start:
         """Return everything observed of this worker outside its rounds."""
-        return Start(
-            role=self._role,
-            block=block,
-            ready_seconds=self._ready_seconds,
-            fit=self._fit,
-            cool_down_seconds=self._cool_down_seconds,
-            usage=self.usage,
-            **self._opened["start"],
-            **self._warm,
-            **self._counters,
-            **self._rates,
-        )
+        return Start(role=self._role, block=block, usage=self.sampler.usage(), **self._found)
 
     def end(self) -> None:
         """End worker and sampler; a second call does nothing."""
-        self.stop_sampler()
-        if self._worker is not None:
-            self._setup.launcher.end(self._worker)
-            self._worker = None
+        self.sampler.stop()
+        if not self._ended:
+            self._ended = True
+            self._setup.launcher.end(self.worker)

@@ -5,6 +5,8 @@ before the next begins.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from harness.measure.machine.facts import oom_kills
 from harness.measure.machine.host_state import between
@@ -30,30 +32,19 @@ OnEnd = Callable[[Recipe, Training | Failure], None]
 
 
 def train_together(
-    recipes: Sequence[Recipe],
-    setup: Setup,
-    on_epoch: OnEpoch,
-    on_end: OnEnd,
-    *,
-    complete: bool = True,
+    recipes: Sequence[Recipe], setup: Setup, on_epoch: OnEpoch, on_end: OnEnd, *, complete: bool
 ) -> None:
     """Train every recipe to its end; each ends with a `Training` or a `Failure`.
 
     More than six at once could exceed the memory of a small machine, so they train in groups.
-
-    Args:
-        recipes: In the order of their turns.
-        setup: What the trainings are measured with.
-        on_epoch: Called with each epoch as it ends.
-        on_end: Called with the outcome of each recipe.
-        complete: Whether these are all recipes of the seed, and none was trained before.
+    `complete` says that these are all recipes of the seed, and that none was trained before.
     """
     size = _MOST_AT_ONCE if all(recipe.case.device == "cpu" for recipe in recipes) else 1
     groups = [recipes[i : i + size] for i in range(0, len(recipes), size)]
     in_turns = complete and len(groups) == 1 and size > 1
     for group in groups:
         kills = oom_kills()
-        trainees = [_Trainee(recipe, setup, interleaved=in_turns) for recipe in group]
+        trainees = [_Trainee(recipe, setup, in_turns) for recipe in group]
         try:
             while trainees:
                 for trainee in list(trainees):
@@ -61,9 +52,8 @@ def train_together(
                         on_epoch(trainee.recipe, trainee.epoch())
                         ended: Training | Failure | None = trainee.training
                     except WorkerFailed as error:
-                        known = explained(error, kills, None)
                         case, reference = trainee.recipe.case, trainee.recipe.reference
-                        ended = Failure(case, reference, known.kind, str(known), known.log_tail)
+                        ended = explained(error, kills, None).failure_of(case, reference)
                     if ended is not None:
                         trainee.end()
                         trainees.remove(trainee)
@@ -73,61 +63,51 @@ def train_together(
                 trainee.end()
 
 
+@dataclass(eq=False)
 class _Trainee:
-    """One worker that trains a recipe, started with its first epoch.
+    """One worker that trains a recipe, started with its first epoch."""
 
-    Attributes:
-        training: Everything observed; None before the last epoch has ended.
-    """
-
-    def __init__(self, recipe: Recipe, setup: Setup, *, interleaved: bool) -> None:
-        self.recipe = recipe
-        self.training: Training | None = None
-        self._setup = setup
-        self._interleaved = interleaved
-        self._worker: AnyWorker | None = None
-        self._facts: dict[str, object] = {}
-        self._epochs: list[Epoch] = []
-        self._surroundings: list[Surroundings] = []
+    recipe: Recipe
+    setup: Setup
+    interleaved: bool
+    training: Training | None = None  # once the last epoch has ended
+    _worker: AnyWorker | None = None
+    _facts: dict[str, Any] = field(default_factory=dict)
+    _epochs: list[Epoch] = field(default_factory=list)
+    _surroundings: list[Surroundings] = field(default_factory=list)
 
     def epoch(self) -> Epoch:
-        """Train one more epoch.
-
-        Raises:
-            WorkerFailed: the worker did.
-        """
+        """Train one more epoch; raise `WorkerFailed` if the worker did."""
         if self._worker is None:
-            case, launcher = self.recipe.case, self._setup.launcher
+            case, launcher = self.recipe.case, self.setup.launcher
             launcher.prepare(case, wait=True)
-            self._worker = launcher.start(case, self._setup.protocol.timeout_seconds)
-            opened = self._worker.ask("open_training", case=to_json(case), cpus=self._setup.cpus)
+            self._worker = launcher.start(case, self.setup.protocol.timeout_seconds)
+            opened = self._worker.ask("open_training", case=to_json(case), cpus=self.setup.cpus)
             self._facts = opened["facts"]
-        state, before = self._setup.read_host_state(), read_machine()
+        state, before = self.setup.read_host_state(), read_machine()
         if self._epochs:
             answer = self._worker.ask("next_epoch")
         else:
             answer = self._worker.ask("train", epochs=self.recipe.epochs)
         data = answer["epoch"]
-        disturbed = disturbance(before, read_machine(), data["cpu_seconds"])
-        epoch = from_json(Epoch, {**data, **disturbed})
+        epoch = from_json(Epoch, data | disturbance(before, read_machine(), data["cpu_seconds"]))
         self._epochs.append(epoch)
-        self._surroundings.append(between(epoch.epoch, state, self._setup.read_host_state()))
+        self._surroundings.append(between(epoch.epoch, state, self.setup.read_host_state()))
         if "mistakes" in answer:
-            found = answer["mistakes"]
-            shape = answer["image_shape"]
+            found, shape = answer["mistakes"], answer["image_shape"]
             self.training = Training(
                 recipe=self.recipe,
                 epochs=tuple(self._epochs),
                 mistakes=None if found is None else tuple(from_json(Mistake, m) for m in found),
                 image_shape=None if shape is None else tuple(shape),
-                interleaved=self._interleaved,
+                interleaved=self.interleaved,
                 surroundings=tuple(self._surroundings),
-                **self._facts,  # type: ignore[arg-type]  # as the worker reports them
+                **self._facts,
             )
         return epoch
 
     def end(self) -> None:
         """End the worker."""
         if self._worker is not None:
-            self._setup.launcher.end(self._worker)
+            self.setup.launcher.end(self._worker)
             self._worker = None

@@ -8,7 +8,7 @@ from harness.measure.machine.sampler import Sampler
 from harness.measure.oom import explained
 from harness.measure.side import Setup
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, to_json
+from harness.records import Case, from_json, to_json
 
 _LARGEST_BATCH = 32
 
@@ -18,8 +18,6 @@ class Inspected:
     """What a trial has shown of a model.
 
     Attributes:
-        dataset: What it is trained on.
-        train_samples: Samples per epoch.
         signature: Shapes of a sample and of the model's output.
         parameters: Number of all weights.
         losses: Of the first steps.
@@ -37,10 +35,8 @@ class Inspected:
 def inspect(case: Case, setup: Setup, images: str) -> Inspected:
     """Train a small batch for a few steps in a worker of its own.
 
-    Args:
-        case: What will be trained; its dataset may be `auto`.
-        setup: What the worker is started with.
-        images: The dataset of a model with the inputs of the bundled ones.
+    The dataset of the case may be `auto`; a model with the inputs of the bundled ones then trains
+    on `images`.
 
     Raises:
         WorkerFailed: the model cannot be trained; the message says why.
@@ -57,4 +53,4 @@ def inspect(case: Case, setup: Setup, images: str) -> Inspected:
     finally:
         sampler.stop()
         setup.launcher.end(worker)
-    return Inspected(**{**answer, "losses": tuple(answer["losses"])})
+    return from_json(Inspected, answer)

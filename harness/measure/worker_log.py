@@ -25,9 +25,7 @@ def create() -> IO[bytes]:
 def tail(log: IO[bytes], end: int | None = None) -> str:
     """Read the end of a log, without the long list of modules that faulthandler prints.
 
-    Args:
-        log: The log.
-        end: Size of the log before a worker added its traceback; None for the whole log.
+    `end` is the size of the log before a worker added its traceback.
     """
     with contextlib.suppress(ValueError, OSError):
         size = os.fstat(log.fileno()).st_size if end is None else end

@@ -11,7 +11,7 @@ import pytest
 from fakes import installed
 from samples import dataframe
 
-from harness.measure.machine import framework_gpus
+from harness.measure.machine import visible_gpus
 from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, Measurement, to_json
 from harness.worker import backends
@@ -120,7 +120,7 @@ with Launcher() as launcher:
 @pytest.mark.parametrize("backend", [pytest.param("tensorflow"), *OTHERS])
 def test_a_backend_says_which_gpus_it_sees(backend):
     """None, where CUDA is to see none."""
-    assert framework_gpus.visible_gpus(backend, None) == []
+    assert visible_gpus.of_framework(backend, None) == []
 
 
 @pytest.mark.parametrize("backend", [pytest.param("tensorflow"), *OTHERS])

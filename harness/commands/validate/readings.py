@@ -27,10 +27,10 @@ _BEGUN_SECONDS = 0.1  # so that the sampler has started before the round
 @contextlib.contextmanager
 def opened(launcher: AnyLauncher, case: Case) -> Iterator[Side]:
     """Start a fresh worker, warmed up as in a block, without its sampler."""
-    side = Side("case", case, Setup(_PROTOCOL, launcher, NoGpu("validation trains on the CPU")))
+    setup = Setup(_PROTOCOL, launcher, NoGpu("validation trains on the CPU"))
+    side = Side.start("case", case, setup)
     try:
-        side.start()
-        side.stop_sampler()
+        side.sampler.stop()
         side.open()
         side.warm_up()
         yield side

@@ -27,8 +27,7 @@ class Hosts:
     Attributes:
         rank: Number of this host, from 0; host 0 measures and reports.
         size: Number of hosts.
-        address: Address of host 0.
-        port: Port on which host 0 listens.
+        address: Where host 0 listens, on the port.
         said_by: Source of these values.
         token: Equal on all hosts of a job; host 0 accepts no other.
     """
@@ -44,10 +43,8 @@ class Hosts:
 def find(given: str | None, environ: Mapping[str, str] = os.environ) -> Hosts | None:
     """Find the hosts of the job; None for a single host.
 
-    Args:
-        given: None for one host, `auto` to read the environment, or `HOST,HOST`, where the first
-            one measures. The rank of this host follows as `@1`, or its name is found in the list.
-        environ: The environment.
+    `given` is None for one host, `auto` to read the environment, or `HOST,HOST`, where the first
+    one measures. The rank of this host follows as `@1`, or its name is found in the list.
 
     Raises:
         BadCase: `given` or a variable is invalid.
@@ -87,8 +84,7 @@ def _given(text: str) -> Hosts:
             )
         rank = next(i for i, name in enumerate(hosts) if name in here)
     address, _, port = hosts[0].partition(":")
-    number = int(port) if port.isdecimal() else PORT
-    return Hosts(rank, len(hosts), address, number, "--hosts", _token(names))
+    return Hosts(rank, len(hosts), address, _port(port), "--hosts", _token(names))
 
 
 def _started(who: str, rank: str, size: str, environ: Mapping[str, str]) -> Hosts:
@@ -96,14 +92,15 @@ def _started(who: str, rank: str, size: str, environ: Mapping[str, str]) -> Host
         raise BadCase(f"--hosts: {who} gives rank {rank!r} of {size!r}, which is invalid")
     address = environ.get("MASTER_ADDR") or _first(environ)
     if address is None:
-        raise BadCase(
-            f"--hosts: {who} started {size} processes without the address of the first one; "
-            "set MASTER_ADDR"
-        )
-    port = environ.get("MASTER_PORT", "")
+        lack = f"{size} processes without the address of the first one"
+        raise BadCase(f"--hosts: {who} started {lack}; set MASTER_ADDR")
+    port = _port(environ.get("MASTER_PORT", ""))
     token = _token(",".join(environ.get(name, "") for name in _JOBS) + address)
-    number = int(port) if port.isdecimal() else PORT
-    return Hosts(int(rank), int(size), address, number, who, token)
+    return Hosts(int(rank), int(size), address, port, who, token)
+
+
+def _port(text: str) -> int:
+    return int(text) if text.isdecimal() else PORT
 
 
 def _first(environ: Mapping[str, str]) -> str | None:

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.measure.hosts.discovery import Hosts
@@ -22,16 +23,10 @@ _RETRY_SECONDS = 0.5
 
 
 def follow(hosts: Hosts, about: dict[str, Any], launcher: Launcher, timeout: float) -> int:
-    """Serve the first host until it closes the connection.
+    """Serve the first host until it closes the connection; return the number of workers started.
 
-    Args:
-        hosts: The hosts of the job.
-        about: Versions of this host, see `group.about`.
-        launcher: Of this host.
-        timeout: Seconds to wait for the first host.
-
-    Returns:
-        The number of workers that were started.
+    `about` holds the versions of this host, see `group.about`; `timeout` is in seconds, for the
+    first host to answer.
 
     Raises:
         HostsFailed: the first host is late, refuses this one, or is lost during the run.
@@ -63,15 +58,15 @@ def _connected(hosts: Hosts, timeout: float) -> Channel:
             time.sleep(_RETRY_SECONDS)
 
 
+@dataclass
 class _Service:
     """Runs workers by the number that the first host gives them, each request in a thread."""
 
-    def __init__(self, channel: Channel, launcher: Launcher) -> None:
-        self._channel = channel
-        self._launcher = launcher
-        self._workers: dict[int, WorkerProcess] = {}
-        self._asking: threading.Thread | None = None
-        self._count = 0
+    _channel: Channel
+    _launcher: Launcher
+    _workers: dict[int, WorkerProcess] = field(default_factory=dict)
+    _asking: threading.Thread | None = None
+    _count: int = 0
 
     def serve(self) -> int:
         """Answer until the first host closes the connection; return the number of workers."""
@@ -91,7 +86,7 @@ class _Service:
         try:
             self._workers[number] = self._launcher.start(from_json(Case, case), timeout)
         except WorkerFailed as error:
-            self._failed(explained(error, None, None))
+            self._failed(error)
         else:
             self._count += 1
             self._channel.send(started=number)
@@ -110,7 +105,7 @@ class _Service:
                 try:
                     answer = worker.ask(command, **arguments)
                 except WorkerFailed as error:
-                    self._failed(explained(error, None, None))
+                    self._failed(error)
                 else:
                     self._channel.send(**answer)
 
@@ -127,4 +122,5 @@ class _Service:
         self._launcher.end(worker)
 
     def _failed(self, error: WorkerFailed) -> None:
-        self._channel.send(failed=error.kind, message=str(error), log_tail=error.log_tail)
+        known = explained(error, None, None)
+        self._channel.send(failed=known.kind, message=str(known), log_tail=known.log_tail)

@@ -10,6 +10,7 @@ import itertools
 import platform
 import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,20 @@ def _boot() -> str:
     return socket.gethostname()
 
 
+@dataclass(eq=False)
 class Follower:
-    """Another host of the job, which has connected to this one."""
+    """Another host of the job, which has connected to this one.
 
-    def __init__(self, rank: int, name: str, channel: Channel, boot: str) -> None:
-        self.rank = rank
-        self.boot = boot
-        self.name = f"host {rank} ({name})"
-        self._channel = channel
-        self.lost: str | None = None
+    Attributes:
+        boot: Id of its running machine.
+        lost: Why it answers no more; None while it does.
+    """
+
+    rank: int
+    name: str
+    boot: str
+    _channel: Channel
+    lost: str | None = None
 
     def ask(self, what: str, wait: float, **arguments: Any) -> dict[str, Any]:
         """Send a request and wait for the answer.
@@ -77,9 +83,8 @@ class Follower:
             self.lost = f"{self.name} is lost: its connection has ended"
             raise WorkerFailed("killed", self.lost) from None
         if "failed" in answer:
-            raise WorkerFailed(
-                answer["failed"], f"{self.name}: {answer['message']}", answer["log_tail"]
-            )
+            message = f"{self.name}: {answer['message']}"
+            raise WorkerFailed(answer["failed"], message, answer["log_tail"])
         return answer
 
     def tell(self, what: str, **arguments: Any) -> None:
@@ -93,39 +98,32 @@ class Follower:
 
 
 def gather(hosts: Hosts, about: dict[str, Any], timeout: float) -> list[Follower]:
-    """Wait for the other hosts of a job.
-
-    Args:
-        hosts: The hosts of the job.
-        about: Versions of this host, see `about`.
-        timeout: Seconds to wait for all of them.
+    """Wait so many seconds for the other hosts of a job; see `about` for the versions of this one.
 
     Raises:
         HostsFailed: a host is late or has other versions.
     """
     found: dict[int, Follower] = {}
     deadline = time.monotonic() + timeout
-    try:
-        with socket.create_server(("", hosts.port), backlog=hosts.size) as server:
-            while len(found) < hosts.size - 1:
-                server.settimeout(max(0.01, deadline - time.monotonic()))
-                connection, (address, *_) = server.accept()
-                follower = _accepted(Channel(connection), address, hosts, about)
-                if follower is not None:
-                    found[follower.rank] = follower
-    except TimeoutError:
-        late = [str(rank) for rank in range(1, hosts.size) if rank not in found]
-        _close(found)
-        raise HostsFailed(
-            f"host {', '.join(late)} of {hosts.size} did not connect within {timeout:g} s; "
-            f"the first one listens on {hosts.address}, port {hosts.port} ({hosts.said_by})"
-        ) from None
-    except OSError as error:
-        _close(found)
-        raise HostsFailed(f"cannot listen on port {hosts.port}: {error.strerror}") from error
-    except HostsFailed:
-        _close(found)
-        raise
+    with contextlib.ExitStack() as connections:
+        try:
+            with socket.create_server(("", hosts.port), backlog=hosts.size) as server:
+                while len(found) < hosts.size - 1:
+                    server.settimeout(max(0.01, deadline - time.monotonic()))
+                    connection, (address, *_) = server.accept()
+                    follower = _accepted(Channel(connection), address, hosts, about)
+                    if follower is not None:
+                        connections.callback(follower.close)
+                        found[follower.rank] = follower
+        except TimeoutError:
+            late = [str(rank) for rank in range(1, hosts.size) if rank not in found]
+            raise HostsFailed(
+                f"host {', '.join(late)} of {hosts.size} did not connect within {timeout:g} s; "
+                f"the first one listens on {hosts.address}, port {hosts.port} ({hosts.said_by})"
+            ) from None
+        except OSError as error:
+            raise HostsFailed(f"cannot listen on port {hosts.port}: {error.strerror}") from error
+        connections.pop_all()  # all have come: the connections stay open
     return [found[rank] for rank in sorted(found)]
 
 
@@ -138,17 +136,17 @@ def _accepted(
         if hello.get("token") != hosts.token or not 0 < int(hello.get("rank", 0)) < hosts.size:
             channel.close()
             return None
-        follower = Follower(
-            int(hello["rank"]), str(hello.get("name", address)), channel, hello["about"]["boot"]
-        )
-        differs = [
-            f"{what} {hello['about'].get(what)} there, {about.get(what)} here"
+        rank, there = int(hello["rank"]), hello["about"]
+        name = f"host {rank} ({hello.get('name', address)})"
+        follower = Follower(rank, name, there["boot"], channel)
+        differs = "; ".join(
+            f"{what} {there.get(what)} there, {about.get(what)} here"
             for what in _ALIKE
-            if hello["about"].get(what) != about.get(what)
-        ]
+            if there.get(what) != about.get(what)
+        )
         if differs:
-            channel.send(refused=f"it differs: {'; '.join(differs)}")
-            raise HostsFailed(f"{follower.name} differs: {'; '.join(differs)}")
+            channel.send(refused=f"it differs: {differs}")
+            raise HostsFailed(f"{name} differs: {differs}")
         channel.send(welcome=VERSION)
     except (TimeoutError, ChannelClosed, Garbled, ValueError, KeyError, AttributeError):
         channel.close()
@@ -156,17 +154,8 @@ def _accepted(
     return follower
 
 
-def _close(found: dict[int, Follower]) -> None:
-    for follower in found.values():
-        follower.close()
-
-
 class GroupWorker:
-    """A worker on each host, which train together.
-
-    Attributes:
-        pid: Process id of the worker on this host.
-    """
+    """A worker on each host, which train together; its `pid` is that of the one on this host."""
 
     _numbers = itertools.count(1)
 
@@ -183,18 +172,10 @@ class GroupWorker:
         self._tasks: list[concurrent.futures.Future[dict[str, Any]]] = []
 
     def start_others(self, case: Case, timeout: float) -> None:
-        """Start the workers on the other hosts.
-
-        Raises:
-            WorkerFailed: one could not be started; the others have been ended.
-        """
+        """Start the workers on the other hosts; raise `WorkerFailed` if one could not be."""
         request = {"number": self._number, "case": to_json(case), "timeout": timeout}
-        try:
-            for follower in self._followers:
-                follower.ask("start", self._timeout, **request)
-        except WorkerFailed:
-            self._end_others()
-            raise
+        for follower in self._followers:
+            follower.ask("start", self._timeout, **request)
 
     def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         """Send a command to all workers; return the answer of the one on this host.
@@ -204,58 +185,33 @@ class GroupWorker:
         """
         if command == "open":
             arguments["group"] = {"size": self._hosts.size, "address": self._coordinator()}
-        tasks = self._tasks = [self._pool.submit(self._local, command, arguments)]
-        tasks += [self._pool.submit(self._remote, f, command, arguments) for f in self._followers]
+        tasks = self._tasks = [self._pool.submit(self.local.ask, command, **_ranked(arguments, 0))]
+        for follower in self._followers:
+            ranked = _ranked(arguments, follower.rank)
+            request = {"number": self._number, "command": command, "arguments": ranked}
+            tasks.append(self._pool.submit(follower.ask, "ask", self._timeout, **request))
         done, _ = concurrent.futures.wait(tasks, return_when=concurrent.futures.FIRST_EXCEPTION)
-        failed = [task for task in tasks if task in done and task.exception() is not None]
-        if failed:
-            self._abandon()
+        errors = [error for task in tasks if task in done and (error := task.exception())]
+        if errors:
+            self._end_others()  # so that none waits for the one that has failed
+            self.local.kill()
             concurrent.futures.wait(tasks)
-            raise self._first_cause(failed)
+            # That a host is lost explains the errors of the others.
+            lost = next((f.lost for f in self._followers if f.lost), None)
+            raise WorkerFailed("killed", lost) if lost else errors[-1]
         answer = tasks[0].result()
         if "facts" in answer:
             answer["facts"]["machines"] = len({_boot(), *(f.boot for f in self._followers)})
         return answer
 
-    def _abandon(self) -> None:
-        """End all workers, so that none waits for the one that has failed."""
-        self._end_others()
-        self.local.kill()
-
     def _end_others(self) -> None:
         for follower in self._followers:
             follower.tell("end", number=self._number)
-
-    def _first_cause(
-        self, failed: "list[concurrent.futures.Future[dict[str, Any]]]"
-    ) -> BaseException:
-        """Return the error of a lost host, which explains those of the others."""
-        errors = [error for task in failed if (error := task.exception()) is not None]
-        lost = [f.lost for f in self._followers if f.lost]
-        return WorkerFailed("killed", lost[0]) if lost else errors[-1]
 
     def _coordinator(self) -> str:
         """Return an address of this host with a free port."""
         with socket.create_server(("", 0)) as server:
             return f"{self._hosts.address}:{server.getsockname()[1]}"
-
-    def _local(self, command: Command, arguments: dict[str, Any]) -> dict[str, Any]:
-        return self.local.ask(command, **_ranked(arguments, 0))
-
-    def _remote(
-        self, follower: Follower, command: Command, arguments: dict[str, Any]
-    ) -> dict[str, Any]:
-        return follower.ask(
-            "ask",
-            self._timeout,
-            number=self._number,
-            command=command,
-            arguments=_ranked(arguments, follower.rank),
-        )
-
-    def log_tail(self) -> str:
-        """Return the last lines that the worker on this host printed."""
-        return self.local.log_tail()
 
     def end(self) -> None:
         """End the workers on the other hosts; the launcher ends the one on this host."""
@@ -270,19 +226,13 @@ def _ranked(arguments: dict[str, Any], rank: int) -> dict[str, Any]:
     return arguments if group is None else {**arguments, "group": {**group, "rank": rank}}
 
 
+@dataclass(eq=False)
 class GroupLauncher:
-    """Starts workers on this host, or one on each host.
+    """Starts workers on this host, or one on each host; `gather` finds the others."""
 
-    Args:
-        launcher: Of this host.
-        hosts: The hosts of the job.
-        followers: From `gather`.
-    """
-
-    def __init__(self, launcher: Launcher, hosts: Hosts, followers: list[Follower]) -> None:
-        self._launcher = launcher
-        self._hosts = hosts
-        self._followers = followers
+    _launcher: Launcher
+    _hosts: Hosts
+    _followers: list[Follower]
 
     def prepare(self, case: Case, *, wait: bool = False) -> None:
         """Import the framework on this host; the others do so with their first worker."""
@@ -301,7 +251,7 @@ class GroupLauncher:
         try:
             worker.start_others(case, timeout)
         except WorkerFailed:
-            self._launcher.end(local)
+            self.end(worker)
             raise
         return worker
 

@@ -15,23 +15,28 @@ _NO_LIMIT = 2**60  # version 1 writes a number of that size where there is no li
 
 def memory_limit() -> int | None:
     """Return the memory limit in bytes; None for no limit."""
-    texts = [*_texts("", "memory.max"), *_texts("memory", "memory.limit_in_bytes")]
-    limits = [int(text) for _, text in texts if text.isdigit()]
-    return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
+    return min((limit for limit, _ in _memory_limits()), default=None)
 
 
 def memory_used() -> int | None:
     """Return the bytes used in the group with the limit; None if unknown."""
-    limit = memory_limit()
+    strictest = memory_limit()
+    for limit, used in _memory_limits():
+        if limit == strictest:
+            with contextlib.suppress(OSError, ValueError):
+                return int(used.read_text())
+    return None
+
+
+def _memory_limits() -> Iterator[tuple[int, Path]]:
+    """Yield each limit and the file that says how much is used in its group."""
     for controller, limit_name, used_name in (
         ("", "memory.max", "memory.current"),
         ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
     ):
         for folder, text in _texts(controller, limit_name):
-            if text == str(limit):
-                with contextlib.suppress(OSError, ValueError):
-                    return int((folder / used_name).read_text())
-    return None
+            if text.isdigit() and int(text) < _NO_LIMIT:
+                yield int(text), folder / used_name
 
 
 def cpu_quota() -> float | None:
@@ -62,9 +67,7 @@ def throttled_seconds() -> float | None:
 def _texts(controller: str, name: str) -> Iterator[tuple[Path, str]]:
     """Yield a file's text in this process's group and in its ancestors, the nearest first.
 
-    Args:
-        controller: Of version 1; empty for version 2.
-        name: Of the file.
+    The controller is one of version 1, or empty for version 2.
     """
     for folder in _folders(controller):
         with contextlib.suppress(OSError, UnicodeDecodeError):

@@ -52,14 +52,12 @@ def commit() -> str | None:
     """Name the commit of the current folder's repository, and whether tracked files differ."""
 
     def git(*arguments: str) -> str | None:
+        command = ["git", *arguments]  # the user's own
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            return subprocess.run(
-                ["git", *arguments],  # noqa: S607  (the user's own)
-                capture_output=True,
-                text=True,
-                timeout=_GIT_SECONDS,
-                check=True,
-            ).stdout.strip()
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True
+            )
+            return done.stdout.strip()
         return None
 
     name = git("rev-parse", "--short=10", "HEAD")
@@ -84,11 +82,11 @@ def oom_kills() -> int | None:
 
     See proc(5), /proc/vmstat: `oom_kill`.
     """
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None
 
 
 def memory_available() -> int:
@@ -106,21 +104,18 @@ def memory_in_all() -> int:
 
 def governor() -> str | None:
     """Name the governor of the CPU's frequency; None if unknown."""
-    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None
+    with contextlib.suppress(OSError):
+        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
+    return None
 
 
 def busy_processes(seconds: float, sleep: Callable[[float], None]) -> list[tuple[str, float]]:
     """List other processes and the CPUs that each kept busy, the busiest first."""
     before = _cpu_seconds()
     sleep(seconds)
-    after = _cpu_seconds()
     busy = [
         (name, (used - before[pid][1]) / seconds)
-        for pid, (name, used) in after.items()
+        for pid, (name, used) in _cpu_seconds().items()
         if pid in before and pid != os.getpid()
     ]
     return sorted(busy, key=lambda one: -one[1])
@@ -155,16 +150,14 @@ def cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 def versions() -> dict[str, str]:
     """Return the versions of the installed libraries that a measurement depends on."""
     found = {}
     for name in _LIBRARIES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found

@@ -6,13 +6,13 @@ Each call to NVML may fail by itself without affecting the others.
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
-from typing import Protocol as Interface
+from typing import Any, Self
 
-from harness.measure.machine import cuda
+from harness.measure.machine import visible_gpus
 from harness.records import Gpu, GpuReading
 
 THERMAL = 0x8 | 0x20 | 0x40  # hardware slowdown, software and hardware thermal slowdown
+_POLL_SECONDS = 1.0  # while a hot GPU cools down
 _UNREACHABLE = {
     "NVMLError_LibraryNotFound": "no NVIDIA driver is installed",
     "NVMLError_DriverNotLoaded": "the NVIDIA driver is installed but not loaded",
@@ -20,121 +20,98 @@ _UNREACHABLE = {
 }
 
 
-class AnyGpu(Interface):
-    """What the rest of `measure` needs of a GPU."""
+class AnyGpu:
+    """What the rest of the package needs of a GPU; by itself it stands for a missing one.
 
-    @property
-    def name(self) -> str | None:
-        """Name of the GPU; None if there is none."""
-
-    @property
-    def reason(self) -> str | None:
-        """Why there is no GPU."""
-
-    @property
-    def facts(self) -> Gpu | None:
-        """Facts about the GPU; None if there is none."""
-
-    @property
-    def refused(self) -> dict[str, str]:
-        """Why a reading is missing, by name of the reading."""
-
-    @property
-    def cuda_device(self) -> str | None:
-        """Value of `CUDA_VISIBLE_DEVICES` with which a worker trains on the GPU."""
-
-    def read(self) -> GpuReading:
-        """Read the GPU now."""
-
-    def processes(self) -> frozenset[int] | None:
-        """Ids of processes on the GPU, in a container those of the host; None if unknown."""
-
-
-class NoGpu:
-    """Stands for a missing GPU."""
+    Attributes:
+        name: None if there is no GPU.
+        reason: Why there is none.
+        facts: None if there is no GPU.
+        cuda_device: Value of `CUDA_VISIBLE_DEVICES` with which a worker trains on the GPU.
+        refused: Why a reading is missing, by name of the reading.
+    """
 
     name: str | None = None
     facts: Gpu | None = None
     cuda_device: str | None = None
 
-    def __init__(self, reason: str) -> None:
-        self.reason: str | None = reason
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
         self.refused: dict[str, str] = {}
 
     def read(self) -> GpuReading:
-        """Return a reading without values."""
+        """Read the GPU now."""
         return GpuReading()
 
     def processes(self) -> frozenset[int] | None:
-        """Return None: nothing is known."""
+        """Ids of processes on the GPU, in a container those of the host; None if unknown."""
         return None
 
 
-class NvmlGpu:
-    """One GPU, or one MIG instance of a GPU, read through NVML.
+class NoGpu(AnyGpu):
+    """Stands for a missing GPU; says the reason."""
 
-    Args:
-        nvml: The module `pynvml`, initialized.
-        handle: NVML's handle of the device.
-        chosen_by: How the device was chosen, for the record.
-    """
 
-    def __init__(self, nvml: Any, handle: Any, chosen_by: str) -> None:
+class NvmlGpu(AnyGpu):
+    """One GPU, or one MIG instance of a GPU, read through NVML; made by `NvmlGpu.open`."""
+
+    def __init__(self, nvml: Any, handle: Any) -> None:
+        super().__init__()
         self._nvml = nvml
         self._handle = handle
-        self.reason: str | None = None
-        self.refused: dict[str, str] = {}
-        self.read()  # so that `facts` holds which readings fail
-        self.processes()
-        uuid = self._ask("uuid", nvml.nvmlDeviceGetUUID)
-        pci = self._ask("pci_bus_id", nvml.nvmlDeviceGetPciInfo)
-        memory = self._ask("memory_bytes", nvml.nvmlDeviceGetMemoryInfo)
-        name = self._ask("name", nvml.nvmlDeviceGetName)
-        driver = self._ask("driver", lambda _: nvml.nvmlSystemGetDriverVersion())
-        version = self._ask("cuda", lambda _: nvml.nvmlSystemGetCudaDriverVersion())
-        self.facts: Gpu | None = Gpu(
-            name="unnamed GPU" if name is None else _text(name),
-            uuid=None if uuid is None else _text(uuid),
+
+    @classmethod
+    def open(cls, nvml: Any, handle: Any, chosen_by: str) -> Self:
+        """Read what the GPU is, and once each reading, so that its facts hold which ones fail.
+
+        `nvml` is the module `pynvml`, initialized.
+        """
+        gpu = cls(nvml, handle)
+        gpu.read()
+        gpu.processes()
+        uuid = _text(gpu._ask("uuid", nvml.nvmlDeviceGetUUID))
+        pci = gpu._ask("pci_bus_id", nvml.nvmlDeviceGetPciInfo)
+        memory = gpu._ask("memory_bytes", nvml.nvmlDeviceGetMemoryInfo)
+        name = _text(gpu._ask("name", nvml.nvmlDeviceGetName))
+        driver = _text(gpu._ask("driver", lambda _: nvml.nvmlSystemGetDriverVersion()))
+        version = gpu._ask("cuda", lambda _: nvml.nvmlSystemGetCudaDriverVersion())
+        gpu.facts = Gpu(
+            name="unnamed GPU" if name is None else name,
+            uuid=uuid,
             pci_bus_id=None if pci is None else _text(pci.busId),
-            driver=None if driver is None else _text(driver),
+            driver=driver,
             cuda=None if version is None else f"{version // 1000}.{version % 1000 // 10}",
             memory_bytes=None if memory is None else int(memory.total),
             chosen_by=chosen_by,
-            refused=dict(self.refused),
+            refused=dict(gpu.refused),
         )
-        self.name: str | None = self.facts.name
-        index = self._ask("index", nvml.nvmlDeviceGetIndex) if uuid is None else None
+        gpu.name = gpu.facts.name
+        index = gpu._ask("index", nvml.nvmlDeviceGetIndex) if uuid is None else None
         # NVML's index counts in PCI order, as CUDA's does with CUDA_DEVICE_ORDER=PCI_BUS_ID.
-        self.cuda_device: str | None = self.facts.uuid or str(index or 0)
+        gpu.cuda_device = uuid or str(index or 0)
+        return gpu
 
     def read(self) -> GpuReading:
         """Read each value by itself, since any single call may fail."""
-        nvml = self._nvml
-        rates = self._ask("utilization_percent", nvml.nvmlDeviceGetUtilizationRates)
-        memory = self._ask("memory_bytes", nvml.nvmlDeviceGetMemoryInfo)
-        power = self._ask("power_watts", nvml.nvmlDeviceGetPowerUsage)
-        energy = self._ask("energy_joules", nvml.nvmlDeviceGetTotalEnergyConsumption)
+        n = self._nvml
+        calls: dict[str, Callable[[Any], float]] = {
+            "power_watts": lambda h: n.nvmlDeviceGetPowerUsage(h) / 1000,
+            "energy_joules": lambda h: n.nvmlDeviceGetTotalEnergyConsumption(h) / 1000,
+            "temperature_celsius": lambda h: float(
+                n.nvmlDeviceGetTemperature(h, n.NVML_TEMPERATURE_GPU)
+            ),
+            "sm_clock_mhz": lambda h: float(n.nvmlDeviceGetClockInfo(h, n.NVML_CLOCK_SM)),
+            "memory_clock_mhz": lambda h: float(n.nvmlDeviceGetClockInfo(h, n.NVML_CLOCK_MEM)),
+            "throttle_reasons": lambda h: int(n.nvmlDeviceGetCurrentClocksThrottleReasons(h)),
+        }
+        rates = self._ask("utilization_percent", n.nvmlDeviceGetUtilizationRates)
+        memory = self._ask("memory_bytes", n.nvmlDeviceGetMemoryInfo)
         return GpuReading(
             utilization_percent=None if rates is None else float(rates.gpu),
             controller_percent=None if rates is None else float(rates.memory),
             memory_bytes=None if memory is None else int(memory.used),
-            power_watts=None if power is None else power / 1000,
-            energy_joules=None if energy is None else energy / 1000,
-            temperature_celsius=self._ask(
-                "temperature_celsius",
-                lambda h: float(nvml.nvmlDeviceGetTemperature(h, nvml.NVML_TEMPERATURE_GPU)),
-            ),
-            sm_clock_mhz=self._clock("sm_clock_mhz", nvml.NVML_CLOCK_SM),
-            memory_clock_mhz=self._clock("memory_clock_mhz", nvml.NVML_CLOCK_MEM),
-            throttle_reasons=self._ask(
-                "throttle_reasons",
-                lambda h: int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(h)),
-            ),
+            **{name: self._ask(name, call) for name, call in calls.items()},
         )
-
-    def _clock(self, name: str, kind: int) -> float | None:
-        clock = self._ask(name, lambda h: self._nvml.nvmlDeviceGetClockInfo(h, kind))
-        return None if clock is None else float(clock)
 
     def processes(self) -> frozenset[int] | None:
         """List the ids of processes that compute or draw on the GPU."""
@@ -155,19 +132,31 @@ class NvmlGpu:
         return answer
 
 
-def _text(value: str | bytes) -> str:
+def _text(value: Any) -> Any:
+    """Decode what an older binding of NVML gives as bytes."""
     return value.decode() if isinstance(value, bytes) else value
 
 
+def cool_down(
+    gpu: AnyGpu, clock: Callable[[], float], sleep: Callable[[float], None], limit_seconds: float
+) -> float:
+    """Wait until NVML reports no thermal reason for a lower clock, or the limit has passed.
+
+    Return the seconds waited: 0.0 if the GPU is cool or does not report it.
+    """
+    begin, waited = clock(), 0.0
+    while waited < limit_seconds and (gpu.read().throttle_reasons or 0) & THERMAL:
+        sleep(_POLL_SECONDS)
+        waited = clock() - begin
+    return waited
+
+
 def open_gpu(
-    nvml: Any = None, cuda_order: Callable[[], list[str]] = cuda.visible_uuids
+    nvml: Any = None, cuda_order: Callable[[], list[str]] = visible_gpus.of_cuda
 ) -> NoGpu | NvmlGpu:
     """Open the GPU that is first in CUDA's order; `NoGpu` with a reason if there is none.
 
-    Args:
-        nvml: Stands in for the module `pynvml`.
-        cuda_order: Lists the UUIDs that CUDA sees, in CUDA's order; raises
-            `cuda.CudaUnavailable` if it cannot.
+    `nvml` stands in for the module `pynvml`, `cuda_order` for CUDA.
     """
     try:
         if nvml is None:
@@ -181,7 +170,9 @@ def open_gpu(
         handle, chosen_by = _choose(nvml, cuda_order)
     except nvml.NVMLError as error:
         return NoGpu(f"no GPU: NVML cannot read it ({error})")
-    return NoGpu(f"no GPU: {chosen_by}") if handle is None else NvmlGpu(nvml, handle, chosen_by)
+    if handle is None:
+        return NoGpu(f"no GPU: {chosen_by}")
+    return NvmlGpu.open(nvml, handle, chosen_by)
 
 
 def _choose(nvml: Any, cuda_order: Callable[[], list[str]]) -> tuple[Any, str]:
@@ -190,11 +181,9 @@ def _choose(nvml: Any, cuda_order: Callable[[], list[str]]) -> tuple[Any, str]:
     if count == 0:
         return None, "the NVIDIA driver lists no GPU"
     try:
-        uuids = cuda_order()
-    except cuda.CudaUnavailable as error:
+        uuids, how = cuda_order(), "CUDA's own order"
+    except visible_gpus.NotListed as error:
         uuids, how = _pci_order(nvml, count), f"PCI order ({error})"
-    else:
-        how = "CUDA's own order"
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not uuids:
         told = "" if shown is None else f" (CUDA_VISIBLE_DEVICES is {shown!r})"

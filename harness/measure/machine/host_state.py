@@ -14,7 +14,6 @@ class HostState:
 
     Attributes:
         cpus: CPUs that this process may use, and the quota.
-        other_runs: Other runs of this harness on the machine.
         slept_seconds: Time suspended since boot; None if no clock measures it.
         wall_offset_seconds: Wall clock minus time since boot; likewise.
     """
@@ -27,26 +26,17 @@ class HostState:
 
 def read_host_state() -> HostState:
     """Read the state now; takes some 20 ms, so never call this while something is timed."""
-    boot = _seconds("CLOCK_BOOTTIME")
-    # CLOCK_MONOTONIC stands still while the machine is suspended, see clock_gettime(2).
-    monotonic, wall = _seconds("CLOCK_MONOTONIC"), time.time()
-    return HostState(
-        cpus=_cpus(),
-        other_runs=other_runs(),
-        slept_seconds=None if boot is None or monotonic is None else boot - monotonic,
-        wall_offset_seconds=None if boot is None else wall - boot,
-    )
-
-
-def _seconds(clock: str) -> float | None:
-    number = getattr(time, clock, None)
-    return None if number is None else time.clock_gettime(number)
-
-
-def _cpus() -> str:
+    boot = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else None
+    # The monotonic clock stands still while the machine is suspended, see clock_gettime(2).
+    monotonic, wall = time.monotonic(), time.time()
     quota = cpu_quota()
     limit = "" if quota is None else f", quota {quota:g}"
-    return ",".join(map(str, usable_cpus())) + limit
+    return HostState(
+        cpus=",".join(map(str, usable_cpus())) + limit,
+        other_runs=other_runs(),
+        slept_seconds=None if boot is None else boot - monotonic,
+        wall_offset_seconds=None if boot is None else wall - boot,
+    )
 
 
 def between(block: int, before: HostState, after: HostState) -> Surroundings:

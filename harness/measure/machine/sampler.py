@@ -10,6 +10,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -45,22 +46,14 @@ def disturbance(before: Totals, after: Totals, own_cpu_seconds: float) -> dict[s
 class Sampler:
     """Reads a worker's memory, and the GPU that the worker trains on, until `stop`.
 
-    The sampler starts with the worker, so that the last memory reading of a killed worker is
-    known; `begin_rounds` discards the readings so far.
-
-    Args:
-        pid: Process id of the worker.
-        gpu: The GPU that the worker trains on; None on the CPU.
-        clock: Monotonic seconds.
+    It starts with the worker, so that the last memory reading of a killed worker is known. On the
+    CPU the GPU is None.
     """
 
-    def __init__(
-        self, pid: int, gpu: AnyGpu | None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, pid: int, gpu: AnyGpu | None) -> None:
         self._pid = pid
         self._interval = INTERVAL_SECONDS if gpu is None else GPU_INTERVAL_SECONDS
-        self._gpu = None if gpu is None else GpuWatch(pid, gpu, clock)
-        self._clock = clock
+        self._gpu = None if gpu is None else GpuWatch(pid, gpu, time.monotonic)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._rss: list[int] = []
@@ -72,13 +65,13 @@ class Sampler:
         """Begin to read; an idle GPU is read first."""
         if self._gpu is not None:
             self._gpu.read_idle()
-        self._begin = self._end = self._clock()
+        self._begin = self._end = time.monotonic()
         self._thread.start()
 
     def begin_rounds(self) -> None:
         """Discard the readings so far."""
         with self._lock:
-            self._begin = self._clock()
+            self._begin = time.monotonic()
             self._cost = 0.0
             self._rss = self._rss[-1:]
             if self._gpu is not None:
@@ -89,10 +82,10 @@ class Sampler:
         if not self._stop.is_set():
             self._stop.set()
             self._thread.join()
-            self._end = self._clock()
+            self._end = time.monotonic()
 
     def _watch(self) -> None:
-        deadline = self._clock()
+        deadline = time.monotonic()
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self._pid)
             while True:
@@ -102,8 +95,8 @@ class Sampler:
                     if self._gpu is not None:
                         self._gpu.read()
                     self._cost += time.thread_time() - start
-                deadline = max(deadline + self._interval, self._clock())
-                if self._stop.wait(max(0.0, deadline - self._clock())):
+                deadline = max(deadline + self._interval, time.monotonic())
+                if self._stop.wait(max(0.0, deadline - time.monotonic())):
                     break
 
     @property
@@ -122,23 +115,19 @@ class Sampler:
         )
 
 
+@dataclass(eq=False)
 class GpuWatch:
-    """Readings of a GPU beside one worker.
+    """Readings of a GPU beside the worker of that process id; the clock gives monotonic seconds."""
 
-    Args:
-        pid: Process id of the worker.
-        gpu: The GPU, which this program does not use yet.
-        clock: Monotonic seconds.
-    """
-
-    def __init__(self, pid: int, gpu: AnyGpu, clock: Callable[[], float]) -> None:
-        self._pid = pid
-        self._gpu = gpu
-        self._clock = clock
-        self._idle_memory: int | None = None
-        self._others_before: frozenset[int] = frozenset()
-        self._begin = 0.0
-        self._forget()
+    _pid: int
+    _gpu: AnyGpu
+    _clock: Callable[[], float]
+    _idle_memory: int | None = None
+    _others_before: frozenset[int] = frozenset()
+    _begin: float = 0.0
+    _times: list[float] = field(default_factory=list)
+    _readings: list[GpuReading] = field(default_factory=list)
+    _foreign: list[int] = field(default_factory=list)
 
     def read_idle(self) -> None:
         """Read what others use of the GPU before the worker does."""
@@ -146,15 +135,10 @@ class GpuWatch:
         self._others_before = self._gpu.processes() or frozenset()
         self._begin = self._clock()
 
-    def _forget(self) -> None:
-        self._times: list[float] = []
-        self._readings: list[GpuReading] = []
-        self._foreign: list[int] = []
-
     def begin_rounds(self) -> None:
         """Discard the readings so far."""
         self._begin = self._clock()
-        self._forget()
+        self._times, self._readings, self._foreign = [], [], []
 
     def read(self) -> None:
         """Read the GPU now, and once per second the processes on it."""
@@ -181,7 +165,7 @@ class GpuWatch:
         names = [f.name for f in dataclasses.fields(GpuReading)]
         columns = {n: tuple(getattr(r, n) for r in self._readings) for n in names}
         return GpuUsage(
-            trace=GpuTrace(seconds=tuple(self._times), **columns),
+            trace=GpuTrace(tuple(self._times), **columns),
             idle_memory_bytes=self._idle_memory,
             foreign_processes=max(self._foreign, default=None),
             refused=dict(self._gpu.refused),

@@ -6,7 +6,7 @@ from fakes import FakeGpu, FakeLauncher
 from harness.commands import cases as made
 from harness.commands import options
 from harness.errors import BadCase
-from harness.measure.machine import framework_gpus
+from harness.measure.machine import visible_gpus
 
 NO_GPU = FakeGpu(name=None)
 
@@ -75,7 +75,7 @@ def test_what_cannot_be_measured_here_has_a_reason(make, monkeypatch, fields, le
 
 def test_more_devices_need_as_many_gpus(make, monkeypatch):
     """A CPU has as many logical devices as are wanted."""
-    monkeypatch.setattr(framework_gpus, "visible_gpus", lambda backend, device: ["a", "b"])
+    monkeypatch.setattr(visible_gpus, "of_framework", lambda backend, device: ["a", "b"])
     cases = make(FakeGpu())
     reasons = [cases.unavailable(cases.outline(device="gpu", replicas=n)) for n in (2, 4)]
     assert reasons == [None, "4 GPUs are needed, there are 2"]
@@ -85,7 +85,7 @@ def test_a_framework_is_asked_once_for_its_gpus(make, monkeypatch):
     """It takes seconds, in a process of its own."""
     asked = []
     monkeypatch.setattr(
-        framework_gpus, "visible_gpus", lambda backend, device: asked.append(backend) or []
+        visible_gpus, "of_framework", lambda backend, device: asked.append(backend) or []
     )
     cases = make(FakeGpu())
     reasons = {cases.unavailable(cases.outline(device="gpu")) for _ in range(3)}

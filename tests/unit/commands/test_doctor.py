@@ -5,7 +5,7 @@ from fakes import FakeClock, FakeGpu, FakeNvml
 
 from harness.commands import doctor
 from harness.commands.parser import main
-from harness.measure.machine import facts, framework_gpus
+from harness.measure.machine import facts, visible_gpus
 from harness.measure.machine import gpu as gpus
 from harness.records import Finding
 from harness.worker import backends
@@ -100,7 +100,7 @@ def frameworks(monkeypatch, gpu, seen, installed=backends.NAMES):
             raise seen
         return seen
 
-    monkeypatch.setattr(framework_gpus, "visible_gpus", ask)
+    monkeypatch.setattr(visible_gpus, "of_framework", ask)
     monkeypatch.setattr(
         backends.Backend,
         "missing",
@@ -128,7 +128,7 @@ def test_without_a_framework_nothing_can_be_measured(monkeypatch):
     assert not doctor.can_train(none)
     torch = frameworks(monkeypatch, FakeGpu(name=None), [], installed=("torch",))
     assert doctor.can_train(torch)
-    broken = frameworks(monkeypatch, FakeGpu(), framework_gpus.FrameworkFailed("it broke"))
+    broken = frameworks(monkeypatch, FakeGpu(), visible_gpus.NotListed("it broke"))
     assert not doctor.can_train(broken)
 
 
@@ -146,7 +146,7 @@ def test_findings_fit_the_width(width):
 
 def test_the_command_prints_and_says_whether_the_cpu_can_be_measured(monkeypatch, capsys):
     """As scripts want it."""
-    monkeypatch.setattr(framework_gpus, "visible_gpus", lambda name, cuda_device: [])
+    monkeypatch.setattr(visible_gpus, "of_framework", lambda name, cuda_device: [])
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     for word in ("CPU", "memory", "disturbance", "GPU", "tensorflow", "jax", "torch"):

@@ -8,7 +8,7 @@ from samples import QUICK, run_folders
 
 from harness.commands.plugin import hooks
 from harness.measure import launcher as launchers
-from harness.measure.machine import framework_gpus
+from harness.measure.machine import visible_gpus
 
 DEVICES = """
     import pytest
@@ -35,7 +35,7 @@ def gpu(monkeypatch):
     """A GPU that the framework sees, unless a test empties the list."""
     seen = ["Fake GPU"]
     monkeypatch.setattr(hooks, "open_gpu", FakeGpu)
-    monkeypatch.setattr(framework_gpus, "visible_gpus", lambda backend, cuda_device: seen)
+    monkeypatch.setattr(visible_gpus, "of_framework", lambda backend, cuda_device: seen)
     return seen
 
 
@@ -107,11 +107,9 @@ def test_a_framework_that_cannot_be_asked_says_why(run_devices, gpu, monkeypatch
     """Instead of a guess."""
 
     def broken(backend, cuda_device):
-        raise framework_gpus.FrameworkFailed(
-            "importing tensorflow failed: ImportError: libcudart.so.12"
-        )
+        raise visible_gpus.NotListed("importing tensorflow failed: ImportError: libcudart.so.12")
 
-    monkeypatch.setattr(framework_gpus, "visible_gpus", broken)
+    monkeypatch.setattr(visible_gpus, "of_framework", broken)
     result = run_devices("--train-devices", "gpu")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*importing tensorflow failed: ImportError: libcudart.so.12"])
@@ -139,7 +137,7 @@ def test_a_reference_that_cannot_train_here_is_a_skip(pytester, no_charts, gpu, 
     """Its backend does not see the GPU; that of the case does."""
     monkeypatch.setattr(launchers, "Launcher", lambda **_: FakeLauncher())
     monkeypatch.setattr(
-        framework_gpus, "visible_gpus", lambda name, device: ["Fake GPU"] if name == "jax" else []
+        visible_gpus, "of_framework", lambda name, device: ["Fake GPU"] if name == "jax" else []
     )
     monkeypatch.delenv("MNIST_NPZ", raising=False)
     pytester.makepyfile(

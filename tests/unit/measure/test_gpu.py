@@ -6,7 +6,7 @@ import pynvml
 import pytest
 from fakes import FakeNvml
 
-from harness.measure.machine import cuda
+from harness.measure.machine import visible_gpus
 from harness.measure.machine.gpu import NoGpu, NvmlGpu, open_gpu
 from harness.records import GpuReading
 
@@ -32,7 +32,7 @@ def sees(*uuids):
 
 
 def silent():
-    raise cuda.CudaUnavailable("libcuda.so.1: cannot open shared object file")
+    raise visible_gpus.NotListed("libcuda.so.1: cannot open shared object file")
 
 
 @pytest.fixture(autouse=True)
@@ -250,25 +250,25 @@ def test_cuda_is_asked_for_its_devices_in_its_order():
     import uuid
 
     devices = [uuid.UUID(int=2**100 + 7), uuid.UUID(int=5)]
-    assert cuda.list_uuids(FakeCuda(devices)) == [f"GPU-{device}" for device in devices]
+    assert visible_gpus.list_uuids(FakeCuda(devices)) == [f"GPU-{device}" for device in devices]
 
 
 def test_cuda_without_a_device_sees_none():
     """CUDA_ERROR_NO_DEVICE: hidden, or not there."""
-    assert cuda.list_uuids(FakeCuda([], code=100)) == []
+    assert visible_gpus.list_uuids(FakeCuda([], code=100)) == []
 
 
 def test_cuda_that_fails_says_with_what():
     """As with a driver that is too old."""
-    with pytest.raises(cuda.CudaUnavailable, match="cuInit failed with 803"):
-        cuda.list_uuids(FakeCuda([], code=803))
+    with pytest.raises(visible_gpus.NotListed, match="cuInit failed with 803"):
+        visible_gpus.list_uuids(FakeCuda([], code=803))
 
 
 def test_cuda_is_asked_in_a_process_of_its_own():
     """Which says why it cannot be, where there is no driver."""
     try:
-        found = cuda.visible_uuids()
-    except cuda.CudaUnavailable as error:
+        found = visible_gpus.of_cuda()
+    except visible_gpus.NotListed as error:
         assert "libcuda" in str(error)
     else:
         assert all(name.startswith("GPU-") for name in found)

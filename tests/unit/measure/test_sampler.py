@@ -5,7 +5,7 @@ import os
 import pytest
 from fakes import FakeClock, FakeGpu
 
-from harness.measure.machine.cooling import cool_down
+from harness.measure.machine.gpu import cool_down
 from harness.measure.machine.sampler import GpuWatch, Sampler
 from harness.records import GpuReading
 
