@@ -22,7 +22,7 @@ import traceback
 from harness.worker import processes, serve
 from harness.worker.backends import find as find_backend
 from harness.worker.channel import Channel, ChannelClosed
-from harness.workloads import datasets
+from harness.workloads import datasets, sources
 
 
 def main(argv: list[str]) -> None:
@@ -83,7 +83,7 @@ def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
 
 
 def _load(dataset: str) -> None:
-    if dataset in (datasets.AUTO, datasets.FITTED) or datasets.is_own(dataset):
+    if dataset in (datasets.AUTO, datasets.FITTED) or sources.is_own(dataset):
         return  # only the worker can load it: it needs the model, or the user's code
     # The worker meets the same error and reports it.
     with contextlib.suppress(Exception):

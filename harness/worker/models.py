@@ -65,7 +65,7 @@ def load(case: Case) -> Dataset | None:
     """
     if case.dataset == datasets.FITTED:
         return None
-    if datasets.is_own(case.dataset):
+    if sources.is_own(case.dataset):
         with raised_by(case.dataset):
             return datasets.of_user(case.dataset)
     return datasets.load(case.dataset)

@@ -8,15 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 # What tells layers apart but their width, in their configuration.
-_KEYS = [
-    "kernel_size",
-    "strides",
-    "padding",
-    "dilation_rate",
-    "pool_size",
-    "rate",
-    "activation",
-]
+_KEYS = ["kernel_size", "strides", "padding", "dilation_rate", "pool_size", "rate", "activation"]
 _LONG_ENOUGH = 0.005
 _LARGEST_PRODUCT = 8192
 _SMALLEST_COPY = 128 * 2**20  # beyond the caches that a worker has to itself

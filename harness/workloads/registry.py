@@ -17,6 +17,7 @@ Build = Callable[[], Any]
 _BUNDLED: dict[str, Build] = {}
 _CHANGED = "baseline+"
 CHANGES = tuple(variants.CHANGES)
+is_own = sources.is_own
 
 
 def register(build: Build, name: str | None = None) -> Build:
@@ -100,11 +101,6 @@ def find(name: str) -> Build:
     if not callable(found):
         raise UnknownName(f"{name!r} is {type(found).__name__}, not a function that builds a model")
     return found  # type: ignore[no-any-return]  # a user's function has no type here
-
-
-def is_own(name: str) -> bool:
-    """Whether a variant is not bundled."""
-    return ":" in name
 
 
 for _build in variants.BUNDLED:
