@@ -7,20 +7,10 @@ import json
 import socket
 from typing import Any, Literal, get_args
 
-Command = Literal[
-    "allreduce",
-    "copy_rate",
-    "counters",
-    "fit",
-    "inspect",
-    "next_epoch",
-    "open",
-    "open_training",
-    "product_rate",
-    "round",
-    "train",
-    "warm_up",
-]
+Block = Literal["open", "warm_up", "round", "counters", "fit"]
+Rates = Literal["product_rate", "copy_rate", "allreduce"]
+Full = Literal["open_training", "train", "next_epoch"]
+Command = Literal["inspect", Block, Rates, Full]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 _LONGEST = 2**28  # bytes per message; the mistakes of a training take a thousandth
 
@@ -41,21 +31,14 @@ class Channel:
         self._buffer = bytearray()
 
     def send(self, **message: Any) -> None:
-        """Send one message.
-
-        Raises:
-            ChannelClosed: the other side has ended.
-        """
+        """Send one message; `ChannelClosed` if the other side has ended."""
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
             raise ChannelClosed from error
 
     def receive(self, timeout: float | None = None) -> dict[str, Any]:
-        """Wait for the next message.
-
-        Args:
-            timeout: Longest silence in seconds; None waits forever.
+        """Wait for the next message, for seconds of silence or, with None, forever.
 
         Raises:
             TimeoutError: the silence was longer.

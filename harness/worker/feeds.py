@@ -29,8 +29,8 @@ def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[
 
 def _batches(x: Any, y: Any, size: int, backend: str) -> list[Any]:
     """All batches; tensors on the device if a backend is named."""
-    parts = [slice(i, i + size) for i in range(0, _samples(x), size)]
-    batches = [(mapped(x, itemgetter(part)), mapped(y, itemgetter(part))) for part in parts]
+    starts = range(0, _samples(x), size)
+    batches = [mapped((x, y), itemgetter(slice(i, i + size))) for i in starts]
     if not backend:
         return batches
     import keras
@@ -63,11 +63,10 @@ def _resident(x: Any, y: Any, size: int) -> Any:
     import tensorflow as tf
 
     with tf.device("CPU:0"):
-        held = mapped(x, tf.constant), mapped(y, tf.constant)
+        held = mapped((x, y), tf.constant)
 
     def batch(number: Any) -> Any:
-        part = slice(number * size, (number + 1) * size)
-        return tuple(mapped(arrays, itemgetter(part)) for arrays in held)
+        return mapped(held, itemgetter(slice(number * size, (number + 1) * size)))
 
     count = -(-_samples(x) // size)
     dataset = tf.data.Dataset.range(count).shuffle(count).map(batch)

@@ -27,14 +27,8 @@ def train(
 ) -> None:
     """Run one `Model.fit` over all epochs, shuffled and validated by Keras.
 
-    Args:
-        model: Compiled.
-        data: A `Dataset`; without test samples there is no validation.
-        batch_size: Samples per step.
-        epochs: Their number.
-        sync: Waits for the device.
-        on_epoch: Called with each epoch; the next one begins when it returns.
-        alive: Called with the number of the epoch every few seconds.
+    Without test samples there is no validation. `sync` waits for the device. The next epoch begins
+    when `on_epoch` returns. `alive` gets the number of the epoch every few seconds.
     """
     model.fit(
         data.x_train,
@@ -78,35 +72,21 @@ def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], N
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             known = logs or {}
-            figures = {name: float(known[name]) for name in _FIGURES if name in known}
+            figures: dict[str, Any] = {
+                name: float(known[name]) for name in _FIGURES if name in known
+            }
             if not self.train_seconds:
                 sync()
                 self.train_seconds = time.perf_counter() - self.begin
-            on_epoch(
-                Epoch(
-                    epoch=epoch + 1,
-                    seconds=self.train_seconds,
-                    validation_seconds=self.validation_seconds,
-                    loss=figures["loss"],
-                    accuracy=figures.get("accuracy"),
-                    val_loss=figures.get("val_loss"),
-                    val_accuracy=figures.get("val_accuracy"),
-                )
-            )
+            on_epoch(Epoch(epoch + 1, self.train_seconds, self.validation_seconds, **figures))
 
     return Clock()
 
 
 def mistakes(model: Any, x: Arrays, y: Arrays) -> tuple[Mistake, ...] | None:
-    """List the test samples that a classifier gets wrong.
+    """List the test samples that a classifier gets wrong; targets are class numbers or one-hot.
 
-    Args:
-        model: Trained.
-        x: Test inputs.
-        y: Class numbers or one-hot rows.
-
-    Returns:
-        None without test samples, or if the model does not give one number per class.
+    None without test samples, or if the model does not give one number per class.
     """
     label = None if isinstance(y, (dict, tuple)) else _labels(y)
     if label is None:

@@ -13,11 +13,7 @@ NAMES = tuple(backend.name for backend in BACKENDS)
 
 
 def find(name: str) -> Backend:
-    """Return a backend by its name.
-
-    Raises:
-        UnknownName: no such backend.
-    """
+    """Return a backend by its name; `UnknownName` lists those that there are."""
     for backend in BACKENDS:
         if backend.name == name:
             return backend

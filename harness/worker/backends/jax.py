@@ -17,72 +17,6 @@ from harness.workloads.datasets import Dataset, mapped
 _FULL_PRECISION = ("float32", "highest", "F32_F32_F32")
 
 
-class Jax(Backend):
-    """JAX: Keras compiles the step with XLA."""
-
-    name = "jax"
-    gpu_build = "pip install 'jax[cuda12]'"
-    libraries = ("jax", "jaxlib")
-    defaults: ClassVar = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    jit_by_default = True
-    out_of_memory = ("RESOURCE_EXHAUSTED",)
-
-    def undistributed(self, hosts: int = 1) -> None:
-        """Devices of one host and of several train together."""
-
-    def device_environment(self, device: str) -> dict[str, str]:
-        """JAX takes the best device that it finds unless one is named."""
-        return {"JAX_PLATFORMS": "cpu" if device == "cpu" else ""}
-
-    def preload(self) -> None:
-        """JAX's client and its threads start in the child."""
-        import jax
-        import keras
-
-        _ = (keras.Model, keras.layers, keras.optimizers, jax.numpy)  # load lazy parts now
-
-    def configure(self, case: Case) -> None:
-        """Set devices; XLA's pool has one thread per usable CPU."""
-        import jax
-
-        if case.replicas > 1 and case.device == "cpu":
-            jax.config.update("jax_num_cpu_devices", case.replicas // case.hosts)
-
-    def join(self, case: Case, rank: int, size: int, address: str) -> None:
-        """Processes on CPUs communicate through gloo."""
-        import jax
-        import keras
-
-        jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        keras.distribution.initialize(address, size, rank)
-
-    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
-        """Set Keras's distribution for the whole process: it is read for every batch."""
-        import keras
-
-        if case.replicas == 1:
-            return contextlib.nullcontext()
-        devices = keras.distribution.list_devices(case.device)
-        if len(devices) < case.replicas:
-            raise BadCase(f"{case.replicas} devices were asked for, JAX sees {len(devices)}")
-        keras.distribution.set_distribution(
-            keras.distribution.DataParallel(
-                devices=devices[: case.replicas], auto_shard_dataset=False
-            )
-        )
-        return contextlib.nullcontext()
-
-    def gpus(self) -> list[str]:
-        """Names of the GPUs, as JAX calls them."""
-        import jax
-
-        return [str(device.device_kind) for device in jax.devices() if device.platform == "gpu"]
-
-    def trainer(self, model: Any, data: Dataset, case: Case) -> KerasTrainer:
-        """See `JaxTrainer`."""
-        return JaxTrainer(model, data, case)
-
-
 class JaxTrainer(KerasTrainer):
     """Keeps the state of the train function between rounds, outside the model, as `fit` does."""
 
@@ -98,8 +32,8 @@ class JaxTrainer(KerasTrainer):
         import jax
 
         size = self.case.batch_size // self.case.hosts
-        part = slice(jax.process_index() * size, (jax.process_index() + 1) * size)
-        return tuple(mapped(arrays, itemgetter(part)) for arrays in batch)
+        start = jax.process_index() * size
+        return mapped(batch, itemgetter(slice(start, start + size)))
 
     def reset(self) -> None:
         """Begin a new mean of the loss."""
@@ -223,3 +157,66 @@ def _shared_out(batch: Any) -> Any:
     from keras.src.backend.jax.trainer import _distribute_data  # Keras has no public name
 
     return _distribute_data(batch)
+
+
+class Jax(Backend):
+    """JAX: Keras compiles the step with XLA."""
+
+    name = "jax"
+    trainer = JaxTrainer
+    gpu_build = "pip install 'jax[cuda12]'"
+    libraries = ("jax", "jaxlib")
+    defaults: ClassVar = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    jit_by_default = True
+    out_of_memory = ("RESOURCE_EXHAUSTED",)
+
+    def undistributed(self, hosts: int = 1) -> None:
+        """Devices of one host and of several train together."""
+
+    def device_environment(self, device: str) -> dict[str, str]:
+        """JAX takes the best device that it finds unless one is named."""
+        return {"JAX_PLATFORMS": "cpu" if device == "cpu" else ""}
+
+    def preload(self) -> None:
+        """JAX's client and its threads start in the child."""
+        import jax
+        import keras
+
+        _ = (keras.Model, keras.layers, keras.optimizers, jax.numpy)  # load lazy parts now
+
+    def configure(self, case: Case) -> None:
+        """Set devices; XLA's pool has one thread per usable CPU."""
+        import jax
+
+        if case.replicas > 1 and case.device == "cpu":
+            jax.config.update("jax_num_cpu_devices", case.replicas // case.hosts)
+
+    def join(self, case: Case, rank: int, size: int, address: str) -> None:
+        """Processes on CPUs communicate through gloo."""
+        import jax
+        import keras
+
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        keras.distribution.initialize(address, size, rank)
+
+    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
+        """Set Keras's distribution for the whole process: it is read for every batch."""
+        import keras
+
+        if case.replicas == 1:
+            return contextlib.nullcontext()
+        devices = keras.distribution.list_devices(case.device)
+        if len(devices) < case.replicas:
+            raise BadCase(f"{case.replicas} devices were asked for, JAX sees {len(devices)}")
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(
+                devices=devices[: case.replicas], auto_shard_dataset=False
+            )
+        )
+        return contextlib.nullcontext()
+
+    def gpus(self) -> list[str]:
+        """Names of the GPUs, as JAX calls them."""
+        import jax
+
+        return [str(device.device_kind) for device in jax.devices() if device.platform == "gpu"]
