@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import BadCase
 from harness.records import Case
 from harness.records.levers import LEVERS
-from harness.worker.signature import loss_name, losses
+from harness.worker.signature import loss_name
 from harness.worker.user_errors import raised_by
 from harness.workloads import datasets, fitting, registry, sources, variants
 from harness.workloads.datasets import Dataset, leaves, mapped
@@ -114,7 +114,7 @@ def _compile(model: Any, case: Case, *, is_application: bool) -> None:
             f"{case.variant} returned a model that is not compiled; compile it, or give "
             "--loss and --optimizer"
         )
-    names = {loss_name(one) for one in losses(loss)}
+    names = {loss_name(one) for one in leaves(loss)}
     metrics = ["accuracy"] if names <= set(fitting.CLASSIFYING) and len(names) == 1 else None
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=case.jit)
 

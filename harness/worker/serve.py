@@ -18,8 +18,7 @@ from harness.worker.commands import Commands
 def serve(channel: Channel) -> int:
     """Answer commands until the parent ends; each may say `traceback`: `short` or `full`.
 
-    Returns:
-        The exit code: 0, or 1 after a failure that was reported.
+    The exit code is 1 after a failure, which is reported.
     """
     commands = Commands(channel)
     style: user_errors.Style = "short"

@@ -74,11 +74,7 @@ def _sentence(text: str) -> str:
 
 
 def trace(error: BaseException, style: Style = "short") -> str:
-    """The traceback of an error; by default the frames of the user's own files.
-
-    Returns:
-        Empty where the line of the error says all: no frame is the user's.
-    """
+    """The traceback of an error; by default the frames of the user's own files, if any are."""
     if style == "full":
         return "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
     frames = traceback.extract_tb(error.__traceback__)
