@@ -30,7 +30,6 @@ class Commands:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._trainer: Any = None
-        self._data: Any = None
         self._start: dict[str, Any] = {}
         self._no_data = ""
         self._traces_before = 0
@@ -55,11 +54,9 @@ class Commands:
         load_seconds, raw = self._phase("data", lambda: models.load(case))
         with backend.distributed(case):
             build_seconds, model = self._phase("build", lambda: models.build(case, raw))
-            self._signature = signature(model, case.input_shape)
-            fit_seconds, self._data = self._phase(
-                "data", lambda: models.fitted(case, self._signature, raw)
-            )
-            self._trainer = backend.trainer(model, self._data, case)
+            given = self._signature = signature(model, case.input_shape)
+            fit_seconds, data = self._phase("data", lambda: models.fitted(case, given, raw))
+            self._trainer = backend.trainer(model, data, case)
         self._start = {
             "import_rss_bytes": import_rss,
             "data_seconds": load_seconds + fit_seconds,
@@ -129,7 +126,7 @@ class Commands:
             "parameters": int(model.count_params()),
             "optimizer": type(model.optimizer).__name__,
             "device_name": device,
-            "train_samples": self._data.epoch_samples,
+            "train_samples": self._trainer.data.epoch_samples,
         }
 
     def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
@@ -154,7 +151,7 @@ class Commands:
         return {
             "dataset": images if images_fit else trainer.case.dataset,
             "no_data": "" if images_fit else self._no_data,
-            "train_samples": self._data.epoch_samples,
+            "train_samples": self._trainer.data.epoch_samples,
             "signature": str(self._signature),
             "parameters": int(trainer.model.count_params()),
             "losses": losses,
@@ -223,12 +220,12 @@ class Commands:
     def open_training(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
         """Load and build for a full training, without a step."""
         self._prepare(from_json(Case, case), cpus)
-        test_samples = len(datasets.leaves(self._data.x_test)[0])
+        test_samples = len(datasets.leaves(self._trainer.data.x_test)[0])
         return {"facts": {**self._facts(), "test_samples": test_samples}}
 
     def train(self, epochs: int) -> dict[str, Any]:
         """Train all epochs; each but the first waits for `next_epoch`."""
-        trainer, data = self._trainer, self._data
+        trainer, data = self._trainer, self._trainer.data
         begin = resources.read_counters()
         last: dict[str, Any] = {}
 
@@ -243,15 +240,10 @@ class Commands:
                     raise ValueError(f"a training answers next_epoch only, not {asked}")
                 begin = resources.read_counters()
 
-        training.train(
-            trainer.model,
-            data,
-            trainer.case.batch_size,
-            epochs,
-            trainer.sync,
-            on_epoch,
-            lambda number: self._channel.send(event="progress", phase=f"epoch {number}"),
-        )
+        def alive(number: int) -> None:
+            self._channel.send(event="progress", phase=f"epoch {number}")
+
+        training.train(trainer, epochs, on_epoch, alive)
         mistakes = training.mistakes(trainer.model, data.x_test, data.y_test)
         return {
             "mistakes": to_json(mistakes),

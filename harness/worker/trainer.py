@@ -30,7 +30,7 @@ class KerasTrainer(abc.ABC):
     def __init__(self, model: Any, data: Dataset, case: Case) -> None:
         self.traces = 0  # of the step so far; stays 0 where Python runs every step
         self.model = model
-        self._data, self.case = data, case
+        self.data, self.case = data, case
         for lever in LEVERS:
             if lever.argument:  # jit_compile "auto" would look at the devices of the machine
                 setattr(model, lever.argument, getattr(case, lever.field or lever.name))
@@ -58,12 +58,12 @@ class KerasTrainer(abc.ABC):
 
     def _part(self, samples: int) -> Any:
         """The first inputs and targets."""
-        return mapped((self._data.x_train, self._data.y_train), itemgetter(slice(samples)))
+        return mapped((self.data.x_train, self.data.y_train), itemgetter(slice(samples)))
 
     @property
     def _held(self) -> int:
         """Samples in memory; an epoch of random data has more."""
-        return len(leaves(self._data.x_train)[0])
+        return len(leaves(self.data.x_train)[0])
 
     def stacked(self) -> Any:
         """A few whole batches of inputs and of targets: (batches, batch size, …)."""
@@ -105,8 +105,8 @@ class KerasTrainer(abc.ABC):
         `tensorflow/core/framework/model.cc` doubles its period each time).
         """
         batch = self.case.batch_size
-        whole = steps * batch >= self._data.epoch_samples
-        samples = self._data.epoch_samples if whole else min(steps, self._held // batch) * batch
+        whole = steps * batch >= self.data.epoch_samples
+        samples = self.data.epoch_samples if whole else min(steps, self._held // batch) * batch
         x, y = self._part(samples)
         clock = _epoch_clock(self.sync)
         try:

@@ -9,39 +9,34 @@ from typing import Any
 import numpy as np
 
 from harness.records import Epoch, Mistake
+from harness.worker.trainer import KerasTrainer
 from harness.workloads.datasets import Array, Arrays, leaves
 
 OnEpoch = Callable[[Epoch], None]
+Alive = Callable[[int], None]
 _ALIVE_SECONDS = 5.0
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
-def train(
-    model: Any,
-    data: Any,
-    batch_size: int,
-    epochs: int,
-    sync: Callable[[], None],
-    on_epoch: OnEpoch,
-    alive: Callable[[int], None],
-) -> None:
+def train(trainer: KerasTrainer, epochs: int, on_epoch: OnEpoch, alive: Alive) -> None:
     """Run one `Model.fit` over all epochs, shuffled and validated by Keras.
 
-    Without test samples there is no validation. `sync` waits for the device. The next epoch begins
-    when `on_epoch` returns. `alive` gets the number of the epoch every few seconds.
+    Without test samples there is no validation. The next epoch begins when `on_epoch` returns.
+    `alive` gets the number of the epoch every few seconds.
     """
-    model.fit(
+    data = trainer.data
+    trainer.model.fit(
         data.x_train,
         data.y_train,
-        batch_size=batch_size,
+        batch_size=trainer.case.batch_size,
         epochs=epochs,
         verbose=0,
         validation_data=(data.x_test, data.y_test) if len(leaves(data.x_test)[0]) else None,
-        callbacks=[_clock(sync, on_epoch, alive)],
+        callbacks=[_clock(trainer.sync, on_epoch, alive)],
     )
 
 
-def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], None]) -> Any:
+def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Alive) -> Any:
     """A callback that times epochs and validations with hooks that do not sync steps."""
     import keras
 
@@ -71,10 +66,8 @@ def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], N
             self.validation_seconds = time.perf_counter() - self.validation_begin
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            known = logs or {}
-            figures: dict[str, Any] = {
-                name: float(known[name]) for name in _FIGURES if name in known
-            }
+            given = logs or {}
+            figures: Any = {name: float(given[name]) for name in _FIGURES if name in given}
             if not self.train_seconds:
                 sync()
                 self.train_seconds = time.perf_counter() - self.begin
