@@ -24,27 +24,21 @@ class ChannelClosed(Exception):
 
 
 class Channel:
-    """Messages, each a dict, over a stream socket."""
+    """Messages, each a dict, over a stream socket; `ChannelClosed` if the other side has ended."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._buffer = bytearray()
 
     def send(self, **message: Any) -> None:
-        """Send one message; `ChannelClosed` if the other side has ended."""
+        """Send one message."""
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
             raise ChannelClosed from error
 
     def receive(self, timeout: float | None = None) -> dict[str, Any]:
-        """Wait for the next message, for seconds of silence or, with None, forever.
-
-        Raises:
-            TimeoutError: the silence was longer.
-            ChannelClosed: the other side has ended.
-            Garbled: the bytes received are no message.
-        """
+        """Wait for the next message; `TimeoutError` after some seconds of silence, if limited."""
         while b"\n" not in self._buffer:
             if len(self._buffer) > _LONGEST:
                 raise Garbled

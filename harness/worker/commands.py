@@ -220,7 +220,7 @@ class Commands:
     def open_training(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
         """Load and build for a full training, without a step."""
         self._prepare(from_json(Case, case), cpus)
-        test_samples = len(datasets.leaves(self._trainer.data.x_test)[0])
+        test_samples = datasets.samples(self._trainer.data.x_test)
         return {"facts": {**self._facts(), "test_samples": test_samples}}
 
     def train(self, epochs: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from harness.records.levers import FEED
-from harness.workloads.datasets import leaves, mapped
+from harness.workloads.datasets import mapped, samples
 
 
 def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[str, Any]:
@@ -22,14 +22,14 @@ def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[
         return {"x": _resident(x, y, batch_size)}
     import tensorflow as tf
 
-    names = {"tf": tf, "x": x, "y": y, "len": _samples}
+    names = {"tf": tf, "x": x, "y": y, "len": samples}
     # A constant of `LEVERS`, as the report prints it.
     return {"x": eval(FEED.batches[feed].format(size=batch_size), names)}  # noqa: S307
 
 
 def _batches(x: Any, y: Any, size: int, backend: str) -> list[Any]:
     """All batches; tensors on the device if a backend is named."""
-    starts = range(0, _samples(x), size)
+    starts = range(0, samples(x), size)
     batches = [mapped((x, y), itemgetter(slice(i, i + size))) for i in starts]
     if not backend:
         return batches
@@ -68,11 +68,7 @@ def _resident(x: Any, y: Any, size: int) -> Any:
     def batch(number: Any) -> Any:
         return mapped(held, itemgetter(slice(number * size, (number + 1) * size)))
 
-    count = -(-_samples(x) // size)
+    count = -(-samples(x) // size)
     dataset = tf.data.Dataset.range(count).shuffle(count).map(batch)
     gpus = tf.config.list_logical_devices("GPU")
     return dataset.apply(tf.data.experimental.prefetch_to_device(gpus[0].name)) if gpus else dataset
-
-
-def _samples(arrays: Any) -> int:
-    return len(leaves(arrays)[0])

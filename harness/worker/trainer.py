@@ -13,7 +13,7 @@ from typing import Any
 from harness.records import Case, Fit
 from harness.records.levers import LEVERS
 from harness.worker import feeds, work
-from harness.workloads.datasets import Dataset, leaves, mapped
+from harness.workloads.datasets import Dataset, mapped, samples
 
 _MEMORY_BATCHES = 8
 _CALLS = 9
@@ -60,22 +60,17 @@ class KerasTrainer(abc.ABC):
         """The first inputs and targets."""
         return mapped((self.data.x_train, self.data.y_train), itemgetter(slice(samples)))
 
-    @property
-    def _held(self) -> int:
-        """Samples in memory; an epoch of random data has more."""
-        return len(leaves(self.data.x_train)[0])
-
     def stacked(self) -> Any:
         """A few whole batches of inputs and of targets: (batches, batch size, …)."""
         size = self.case.batch_size
-        count = max(1, min(_MEMORY_BATCHES, self._held // size))
+        count = max(1, min(_MEMORY_BATCHES, samples(self.data.x_train) // size))
         part = self._part(count * size)
         return mapped(part, lambda array: array.reshape(count, size, *array.shape[1:]))
 
     def batches(self) -> list[Any]:
         """The batches of `stacked`, one by one."""
         stacked = self.stacked()
-        return [mapped(stacked, itemgetter(i)) for i in range(len(leaves(stacked[0])[0]))]
+        return [mapped(stacked, itemgetter(i)) for i in range(samples(stacked[0]))]
 
     def reset(self) -> None:
         """Begin a new mean of the loss."""
@@ -106,21 +101,22 @@ class KerasTrainer(abc.ABC):
         """
         batch = self.case.batch_size
         whole = steps * batch >= self.data.epoch_samples
-        samples = self.data.epoch_samples if whole else min(steps, self._held // batch) * batch
-        x, y = self._part(samples)
+        held = samples(self.data.x_train)  # an epoch of random data has more
+        trained = self.data.epoch_samples if whole else min(steps, held // batch) * batch
+        x, y = self._part(trained)
         clock = _epoch_clock(self.sync)
         try:
             self.model.fit(
                 **feeds.arguments(self.case.feed, self.case.backend, x, y, batch),
-                epochs=2 if samples % (batch * self.stride) else 1,
+                epochs=2 if trained % (batch * self.stride) else 1,
                 verbose=0,
                 callbacks=[clock],
             )
         except _EpochTimed as end:
             _OPEN_FITS.append(end)
         return Fit(
-            steps=-(-samples // batch),
-            samples=samples,
+            steps=-(-trained // batch),
+            samples=trained,
             seconds=clock.seconds,
             first_step_seconds=clock.first_step_seconds,
             whole_epoch=whole,

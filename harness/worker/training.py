@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.records import Epoch, Mistake
 from harness.worker.trainer import KerasTrainer
-from harness.workloads.datasets import Array, Arrays, leaves
+from harness.workloads.datasets import Array, Arrays, samples
 
 OnEpoch = Callable[[Epoch], None]
 Alive = Callable[[int], None]
@@ -31,7 +31,7 @@ def train(trainer: KerasTrainer, epochs: int, on_epoch: OnEpoch, alive: Alive) -
         batch_size=trainer.case.batch_size,
         epochs=epochs,
         verbose=0,
-        validation_data=(data.x_test, data.y_test) if len(leaves(data.x_test)[0]) else None,
+        validation_data=(data.x_test, data.y_test) if samples(data.x_test) else None,
         callbacks=[_clock(trainer.sync, on_epoch, alive)],
     )
 

@@ -50,7 +50,7 @@ class Dataset:
     @property
     def epoch_samples(self) -> int:
         """Samples per epoch."""
-        return self.train_samples or len(leaves(self.x_train)[0])
+        return self.train_samples or samples(self.x_train)
 
 
 def leaves(nested: Any) -> list[Any]:
@@ -58,6 +58,11 @@ def leaves(nested: Any) -> list[Any]:
     if isinstance(nested, dict):
         return list(nested.values())
     return list(nested) if isinstance(nested, (tuple, list)) else [nested]
+
+
+def samples(arrays: Arrays) -> int:
+    """How many samples each of the arrays holds."""
+    return len(leaves(arrays)[0])
 
 
 def mapped(nested: Any, change: Callable[[Array], Any]) -> Any:
@@ -77,9 +82,7 @@ def none_of(arrays: Arrays) -> Any:
 def resolve(name: str) -> str:
     """Check a dataset's name, and turn `auto` into MNIST if it is here, else digits.
 
-    Raises:
-        UnknownName: neither a bundled dataset nor an `.npz` file.
-        BadData: the file cannot be read as a dataset.
+    `UnknownName` if it is neither bundled nor a file, `BadData` if the file is no dataset.
     """
     if name == AUTO:
         return "mnist" if mnist_path() else "digits"
@@ -98,19 +101,16 @@ def resolve(name: str) -> str:
 
 
 def train_size(name: str) -> int | None:
-    """Count the training samples; reading the whole file checks it before a run.
+    """Count the training samples; reading the whole file checks it before a run, see `BadData`.
 
     None for data in a file of the user's, which only a worker imports.
-
-    Raises:
-        BadData: the file lacks a key, is truncated, or holds pickled objects.
     """
     if sources.is_own(name):
         return None
     path = mnist_path() if name == "mnist" else Path(name)
     if path is None or name in ("digits", "synthetic", FITTED):
         return TRAIN_SAMPLES
-    return len(leaves(_from_npz(path).y_train)[0])
+    return samples(_from_npz(path).y_train)
 
 
 def mnist_path() -> Path | None:
@@ -133,10 +133,8 @@ def load(name: str, seed: int = 0) -> Dataset:
     """Load a dataset by its resolved name; the latest one stays in memory.
 
     The process that forks workers loads it once, and they share its pages. A user's function is
-    not called here: a framework that it starts must be the worker's own.
-
-    Raises:
-        BadData: the file cannot be used, or MNIST could not be downloaded.
+    not called here: a framework that it starts must be the worker's own. `BadData` if the file
+    cannot be used, or MNIST could not be downloaded.
     """
     if name == "synthetic":
         return _synthetic(seed)
@@ -150,9 +148,9 @@ def _synthetic(seed: int) -> Dataset:
     rng = np.random.default_rng(seed)
     prototypes = rng.random((CLASSES, 28, 28, 1), dtype=np.float32)
 
-    def draw(samples: int) -> tuple[Array, Array]:
-        labels = rng.integers(0, CLASSES, samples)
-        noise = rng.random((samples, 28, 28, 1), dtype=np.float32)
+    def draw(count: int) -> tuple[Array, Array]:
+        labels = rng.integers(0, CLASSES, count)
+        noise = rng.random((count, 28, 28, 1), dtype=np.float32)
         return np.float32(0.5) * (prototypes[labels] + noise), labels
 
     return Dataset(*draw(TRAIN_SAMPLES), *draw(TEST_SAMPLES))
@@ -170,10 +168,10 @@ def _digits(seed: int) -> Dataset:
     held_out = np.arange(len(images)) % 5 == 0
     rng = np.random.default_rng(seed)
 
-    def extend(part: Array, samples: int) -> tuple[Array, Array]:
-        chosen = rng.permutation(np.resize(np.flatnonzero(part), samples))
-        canvas = np.zeros((samples, 28, 28, 1), np.float32)
-        rows, columns = rng.integers(0, 5, (2, samples))
+    def extend(part: Array, count: int) -> tuple[Array, Array]:
+        chosen = rng.permutation(np.resize(np.flatnonzero(part), count))
+        canvas = np.zeros((count, 28, 28, 1), np.float32)
+        rows, columns = rng.integers(0, 5, (2, count))
         for row in range(5):
             for column in range(5):
                 here = (rows == row) & (columns == column)

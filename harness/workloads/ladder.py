@@ -28,12 +28,7 @@ class Step:
 
 
 def steps(text: str) -> list[Step]:
-    """Read a ladder.
-
-    Raises:
-        BadCase: fewer than two steps, no batch size in the first, or a step that changes nothing.
-        UnknownName: no such variant or change.
-    """
+    """Read a ladder; `BadCase` for one step, no batch size at first, or a step without a change."""
     found: list[Step] = []
     for part in text.split(","):
         found.append(_step(part.strip(), found[-1] if found else None))

@@ -40,9 +40,7 @@ def tried(backend: str) -> list[str]:
 def parts(text: str) -> list[tuple[Lever, str]]:
     """Parse `name=setting`, several joined by `+`; a name alone has no setting.
 
-    Raises:
-        UnknownName: no such lever.
-        BadCase: no such setting.
+    `UnknownName` if there is no such lever, `BadCase` if there is no such setting.
     """
     found = []
     for part in text.split("+"):
@@ -50,16 +48,13 @@ def parts(text: str) -> list[tuple[Lever, str]]:
         lever = find(name)
         if setting and lever.known and setting not in lever.known:
             raise BadCase(f"lever {name}: no {setting!r}; known: {', '.join(lever.known)}")
-        if name in {"steps_per_execution", "inter_op"} and setting and not _counts(setting):
+        wrong = setting and not (setting.isdecimal() and int(setting))
+        if wrong and name in {"steps_per_execution", "inter_op"}:
             raise BadCase(f"lever {name}: {setting!r} is not a whole number from 1")
-        if name == "threads" and setting and setting != "half" and not _counts(setting):
+        if wrong and name == "threads" and setting != "half":
             raise BadCase(f"lever threads: {setting!r} is neither half nor a whole number from 1")
         found.append((lever, setting))
     return found
-
-
-def _counts(text: str) -> bool:
-    return text.isdecimal() and int(text) > 0
 
 
 def check(text: str) -> None:
@@ -121,9 +116,8 @@ def changes_learning(text: str) -> bool:
 def unavailable(text: str, case: Case) -> str | None:
     """Return why a case cannot have a setting here; None if it can."""
     for lever, setting in parts(text):
-        absent = lever.absent.get(case.backend)
-        if absent is not None:
-            return absent
+        if case.backend in lever.absent:
+            return lever.absent[case.backend]
         if lever.only and lever.only != case.device:
             return f"only on {lever.only.upper()}s"
         if lever.name == "feed" and setting not in ("arrays", *lever.tried[case.backend]):

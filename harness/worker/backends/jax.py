@@ -14,6 +14,7 @@ from harness.worker.backends.backend import Backend
 from harness.worker.trainer import KerasTrainer, median_seconds
 from harness.workloads.datasets import Dataset, mapped
 
+_STATE = [f"{name}_variables" for name in ("trainable", "non_trainable", "optimizer", "metrics")]
 _FULL_PRECISION = ("float32", "highest", "F32_F32_F32")
 
 
@@ -71,20 +72,13 @@ class JaxTrainer(KerasTrainer):
 
     def _take(self) -> None:
         """Take the variables' values out of the model, as `fit` does."""
-        self._state = self.model._get_jax_state(  # Keras has no public name
-            trainable_variables=True,
-            non_trainable_variables=True,
-            optimizer_variables=True,
-            metrics_variables=True,
-            purge_model_variables=True,
-        )
+        kinds = dict.fromkeys([*_STATE, "purge_model_variables"], True)
+        self._state = self.model._get_jax_state(**kinds)  # Keras has no public name
 
     def _give_back(self) -> None:
         if self._state is None:
             return
-        names = ("trainable", "non_trainable", "optimizer", "metrics")
-        values = zip(names, self._state, strict=True)
-        self.model._jax_state = {f"{name}_variables": value for name, value in values}
+        self.model._jax_state = dict(zip(_STATE, self._state, strict=True))
         self.model._jax_state_synced = False
         self.model.jax_state_sync()
         self.model._jax_state = self._state = None  # the next step donates them

@@ -34,7 +34,9 @@ class TorchTrainer(KerasTrainer):
         assert logs is not None
         self.sync()
         if self.case.jit:
-            self.traces = _compiled_graphs()
+            from torch._dynamo.utils import counters
+
+            self.traces = int(counters["stats"]["unique_graphs"])  # that the compiler has made
         return float(logs["loss"])
 
     def count_traces(self) -> None:
@@ -83,25 +85,15 @@ class TorchTrainer(KerasTrainer):
         raise NotImplementedError
 
 
-def _compiled_graphs() -> int:
-    """Graphs that the compiler has made; see `torch._dynamo.utils.counters`."""
-    from torch._dynamo.utils import counters
-
-    return int(counters["stats"]["unique_graphs"])
-
-
 def _tf32_of(settings: Any) -> tuple[bool, bool]:
-    """Whether matrix products and convolutions use TF32; Torch 2.9 renamed the settings.
+    """Whether matrix products and convolutions use TF32, by the settings `torch.backends`.
 
-    Args:
-        settings: `torch.backends`. Reading the old names may fail once the new ones were set.
+    Torch 2.9 renamed them. Reading the old names may fail once the new ones were set.
     """
-    if hasattr(settings.cuda.matmul, "fp32_precision"):
-        return (
-            settings.cuda.matmul.fp32_precision == "tf32",
-            settings.cudnn.conv.fp32_precision == "tf32",
-        )
-    return settings.cuda.matmul.allow_tf32, settings.cudnn.allow_tf32
+    products, convolutions = settings.cuda.matmul, settings.cudnn
+    if hasattr(products, "fp32_precision"):
+        return products.fp32_precision == "tf32", convolutions.conv.fp32_precision == "tf32"
+    return products.allow_tf32, convolutions.allow_tf32
 
 
 class Torch(Backend):
