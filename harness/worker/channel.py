@@ -52,8 +52,7 @@ class Channel:
             if not data:
                 raise ChannelClosed
             self._buffer += data
-        line, _, rest = bytes(self._buffer).partition(b"\n")
-        self._buffer = bytearray(rest)
+        line, _, self._buffer = self._buffer.partition(b"\n")
         try:
             message = json.loads(line)
         except (ValueError, RecursionError) as error:

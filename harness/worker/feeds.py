@@ -17,7 +17,7 @@ def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[
     if feed == "arrays":
         return {"x": x, "y": y, "batch_size": batch_size}
     if feed == "pydataset" or (feed == "device" and backend != "tensorflow"):
-        return {"x": _py_dataset(_batches(x, y, batch_size, backend if feed == "device" else ""))}
+        return {"x": _py_dataset(x, y, batch_size, on_device=feed == "device")}
     if feed == "device":
         return {"x": _resident(x, y, batch_size)}
     import tensorflow as tf
@@ -27,20 +27,14 @@ def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[
     return {"x": eval(FEED.batches[feed].format(size=batch_size), names)}  # noqa: S307
 
 
-def _batches(x: Any, y: Any, size: int, backend: str) -> list[Any]:
-    """All batches; tensors on the device if a backend is named."""
-    starts = range(0, samples(x), size)
-    batches = [mapped((x, y), itemgetter(slice(i, i + size))) for i in starts]
-    if not backend:
-        return batches
+def _py_dataset(x: Any, y: Any, size: int, *, on_device: bool) -> Any:
+    """A PyDataset whose batches, tensors on the device or arrays, are shuffled after each epoch."""
     import keras
 
-    return [keras.tree.map_structure(keras.ops.convert_to_tensor, batch) for batch in batches]
-
-
-def _py_dataset(batches: list[Any]) -> Any:
-    """A PyDataset whose batches are shuffled after each epoch."""
-    import keras
+    batches = [mapped((x, y), itemgetter(slice(i, i + size))) for i in range(0, samples(x), size)]
+    if on_device:
+        to_tensor = keras.ops.convert_to_tensor
+        batches = [keras.tree.map_structure(to_tensor, batch) for batch in batches]
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
         def __len__(self) -> int:

@@ -21,12 +21,9 @@ def signature(model: Any, input_shape: tuple[int, ...] | None) -> Signature:
     losses = [loss_name(loss) for loss in _losses(model, len(shapes))]
     names = _output_names(model)
     names = names if len(names) == len(shapes) else [f"output {i}" for i in range(len(shapes))]
-    return Signature(
-        inputs=tuple(inputs),
-        outputs=tuple(map(Output, names, shapes, losses)),
-        takes=_kind(_structure(model, "input")),
-        gives=_kind(_structure(model, "output")),
-    )
+    outputs = tuple(map(Output, names, shapes, losses))
+    takes, gives = _kind(_structure(model, "input")), _kind(_structure(model, "output"))
+    return Signature(tuple(inputs), outputs, takes, gives)
 
 
 def _structure(model: Any, which: str) -> Any:

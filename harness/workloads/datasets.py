@@ -91,9 +91,8 @@ def resolve(name: str) -> str:
         return name
     path, known = Path(name), (*BUNDLED, FITTED)
     if name not in known and path.suffix != ".npz":
-        raise UnknownName(
-            f"no dataset {name!r}; known: {', '.join(known)}, FILE.npz, or FILE.py:function"
-        )
+        names = ", ".join((*known, "FILE.npz"))
+        raise UnknownName(f"no dataset {name!r}; known: {names}, or FILE.py:function")
     if name not in known and not path.is_file():
         raise UnknownName(f"there is no dataset file {name}")
     train_size(name)
@@ -253,14 +252,11 @@ def _read_npz(path: Path) -> dict[str, Array]:
     """Read all arrays; nothing is executed, and nothing larger than memory is unpacked."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            unpacked = sum(member.file_size for member in archive.zip.infolist())
-            free = _free_bytes()
+            size, free = sum(m.file_size for m in archive.zip.infolist()), _free_bytes()
             # Images become four times as large, and both copies are held for a moment.
-            if free is not None and unpacked > free // 5:
-                raise BadData(
-                    f"{path} unpacks to {units.mebibytes(unpacked)}, "
-                    f"and {units.mebibytes(free)} of memory are free"
-                )
+            if free is not None and size > free // 5:
+                unpacked, left = units.mebibytes(size), units.mebibytes(free)
+                raise BadData(f"{path} unpacks to {unpacked}, and {left} of memory are free")
             arrays = {key: archive[key] for key in archive.files}
     except BadData:
         raise

@@ -233,13 +233,11 @@ def _in_order(
     """The arrays in the order of the model's inputs or outputs."""
     names = [one.name for one in wanted]
     if isinstance(given, dict):
-        missing = [name for name in names if name not in given]
-        if missing:
+        if missing := [name for name in names if name not in given]:
             raise BadData(f"{dataset} lacks {what} {', '.join(missing)}; it has {', '.join(given)}")
         return [given[name] for name in names]
     arrays = leaves(given)
     if len(arrays) != len(names):
-        raise BadData(
-            f"the model has {len(names)} {what}s ({', '.join(names)}), {dataset} has {len(arrays)}"
-        )
+        wants = f"{len(names)} {what}s ({', '.join(names)})"
+        raise BadData(f"the model has {wants}, {dataset} has {len(arrays)}")
     return arrays

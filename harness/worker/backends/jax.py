@@ -130,20 +130,18 @@ class JaxTrainer(KerasTrainer):
         devices = jax.devices()[: self.case.replicas]
         mesh = Mesh(devices, ("batch",))
         spread = NamedSharding(mesh, PartitionSpec("batch"))
-        values = [
-            jax.make_array_from_callback(
-                (len(devices), *weight.shape),
-                spread,
-                lambda _, shape=tuple(weight.shape): np.ones((1, *shape), np.float32),
-            )
-            for weight in self.model.trainable_weights
-        ]
-        total = jax.jit(
-            lambda arrays: [array.sum(axis=0) for array in arrays],
-            out_shardings=NamedSharding(mesh, PartitionSpec()),
-        )
+        everywhere = NamedSharding(mesh, PartitionSpec())
+
+        def ones(weight: Any) -> Any:
+            one = np.ones((1, *weight.shape), np.float32)
+            shape = (len(devices), *weight.shape)
+            return jax.make_array_from_callback(shape, spread, lambda _: one)
+
+        weights = self.model.trainable_weights
+        values = [ones(weight) for weight in weights]
+        total = jax.jit(lambda arrays: [a.sum(axis=0) for a in arrays], out_shardings=everywhere)
         seconds = median_seconds(lambda: jax.block_until_ready(total(values)))
-        return seconds, work.bytes_of(self.model.trainable_weights)
+        return seconds, work.bytes_of(weights)
 
 
 def _shared_out(batch: Any) -> Any:
@@ -202,11 +200,9 @@ class Jax(Backend):
         devices = keras.distribution.list_devices(case.device)
         if len(devices) < case.replicas:
             raise BadCase(f"{case.replicas} devices were asked for, JAX sees {len(devices)}")
-        keras.distribution.set_distribution(
-            keras.distribution.DataParallel(
-                devices=devices[: case.replicas], auto_shard_dataset=False
-            )
-        )
+        used = devices[: case.replicas]
+        parallel = keras.distribution.DataParallel(devices=used, auto_shard_dataset=False)
+        keras.distribution.set_distribution(parallel)
         return contextlib.nullcontext()
 
     def gpus(self) -> list[str]:

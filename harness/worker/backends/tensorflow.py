@@ -15,13 +15,10 @@ class TensorFlowTrainer(KerasTrainer):
     """Calls the compiled train function on an endless iterator."""
 
     def __init__(self, model: Any, data: Dataset, case: Case) -> None:
-        super().__init__(model, data, case)
-        self._iterator = self._endless()
-
-    def _endless(self) -> Any:
-        """Cycle over batches held as tensors, without threads or a copy of all data."""
         import tensorflow as tf
 
+        super().__init__(model, data, case)
+        # A cycle over batches held as tensors, without threads or a copy of all data.
         options = tf.data.Options()
         options.autotune.enabled = False
         options.threading.private_threadpool_size = 1
@@ -30,7 +27,7 @@ class TensorFlowTrainer(KerasTrainer):
         dataset = dataset.repeat().with_options(options)
         if self.case.replicas > 1:
             dataset = self.model.distribute_strategy.experimental_distribute_dataset(dataset)
-        return iter(dataset)
+        self._iterator = iter(dataset)
 
     def run(self, steps: int) -> float:
         """See `KerasTrainer.run`."""
