@@ -130,10 +130,7 @@ class Commands:
         }
 
     def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
-        """Train a few steps of a small batch, and choose the data where the case says `auto`.
-
-        `images` names the dataset for a model of 28×28 images.
-        """
+        """Train a few steps, and choose the data if it is `auto`: `images` where they fit."""
         trainer = self._prepare(from_json(Case, case), cpus)
         before = trainer.weights_digest()
         losses = []

@@ -45,10 +45,7 @@ def _hidden(module: str) -> Iterator[None]:
 
 
 def with_own_data(case: Case) -> tuple[Case, str]:
-    """Replace the dataset `auto` by the `data` in the file of the model, else by random data.
-
-    Also returns why the data is random; empty where it is not.
-    """
+    """Replace the dataset `auto` by the `data` beside the model, else by random data; say why."""
     with raised_by(case.variant):
         name, reason = sources.data_of(case.variant)
     return dataclasses.replace(case, dataset=name or datasets.FITTED), reason
@@ -74,11 +71,8 @@ def fitted(case: Case, signature: fitting.Signature, data: Dataset | None) -> Da
 def build(case: Case, data: Dataset | None) -> Any:
     """Build the model of a case; compile it if it is not, or the case names loss or optimizer.
 
-    The data gives the shapes to a model without an input of its own.
-
-    Raises:
-        HarnessError: not a model, or it cannot be compiled.
-        Rejected: the user's code raised an error.
+    The data gives the shapes to a model without an input of its own. `HarnessError` if it is no
+    model or cannot be compiled, `Rejected` if the user's code raises an error.
     """
     import keras
 

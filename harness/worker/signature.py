@@ -12,10 +12,7 @@ _OPEN_EDGE = 224  # of an image
 
 
 def signature(model: Any, input_shape: tuple[int, ...] | None) -> Signature:
-    """Read a compiled model's inputs, outputs and losses.
-
-    The shape of one sample is for a model with one input of open shape.
-    """
+    """Read inputs, outputs and losses of a compiled model; the shape is for a single open input."""
     inputs = _inputs(model, input_shape)
     shapes = _output_shapes(model, inputs)
     losses = [loss_name(loss) for loss in _losses(model, len(shapes))]

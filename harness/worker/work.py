@@ -62,10 +62,7 @@ def bytes_of(variables: Iterable[Any]) -> int:
 
 
 def activation_bytes(model: Any) -> int | None:
-    """Bytes of all layers' outputs for one sample, without layers that only reshape.
-
-    None if a shape is open or unknown.
-    """
+    """Bytes of all layers' outputs for one sample, but for reshapes; None if a shape is unknown."""
     import keras
 
     views = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.InputLayer)
@@ -81,10 +78,7 @@ def activation_bytes(model: Any) -> int | None:
 
 
 def layout(model: Any) -> str | None:
-    """Name the kinds of layers in their order; equal for models that differ only in width.
-
-    None if a layer of the user's has no configuration.
-    """
+    """Name the layers in their order, whatever their width; None if one has no configuration."""
     import keras
 
     kinds = []

@@ -82,9 +82,7 @@ def make(signature: Signature, batch_size: int, seed: int = 0) -> Dataset:
     """Make random samples and targets that fit a model: whole numbers, classes, 0 … 1.
 
     At least two batches, at most 256 MiB; an epoch has as many samples as the bundled datasets.
-
-    Raises:
-        BadData: the model's input is unknown, or text.
+    `BadData` if the model's input is unknown, or text.
     """
     inputs, outputs = signature.inputs, signature.outputs
     if not inputs:
@@ -152,10 +150,8 @@ def fit(data: Dataset, signature: Signature, name: str) -> Dataset:
     """Convert a dataset to the types and shapes that a model takes.
 
     The loss decides between class numbers and one-hot rows; gray images get a channel axis; a
-    vector with one number per sample becomes a column.
-
-    Raises:
-        BadData: a shape does not fit, or an input or output is missing; names the dataset.
+    vector with one number per sample becomes a column. `BadData` names the dataset if a shape does
+    not fit, or an input or output is missing.
     """
     x_train, x_test = (_inputs(x, signature, name) for x in (data.x_train, data.x_test))
     classes = [_classes(y) for y in leaves(data.y_train)]

@@ -38,9 +38,7 @@ def network(
     optimizer: str = "adadelta",
     width: float = 1.0,
 ) -> Any:
-    """Build and compile the network, which gives 10 class probabilities.
-
-    The defaults are the published baseline: two 3×3 convolutions and a hidden layer of 128.
+    """Build and compile the network; the defaults are the published baseline.
 
     Args:
         kernel: Edge of the first convolution's kernel; the second's is 3.
@@ -99,12 +97,9 @@ BUNDLED: dict[str, dict[str, Any]] = {
 def application(
     name: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None
 ) -> Any:
-    """Build a model of `keras.applications` with random weights, not compiled.
+    """Build a model of `keras.applications` with random weights, not compiled, or `UnknownName`.
 
     Without the shape of a sample or a number of classes it has Keras's own, 1000 classes.
-
-    Raises:
-        UnknownName: Keras has no such application.
     """
     import keras
 

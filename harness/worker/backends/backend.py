@@ -94,10 +94,7 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
-        """The scope in which a model for `case.replicas` devices is built (*worker*).
-
-        `BadCase` if there are fewer devices.
-        """
+        """The scope in which a model for all replicas is built, else `BadCase` (*worker*)."""
 
     @abc.abstractmethod
     def gpus(self) -> list[str]:
