@@ -196,8 +196,8 @@ class Commands:
 
     def product_rate(self, seconds: float) -> dict[str, Any]:
         """See `work.product_rate`; in the precision of the model's computations."""
-        dtype = self._trainer.model.compute_dtype
-        flops, size = _or_unknown(lambda: work.product_rate(dtype, seconds))
+        model = self._trainer.model
+        flops, size = _or_unknown(lambda: work.product_rate(model.compute_dtype, seconds))
         return {"product_flops": flops, "product_size": size}
 
     def copy_rate(self, seconds: float) -> dict[str, Any]:

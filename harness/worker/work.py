@@ -127,10 +127,7 @@ def copy_rate(seconds: float) -> tuple[float, int]:
 
 
 def _best_seconds(
-    make: Callable[[int], Any],
-    operate: Callable[[Any], Any],
-    sizes: tuple[int, int],
-    seconds: float,
+    make: Callable[[int], Any], apply: Callable[[Any], Any], sizes: tuple[int, int], seconds: float
 ) -> tuple[float, int]:
     """The shortest time of an operation, and the size of its array.
 
@@ -139,7 +136,7 @@ def _best_seconds(
 
     def timed() -> float:
         start = time.perf_counter()
-        _wait_for(operate(array))
+        _wait_for(apply(array))
         return time.perf_counter() - start
 
     size, largest = sizes
