@@ -76,16 +76,17 @@ def build(case: Case, data: Dataset | None) -> Any:
     """
     import keras
 
-    source, _, name = case.variant.rpartition(":")
-    is_application = source == "keras.applications"
-    model = _application(name, case, data) if is_application else registry.find(case.variant)()
-    if not isinstance(model, keras.Model):
-        raise BadCase(f"{case.variant} returned {type(model).__name__}, not a Keras model")
-    if not model.compiled or case.loss or case.optimizer:
-        _compile(model, case, is_application=is_application)
-    if not model.built:
-        _build_shapes(model, case, data)
-    return model
+    with raised_by(case.variant):
+        source, _, name = case.variant.rpartition(":")
+        is_application = source == "keras.applications"
+        model = _application(name, case, data) if is_application else registry.find(case.variant)()
+        if not isinstance(model, keras.Model):
+            raise BadCase(f"{case.variant} returned {type(model).__name__}, not a Keras model")
+        if not model.compiled or case.loss or case.optimizer:
+            _compile(model, case, is_application=is_application)
+        if not model.built:
+            _build_shapes(model, case, data)
+        return model
 
 
 def _application(name: str, case: Case, data: Dataset | None) -> Any:
