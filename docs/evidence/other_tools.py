@@ -30,7 +30,7 @@ def make():
     raw = datasets.load(datasets.resolve("auto"))
     x = raw.x_train[:8 * 256].reshape(-1, 28, 28, 1)
     y = keras.utils.to_categorical(raw.y_train[:8 * 256], 10)
-    step = plain_keras.steps_of(variants.baseline(), datasets.Dataset(x, y, x[:0], y[:0]), 256)
+    step = plain_keras.steps_of(variants.network(), datasets.Dataset(x, y, x[:0], y[:0]), 256)
     for _ in range(3):
         float(step())
     return lambda: float(step())

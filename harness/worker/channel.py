@@ -7,20 +7,10 @@ import json
 import socket
 from typing import Any, Literal, get_args
 
-Command = Literal[
-    "allreduce",
-    "copy_rate",
-    "counters",
-    "fit",
-    "inspect",
-    "next_epoch",
-    "open",
-    "open_training",
-    "product_rate",
-    "round",
-    "train",
-    "warm_up",
-]
+Block = Literal["open", "warm_up", "round", "counters", "fit"]
+Rates = Literal["product_rate", "copy_rate", "allreduce"]
+Full = Literal["open_training", "train", "next_epoch"]
+Command = Literal["inspect", Block, Rates, Full]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 _LONGEST = 2**28  # bytes per message; the mistakes of a training take a thousandth
 
@@ -34,34 +24,21 @@ class ChannelClosed(Exception):
 
 
 class Channel:
-    """Messages, each a dict, over a stream socket."""
+    """Messages, each a dict, over a stream socket; `ChannelClosed` if the other side has ended."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._buffer = bytearray()
 
     def send(self, **message: Any) -> None:
-        """Send one message.
-
-        Raises:
-            ChannelClosed: the other side has ended.
-        """
+        """Send one message."""
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
             raise ChannelClosed from error
 
     def receive(self, timeout: float | None = None) -> dict[str, Any]:
-        """Wait for the next message.
-
-        Args:
-            timeout: Longest silence in seconds; None waits forever.
-
-        Raises:
-            TimeoutError: the silence was longer.
-            ChannelClosed: the other side has ended.
-            Garbled: the bytes received are no message.
-        """
+        """Wait for the next message; `TimeoutError` after some seconds of silence, if limited."""
         while b"\n" not in self._buffer:
             if len(self._buffer) > _LONGEST:
                 raise Garbled
@@ -75,8 +52,7 @@ class Channel:
             if not data:
                 raise ChannelClosed
             self._buffer += data
-        line, _, rest = bytes(self._buffer).partition(b"\n")
-        self._buffer = bytearray(rest)
+        line, _, self._buffer = self._buffer.partition(b"\n")
         try:
             message = json.loads(line)
         except (ValueError, RecursionError) as error:

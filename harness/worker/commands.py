@@ -5,11 +5,10 @@ A worker answers `inspect`; or `open`, `warm_up`, `round`, `counters`, `product_
 full training, `open_training`, `train` and one `next_epoch` per further epoch.
 """
 
-import contextlib
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from harness.records import Case, Epoch, from_json, to_json
@@ -26,26 +25,19 @@ _TRIED_STEPS = 3  # a schedule may begin at a learning rate of 0
 
 
 class Commands:
-    """One method per command; each returns the fields of its answer.
-
-    Attributes:
-        most_bytes: Memory that allocations may reach, if limited.
-        on_gpu: Whether the case trains on a GPU.
-    """
+    """One method per command; each returns the fields of its answer."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._trainer: Any = None
-        self._data: Any = None
-        self._data_seconds = self._build_seconds = 0.0
-        self._import_rss = 0
+        self._start: dict[str, Any] = {}
         self._no_data = ""
         self._traces_before = 0
         self.on_gpu = False
-        self.most_bytes: int | None = None
+        self.most_bytes: int | None = None  # that allocations may reach, if limited
 
     def _prepare(self, case: Case, cpus: list[int], group: dict[str, Any] | None = None) -> Any:
-        """Load, build, and return the trainer."""
+        """Load, build, and return the trainer, whose first step is still to come."""
         self.on_gpu = case.device == "gpu"
         resources.bind_threads(case.threads, cpus)
         backend = find_backend(case.backend)
@@ -54,20 +46,22 @@ class Commands:
         models.configure(case)
         if group is not None:
             self._phase("joining the other hosts", lambda: backend.join(case, **group))
-        if case.device == "gpu" and not backend.gpus():
+        if self.on_gpu and not backend.gpus():
             raise Rejected("unsupported", backend.unseen())
-        self._import_rss = resources.high_water_bytes()
+        import_rss = resources.high_water_bytes()
         if case.dataset == datasets.AUTO:
             case, self._no_data = models.with_own_data(case)
-        self._data_seconds, raw = self._phase("data", lambda: models.load(case))
+        load_seconds, raw = self._phase("data", lambda: models.load(case))
         with backend.distributed(case):
-            self._build_seconds, model = self._phase("build", lambda: models.build(case, raw))
-            self._signature = signature(model, case.input_shape)
-            seconds, self._data = self._phase(
-                "data", lambda: models.fitted(case, self._signature, raw)
-            )
-            self._data_seconds += seconds
-            self._trainer = backend.trainer(model, self._data, case)
+            build_seconds, model = self._phase("build", lambda: models.build(case, raw))
+            given = self._signature = signature(model, case.input_shape)
+            fit_seconds, data = self._phase("data", lambda: models.fitted(case, given, raw))
+            self._trainer = backend.trainer(model, data, case)
+        self._start = {
+            "import_rss_bytes": import_rss,
+            "data_seconds": load_seconds + fit_seconds,
+            "build_seconds": build_seconds,
+        }
         return self._trainer
 
     def open(
@@ -78,53 +72,39 @@ class Commands:
         early_steps: int | None = None,
         group: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Load, build, run the first execution.
+        """Load, build, run the first execution; `early_steps` report the loss of their second half.
 
-        Args:
-            case: What is trained.
-            cpus: Usable ones.
-            memory_bytes: Limit of memory.
-            early_steps: Steps after which the mean loss of their second half is reported.
-            group: `rank`, `size` and `address` of the processes that train together.
+        A group is `rank`, `size` and `address` of the processes that train together.
         """
         if memory_bytes is not None:
             self.most_bytes = memory_bytes
             resources.limit_memory(memory_bytes)
         trainer = self._prepare(from_json(Case, case), cpus, group)
-        model = trainer.model
         before = trainer.weights_digest()
         build_rss = resources.high_water_bytes()
         resources.reset_high_water()
-        first_step_seconds, loss = self._phase("first step", lambda: trainer.run(trainer.stride))
+        seconds, loss = self._phase("first step", lambda: trainer.run(trainer.stride))
         _check_finite(loss, "of the first step is")
         moved = trainer.weights_digest() != before
-        device = _device_name(trainer)
-        early_loss = early_steps and self._early_loss(early_steps)
-        self._traces_before = trainer.traces
-        return {
-            "start": {
-                "data_seconds": self._data_seconds,
-                "build_seconds": self._build_seconds,
-                "first_step_seconds": first_step_seconds,
-                "early_loss": early_loss,
-                "early_steps": early_steps,
-                "import_rss_bytes": self._import_rss,
-                "build_rss_bytes": build_rss,
-            },
-            "facts": {
-                "parameters": int(model.count_params()),
-                **trainer.work(),
-                "optimizer": type(model.optimizer).__name__,
-                "train_samples": self._data.epoch_samples,
-                "signature": str(self._signature),
-                "device_name": device,
-                "backend_version": trainer.version(),
-                "initial_loss": loss,
-                "parameters_moved": moved,
-                "jit": bool(model.jit_compile),
-                "float32_math": trainer.float32_math(),
-            },
+        facts = self._facts()
+        start = {
+            **self._start,
+            "first_step_seconds": seconds,
+            "early_loss": early_steps and self._early_loss(early_steps),
+            "early_steps": early_steps,
+            "build_rss_bytes": build_rss,
         }
+        self._traces_before = trainer.traces
+        facts |= {
+            **trainer.work(),
+            "signature": str(self._signature),
+            "backend_version": trainer.version(),
+            "initial_loss": loss,
+            "parameters_moved": moved,
+            "jit": bool(trainer.model.jit_compile),
+            "float32_math": trainer.float32_math(),
+        }
+        return {"start": start, "facts": facts}
 
     def _early_loss(self, steps: int) -> float:
         """Train on from the first execution; the mean loss of the second half of `steps`."""
@@ -136,14 +116,21 @@ class Commands:
         _check_finite(loss, f"of the first {steps} steps became")
         return float(loss)
 
-    def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
-        """Train a few steps of a small batch, and choose the data.
+    def _facts(self) -> dict[str, Any]:
+        """What a round and a full training both report of a model."""
+        model, case = self._trainer.model, self._trainer.case
+        device = str(self._trainer.device_name())
+        if self.on_gpu and device == "cpu":
+            raise Rejected("unsupported", find_backend(case.backend).unseen())
+        return {
+            "parameters": int(model.count_params()),
+            "optimizer": type(model.optimizer).__name__,
+            "device_name": device,
+            "train_samples": self._trainer.data.epoch_samples,
+        }
 
-        Args:
-            case: Its dataset may be `auto`.
-            cpus: Usable ones.
-            images: The dataset for a model of 28×28 images.
-        """
+    def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
+        """Train a few steps, and choose the data if it is `auto`: `images` where they fit."""
         trainer = self._prepare(from_json(Case, case), cpus)
         before = trainer.weights_digest()
         losses = []
@@ -161,7 +148,7 @@ class Commands:
         return {
             "dataset": images if images_fit else trainer.case.dataset,
             "no_data": "" if images_fit else self._no_data,
-            "train_samples": self._data.epoch_samples,
+            "train_samples": self._trainer.data.epoch_samples,
             "signature": str(self._signature),
             "parameters": int(trainer.model.count_params()),
             "losses": losses,
@@ -209,17 +196,14 @@ class Commands:
 
     def product_rate(self, seconds: float) -> dict[str, Any]:
         """See `work.product_rate`; in the precision of the model's computations."""
-        with _rounds_stay():
-            flops, size = work.product_rate(self._trainer.model.compute_dtype, seconds)
-            return {"product_flops": flops, "product_size": size}
-        return {"product_flops": None, "product_size": None}
+        model = self._trainer.model
+        flops, size = _or_unknown(lambda: work.product_rate(model.compute_dtype, seconds))
+        return {"product_flops": flops, "product_size": size}
 
     def copy_rate(self, seconds: float) -> dict[str, Any]:
         """See `work.copy_rate`."""
-        with _rounds_stay():
-            rate, size = work.copy_rate(seconds)
-            return {"copy_bytes_per_second": rate, "copy_bytes": size}
-        return {"copy_bytes_per_second": None, "copy_bytes": None}
+        rate, size = _or_unknown(lambda: work.copy_rate(seconds))
+        return {"copy_bytes_per_second": rate, "copy_bytes": size}
 
     def allreduce(self) -> dict[str, Any]:
         """Time the communication of replicas in a step."""
@@ -232,20 +216,13 @@ class Commands:
 
     def open_training(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
         """Load and build for a full training, without a step."""
-        trainer = self._prepare(from_json(Case, case), cpus)
-        return {
-            "facts": {
-                "parameters": int(trainer.model.count_params()),
-                "optimizer": type(trainer.model.optimizer).__name__,
-                "device_name": _device_name(trainer),
-                "train_samples": self._data.epoch_samples,
-                "test_samples": len(datasets.leaves(self._data.x_test)[0]),
-            }
-        }
+        self._prepare(from_json(Case, case), cpus)
+        test_samples = datasets.samples(self._trainer.data.x_test)
+        return {"facts": {**self._facts(), "test_samples": test_samples}}
 
     def train(self, epochs: int) -> dict[str, Any]:
         """Train all epochs; each but the first waits for `next_epoch`."""
-        trainer, data = self._trainer, self._data
+        trainer, data = self._trainer, self._trainer.data
         begin = resources.read_counters()
         last: dict[str, Any] = {}
 
@@ -260,15 +237,10 @@ class Commands:
                     raise ValueError(f"a training answers next_epoch only, not {asked}")
                 begin = resources.read_counters()
 
-        training.train(
-            trainer.model,
-            data,
-            trainer.case.batch_size,
-            epochs,
-            trainer.sync,
-            on_epoch,
-            lambda number: self._channel.send(event="progress", phase=f"epoch {number}"),
-        )
+        def alive(number: int) -> None:
+            self._channel.send(event="progress", phase=f"epoch {number}")
+
+        training.train(trainer, epochs, on_epoch, alive)
         mistakes = training.mistakes(trainer.model, data.x_test, data.y_test)
         return {
             "mistakes": to_json(mistakes),
@@ -284,23 +256,15 @@ class Commands:
         return time.perf_counter() - start, result
 
 
-def _device_name(trainer: Any) -> str:
-    """The device that trains; a CPU in place of a GPU is an error."""
-    name = str(trainer.device_name())
-    if trainer.case.device == "gpu" and name == "cpu":
-        raise Rejected("unsupported", find_backend(trainer.case.backend).unseen())
-    return name
-
-
 def _check_finite(loss: float, which: str) -> None:
     if not math.isfinite(loss):
         raise Rejected("diverged", f"the loss {which} {loss}")
 
 
-@contextlib.contextmanager
-def _rounds_stay() -> Iterator[None]:
-    """Log an error after the rounds, out of memory for example, which must not cost them."""
+def _or_unknown(measured: Callable[[], tuple[float, int]]) -> tuple[float | None, int | None]:
+    """A rate and a size; an error, out of memory for example, must not cost the rounds before."""
     try:
-        yield
+        return measured()
     except Exception:
         traceback.print_exc()
+        return None, None

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from harness.records.levers import FEED
-from harness.workloads.datasets import leaves, mapped
+from harness.workloads.datasets import mapped, samples
 
 
 def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[str, Any]:
@@ -17,30 +17,24 @@ def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[
     if feed == "arrays":
         return {"x": x, "y": y, "batch_size": batch_size}
     if feed == "pydataset" or (feed == "device" and backend != "tensorflow"):
-        return {"x": _py_dataset(_batches(x, y, batch_size, backend if feed == "device" else ""))}
+        return {"x": _py_dataset(x, y, batch_size, on_device=feed == "device")}
     if feed == "device":
         return {"x": _resident(x, y, batch_size)}
     import tensorflow as tf
 
-    names = {"tf": tf, "x": x, "y": y, "len": _samples}
+    names = {"tf": tf, "x": x, "y": y, "len": samples}
     # A constant of `LEVERS`, as the report prints it.
     return {"x": eval(FEED.batches[feed].format(size=batch_size), names)}  # noqa: S307
 
 
-def _batches(x: Any, y: Any, size: int, backend: str) -> list[Any]:
-    """All batches; tensors on the device if a backend is named."""
-    parts = [slice(i, i + size) for i in range(0, _samples(x), size)]
-    batches = [(mapped(x, itemgetter(part)), mapped(y, itemgetter(part))) for part in parts]
-    if not backend:
-        return batches
+def _py_dataset(x: Any, y: Any, size: int, *, on_device: bool) -> Any:
+    """A PyDataset whose batches, tensors on the device or arrays, are shuffled after each epoch."""
     import keras
 
-    return [keras.tree.map_structure(keras.ops.convert_to_tensor, batch) for batch in batches]
-
-
-def _py_dataset(batches: list[Any]) -> Any:
-    """A PyDataset whose batches are shuffled after each epoch."""
-    import keras
+    batches = [mapped((x, y), itemgetter(slice(i, i + size))) for i in range(0, samples(x), size)]
+    if on_device:
+        to_tensor = keras.ops.convert_to_tensor
+        batches = [keras.tree.map_structure(to_tensor, batch) for batch in batches]
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
         def __len__(self) -> int:
@@ -63,17 +57,12 @@ def _resident(x: Any, y: Any, size: int) -> Any:
     import tensorflow as tf
 
     with tf.device("CPU:0"):
-        held = mapped(x, tf.constant), mapped(y, tf.constant)
+        held = mapped((x, y), tf.constant)
 
     def batch(number: Any) -> Any:
-        part = slice(number * size, (number + 1) * size)
-        return tuple(mapped(arrays, itemgetter(part)) for arrays in held)
+        return mapped(held, itemgetter(slice(number * size, (number + 1) * size)))
 
-    count = -(-_samples(x) // size)
+    count = -(-samples(x) // size)
     dataset = tf.data.Dataset.range(count).shuffle(count).map(batch)
     gpus = tf.config.list_logical_devices("GPU")
     return dataset.apply(tf.data.experimental.prefetch_to_device(gpus[0].name)) if gpus else dataset
-
-
-def _samples(arrays: Any) -> int:
-    return len(leaves(arrays)[0])

@@ -22,7 +22,7 @@ import traceback
 from harness.worker import processes, serve
 from harness.worker.backends import find as find_backend
 from harness.worker.channel import Channel, ChannelClosed
-from harness.workloads import datasets
+from harness.workloads import datasets, sources
 
 
 def main(argv: list[str]) -> None:
@@ -42,10 +42,9 @@ def main(argv: list[str]) -> None:
     code = 1
     try:  # from now on there may be workers; they end before the server does
         processes.exit_with_parent(parent)
-        channel.send(event="preloaded")
-        _serve(control, channel, wake_read)
-        code = 0
-    except ChannelClosed:
+        with contextlib.suppress(ChannelClosed):
+            channel.send(event="preloaded")
+            _serve(control, channel, wake_read)
         code = 0
     except Exception:
         traceback.print_exc()
@@ -69,7 +68,7 @@ def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
                 return
             if not request:
                 return
-            _load(json.loads(request)["dataset"])
+            _share(json.loads(request)["dataset"])
             pid = os.fork()
             if pid == 0:
                 control.close()  # else the socket would stay open when the parent has ended
@@ -82,12 +81,11 @@ def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
             channel.send(event="forked", pid=pid)
 
 
-def _load(dataset: str) -> None:
-    if dataset in (datasets.AUTO, datasets.FITTED) or datasets.is_own(dataset):
-        return  # only the worker can load it: it needs the model, or the user's code
-    # The worker meets the same error and reports it.
-    with contextlib.suppress(Exception):
-        datasets.load(dataset)
+def _share(dataset: str) -> None:
+    """Load a dataset, unless that needs the model or the user's code, which a worker has."""
+    if dataset not in (datasets.AUTO, datasets.FITTED) and not sources.is_own(dataset):
+        with contextlib.suppress(Exception):  # the worker meets the same error and reports it
+            datasets.load(dataset)
 
 
 def _report_ended(channel: Channel) -> None:

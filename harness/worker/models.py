@@ -10,10 +10,10 @@ from typing import Any
 from harness.errors import BadCase
 from harness.records import Case
 from harness.records.levers import LEVERS
-from harness.worker.signature import loss_name, losses
+from harness.worker.signature import loss_name
 from harness.worker.user_errors import raised_by
-from harness.workloads import applications, datasets, fitting, registry, sources
-from harness.workloads.datasets import Dataset
+from harness.workloads import datasets, fitting, registry, sources, variants
+from harness.workloads.datasets import Dataset, leaves, mapped
 
 
 def configure(case: Case) -> None:
@@ -33,8 +33,7 @@ def configure(case: Case) -> None:
 def _hidden(module: str) -> Iterator[None]:
     """Make a module that is not imported yet look as if it were not installed.
 
-    Keras imports TensorFlow to set its seed, whatever the backend is: seconds
-    and hundreds of MiB that have nothing to do with what is measured.
+    Keras imports TensorFlow to set its seed, whatever the backend is: seconds and hundreds of MiB.
     """
     loaded = sys.modules.get(module)
     sys.modules[module] = loaded  # type: ignore[assignment]  # None means "not installed"
@@ -46,37 +45,24 @@ def _hidden(module: str) -> Iterator[None]:
 
 
 def with_own_data(case: Case) -> tuple[Case, str]:
-    """Replace the dataset `auto` by the `data` in the file of the model, else by random data.
-
-    Returns:
-        The case, and why its data is random; empty where it is not.
-    """
+    """Replace the dataset `auto` by the `data` beside the model, else by random data; say why."""
     with raised_by(case.variant):
         name, reason = sources.data_of(case.variant)
     return dataclasses.replace(case, dataset=name or datasets.FITTED), reason
 
 
 def load(case: Case) -> Dataset | None:
-    """Load a case's data; None for random data, which needs the model.
-
-    Raises:
-        HarnessError: the data cannot be used.
-        Rejected: the user's code raised an error.
-    """
+    """Load a case's data; None for random data, which needs the model."""
     if case.dataset == datasets.FITTED:
         return None
-    if datasets.is_own(case.dataset):
+    if sources.is_own(case.dataset):
         with raised_by(case.dataset):
             return datasets.of_user(case.dataset)
     return datasets.load(case.dataset)
 
 
 def fitted(case: Case, signature: fitting.Signature, data: Dataset | None) -> Dataset:
-    """Fit the data to the model, or make random data.
-
-    Raises:
-        BadData: the model does not take the data.
-    """
+    """Fit the data to the model, or make random data."""
     if data is None:
         return fitting.make(signature, case.batch_size, case.seed)
     return fitting.fit(data, signature, case.dataset)
@@ -85,40 +71,31 @@ def fitted(case: Case, signature: fitting.Signature, data: Dataset | None) -> Da
 def build(case: Case, data: Dataset | None) -> Any:
     """Build the model of a case; compile it if it is not, or the case names loss or optimizer.
 
-    Args:
-        case: What is trained.
-        data: Gives the shapes to a model without an input of its own.
-
-    Raises:
-        HarnessError: not a model, or it cannot be compiled.
-        Rejected: the user's code raised an error.
+    The data gives the shapes to a model without an input of its own. `HarnessError` if it is no
+    model or cannot be compiled, `Rejected` if the user's code raises an error.
     """
-    with raised_by(case.variant):
-        return _build(case, data)
-
-
-def _build(case: Case, data: Dataset | None) -> Any:
     import keras
 
-    given = _application(case, data) if applications.is_one(case.variant) else None
-    model = registry.find(case.variant)() if given is None else given
-    if not isinstance(model, keras.Model):
-        raise BadCase(f"{case.variant} returned {type(model).__name__}, not a Keras model")
-    if not model.compiled or case.loss or case.optimizer:
-        _compile(model, case, is_application=given is not None)
-    if not model.built:
-        _build_shapes(model, case, data)
-    return model
+    with raised_by(case.variant):
+        source, _, name = case.variant.rpartition(":")
+        is_application = source == "keras.applications"
+        model = _application(name, case, data) if is_application else registry.find(case.variant)()
+        if not isinstance(model, keras.Model):
+            raise BadCase(f"{case.variant} returned {type(model).__name__}, not a Keras model")
+        if not model.compiled or case.loss or case.optimizer:
+            _compile(model, case, is_application=is_application)
+        if not model.built:
+            _build_shapes(model, case, data)
+        return model
 
 
-def _application(case: Case, data: Dataset | None) -> Any:
+def _application(name: str, case: Case, data: Dataset | None) -> Any:
     """An application with the input and classes of the data, if there is data."""
     if data is None:
-        return applications.build(case.variant, case.input_shape, None)
-    x, y = datasets.leaves(data.x_train)[0], datasets.leaves(data.y_train)[0]
-    shape = case.input_shape or (*x.shape[1:], *([1] if x.ndim == 3 else []))
+        return variants.application(name, case.input_shape)
+    x, y = fitting.with_channel(leaves(data.x_train)[0]), leaves(data.y_train)[0]
     classes = int(y.max()) + 1 if y.ndim == 1 else int(y.shape[-1])
-    return applications.build(case.variant, shape, classes)
+    return variants.application(name, case.input_shape or x.shape[1:], classes)
 
 
 def _compile(model: Any, case: Case, *, is_application: bool) -> None:
@@ -132,7 +109,7 @@ def _compile(model: Any, case: Case, *, is_application: bool) -> None:
             f"{case.variant} returned a model that is not compiled; compile it, or give "
             "--loss and --optimizer"
         )
-    names = {loss_name(one) for one in losses(loss)}
+    names = {loss_name(one) for one in leaves(loss)}
     metrics = ["accuracy"] if names <= set(fitting.CLASSIFYING) and len(names) == 1 else None
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=case.jit)
 
@@ -141,11 +118,8 @@ def _build_shapes(model: Any, case: Case, data: Dataset | None) -> None:
     """Build a model without an input for the shapes of the data, or of the case."""
     if data is not None:
         x = data.x_train
-        if isinstance(x, dict):
-            model.build({name: (None, *array.shape[1:]) for name, array in x.items()})
-        elif isinstance(x, tuple):
-            model.build([(None, *array.shape[1:]) for array in x])
-        else:
-            model.build((None, *x.shape[1:], *([1] if x.ndim == 3 else [])))
+        given = x if isinstance(x, (dict, tuple)) else fitting.with_channel(x)
+        shapes = mapped(given, lambda array: (None, *array.shape[1:]))
+        model.build([*shapes] if isinstance(x, tuple) else shapes)
     elif case.input_shape is not None:
         model.build((None, *case.input_shape))

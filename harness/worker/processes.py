@@ -9,16 +9,13 @@ from typing import NoReturn
 
 import psutil
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG = 1  # see prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 10  # a process may fork while it is killed
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, so that they can be found.
-
-    See prctl(2), PR_SET_CHILD_SUBREAPER; only on Linux.
-    """
+    """Become the parent of descendants whose own parent ends, so that they can be found."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -61,8 +58,7 @@ def _living_children(pid: int) -> list[psutil.Process]:
 def die_with_parent(parent_pid: int) -> None:
     """Get SIGKILL when the parent ends; exit if the parent has ended already.
 
-    See prctl(2), PR_SET_PDEATHSIG; only on Linux. Elsewhere the closed channel ends the child at
-    its next message.
+    Only on Linux. Elsewhere the closed channel ends the child at its next message.
     """
     if _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) and os.getppid() != parent_pid:
         os._exit(1)
@@ -85,7 +81,7 @@ def _exit(*_: object) -> NoReturn:
 
 
 def _prctl(option: int, value: int) -> bool:
-    """Call prctl(2); False if there is no such call."""
+    """Call prctl(2); False if there is no such call, which only Linux has."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(option, value)
         return True

@@ -18,8 +18,7 @@ from harness.worker.commands import Commands
 def serve(channel: Channel) -> int:
     """Answer commands until the parent ends; each may say `traceback`: `short` or `full`.
 
-    Returns:
-        The exit code: 0, or 1 after a failure that was reported.
+    The exit code is 1 after a failure, which is reported.
     """
     commands = Commands(channel)
     style: user_errors.Style = "short"
@@ -42,15 +41,9 @@ def serve(channel: Channel) -> int:
                 limit = units.mebibytes(commands.most_bytes)
                 text += f" ({units.mebibytes(rss)} were in use, {limit} were allowed)"
                 rss = None
+        failure = {"kind": kind, "message": text, "rss_bytes": rss, "log_bytes": printed}
         with contextlib.suppress(ChannelClosed):
-            channel.send(
-                event="failed",
-                kind=kind,
-                message=text,
-                rss_bytes=rss,
-                trace=user_errors.trace(error, style),
-                log_bytes=printed,
-            )
+            channel.send(event="failed", **failure, trace=user_errors.trace(error, style))
         return 1
 
 

@@ -2,35 +2,25 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from harness.workloads.fitting import Input, Output, Signature
+from harness.workloads.datasets import leaves
+from harness.workloads.fitting import Input, Output, Shape, Signature, Structure
 
 _OPEN_LENGTH = 128  # of a sequence whose length the model leaves open
 _OPEN_EDGE = 224  # of an image
-_WHOLE = ("int", "uint")
 
 
 def signature(model: Any, input_shape: tuple[int, ...] | None) -> Signature:
-    """Read a compiled model's inputs, outputs and losses.
-
-    Args:
-        model: Compiled.
-        input_shape: Shape of one sample, for a model with one input of open shape.
-    """
-    import keras
-
+    """Read inputs, outputs and losses of a compiled model; the shape is for a single open input."""
     inputs = _inputs(model, input_shape)
     shapes = _output_shapes(model, inputs)
     losses = [loss_name(loss) for loss in _losses(model, len(shapes))]
-    names = _keys(_structure(model, "output")) or list(getattr(model, "output_names", ()))
+    names = _output_names(model)
     names = names if len(names) == len(shapes) else [f"output {i}" for i in range(len(shapes))]
-    return Signature(
-        inputs=tuple(inputs),
-        outputs=tuple(map(Output, names, shapes, losses)),
-        takes=_kind(_structure(model, "input"), keras),
-        gives=_kind(_structure(model, "output"), keras),
-    )
+    outputs = tuple(map(Output, names, shapes, losses))
+    takes, gives = _kind(_structure(model, "input")), _kind(_structure(model, "output"))
+    return Signature(tuple(inputs), outputs, takes, gives)
 
 
 def _structure(model: Any, which: str) -> Any:
@@ -42,30 +32,25 @@ def _structure(model: Any, which: str) -> Any:
         return tensors[0] if tensors else None
 
 
-def _kind(structure: Any, keras: Any) -> Literal["array", "dict", "tuple"]:
+def _kind(structure: Any) -> Structure:
     if isinstance(structure, dict):
         return "dict"
-    return "tuple" if keras.tree.is_nested(structure) and structure is not None else "array"
+    return "tuple" if isinstance(structure, (list, tuple)) else "array"
 
 
 def _keys(structure: Any) -> list[str]:
     return [str(key) for key in structure] if isinstance(structure, dict) else []
 
 
-def _tensors(structure: Any) -> list[Any]:
-    """The tensors in the order of the dict or list."""
-    if structure is None:
-        return []
-    if isinstance(structure, dict):
-        return list(structure.values())
-    return list(structure) if isinstance(structure, (list, tuple)) else [structure]
+def _output_names(model: Any) -> list[str]:
+    return _keys(_structure(model, "output")) or list(getattr(model, "output_names", ()))
 
 
 def _inputs(model: Any, input_shape: tuple[int, ...] | None) -> list[Input]:
     structure = _structure(model, "input")
-    tensors = _tensors(structure)
-    if not tensors:
+    if structure is None:
         return [] if input_shape is None else [Input("input", input_shape, "float32")]
+    tensors = leaves(structure)
     names = _keys(structure) or [_name(tensor) for tensor in tensors]
     given = input_shape if len(tensors) == 1 else None
     return [
@@ -96,26 +81,19 @@ def _below(model: Any, tensor: Any) -> int | None:
     """
     import keras
 
-    sizes = [
-        size
-        for layer in _consumers(model, tensor)
-        for part in (layer, *_parts(layer))
-        if (size := _vocabulary(part, keras)) is not None
-    ]
+    sizes = []
+    for layer in _consumers(model, tensor):
+        for part in layer._flatten_layers():
+            if isinstance(part, keras.layers.Embedding):
+                sizes.append(int(part.input_dim))
+            elif isinstance(part, keras.layers.CategoryEncoding):
+                sizes.append(int(part.num_tokens))
     if sizes:
         return min(sizes)
     dtype = str(tensor.dtype)
     if dtype == "uint8":
         return 256
-    return 2 if dtype.startswith(_WHOLE) or dtype == "bool" else None
-
-
-def _vocabulary(layer: Any, keras: Any) -> int | None:
-    if isinstance(layer, keras.layers.Embedding):
-        return int(layer.input_dim)
-    if isinstance(layer, keras.layers.CategoryEncoding):
-        return int(layer.num_tokens)
-    return None
+    return 2 if dtype.startswith(("int", "uint", "bool")) else None
 
 
 def _consumers(model: Any, tensor: Any) -> Iterator[Any]:
@@ -128,42 +106,29 @@ def _consumers(model: Any, tensor: Any) -> Iterator[Any]:
         yield from model.layers[:1]
 
 
-def _parts(layer: Any) -> list[Any]:
-    return list(layer._flatten_layers(include_self=False))
-
-
-def _output_shapes(model: Any, inputs: Sequence[Input]) -> list[tuple[int | None, ...] | None]:
+def _output_shapes(model: Any, inputs: Sequence[Input]) -> Sequence[Shape | None]:
     structure = _structure(model, "output")
-    tensors = _tensors(structure)
-    if not tensors:
+    if structure is None:
         return [None]
-    shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
+    shapes = [tuple(tensor.shape[1:]) for tensor in leaves(structure)]
     if all(None not in shape for shape in shapes):
-        return list(shapes)
+        return shapes
     closed = [(1, *i.shape) for i in inputs]
     taken = _structure(model, "input")
     whole = dict(zip(taken, closed, strict=True)) if isinstance(taken, dict) else closed
     given = model.compute_output_shape(whole if len(closed) > 1 else closed[0])
-    found = _tensors(given) if isinstance(structure, (dict, list, tuple)) else [given]
+    found = [given] if _kind(structure) == "array" else leaves(given)
     return [tuple(shape[1:]) for shape in found]
 
 
 def _losses(model: Any, outputs: int) -> list[Any]:
     """One loss per output."""
     loss = model.loss
+    found = leaves(loss)
     if isinstance(loss, dict):
-        names = _keys(_structure(model, "output")) or list(model.output_names)
-        by_name = [loss.get(name) for name in names]
-        return by_name if any(by_name) else list(loss.values())
-    found = losses(loss)
+        by_name = [loss.get(name) for name in _output_names(model)]
+        return by_name if any(by_name) else found
     return found if len(found) == outputs else found[:1] * outputs
-
-
-def losses(loss: Any) -> list[Any]:
-    """The losses that a model was compiled with."""
-    if isinstance(loss, dict):
-        return list(loss.values())
-    return list(loss) if isinstance(loss, (list, tuple)) else [loss]
 
 
 def loss_name(loss: Any) -> str:

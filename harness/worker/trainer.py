@@ -13,7 +13,7 @@ from typing import Any
 from harness.records import Case, Fit
 from harness.records.levers import LEVERS
 from harness.worker import feeds, work
-from harness.workloads.datasets import Array, Dataset, leaves, mapped
+from harness.workloads.datasets import Dataset, mapped, samples
 
 _MEMORY_BATCHES = 8
 _CALLS = 9
@@ -24,25 +24,21 @@ class KerasTrainer(abc.ABC):
     """A model with its train function and a few batches in host memory.
 
     A step gets the batches as it gets them from `fit`: copying them to the device is part of it.
-
-    Args:
-        model: Compiled; its `jit_compile` and `steps_per_execution` are set to the case's.
-        data: As the model takes it.
-        case: What is trained.
-
-    Attributes:
-        traces: Traces of the step so far; stays 0 where Python runs every step.
+    The model is compiled; its `jit_compile` and `steps_per_execution` are set to the case's.
     """
 
     def __init__(self, model: Any, data: Dataset, case: Case) -> None:
-        self.traces = 0
+        self.traces = 0  # of the step so far; stays 0 where Python runs every step
         self.model = model
-        self._data, self.case = data, case
+        self.data, self.case = data, case
         for lever in LEVERS:
             if lever.argument:  # jit_compile "auto" would look at the devices of the machine
                 setattr(model, lever.argument, getattr(case, lever.field or lever.name))
         self.count_traces()
-        self._build_as_fit_does(*self._part(case.batch_size))
+        # The variables of optimizer and metrics, else the first step traces twice.
+        build = getattr(model, "_symbolic_build", None)  # Keras has no public name
+        if build is not None:
+            build(data_batch=self._part(case.batch_size))
         model.make_train_function()
 
     @property
@@ -60,38 +56,21 @@ class KerasTrainer(abc.ABC):
 
         self.model.train_step = counted
 
-    def _build_as_fit_does(self, x: Any, y: Any) -> None:
-        """Create the variables of optimizer and metrics, else the first step traces twice."""
-        build = getattr(self.model, "_symbolic_build", None)  # Keras has no public name
-        if build is not None:
-            build(data_batch=(x, y))
-
-    def _part(self, samples: int) -> tuple[Any, Any]:
+    def _part(self, samples: int) -> Any:
         """The first inputs and targets."""
-        first = itemgetter(slice(samples))
-        return mapped(self._data.x_train, first), mapped(self._data.y_train, first)
+        return mapped((self.data.x_train, self.data.y_train), itemgetter(slice(samples)))
 
-    @property
-    def _held(self) -> int:
-        """Samples in memory; an epoch of random data has more."""
-        return len(leaves(self._data.x_train)[0])
-
-    def stacked(self) -> tuple[Any, Any]:
+    def stacked(self) -> Any:
         """A few whole batches of inputs and of targets: (batches, batch size, …)."""
         size = self.case.batch_size
-        count = max(1, min(_MEMORY_BATCHES, self._held // size))
-        x, y = self._part(count * size)
+        count = max(1, min(_MEMORY_BATCHES, samples(self.data.x_train) // size))
+        part = self._part(count * size)
+        return mapped(part, lambda array: array.reshape(count, size, *array.shape[1:]))
 
-        def stack(array: Array) -> Array:
-            return array.reshape(count, size, *array.shape[1:])
-
-        return mapped(x, stack), mapped(y, stack)
-
-    def batches(self) -> list[tuple[Any, Any]]:
+    def batches(self) -> list[Any]:
         """The batches of `stacked`, one by one."""
-        x, y = self.stacked()
-        numbers = range(len(leaves(x)[0]))
-        return [(mapped(x, itemgetter(i)), mapped(y, itemgetter(i))) for i in numbers]
+        stacked = self.stacked()
+        return [mapped(stacked, itemgetter(i)) for i in range(samples(stacked[0]))]
 
     def reset(self) -> None:
         """Begin a new mean of the loss."""
@@ -121,22 +100,23 @@ class KerasTrainer(abc.ABC):
         `tensorflow/core/framework/model.cc` doubles its period each time).
         """
         batch = self.case.batch_size
-        whole = steps * batch >= self._data.epoch_samples
-        samples = self._data.epoch_samples if whole else min(steps, self._held // batch) * batch
-        x, y = self._part(samples)
+        whole = steps * batch >= self.data.epoch_samples
+        held = samples(self.data.x_train)  # an epoch of random data has more
+        trained = self.data.epoch_samples if whole else min(steps, held // batch) * batch
+        x, y = self._part(trained)
         clock = _epoch_clock(self.sync)
         try:
             self.model.fit(
                 **feeds.arguments(self.case.feed, self.case.backend, x, y, batch),
-                epochs=2 if samples % (batch * self.stride) else 1,
+                epochs=2 if trained % (batch * self.stride) else 1,
                 verbose=0,
                 callbacks=[clock],
             )
         except _EpochTimed as end:
             _OPEN_FITS.append(end)
         return Fit(
-            steps=-(-samples // batch),
-            samples=samples,
+            steps=-(-trained // batch),
+            samples=trained,
             seconds=clock.seconds,
             first_step_seconds=clock.first_step_seconds,
             whole_epoch=whole,
@@ -202,10 +182,8 @@ class KerasTrainer(abc.ABC):
         """Framework and Keras versions."""
         import keras
 
-        backend = self.case.backend
-        return (
-            f"{backend} {importlib.import_module(backend).__version__}, keras {keras.__version__}"
-        )
+        framework = importlib.import_module(self.case.backend)
+        return f"{self.case.backend} {framework.__version__}, keras {keras.__version__}"
 
 
 def median_seconds(call: Callable[[], object]) -> float:

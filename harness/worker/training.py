@@ -9,45 +9,34 @@ from typing import Any
 import numpy as np
 
 from harness.records import Epoch, Mistake
-from harness.workloads.datasets import Array, Arrays, leaves
+from harness.worker.trainer import KerasTrainer
+from harness.workloads.datasets import Array, Arrays, samples
 
 OnEpoch = Callable[[Epoch], None]
+Alive = Callable[[int], None]
 _ALIVE_SECONDS = 5.0
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
-def train(
-    model: Any,
-    data: Any,
-    batch_size: int,
-    epochs: int,
-    sync: Callable[[], None],
-    on_epoch: OnEpoch,
-    alive: Callable[[int], None],
-) -> None:
+def train(trainer: KerasTrainer, epochs: int, on_epoch: OnEpoch, alive: Alive) -> None:
     """Run one `Model.fit` over all epochs, shuffled and validated by Keras.
 
-    Args:
-        model: Compiled.
-        data: A `Dataset`; without test samples there is no validation.
-        batch_size: Samples per step.
-        epochs: Their number.
-        sync: Waits for the device.
-        on_epoch: Called with each epoch; the next one begins when it returns.
-        alive: Called with the number of the epoch every few seconds.
+    Without test samples there is no validation. The next epoch begins when `on_epoch` returns.
+    `alive` gets the number of the epoch every few seconds.
     """
-    model.fit(
+    data = trainer.data
+    trainer.model.fit(
         data.x_train,
         data.y_train,
-        batch_size=batch_size,
+        batch_size=trainer.case.batch_size,
         epochs=epochs,
         verbose=0,
-        validation_data=(data.x_test, data.y_test) if len(leaves(data.x_test)[0]) else None,
-        callbacks=[_clock(sync, on_epoch, alive)],
+        validation_data=(data.x_test, data.y_test) if samples(data.x_test) else None,
+        callbacks=[_clock(trainer.sync, on_epoch, alive)],
     )
 
 
-def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], None]) -> Any:
+def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Alive) -> Any:
     """A callback that times epochs and validations with hooks that do not sync steps."""
     import keras
 
@@ -77,36 +66,20 @@ def _clock(sync: Callable[[], None], on_epoch: OnEpoch, alive: Callable[[int], N
             self.validation_seconds = time.perf_counter() - self.validation_begin
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            known = logs or {}
-            figures = {name: float(known[name]) for name in _FIGURES if name in known}
+            given = logs or {}
+            figures: Any = {name: float(given[name]) for name in _FIGURES if name in given}
             if not self.train_seconds:
                 sync()
                 self.train_seconds = time.perf_counter() - self.begin
-            on_epoch(
-                Epoch(
-                    epoch=epoch + 1,
-                    seconds=self.train_seconds,
-                    validation_seconds=self.validation_seconds,
-                    loss=figures["loss"],
-                    accuracy=figures.get("accuracy"),
-                    val_loss=figures.get("val_loss"),
-                    val_accuracy=figures.get("val_accuracy"),
-                )
-            )
+            on_epoch(Epoch(epoch + 1, self.train_seconds, self.validation_seconds, **figures))
 
     return Clock()
 
 
 def mistakes(model: Any, x: Arrays, y: Arrays) -> tuple[Mistake, ...] | None:
-    """List the test samples that a classifier gets wrong.
+    """List the test samples that a classifier gets wrong; targets are class numbers or one-hot.
 
-    Args:
-        model: Trained.
-        x: Test inputs.
-        y: Class numbers or one-hot rows.
-
-    Returns:
-        None without test samples, or if the model does not give one number per class.
+    None without test samples, or if the model does not give one number per class.
     """
     label = None if isinstance(y, (dict, tuple)) else _labels(y)
     if label is None:

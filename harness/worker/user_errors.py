@@ -19,9 +19,7 @@ _OURS = str(Path(__file__).parents[1])
 _FRAMEWORKS = {"keras", "importlib", *(name for one in BACKENDS for name in one.libraries)}
 _GRAPH = "Graph execution error"
 # Lines of such a page that are not the error: TensorFlow's own stack, and headings of it.
-_PAGE = re.compile(
-    r"\s|Graph execution error|Detected at node|Node: |<stack traces|\d+ root error|$"
-)
+_PAGE = re.compile(rf"\s|{_GRAPH}|Detected at node|Node: |<stack traces|\d+ root error|$")
 _BOLD = re.compile(r"\x1b\[\d*m")
 _NUMBER = re.compile(r"^\s*\(\d+\)\s*")
 _NODE = re.compile(r"\s*\[Op:[^\]]*\]|\s*\[\[.*?\]\]")
@@ -74,11 +72,7 @@ def _sentence(text: str) -> str:
 
 
 def trace(error: BaseException, style: Style = "short") -> str:
-    """The traceback of an error; by default the frames of the user's own files.
-
-    Returns:
-        Empty where the line of the error says all: no frame is the user's.
-    """
+    """The traceback of an error; by default the frames of the user's own files, if any are."""
     if style == "full":
         return "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
     frames = traceback.extract_tb(error.__traceback__)

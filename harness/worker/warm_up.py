@@ -14,32 +14,20 @@ _TOGETHER = 5  # executions on several hosts
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """Untimed steps before the first round.
-
-    Attributes:
-        steps: Their number.
-        steady: Whether the last two times per step agreed within 10 %.
-        step_seconds: Median of the last three times per step.
-    """
+    """Untimed steps before the first round: their number, whether the last two times agreed."""
 
     steps: int
     steady: bool
-    step_seconds: float
+    step_seconds: float  # median of the last three times per step
 
 
 def warm_up(
     run: Callable[[int], object], clock: Clock, cap_seconds: float, floor_seconds: float = 0.0
 ) -> WarmUp:
-    """Run until the time per step is steady.
+    """Run until the time per step is steady; the cap ends it, but not before the floor.
 
     Short steps run in groups that double: on a GPU a single step that is waited for is slower
     than one of many.
-
-    Args:
-        run: Trains a number of steps and waits for the device.
-        clock: Monotonic seconds.
-        cap_seconds: Longest warm-up, unless the floor is longer.
-        floor_seconds: Shortest warm-up.
     """
     times: list[float] = []
     total, steps = 0, 1

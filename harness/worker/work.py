@@ -8,15 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 # What tells layers apart but their width, in their configuration.
-_KEYS = [
-    "kernel_size",
-    "strides",
-    "padding",
-    "dilation_rate",
-    "pool_size",
-    "rate",
-    "activation",
-]
+_KEYS = ["kernel_size", "strides", "padding", "dilation_rate", "pool_size", "rate", "activation"]
 _LONG_ENOUGH = 0.005
 _LARGEST_PRODUCT = 8192
 _SMALLEST_COPY = 128 * 2**20  # beyond the caches that a worker has to itself
@@ -24,43 +16,29 @@ _LARGEST_COPY = 2**30
 
 
 def macs(model: Any) -> tuple[int | None, str]:
-    """Count multiply-accumulates per sample, without biases.
+    """Multiply-accumulates per sample, without biases, and the source of the count.
 
     Convolutions cost output positions × kernel weights, dense layers their kernel weights (per
-    position). Layers without weights cost nothing.
-
-    Returns:
-        The count and its source; None and the reason if a layer with weights has no rule.
+    position). Layers without weights cost nothing. None and the reason if a layer has no rule.
     """
     import keras
 
-    convolutions = (
-        keras.layers.Conv1D,
-        keras.layers.Conv2D,
-        keras.layers.Conv3D,
-        keras.layers.DepthwiseConv1D,
-        keras.layers.DepthwiseConv2D,
-    )
-    free = (
-        keras.layers.Embedding,
-        keras.layers.BatchNormalization,
-        keras.layers.GroupNormalization,
-        keras.layers.LayerNormalization,
-        keras.layers.Normalization,
-    )
+    layers = keras.layers
+    convolutions = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+    depthwise = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+    normalizations = (layers.BatchNormalization, layers.GroupNormalization)
+    free = (*normalizations, layers.LayerNormalization, layers.Normalization, layers.Embedding)
     total = 0
     for layer in _leaves(model, keras.Model):
         if not layer.weights or isinstance(layer, free):
             continue
-        name = type(layer).__name__
-        try:
-            shape = layer.output.shape
-        except (AttributeError, ValueError):  # a subclassed model, or a layer used twice
+        name, shape = type(layer).__name__, _output_shape(layer)
+        if shape is None:
             return None, f"not counted: {name} has no single output shape"
-        if isinstance(layer, convolutions):
+        if isinstance(layer, (*convolutions, *depthwise)):
             channels_first = layer.data_format == "channels_first"
             positions = shape[2:] if channels_first else shape[1:-1]
-        elif isinstance(layer, keras.layers.Dense):
+        elif isinstance(layer, layers.Dense):
             positions = shape[1:-1]
         else:
             return None, f"not counted: no rule for {name}"
@@ -70,16 +48,21 @@ def macs(model: Any) -> tuple[int | None, str]:
     return total, "layers"
 
 
+def _output_shape(layer: Any) -> Any:
+    """The shape with the batch; None for a subclassed model, or a layer used twice."""
+    try:
+        return layer.output.shape
+    except (AttributeError, ValueError):
+        return None
+
+
 def bytes_of(variables: Iterable[Any]) -> int:
     """Memory of variables, in bytes."""
     return sum(math.prod(v.shape) * _itemsize(v.dtype) for v in variables)
 
 
 def activation_bytes(model: Any) -> int | None:
-    """Bytes of all layers' outputs for one sample, without layers that only reshape.
-
-    None if a shape is open or unknown.
-    """
+    """Bytes of all layers' outputs for one sample, but for reshapes; None if a shape is unknown."""
     import keras
 
     views = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.InputLayer)
@@ -87,21 +70,15 @@ def activation_bytes(model: Any) -> int | None:
     for layer in _leaves(model, keras.Model):
         if isinstance(layer, views):
             continue
-        try:
-            shape = layer.output.shape[1:]
-        except (AttributeError, ValueError):
+        shape = _output_shape(layer)
+        if shape is None or None in shape[1:]:
             return None
-        if None in shape:
-            return None
-        total += math.prod(shape) * _itemsize(layer.compute_dtype)
+        total += math.prod(shape[1:]) * _itemsize(layer.compute_dtype)
     return total
 
 
 def layout(model: Any) -> str | None:
-    """Name the kinds of layers in their order; equal for models that differ only in width.
-
-    None if a layer of the user's has no configuration.
-    """
+    """Name the layers in their order, whatever their width; None if one has no configuration."""
     import keras
 
     kinds = []
@@ -116,14 +93,10 @@ def layout(model: Any) -> str | None:
 
 
 def product_rate(dtype: str, seconds: float) -> tuple[float, int]:
-    """The best rate of a square matrix product through Keras's backend.
+    """The best rate of a square matrix product through Keras's backend, and the matrix's size.
 
-    Args:
-        dtype: Of the matrices.
-        seconds: How long products of the last size are repeated.
-
-    Returns:
-        Floating-point operations per second, two per multiply-accumulate, and the size.
+    Floating-point operations per second, two per multiply-accumulate. The products of the last
+    size are repeated for some seconds.
     """
     import keras
 
@@ -137,16 +110,10 @@ def product_rate(dtype: str, seconds: float) -> tuple[float, int]:
 
 
 def copy_rate(seconds: float) -> tuple[float, int]:
-    """The best rate of reading one array and writing another through Keras's backend.
+    """Bytes per second read from one array plus written to another, and the bytes of each array.
 
     The operation adds 1 to float32 numbers whatever the precision is: a CPU computes in smaller
-    types too slowly to show the rate of its memory.
-
-    Args:
-        seconds: How long copies of the last size are repeated.
-
-    Returns:
-        Bytes read plus written per second, and the bytes of each array.
+    types too slowly to show the rate of its memory. Keras's backend does it, as in `product_rate`.
     """
     import keras
 
@@ -160,10 +127,7 @@ def copy_rate(seconds: float) -> tuple[float, int]:
 
 
 def _best_seconds(
-    make: Callable[[int], Any],
-    operate: Callable[[Any], Any],
-    sizes: tuple[int, int],
-    seconds: float,
+    make: Callable[[int], Any], apply: Callable[[Any], Any], sizes: tuple[int, int], seconds: float
 ) -> tuple[float, int]:
     """The shortest time of an operation, and the size of its array.
 
@@ -172,7 +136,7 @@ def _best_seconds(
 
     def timed() -> float:
         start = time.perf_counter()
-        _wait_for(operate(array))
+        _wait_for(apply(array))
         return time.perf_counter() - start
 
     size, largest = sizes

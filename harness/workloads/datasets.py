@@ -35,14 +35,10 @@ Arrays = Array | dict[str, Array] | tuple[Array, ...]  # of several inputs: by n
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Arrays in memory.
+    """Arrays of the shape (samples, …); a test set without samples if there is none.
 
-    Attributes:
-        x_train: (samples, …); float32 (samples, 28, 28, 1) in 0 … 1 for the bundled ones.
-        y_train: (samples, …); class numbers for the bundled ones.
-        x_test: As x_train; without samples if there is no test set.
-        y_test: As y_train.
-        train_samples: Samples per epoch if not the length of the arrays.
+    The bundled ones have float32 images (samples, 28, 28, 1) in 0 … 1 and class numbers.
+    `train_samples` are those of an epoch, if not the length of the arrays.
     """
 
     x_train: Arrays
@@ -54,87 +50,71 @@ class Dataset:
     @property
     def epoch_samples(self) -> int:
         """Samples per epoch."""
-        return self.train_samples or len(leaves(self.x_train)[0])
+        return self.train_samples or samples(self.x_train)
 
 
-def leaves(arrays: Arrays) -> list[Array]:
-    """The arrays of one or several inputs or outputs."""
-    if isinstance(arrays, dict):
-        return list(arrays.values())
-    return list(arrays) if isinstance(arrays, tuple) else [arrays]
+def leaves(nested: Any) -> list[Any]:
+    """The arrays, tensors or losses in a dict, tuple or list, or a single one."""
+    if isinstance(nested, dict):
+        return list(nested.values())
+    return list(nested) if isinstance(nested, (tuple, list)) else [nested]
 
 
-def mapped(arrays: Arrays, change: Callable[[Array], Any]) -> Any:
-    """The same structure with every array changed."""
-    if isinstance(arrays, dict):
-        return {name: change(array) for name, array in arrays.items()}
-    if isinstance(arrays, tuple):
-        return tuple(change(array) for array in arrays)
-    return change(arrays)
+def samples(arrays: Arrays) -> int:
+    """How many samples each of the arrays holds."""
+    return len(leaves(arrays)[0])
 
 
-def none_of(arrays: Arrays) -> Arrays:
+def mapped(nested: Any, change: Callable[[Array], Any]) -> Any:
+    """The same dicts and tuples with every array in them changed."""
+    if isinstance(nested, dict):
+        return {name: change(array) for name, array in nested.items()}
+    if isinstance(nested, tuple):
+        return tuple(mapped(part, change) for part in nested)
+    return change(nested)
+
+
+def none_of(arrays: Arrays) -> Any:
     """The same structure without a sample."""
-    empty: Arrays = mapped(arrays, lambda array: array[:0])
-    return empty
+    return mapped(arrays, lambda array: array[:0])
 
 
 def resolve(name: str) -> str:
     """Check a dataset's name, and turn `auto` into MNIST if it is here, else digits.
 
-    Raises:
-        UnknownName: neither a bundled dataset nor an `.npz` file.
-        BadData: the file cannot be read as a dataset.
+    `UnknownName` if it is neither bundled nor a file, `BadData` if the file is no dataset.
     """
     if name == AUTO:
         return "mnist" if mnist_path() else "digits"
-    if name in (*BUNDLED, FITTED):
-        if name == "mnist" and mnist_path():
-            train_size(name)
-        return name
-    if is_own(name):
+    if sources.is_own(name):
         sources.check(name)
         return name
-    path = Path(name)
-    if path.suffix != ".npz":
-        known = ", ".join((*BUNDLED, FITTED))
-        raise UnknownName(f"no dataset {name!r}; known: {known}, FILE.npz, or FILE.py:function")
-    if not path.is_file():
+    path, known = Path(name), (*BUNDLED, FITTED)
+    if name not in known and path.suffix != ".npz":
+        names = ", ".join((*known, "FILE.npz"))
+        raise UnknownName(f"no dataset {name!r}; known: {names}, or FILE.py:function")
+    if name not in known and not path.is_file():
         raise UnknownName(f"there is no dataset file {name}")
     train_size(name)
-    return str(path.resolve())
-
-
-def is_own(name: str) -> bool:
-    """Whether the data is in a file of the user's: `my_model.py:data`."""
-    return ":" in name
+    return name if name in known else str(path.resolve())
 
 
 def train_size(name: str) -> int | None:
-    """Count the training samples; reading the whole file checks it before a run.
+    """Count the training samples; reading the whole file checks it before a run, see `BadData`.
 
     None for data in a file of the user's, which only a worker imports.
-
-    Raises:
-        BadData: the file lacks a key, is truncated, or holds pickled objects.
     """
-    if is_own(name):
+    if sources.is_own(name):
         return None
-    if name in ("digits", "synthetic", FITTED) or (name == "mnist" and not mnist_path()):
-        return TRAIN_SAMPLES
     path = mnist_path() if name == "mnist" else Path(name)
-    assert path is not None
-    return len(leaves(_from_npz(path).y_train)[0])
+    if path is None or name in ("digits", "synthetic", FITTED):
+        return TRAIN_SAMPLES
+    return samples(_from_npz(path).y_train)
 
 
 def mnist_path() -> Path | None:
-    """Find MNIST on this machine: `MNIST_NPZ`, else Keras's cache.
-
-    Raises:
-        BadData: `MNIST_NPZ` names a file that does not exist.
-    """
-    named = os.environ.get("MNIST_NPZ")
-    if named:
+    """Find MNIST: `MNIST_NPZ`, `BadData` if that file does not exist; else in Keras's cache."""
+    if named := os.environ.get("MNIST_NPZ"):
         if not Path(named).is_file():
             raise BadData(f"MNIST_NPZ names {named}, which does not exist")
         return Path(named)
@@ -152,18 +132,14 @@ def load(name: str, seed: int = 0) -> Dataset:
     """Load a dataset by its resolved name; the latest one stays in memory.
 
     The process that forks workers loads it once, and they share its pages. A user's function is
-    not called here: a framework that it starts must be the worker's own.
-
-    Raises:
-        BadData: the file cannot be used, or MNIST could not be downloaded.
+    not called here: a framework that it starts must be the worker's own. `BadData` if the file
+    cannot be used, or MNIST could not be downloaded.
     """
     if name == "synthetic":
         return _synthetic(seed)
     if name == "digits":
         return _digits(seed)
-    if name == "mnist":
-        return _from_npz(mnist_path() or _download_mnist())
-    return _from_npz(Path(name))
+    return _from_npz(Path(name) if name != "mnist" else mnist_path() or _download_mnist())
 
 
 def _synthetic(seed: int) -> Dataset:
@@ -171,9 +147,9 @@ def _synthetic(seed: int) -> Dataset:
     rng = np.random.default_rng(seed)
     prototypes = rng.random((CLASSES, 28, 28, 1), dtype=np.float32)
 
-    def draw(samples: int) -> tuple[Array, Array]:
-        labels = rng.integers(0, CLASSES, samples)
-        noise = rng.random((samples, 28, 28, 1), dtype=np.float32)
+    def draw(count: int) -> tuple[Array, Array]:
+        labels = rng.integers(0, CLASSES, count)
+        noise = rng.random((count, 28, 28, 1), dtype=np.float32)
         return np.float32(0.5) * (prototypes[labels] + noise), labels
 
     return Dataset(*draw(TRAIN_SAMPLES), *draw(TEST_SAMPLES))
@@ -191,10 +167,10 @@ def _digits(seed: int) -> Dataset:
     held_out = np.arange(len(images)) % 5 == 0
     rng = np.random.default_rng(seed)
 
-    def extend(part: Array, samples: int) -> tuple[Array, Array]:
-        chosen = rng.permutation(np.resize(np.flatnonzero(part), samples))
-        canvas = np.zeros((samples, 28, 28, 1), np.float32)
-        rows, columns = rng.integers(0, 5, (2, samples))
+    def extend(part: Array, count: int) -> tuple[Array, Array]:
+        chosen = rng.permutation(np.resize(np.flatnonzero(part), count))
+        canvas = np.zeros((count, 28, 28, 1), np.float32)
+        rows, columns = rng.integers(0, 5, (2, count))
         for row in range(5):
             for column in range(5):
                 here = (rows == row) & (columns == column)
@@ -207,49 +183,51 @@ def _digits(seed: int) -> Dataset:
 def of_user(name: str) -> Dataset:
     """Load `file.py:name`: a function is called, data that is ready is taken (worker's side).
 
-    It is `(x, y)`, or `((x_train, y_train), (x_test, y_test))` as in `keras.datasets`. Several
-    inputs or outputs are a dict by name, or a list.
-
-    Raises:
-        UnknownName: the file has no such name.
-        BadData: it is, or returned, something else.
+    It is `(x, y)`, or `((x_train, y_train), (x_test, y_test))` as in `keras.datasets`, else
+    `BadData` is raised. Several inputs or outputs are a dict by name, or a list.
     """
     found = sources.find(name)
     given, verb = (found(), "returned") if callable(found) else (found, "is")
     if not isinstance(given, tuple) or len(given) != 2:
         raise BadData(f"{name} {verb} {type(given).__name__}, not (x, y)")
     parts = given if all(isinstance(part, tuple) for part in given) else (given, ())
-    if any(len(part) not in (0, 2) for part in parts):
+    if len(parts[0]) != 2 or len(parts[1]) not in (0, 2):
         raise BadData(f"{name} {verb} neither (x, y) nor ((x, y), (x_test, y_test))")
-    x, y = (_arrays(part) for part in parts[0])
-    x_test, y_test = (_arrays(part) for part in parts[1]) if parts[1] else (none_of(x), none_of(y))
-    return _checked(Dataset(x, y, x_test, y_test), name)
+    return _checked(name, *(_arrays(array) for part in parts for array in part))
 
 
 def _arrays(given: Any) -> Arrays:
     if isinstance(given, dict):
-        return {str(name): _plain(np.asarray(array)) for name, array in given.items()}
+        return {str(name): _plain(array) for name, array in given.items()}
     if isinstance(given, list) and given and all(hasattr(part, "shape") for part in given):
-        return tuple(_plain(np.asarray(array)) for array in given)
-    return _plain(np.asarray(given))
+        return tuple(map(_plain, given))
+    return _plain(given)
 
 
-def _plain(array: Array) -> Array:
+def _plain(given: Any) -> Array:
     """Bytes of images become 0 … 1, and float64 becomes float32."""
+    array = np.asarray(given)
     if array.dtype == np.uint8 and array.ndim > 2:
         return array.astype(np.float32) / np.float32(255)
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _checked(data: Dataset, name: str) -> Dataset:
-    for part, x, y in (
-        ("train", data.x_train, data.y_train),
-        ("test", data.x_test, data.y_test),
-    ):
+def _checked(
+    name: str,
+    x_train: Arrays,
+    y_train: Arrays,
+    x_test: Arrays | None = None,
+    y_test: Arrays | None = None,
+) -> Dataset:
+    """A dataset with one target per sample; without the arrays of a test set it has no samples."""
+    x_test = none_of(x_train) if x_test is None else x_test
+    y_test = none_of(y_train) if y_test is None else y_test
+    for part, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
         arrays = [*leaves(x), *leaves(y)]
         if any(array.ndim == 0 for array in arrays) or len({len(a) for a in arrays}) > 1:
             shapes = [" and ".join(str(a.shape) for a in leaves(side)) for side in (x, y)]
             raise BadData(f"{name}: x_{part} has shape {shapes[0]}, y_{part} {shapes[1]}")
+    data = Dataset(x_train, y_train, x_test, y_test)
     if data.epoch_samples == 0:
         raise BadData(f"{name}: x_train holds no sample")
     return data
@@ -260,41 +238,25 @@ def _from_npz(path: Path) -> Dataset:
     arrays = _read_npz(path)
     found: dict[str, Arrays] = {}
     for part in MNIST_KEYS:
-        named = {
-            key.removeprefix(f"{part}_"): _plain(array)
-            for key, array in arrays.items()
-            if key.startswith(f"{part}_")
-        }
-        if part in arrays:
-            found[part] = _plain(arrays[part])
-        elif named:
-            found[part] = named
-    missing = [key for key in ("x_train", "y_train") if key not in found]
-    if missing:
-        raise BadData(
-            f"{path} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}"
-        )
-    x, y = found["x_train"], found["y_train"]
-    x_test, y_test = found.get("x_test", none_of(x)), found.get("y_test", none_of(y))
-    return _checked(Dataset(x, y, x_test, y_test), str(path))
+        start = f"{part}_"
+        named = {key.removeprefix(start): a for key, a in arrays.items() if key.startswith(start)}
+        if part in arrays or named:
+            found[part] = mapped(arrays.get(part, named), _plain)
+    if missing := [key for key in MNIST_KEYS[:2] if key not in found]:
+        held = ", ".join(arrays) or "nothing"
+        raise BadData(f"{path} lacks {', '.join(missing)}; it holds {held}")
+    return _checked(str(path), **found)
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
-    """Read all arrays; nothing is executed, and nothing larger than memory is unpacked.
-
-    Raises:
-        BadData: the file is damaged, too large, or holds something else.
-    """
+    """Read all arrays; nothing is executed, and nothing larger than memory is unpacked."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            unpacked = sum(member.file_size for member in archive.zip.infolist())
-            free = _free_bytes()
+            size, free = sum(m.file_size for m in archive.zip.infolist()), _free_bytes()
             # Images become four times as large, and both copies are held for a moment.
-            if free is not None and unpacked > free // 5:
-                raise BadData(
-                    f"{path} unpacks to {units.mebibytes(unpacked)}, "
-                    f"and {units.mebibytes(free)} of memory are free"
-                )
+            if free is not None and size > free // 5:
+                unpacked, left = units.mebibytes(size), units.mebibytes(free)
+                raise BadData(f"{path} unpacks to {unpacked}, and {left} of memory are free")
             arrays = {key: archive[key] for key in archive.files}
     except BadData:
         raise

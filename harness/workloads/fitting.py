@@ -11,40 +11,26 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.errors import BadData
-from harness.workloads.datasets import Array, Arrays, Dataset, leaves, none_of
+from harness.workloads import datasets
+from harness.workloads.datasets import TRAIN_SAMPLES, Array, Arrays, Dataset, leaves, none_of
 
-FITTED_SAMPLES = 60_000  # as many as the bundled datasets have
-_FITTED_BYTES = 256 * 2**20
-_CLASSES = 10
+_MOST_BYTES = 256 * 2**20
 _SPARSE = ("sparse_categorical_crossentropy", "categorical_generalized_cross_entropy", "circle")
-_ONE_HOT = (
-    "categorical_crossentropy",
-    "categorical_focal_crossentropy",
-    "categorical_hinge",
-    "kl_divergence",
-)
-_YES_OR_NO = (
-    "binary_crossentropy",
-    "binary_focal_crossentropy",
-    "hinge",
-    "squared_hinge",
-    "dice",
-    "tversky",
-)
-CLASSIFYING = (*_SPARSE[:2], *_ONE_HOT[:2])
+_CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
+_ONE_HOT = (*_CATEGORICAL, "categorical_hinge", "kl_divergence")
+_BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
+_YES_OR_NO = (*_BINARY, "hinge", "squared_hinge", "dice", "tversky")
+CLASSIFYING = (*_SPARSE[:2], *_CATEGORICAL)
 
-Shape = tuple[int | None, ...]
+Shape = tuple[int | None, ...]  # of one sample; None where open
+Structure = Literal["array", "dict", "tuple"]
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input of a model.
+    """An input of a model, by its key if the model takes a dict; the dtype has Keras's name.
 
-    Attributes:
-        name: The key if the model takes a dict, else Keras's name.
-        shape: Of one sample; None where open.
-        dtype: Keras's name.
-        below: Upper bound of whole numbers from 0, exclusive; None for any numbers.
+    `below` is the upper bound of whole numbers from 0, exclusive; None for any numbers.
     """
 
     name: str
@@ -57,10 +43,7 @@ class Input:
 class Output:
     """An output of a model, and its loss, which decides the form of targets.
 
-    Attributes:
-        name: As of an input.
-        shape: Of one sample; None if unknown.
-        loss: Keras's function; empty for the user's own.
+    The shape is None if unknown. The loss is Keras's function; empty for the user's own.
     """
 
     name: str
@@ -70,19 +53,12 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Inputs and outputs of a model.
-
-    Attributes:
-        inputs: Empty if only a call of the model tells.
-        outputs: One per loss.
-        takes: The structure of `x`.
-        gives: The structure of `y`.
-    """
+    """Inputs of a model, none if only a call tells, and one output per loss."""
 
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
-    takes: Literal["array", "dict", "tuple"] = "array"
-    gives: Literal["array", "dict", "tuple"] = "array"
+    takes: Structure = "array"
+    gives: Structure = "array"
 
     def __str__(self) -> str:
         """One line: `tokens int32 (128) → (2)`."""
@@ -97,37 +73,29 @@ def _shape(shape: Shape) -> str:
 
 def takes_images(signature: Signature) -> bool:
     """Whether the bundled datasets fit: one 28×28×1 image, ten classes."""
-    if len(signature.inputs) != 1 or len(signature.outputs) != 1:
-        return False
-    output = signature.outputs[0]
-    return (
-        signature.inputs[0].shape == (28, 28, 1)
-        and output.shape == (_CLASSES,)
-        and output.loss in CLASSIFYING
-    )
+    shapes = [i.shape for i in signature.inputs], [o.shape for o in signature.outputs]
+    images = shapes == ([(28, 28, 1)], [(datasets.CLASSES,)])
+    return images and signature.outputs[0].loss in CLASSIFYING
 
 
 def make(signature: Signature, batch_size: int, seed: int = 0) -> Dataset:
     """Make random samples and targets that fit a model: whole numbers, classes, 0 … 1.
 
-    At least two batches, at most 256 MiB; an epoch counts as `FITTED_SAMPLES`.
-
-    Raises:
-        BadData: the model's input is unknown, or text.
+    At least two batches, at most 256 MiB; an epoch has as many samples as the bundled datasets.
+    `BadData` if the model's input is unknown, or text.
     """
-    if not signature.inputs:
+    inputs, outputs = signature.inputs, signature.outputs
+    if not inputs:
         raise BadData(
             "the model does not say what it takes: begin it with keras.Input, give --input-shape, "
             "or define data in the same file"
         )
-    sample = sum(math.prod(_closed(i.shape)) * _dtype(i).itemsize for i in signature.inputs)
-    samples = min(FITTED_SAMPLES, max(2 * batch_size, _FITTED_BYTES // max(1, sample)))
+    sample = sum(math.prod(_closed(i.shape)) * _dtype(i).itemsize for i in inputs)
+    samples = min(TRAIN_SAMPLES, max(2 * batch_size, _MOST_BYTES // max(1, sample)))
     rng = np.random.default_rng(seed)
-    x = [_values(rng, samples, i) for i in signature.inputs]
-    y = [_targets(rng, samples, o) for o in signature.outputs]
-    x_train = _structured(x, [i.name for i in signature.inputs], signature.takes)
-    y_train = _structured(y, [o.name for o in signature.outputs], signature.gives)
-    return Dataset(x_train, y_train, none_of(x_train), none_of(y_train), FITTED_SAMPLES)
+    x = _structured([_values(rng, samples, i) for i in inputs], inputs, signature.takes)
+    y = _structured([_targets(rng, samples, o) for o in outputs], outputs, signature.gives)
+    return Dataset(x, y, none_of(x), none_of(y), TRAIN_SAMPLES)
 
 
 def _closed(shape: Shape) -> tuple[int, ...]:
@@ -156,14 +124,13 @@ def _targets(rng: np.random.Generator, samples: int, output: Output) -> Array:
     shape = _closed(output.shape)
     classes = shape[-1] if shape else 1
     if output.loss in _SPARSE:
-        most = _CLASSES if output.loss == "circle" else classes
+        most = datasets.CLASSES if output.loss == "circle" else classes
         return rng.integers(0, most, (samples, *shape[:-1])).astype(np.int32)
     if output.loss == "ctc":  # label sequences, shorter than the output; class 0 is the blank
         length = max(1, shape[0] // 4)
         return rng.integers(1, max(2, classes), (samples, length)).astype(np.int32)
     if output.loss in _ONE_HOT and classes > 1:
-        numbers = rng.integers(0, classes, (samples, *shape[:-1]))
-        return _one_hot(numbers, classes)
+        return _one_hot(rng.integers(0, classes, (samples, *shape[:-1])), classes)
     if output.loss in _YES_OR_NO:
         return rng.integers(0, 2, (samples, *shape)).astype(np.float32)
     return rng.random((samples, *shape), dtype=np.float32)
@@ -173,9 +140,9 @@ def _one_hot(labels: Array, classes: int) -> Array:
     return np.eye(classes, dtype=np.float32)[labels]
 
 
-def _structured(arrays: Sequence[Array], names: Sequence[str], kind: str) -> Arrays:
+def _structured(arrays: Sequence[Array], of: Sequence[Input | Output], kind: Structure) -> Arrays:
     if kind == "dict":
-        return dict(zip(names, arrays, strict=True))
+        return {one.name: array for one, array in zip(of, arrays, strict=True)}
     return arrays[0] if kind == "array" else tuple(arrays)
 
 
@@ -183,15 +150,8 @@ def fit(data: Dataset, signature: Signature, name: str) -> Dataset:
     """Convert a dataset to the types and shapes that a model takes.
 
     The loss decides between class numbers and one-hot rows; gray images get a channel axis; a
-    vector with one number per sample becomes a column.
-
-    Args:
-        data: As it was loaded.
-        signature: Of the model.
-        name: Of the dataset, for messages.
-
-    Raises:
-        BadData: a shape does not fit, or an input or output is missing.
+    vector with one number per sample becomes a column. `BadData` names the dataset if a shape does
+    not fit, or an input or output is missing.
     """
     x_train, x_test = (_inputs(x, signature, name) for x in (data.x_train, data.x_test))
     classes = [_classes(y) for y in leaves(data.y_train)]
@@ -207,53 +167,47 @@ def _classes(y: Array) -> int:
 def _inputs(x: Arrays, signature: Signature, name: str) -> Arrays:
     wanted = signature.inputs
     if not wanted:
-        return x if isinstance(x, (dict, tuple)) else _with_channel(x)
-    given = _in_order(x, [i.name for i in wanted], "input", name)
+        return x if isinstance(x, (dict, tuple)) else with_channel(x)
+    given = _in_order(x, wanted, "input", name)
     fitted = [_input(array, i, name) for array, i in zip(given, wanted, strict=True)]
-    return _structured(fitted, [i.name for i in wanted], signature.takes)
+    return _structured(fitted, wanted, signature.takes)
 
 
 def _input(array: Array, wanted: Input, name: str) -> Array:
-    if array.ndim == 3 and len(wanted.shape) == 3:
-        array = _with_channel(array)
+    if len(wanted.shape) == 3:
+        array = with_channel(array)
     if array.ndim == 1 and wanted.shape == (1,):
         array = array[:, np.newaxis]
     _check_shape(array, wanted.shape, f"input {wanted.name}", name)
-    if wanted.dtype == "string":
-        return array
-    return array.astype(_dtype(wanted), copy=False)
+    return array if wanted.dtype == "string" else array.astype(_dtype(wanted), copy=False)
 
 
-def _with_channel(x: Array) -> Array:
+def with_channel(x: Array) -> Array:
+    """Gray images (samples, height, width) get a channel axis; other samples stay as they are."""
     return x[..., np.newaxis] if x.ndim == 3 else x
 
 
 def _outputs(y: Arrays, signature: Signature, classes: Sequence[int], name: str) -> Arrays:
     wanted = signature.outputs
-    given = _in_order(y, [o.name for o in wanted], "output", name)
-    fitted = [
-        _target(array, o, many, name) for array, o, many in zip(given, wanted, classes, strict=True)
-    ]
-    return _structured(fitted, [o.name for o in wanted], signature.gives)
+    given = zip(_in_order(y, wanted, "output", name), wanted, classes, strict=True)
+    fitted = [_target(array, output, many, name) for array, output, many in given]
+    return _structured(fitted, wanted, signature.gives)
 
 
 def _target(y: Array, output: Output, known_classes: int, name: str) -> Array:
     shape = output.shape
     last = shape[-1] if shape else None
-    numbers = y.dtype.kind in "iu" and y.ndim == 1
     if output.loss in _SPARSE or output.loss == "ctc":
         if output.loss in _SPARSE and y.ndim > 1 and y.dtype.kind == "f" and y.shape[-1] == last:
             y = y.argmax(axis=-1)
         return y.astype(np.int32, copy=False)
-    if numbers and last != 1:
+    if y.ndim == 1 and y.dtype.kind in "iu" and last != 1:
         if len(y) and y.min() < 0:
             raise BadData(f"{name}: class numbers start at 0, there is {y.min()}")
         classes = known_classes if last is None else last
         if known_classes > classes:
-            raise BadData(
-                f"the model has output shape {_shape(shape or ())}, "
-                f"{name} has {known_classes} classes"
-            )
+            given = f"{name} has {known_classes} classes"
+            raise BadData(f"the model has output shape {_shape(shape or ())}, {given}")
         y = _one_hot(y, classes)
     elif y.ndim == 1 and last == 1:
         y = y[:, np.newaxis]
@@ -264,23 +218,22 @@ def _target(y: Array, output: Output, known_classes: int, name: str) -> Array:
 
 def _check_shape(array: Array, wanted: Shape, what: str, name: str) -> None:
     given = array.shape[1:]
-    fits = len(wanted) == len(given) and all(
-        size is None or size == other for size, other in zip(wanted, given, strict=True)
-    )
-    if not fits:
+    pairs = zip(wanted, given, strict=False)
+    if len(wanted) != len(given) or any(size not in (None, other) for size, other in pairs):
         raise BadData(f"the model has {what} shape {_shape(wanted)}, {name} has {_shape(given)}")
 
 
-def _in_order(given: Arrays, names: Sequence[str], what: str, dataset: str) -> list[Array]:
+def _in_order(
+    given: Arrays, wanted: Sequence[Input | Output], what: str, dataset: str
+) -> list[Array]:
     """The arrays in the order of the model's inputs or outputs."""
+    names = [one.name for one in wanted]
     if isinstance(given, dict):
-        missing = [name for name in names if name not in given]
-        if missing:
+        if missing := [name for name in names if name not in given]:
             raise BadData(f"{dataset} lacks {what} {', '.join(missing)}; it has {', '.join(given)}")
         return [given[name] for name in names]
-    arrays = list(given) if isinstance(given, tuple) else [given]
+    arrays = leaves(given)
     if len(arrays) != len(names):
-        raise BadData(
-            f"the model has {len(names)} {what}s ({', '.join(names)}), {dataset} has {len(arrays)}"
-        )
+        wants = f"{len(names)} {what}s ({', '.join(names)})"
+        raise BadData(f"the model has {wants}, {dataset} has {len(arrays)}")
     return arrays

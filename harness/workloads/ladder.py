@@ -20,12 +20,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a ladder, and the case that it leads to.
-
-    Attributes:
-        change: What changed, in a few words; empty for the first.
-        batch_size: Samples per step.
-    """
+    """What changes in a step of a ladder, in words (none in the first); where it leads to."""
 
     change: str
     variant: str
@@ -33,15 +28,10 @@ class Step:
 
 
 def steps(text: str) -> list[Step]:
-    """Read a ladder.
-
-    Raises:
-        BadCase: fewer than two steps, no batch size in the first, or a step that changes nothing.
-        UnknownName: no such variant or change.
-    """
+    """Read a ladder; `BadCase` for one step, no batch size at first, or a step without a change."""
     found: list[Step] = []
-    for part in (part.strip() for part in text.split(",")):
-        found.append(_step(part, found[-1] if found else None))
+    for part in text.split(","):
+        found.append(_step(part.strip(), found[-1] if found else None))
     if len(found) < 2:
         raise BadCase(f"a ladder has at least two steps, {text!r} has {len(found)}")
     return found
@@ -75,9 +65,8 @@ def _variant(part: str, name: str, before: Step) -> tuple[str, list[str]]:
         return name, [f"{before.variant} → {name}"]
     known = registry.changes(before.variant)
     if known is None:
-        raise BadCase(
-            f"ladder: {part!r}: only the baseline and its changes take '+', not {before.variant}"
-        )
+        only = "only the baseline and its changes take '+'"
+        raise BadCase(f"ladder: {part!r}: {only}, not {before.variant}")
     added = name[1:].split("+")
     registry.check("baseline" + name)
     variant = registry.changed({*known, *added})

@@ -2,12 +2,11 @@
 
 import ctypes.util
 import dataclasses
-import difflib
 import platform
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BadCase, UnknownName
+from harness.errors import BadCase, UnknownName, similar
 from harness.records import Case
 from harness.records.levers import LEVERS, Lever
 from harness.workloads import registry
@@ -20,17 +19,11 @@ _BY_NAME = {lever.name: lever for lever in LEVERS}
 
 
 def find(name: str) -> Lever:
-    """The lever of that name.
-
-    Raises:
-        UnknownName: no such lever; the text has a similar name.
-    """
+    """The lever of that name; `UnknownName` has a similar one."""
     if name.startswith(_ENVIRONMENT) and name != _ENVIRONMENT:
         return dataclasses.replace(_BY_NAME["env:NAME"], name=name)
     if name not in _BY_NAME:
-        near = difflib.get_close_matches(name, _BY_NAME, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_BY_NAME)}"
-        raise UnknownName(f"no lever {name!r}; {hint}")
+        raise UnknownName(f"no lever {name!r}; {similar(name, _BY_NAME)}")
     return _BY_NAME[name]
 
 
@@ -38,19 +31,16 @@ def tried(backend: str) -> list[str]:
     """The settings tried by default; a name alone for a lever that a backend lacks."""
     found = []
     for lever in LEVERS:
-        if lever.asked:
-            continue
-        settings = lever.tried.get(backend, ())
-        found += [f"{lever.name}={setting}" for setting in settings] or [lever.name]
+        if not lever.asked:
+            settings = lever.tried.get(backend, ())
+            found += [f"{lever.name}={setting}" for setting in settings] or [lever.name]
     return found
 
 
 def parts(text: str) -> list[tuple[Lever, str]]:
     """Parse `name=setting`, several joined by `+`; a name alone has no setting.
 
-    Raises:
-        UnknownName: no such lever.
-        BadCase: no such setting.
+    `UnknownName` if there is no such lever, `BadCase` if there is no such setting.
     """
     found = []
     for part in text.split("+"):
@@ -58,24 +48,17 @@ def parts(text: str) -> list[tuple[Lever, str]]:
         lever = find(name)
         if setting and lever.known and setting not in lever.known:
             raise BadCase(f"lever {name}: no {setting!r}; known: {', '.join(lever.known)}")
-        if name in {"steps_per_execution", "inter_op"} and setting and not _counts(setting):
+        wrong = setting and not (setting.isdecimal() and int(setting))
+        if wrong and name in {"steps_per_execution", "inter_op"}:
             raise BadCase(f"lever {name}: {setting!r} is not a whole number from 1")
-        if name == "threads" and setting and setting != "half" and not _counts(setting):
+        if wrong and name == "threads" and setting != "half":
             raise BadCase(f"lever threads: {setting!r} is neither half nor a whole number from 1")
         found.append((lever, setting))
     return found
 
 
-def _counts(text: str) -> bool:
-    return text.isdecimal() and int(text) > 0
-
-
 def check(text: str) -> None:
-    """Refuse an unknown lever, or one without a setting.
-
-    Raises:
-        HarnessError: the text is no setting.
-    """
+    """Raise a `HarnessError` for an unknown lever, or one without a setting."""
     for lever, setting in parts(text):
         if not setting:
             raise BadCase(f"lever {lever.name}: the setting is missing: {lever.name}=…")
@@ -84,26 +67,18 @@ def check(text: str) -> None:
 
 
 def change(case: Case, text: str) -> Case:
-    """The case with other settings; one that it has already is replaced.
-
-    Raises:
-        HarnessError: no such lever or setting.
-    """
+    """The case with other settings; one that it has already is replaced."""
     for lever, setting in parts(text):
-        if not setting:
-            continue
-        if lever.field is not None:
-            value: Any = _value(case, lever.name, setting)
-            case = dataclasses.replace(case, **{lever.field: value})
-        else:
+        if setting and lever.field is not None:
+            case = dataclasses.replace(case, **{lever.field: _value(case, lever.name, setting)})
+        elif setting:
             others = [one for one in case.levers if not one.startswith(f"{lever.name}=")]
-            case = dataclasses.replace(
-                case, levers=tuple(sorted([*others, f"{lever.name}={setting}"]))
-            )
+            settings = tuple(sorted([*others, f"{lever.name}={setting}"]))
+            case = dataclasses.replace(case, levers=settings)
     return case
 
 
-def _value(case: Case, name: str, setting: str) -> object:
+def _value(case: Case, name: str, setting: str) -> Any:
     if name == "jit":
         return setting == "on"
     if name == "threads":
@@ -141,12 +116,10 @@ def changes_learning(text: str) -> bool:
 def unavailable(text: str, case: Case) -> str | None:
     """Return why a case cannot have a setting here; None if it can."""
     for lever, setting in parts(text):
-        absent = lever.absent.get(case.backend)
-        if absent is not None:
-            return absent
+        if case.backend in lever.absent:
+            return lever.absent[case.backend]
         if lever.only and lever.only != case.device:
-            where = "GPUs" if lever.only == "gpu" else "CPUs"
-            return f"only on {where}"
+            return f"only on {lever.only.upper()}s"
         if lever.name == "feed" and setting not in ("arrays", *lever.tried[case.backend]):
             return f"tf.data would bring TensorFlow into the worker of {case.backend}"
     changed = change(case, text)

@@ -1,33 +1,26 @@
 """Find a variant by name: bundled, changed, `file.py:build` or `package.module:build`.
 
-`keras.applications:MobileNetV3Small` is of the last kind, see `applications`.
+`keras.applications:MobileNetV3Small` is of the last kind.
 `baseline+wide_kernel+adam` is the baseline with two of its published changes.
 """
 
-import difflib
 import functools
 from collections.abc import Callable, Collection
 from typing import Any
 
-from harness.errors import UnknownName
+from harness.errors import UnknownName, similar
 from harness.workloads import sources, variants
+from harness.workloads.variants import BUNDLED
 
 Build = Callable[[], Any]
 
-_BUNDLED: dict[str, Build] = {}
-_CHANGED = "baseline+"
 CHANGES = tuple(variants.CHANGES)
-
-
-def register(build: Build, name: str | None = None) -> Build:
-    """Add a variant under its function's name or another; also a decorator."""
-    _BUNDLED[name or build.__name__] = build
-    return build
+is_own = sources.is_own
 
 
 def names() -> list[str]:
-    """The registered variants in the order of registration."""
-    return list(_BUNDLED)
+    """The bundled variants, in the order of their declaration."""
+    return list(BUNDLED)
 
 
 def changed(changes: Collection[str]) -> str:
@@ -36,76 +29,52 @@ def changed(changes: Collection[str]) -> str:
         return "baseline"
     if len(changes) == len(CHANGES):
         return "improved"
-    if len(changes) == 1 and (only := next(iter(changes))) in _BUNDLED:
+    if len(changes) == 1 and (only := next(iter(changes))) in BUNDLED:
         return only
-    return _CHANGED + "+".join(change for change in CHANGES if change in changes)
+    return "+".join(["baseline", *(change for change in CHANGES if change in changes)])
 
 
 def changes(name: str) -> tuple[str, ...] | None:
     """The published changes of a variant; None for any other variant."""
-    if name == "baseline":
-        return ()
-    if name == "improved":
-        return CHANGES
-    if name in CHANGES and name in _BUNDLED:
+    if name in ("baseline", "improved"):
+        return CHANGES if name == "improved" else ()
+    if name in CHANGES and name in BUNDLED:
         return (name,)
-    return tuple(name.removeprefix(_CHANGED).split("+")) if _is_changed(name) else None
+    return _added(name) or None
 
 
-def _is_changed(name: str) -> bool:
-    return name.startswith(_CHANGED) and ":" not in name
+def _added(name: str) -> tuple[str, ...]:
+    """The changes in a name such as `baseline+adam`; none in another name."""
+    return () if is_own(name) or not name.startswith("baseline+") else (*name.split("+")[1:],)
 
 
 def schedule(name: str) -> variants.Schedule | None:
     """The schedule of a bundled variant's full training; None for others."""
     if name in ("improved", "single_dropout"):
         return variants.IMPROVED_SCHEDULE
-    ours = name in _BUNDLED or changes(name) is not None
+    ours = name in BUNDLED or changes(name) is not None
     return variants.BASELINE_SCHEDULE if ours else None
 
 
 def check(name: str) -> None:
-    """Refuse a name that no worker can resolve, without importing the user's code.
-
-    Raises:
-        UnknownName: no such variant, file, or function.
-    """
-    if name in _BUNDLED:
-        return
-    if _is_changed(name):
-        for change in name.removeprefix(_CHANGED).split("+"):
-            if change not in CHANGES:
-                known = ", ".join(CHANGES)
-                raise UnknownName(f"{name!r}: no change {change!r}; known: {known}")
-        return
-    if not is_own(name):
-        near = difflib.get_close_matches(name, _BUNDLED, n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_BUNDLED)}"
+    """Raise `UnknownName` if no worker can resolve a name; the user's code is not imported."""
+    for change in _added(name):
+        if change not in CHANGES:
+            raise UnknownName(f"{name!r}: no change {change!r}; known: {', '.join(CHANGES)}")
+    if is_own(name):
+        sources.check(name)
+    elif name not in BUNDLED and not _added(name):
+        hint = similar(name, BUNDLED, most=2, cutoff=0.4)
         raise UnknownName(f"no variant {name!r}; {hint} (your own: path/to/file.py:function)")
-    sources.check(name)
 
 
 def find(name: str) -> Build:
-    """Return the function that builds a variant (worker's side).
-
-    Raises:
-        UnknownName: no such variant, file, module or function.
-    """
+    """Return the function that builds a variant (worker's side), else raise `UnknownName`."""
     check(name)
-    if name in _BUNDLED:
-        return _BUNDLED[name]
-    if _is_changed(name):
-        return functools.partial(variants.changed, *name.removeprefix(_CHANGED).split("+"))
+    if not is_own(name):
+        arguments = BUNDLED[name] if name in BUNDLED else variants.with_changes(*_added(name))
+        return functools.partial(variants.network, **arguments)
     found = sources.find(name)
     if not callable(found):
         raise UnknownName(f"{name!r} is {type(found).__name__}, not a function that builds a model")
     return found  # type: ignore[no-any-return]  # a user's function has no type here
-
-
-def is_own(name: str) -> bool:
-    """Whether a variant is not bundled."""
-    return ":" in name
-
-
-for _build in variants.BUNDLED:
-    register(_build)

@@ -10,12 +10,13 @@ from typing import Any
 from harness.errors import UnknownName
 
 
-def check(name: str) -> None:
-    """Refuse a name that no worker can resolve, without importing the user's code.
+def is_own(name: str) -> bool:
+    """Whether something is in a file or module of the user's, not bundled: `my_model.py:data`."""
+    return ":" in name
 
-    Raises:
-        UnknownName: no such file, or no name of a function.
-    """
+
+def check(name: str) -> None:
+    """Raise `UnknownName` if no worker can resolve a name; the user's code is not imported."""
     source, _, function = name.rpartition(":")
     if not function.isidentifier():
         raise UnknownName(f"{name!r}: what follows ':' must be the name of a function")
@@ -24,11 +25,7 @@ def check(name: str) -> None:
 
 
 def find(name: str) -> Any:
-    """Import what a user's file or module calls by a name (worker's side).
-
-    Raises:
-        UnknownName: no such file, module or name.
-    """
+    """Import what a user's file or module calls by a name (worker's side), else `UnknownName`."""
     check(name)
     source, _, wanted = name.rpartition(":")
     found = getattr(_module(source), wanted, None)
@@ -38,13 +35,10 @@ def find(name: str) -> Any:
 
 
 def data_of(model: str) -> tuple[str | None, str]:
-    """Find `data` beside a user's model: a function, or `(x, y)` (worker's side).
+    """Find `data` beside a user's model (worker's side): `file.py:data`, or None and the reason.
 
     Whatever has that name once the file is imported counts: defined in a branch, assigned,
     imported. Modules and classes do not count.
-
-    Returns:
-        `file.py:data`, or None and the reason.
     """
     source = model.rpartition(":")[0]
     data = getattr(_module(source), "data", None)
@@ -56,7 +50,12 @@ def data_of(model: str) -> tuple[str | None, str]:
 
 
 def _module(source: str) -> Any:
-    return _load_file(Path(source)) if source.endswith(".py") else _load_module(source)
+    if source.endswith(".py"):
+        return _load_file(Path(source))
+    try:
+        return importlib.import_module(source)
+    except ModuleNotFoundError as error:
+        raise UnknownName(f"there is no module {source!r}: {error}") from error
 
 
 def _load_file(path: Path) -> Any:
@@ -71,10 +70,3 @@ def _load_file(path: Path) -> Any:
     sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbors
     spec.loader.exec_module(module)
     return module
-
-
-def _load_module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UnknownName(f"there is no module {name!r}: {error}") from error

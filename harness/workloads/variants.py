@@ -1,13 +1,14 @@
 """The bundled variants: one convolutional network for 28×28×1 images, and changes of it.
 
-Only a worker calls the functions, which import Keras. Each returns a compiled model with 10 class
-probabilities.
+The models of `keras.applications` are made here, too. Only a worker calls these functions, which
+import Keras.
 """
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
-HIDDEN = 128
+from harness.errors import UnknownName, similar
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 def network(
     kernel: int = 3,
-    hidden: int = HIDDEN,
+    hidden: int = 128,
     dropouts: tuple[float, float] = (0.25, 0.5),
     optimizer: str = "adadelta",
     width: float = 1.0,
@@ -66,69 +67,46 @@ def network(
             layers.Dense(10, activation="softmax"),
         ]
     )
-    optimizers = {
-        "adadelta": lambda: keras.optimizers.Adadelta(learning_rate=1.0),
-        "adam": keras.optimizers.Adam,
-    }
-    model.compile(optimizers[optimizer](), "categorical_crossentropy", metrics=["accuracy"])
+    chosen = keras.optimizers.Adadelta(learning_rate=1.0) if optimizer == "adadelta" else optimizer
+    model.compile(chosen, "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def changed(*changes: str) -> Any:
-    """Build the baseline with some of the published changes."""
-    return network(**{key: value for name in changes for key, value in CHANGES[name].items()})
-
-
-def baseline() -> Any:
-    """Two 3×3 convolutions and a hidden layer of 128; Adadelta at rate 1.0."""
-    return network()
-
-
-def improved() -> Any:
-    """All the published changes: a 9×9 first convolution, no hidden layer, less dropout, Adam."""
-    return changed(*CHANGES)
-
-
-def wide_kernel() -> Any:
-    """The baseline with a 9×9 first convolution; the hidden layer is kept."""
-    return changed("wide_kernel")
-
-
-def no_hidden_dense() -> Any:
-    """The baseline without its hidden layer; the 3×3 kernel is kept."""
-    return changed("no_hidden_dense")
-
-
-def single_dropout() -> Any:
-    """`improved` with one dropout in place of two.
-
-    Only a reshape lies between the two, so 1 − (1 − 0.25)² = 7/16 drops the same share.
-    """
-    return network(kernel=9, hidden=0, dropouts=(7 / 16, 0.0), optimizer="adam")
-
-
-def no_dropout() -> Any:
-    """The baseline without both dropouts."""
-    return network(dropouts=(0.0, 0.0))
-
-
-def quarter_width() -> Any:
-    """The baseline with a quarter of its channels and hidden units."""
-    return network(width=0.25)
-
-
-def half_width() -> Any:
-    """The baseline with half of its channels and hidden units."""
-    return network(width=0.5)
-
-
-def double_width() -> Any:
-    """The baseline with twice its channels and hidden units."""
-    return network(width=2.0)
+def with_changes(*changes: str) -> dict[str, Any]:
+    """The arguments of `network` for the baseline with some of the published changes."""
+    return {key: value for name in changes for key, value in CHANGES[name].items()}
 
 
 PUBLISHED = ("baseline", "improved")
-BUNDLED = (
-    *(baseline, improved, wide_kernel, no_hidden_dense, single_dropout, no_dropout),
-    *(quarter_width, half_width, double_width),
-)
+# The arguments of `network` for each.
+BUNDLED: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "improved": with_changes(*CHANGES),
+    "wide_kernel": CHANGES["wide_kernel"],
+    "no_hidden_dense": CHANGES["no_hidden_dense"],
+    # Only a reshape lies between the two dropouts of the improved network, so one that drops
+    # 1 − (1 − 0.25)² = 7/16 drops the same share.
+    "single_dropout": {**with_changes(*CHANGES), "dropouts": (7 / 16, 0.0)},
+    "no_dropout": {"dropouts": (0.0, 0.0)},
+    "quarter_width": {"width": 0.25},
+    "half_width": {"width": 0.5},
+    "double_width": {"width": 2.0},
+}
+
+
+def application(
+    name: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None
+) -> Any:
+    """Build a model of `keras.applications` with random weights, not compiled, or `UnknownName`.
+
+    Without the shape of a sample or a number of classes it has Keras's own, 1000 classes.
+    """
+    import keras
+
+    function = getattr(keras.applications, name, None)
+    if not inspect.isfunction(function):
+        known = [n for n in dir(keras.applications) if n[0].isupper()]
+        hint = similar(name, known, most=2, cutoff=0.4)
+        raise UnknownName(f"Keras has no application {name!r}; {hint}")
+    chosen = {} if classes is None else {"classes": classes}
+    return function(weights=None, input_shape=input_shape, **chosen)

@@ -16,7 +16,7 @@ from typing import Any
 
 import keras
 
-from harness.workloads import datasets, variants
+from harness.workloads import datasets, registry
 
 BATCHES = 8
 
@@ -24,7 +24,7 @@ BATCHES = 8
 def main(variant: str, dataset: str, batch_size: int) -> None:
     """Build the model, run the first step, then answer requests."""
     raw: Any = datasets.load(dataset)
-    model = getattr(variants, variant)()
+    model = registry.find(variant)()
     x, labels = raw.x_train.reshape(-1, 28, 28, 1), raw.y_train
     data: Any = datasets.Dataset(x, keras.utils.to_categorical(labels, 10), x[:0], labels[:0])
     # One epoch with a ragged last batch traces both shapes.

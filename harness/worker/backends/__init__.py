@@ -13,12 +13,7 @@ NAMES = tuple(backend.name for backend in BACKENDS)
 
 
 def find(name: str) -> Backend:
-    """Return a backend by its name.
-
-    Raises:
-        UnknownName: no such backend.
-    """
-    for backend in BACKENDS:
-        if backend.name == name:
-            return backend
-    raise UnknownName(f"no backend {name!r}; known: {', '.join(NAMES)}")
+    """Return a backend by its name; `UnknownName` lists those that there are."""
+    if name not in NAMES:
+        raise UnknownName(f"no backend {name!r}; known: {', '.join(NAMES)}")
+    return BACKENDS[NAMES.index(name)]

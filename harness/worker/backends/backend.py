@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from harness.errors import BadCase
 from harness.records import Case
 from harness.worker.trainer import KerasTrainer
-from harness.workloads.datasets import Dataset
 
 
 class Backend(abc.ABC):
@@ -18,16 +17,11 @@ class Backend(abc.ABC):
 
     The parent process reads the facts, so importing a backend's module imports no framework.
     Methods marked *worker* import the framework.
-
-    Attributes:
-        defaults: Environment variables that apply unless the user has set them.
-        jit_by_default: Whether Keras compiles the step when a model does not say.
-        out_of_memory: Text in the type or message of errors that mean out of memory.
     """
 
-    defaults: ClassVar[Mapping[str, str]] = {}
-    jit_by_default = False
-    out_of_memory: Sequence[str] = ()
+    defaults: ClassVar[Mapping[str, str]] = {}  # variables, unless the user has set them
+    jit_by_default = False  # whether Keras compiles the step when a model does not say
+    out_of_memory: Sequence[str] = ()  # in the type or message of errors that mean it
 
     @property
     @abc.abstractmethod
@@ -70,16 +64,10 @@ class Backend(abc.ABC):
     ) -> dict[str, str]:
         """The environment of a worker: all that the framework reads when it is imported.
 
-        Args:
-            device: `cpu` or `gpu`.
-            cuda_device: The GPU of a case: a UUID, or an index in PCI order.
-            several: Whether all GPUs of this process are visible instead.
+        The GPU of a case is a UUID, or an index in PCI order; `several` makes all visible instead.
         """
-        visible = {"CUDA_VISIBLE_DEVICES": "-1" if cuda_device is None else cuda_device}
-        if device == "cpu":
-            visible = {"CUDA_VISIBLE_DEVICES": "-1"}
-        elif several:
-            visible = {}
+        gpu = "-1" if cuda_device is None or device == "cpu" else cuda_device
+        visible = {} if several and device != "cpu" else {"CUDA_VISIBLE_DEVICES": gpu}
         return {
             **self.defaults,
             **os.environ,  # a user's own value replaces a default
@@ -98,31 +86,21 @@ class Backend(abc.ABC):
         """Set threads and devices, before the runtime starts (*worker*)."""
 
     def join(self, case: Case, rank: int, size: int, address: str) -> None:
-        """Join the processes on other hosts (*worker*).
+        """Join the processes on other hosts as number `rank` of `size` (*worker*).
 
-        Args:
-            case: What is trained.
-            rank: Number of this process.
-            size: Number of processes.
-            address: Where the first process listens.
-
-        Raises:
-            BadCase: the backend cannot train on several hosts.
+        The first process listens at the address. `BadCase` if the backend cannot do it.
         """
         raise BadCase(str(self.undistributed(size)))
 
     @abc.abstractmethod
     def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
-        """The scope in which a model for `case.replicas` devices is built (*worker*).
-
-        Raises:
-            BadCase: there are fewer devices.
-        """
+        """The scope in which a model for all replicas is built, else `BadCase` (*worker*)."""
 
     @abc.abstractmethod
     def gpus(self) -> list[str]:
         """Names of the GPUs that the framework sees (*worker*)."""
 
+    @property
     @abc.abstractmethod
-    def trainer(self, model: Any, data: Dataset, case: Case) -> KerasTrainer:
-        """Trainer of a compiled model (*worker*)."""
+    def trainer(self) -> type[KerasTrainer]:
+        """The class that trains a compiled model (*worker*)."""

@@ -14,73 +14,8 @@ from harness.worker.backends.backend import Backend
 from harness.worker.trainer import KerasTrainer, median_seconds
 from harness.workloads.datasets import Dataset, mapped
 
+_STATE = [f"{name}_variables" for name in ("trainable", "non_trainable", "optimizer", "metrics")]
 _FULL_PRECISION = ("float32", "highest", "F32_F32_F32")
-
-
-class Jax(Backend):
-    """JAX: Keras compiles the step with XLA."""
-
-    name = "jax"
-    gpu_build = "pip install 'jax[cuda12]'"
-    libraries = ("jax", "jaxlib")
-    defaults: ClassVar = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    jit_by_default = True
-    out_of_memory = ("RESOURCE_EXHAUSTED",)
-
-    def undistributed(self, hosts: int = 1) -> None:
-        """Devices of one host and of several train together."""
-
-    def device_environment(self, device: str) -> dict[str, str]:
-        """JAX takes the best device that it finds unless one is named."""
-        return {"JAX_PLATFORMS": "cpu" if device == "cpu" else ""}
-
-    def preload(self) -> None:
-        """JAX's client and its threads start in the child."""
-        import jax
-        import keras
-
-        _ = (keras.Model, keras.layers, keras.optimizers, jax.numpy)  # load lazy parts now
-
-    def configure(self, case: Case) -> None:
-        """Set devices; XLA's pool has one thread per usable CPU."""
-        import jax
-
-        if case.replicas > 1 and case.device == "cpu":
-            jax.config.update("jax_num_cpu_devices", case.replicas // case.hosts)
-
-    def join(self, case: Case, rank: int, size: int, address: str) -> None:
-        """Processes on CPUs communicate through gloo."""
-        import jax
-        import keras
-
-        jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        keras.distribution.initialize(address, size, rank)
-
-    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
-        """Set Keras's distribution for the whole process: it is read for every batch."""
-        import keras
-
-        if case.replicas == 1:
-            return contextlib.nullcontext()
-        devices = keras.distribution.list_devices(case.device)
-        if len(devices) < case.replicas:
-            raise BadCase(f"{case.replicas} devices were asked for, JAX sees {len(devices)}")
-        keras.distribution.set_distribution(
-            keras.distribution.DataParallel(
-                devices=devices[: case.replicas], auto_shard_dataset=False
-            )
-        )
-        return contextlib.nullcontext()
-
-    def gpus(self) -> list[str]:
-        """Names of the GPUs, as JAX calls them."""
-        import jax
-
-        return [str(device.device_kind) for device in jax.devices() if device.platform == "gpu"]
-
-    def trainer(self, model: Any, data: Dataset, case: Case) -> KerasTrainer:
-        """See `JaxTrainer`."""
-        return JaxTrainer(model, data, case)
 
 
 class JaxTrainer(KerasTrainer):
@@ -98,8 +33,8 @@ class JaxTrainer(KerasTrainer):
         import jax
 
         size = self.case.batch_size // self.case.hosts
-        part = slice(jax.process_index() * size, (jax.process_index() + 1) * size)
-        return tuple(mapped(arrays, itemgetter(part)) for arrays in batch)
+        start = jax.process_index() * size
+        return mapped(batch, itemgetter(slice(start, start + size)))
 
     def reset(self) -> None:
         """Begin a new mean of the loss."""
@@ -137,20 +72,13 @@ class JaxTrainer(KerasTrainer):
 
     def _take(self) -> None:
         """Take the variables' values out of the model, as `fit` does."""
-        self._state = self.model._get_jax_state(  # Keras has no public name
-            trainable_variables=True,
-            non_trainable_variables=True,
-            optimizer_variables=True,
-            metrics_variables=True,
-            purge_model_variables=True,
-        )
+        kinds = dict.fromkeys([*_STATE, "purge_model_variables"], True)
+        self._state = self.model._get_jax_state(**kinds)  # Keras has no public name
 
     def _give_back(self) -> None:
         if self._state is None:
             return
-        names = ("trainable", "non_trainable", "optimizer", "metrics")
-        values = zip(names, self._state, strict=True)
-        self.model._jax_state = {f"{name}_variables": value for name, value in values}
+        self.model._jax_state = dict(zip(_STATE, self._state, strict=True))
         self.model._jax_state_synced = False
         self.model.jax_state_sync()
         self.model._jax_state = self._state = None  # the next step donates them
@@ -202,20 +130,18 @@ class JaxTrainer(KerasTrainer):
         devices = jax.devices()[: self.case.replicas]
         mesh = Mesh(devices, ("batch",))
         spread = NamedSharding(mesh, PartitionSpec("batch"))
-        values = [
-            jax.make_array_from_callback(
-                (len(devices), *weight.shape),
-                spread,
-                lambda _, shape=tuple(weight.shape): np.ones((1, *shape), np.float32),
-            )
-            for weight in self.model.trainable_weights
-        ]
-        total = jax.jit(
-            lambda arrays: [array.sum(axis=0) for array in arrays],
-            out_shardings=NamedSharding(mesh, PartitionSpec()),
-        )
+        everywhere = NamedSharding(mesh, PartitionSpec())
+
+        def ones(weight: Any) -> Any:
+            one = np.ones((1, *weight.shape), np.float32)
+            shape = (len(devices), *weight.shape)
+            return jax.make_array_from_callback(shape, spread, lambda _: one)
+
+        weights = self.model.trainable_weights
+        values = [ones(weight) for weight in weights]
+        total = jax.jit(lambda arrays: [a.sum(axis=0) for a in arrays], out_shardings=everywhere)
         seconds = median_seconds(lambda: jax.block_until_ready(total(values)))
-        return seconds, work.bytes_of(self.model.trainable_weights)
+        return seconds, work.bytes_of(weights)
 
 
 def _shared_out(batch: Any) -> Any:
@@ -223,3 +149,64 @@ def _shared_out(batch: Any) -> Any:
     from keras.src.backend.jax.trainer import _distribute_data  # Keras has no public name
 
     return _distribute_data(batch)
+
+
+class Jax(Backend):
+    """JAX: Keras compiles the step with XLA."""
+
+    name = "jax"
+    trainer = JaxTrainer
+    gpu_build = "pip install 'jax[cuda12]'"
+    libraries = ("jax", "jaxlib")
+    defaults: ClassVar = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    jit_by_default = True
+    out_of_memory = ("RESOURCE_EXHAUSTED",)
+
+    def undistributed(self, hosts: int = 1) -> None:
+        """Devices of one host and of several train together."""
+
+    def device_environment(self, device: str) -> dict[str, str]:
+        """JAX takes the best device that it finds unless one is named."""
+        return {"JAX_PLATFORMS": "cpu" if device == "cpu" else ""}
+
+    def preload(self) -> None:
+        """JAX's client and its threads start in the child."""
+        import jax
+        import keras
+
+        _ = (keras.Model, keras.layers, keras.optimizers, jax.numpy)  # load lazy parts now
+
+    def configure(self, case: Case) -> None:
+        """Set devices; XLA's pool has one thread per usable CPU."""
+        import jax
+
+        if case.replicas > 1 and case.device == "cpu":
+            jax.config.update("jax_num_cpu_devices", case.replicas // case.hosts)
+
+    def join(self, case: Case, rank: int, size: int, address: str) -> None:
+        """Processes on CPUs communicate through gloo."""
+        import jax
+        import keras
+
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        keras.distribution.initialize(address, size, rank)
+
+    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
+        """Set Keras's distribution for the whole process: it is read for every batch."""
+        import keras
+
+        if case.replicas == 1:
+            return contextlib.nullcontext()
+        devices = keras.distribution.list_devices(case.device)
+        if len(devices) < case.replicas:
+            raise BadCase(f"{case.replicas} devices were asked for, JAX sees {len(devices)}")
+        used = devices[: case.replicas]
+        parallel = keras.distribution.DataParallel(devices=used, auto_shard_dataset=False)
+        keras.distribution.set_distribution(parallel)
+        return contextlib.nullcontext()
+
+    def gpus(self) -> list[str]:
+        """Names of the GPUs, as JAX calls them."""
+        import jax
+
+        return [str(device.device_kind) for device in jax.devices() if device.platform == "gpu"]

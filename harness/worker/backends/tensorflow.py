@@ -11,86 +11,14 @@ from harness.worker.trainer import KerasTrainer, median_seconds
 from harness.workloads.datasets import Dataset
 
 
-class TensorFlow(Backend):
-    """TensorFlow: Keras traces the step as a `tf.function`."""
-
-    name = "tensorflow"
-    gpu_build = "pip install 'tensorflow[and-cuda]'"
-    defaults: ClassVar = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    out_of_memory = (
-        "ResourceExhaustedError",
-        "Dst tensor is not initialized",  # copying a batch to a full GPU
-        "Status: 1, message: could not create",  # oneDNN: dnnl_out_of_memory is 1
-    )
-
-    def undistributed(self, hosts: int = 1) -> str | None:
-        """Devices of one host train together."""
-        if hosts == 1:
-            return None
-        return (
-            "TensorFlow's strategy for several hosts does not work with Keras 3 (keras issue "
-            "20585); use the backend jax"
-        )
-
-    def device_environment(self, device: str) -> dict[str, str]:
-        """TensorFlow reads `CUDA_VISIBLE_DEVICES`, which every backend sets."""
-        return {}
-
-    def preload(self) -> None:
-        """TensorFlow's context and thread pools start in the child."""
-        import keras
-        import tensorflow as tf
-
-        _ = (keras.Model, keras.layers, keras.optimizers, tf.data.Dataset)  # load lazy parts now
-
-    def configure(self, case: Case) -> None:
-        """Set threads and devices."""
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(case.threads)
-        if not case.setting("inter_op"):
-            tf.config.threading.set_inter_op_parallelism_threads(case.threads)
-        if case.replicas > 1 and case.device == "cpu":
-            (cpu,) = tf.config.list_physical_devices("CPU")
-            logical = [tf.config.LogicalDeviceConfiguration() for _ in range(case.replicas)]
-            tf.config.set_logical_device_configuration(cpu, logical)
-
-    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
-        """The scope of a strategy that mirrors the variables on each device."""
-        import tensorflow as tf
-
-        if case.replicas == 1:
-            return contextlib.nullcontext()
-        devices = tf.config.list_logical_devices(case.device.upper())
-        if len(devices) < case.replicas:
-            raise BadCase(f"{case.replicas} devices were asked for, TensorFlow sees {len(devices)}")
-        names = [device.name for device in devices[: case.replicas]]
-        return tf.distribute.MirroredStrategy(names).scope()  # type: ignore[no-any-return]
-
-    def gpus(self) -> list[str]:
-        """Names of the GPUs, as the driver has them."""
-        import tensorflow as tf
-
-        details = tf.config.experimental.get_device_details
-        found = tf.config.list_physical_devices("GPU")
-        return [str(details(gpu).get("device_name", gpu.name)) for gpu in found]
-
-    def trainer(self, model: Any, data: Dataset, case: Case) -> KerasTrainer:
-        """See `TensorFlowTrainer`."""
-        return TensorFlowTrainer(model, data, case)
-
-
 class TensorFlowTrainer(KerasTrainer):
     """Calls the compiled train function on an endless iterator."""
 
     def __init__(self, model: Any, data: Dataset, case: Case) -> None:
-        super().__init__(model, data, case)
-        self._iterator = self._endless()
-
-    def _endless(self) -> Any:
-        """Cycle over batches held as tensors, without threads or a copy of all data."""
         import tensorflow as tf
 
+        super().__init__(model, data, case)
+        # A cycle over batches held as tensors, without threads or a copy of all data.
         options = tf.data.Options()
         options.autotune.enabled = False
         options.threading.private_threadpool_size = 1
@@ -99,7 +27,7 @@ class TensorFlowTrainer(KerasTrainer):
         dataset = dataset.repeat().with_options(options)
         if self.case.replicas > 1:
             dataset = self.model.distribute_strategy.experimental_distribute_dataset(dataset)
-        return iter(dataset)
+        self._iterator = iter(dataset)
 
     def run(self, steps: int) -> float:
         """See `KerasTrainer.run`."""
@@ -171,3 +99,69 @@ class TensorFlowTrainer(KerasTrainer):
             self.sync()
 
         return median_seconds(once), work.bytes_of(self.model.trainable_weights)
+
+
+class TensorFlow(Backend):
+    """TensorFlow: Keras traces the step as a `tf.function`."""
+
+    name = "tensorflow"
+    trainer = TensorFlowTrainer
+    gpu_build = "pip install 'tensorflow[and-cuda]'"
+    defaults: ClassVar = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    out_of_memory = (
+        "ResourceExhaustedError",
+        "Dst tensor is not initialized",  # copying a batch to a full GPU
+        "Status: 1, message: could not create",  # oneDNN: dnnl_out_of_memory is 1
+    )
+
+    def undistributed(self, hosts: int = 1) -> str | None:
+        """Devices of one host train together."""
+        if hosts == 1:
+            return None
+        return (
+            "TensorFlow's strategy for several hosts does not work with Keras 3 (keras issue "
+            "20585); use the backend jax"
+        )
+
+    def device_environment(self, device: str) -> dict[str, str]:
+        """TensorFlow reads `CUDA_VISIBLE_DEVICES`, which every backend sets."""
+        return {}
+
+    def preload(self) -> None:
+        """TensorFlow's context and thread pools start in the child."""
+        import keras
+        import tensorflow as tf
+
+        _ = (keras.Model, keras.layers, keras.optimizers, tf.data.Dataset)  # load lazy parts now
+
+    def configure(self, case: Case) -> None:
+        """Set threads and devices."""
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(case.threads)
+        if not case.setting("inter_op"):
+            tf.config.threading.set_inter_op_parallelism_threads(case.threads)
+        if case.replicas > 1 and case.device == "cpu":
+            (cpu,) = tf.config.list_physical_devices("CPU")
+            logical = [tf.config.LogicalDeviceConfiguration() for _ in range(case.replicas)]
+            tf.config.set_logical_device_configuration(cpu, logical)
+
+    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
+        """The scope of a strategy that mirrors the variables on each device."""
+        import tensorflow as tf
+
+        if case.replicas == 1:
+            return contextlib.nullcontext()
+        devices = tf.config.list_logical_devices(case.device.upper())
+        if len(devices) < case.replicas:
+            raise BadCase(f"{case.replicas} devices were asked for, TensorFlow sees {len(devices)}")
+        names = [device.name for device in devices[: case.replicas]]
+        return tf.distribute.MirroredStrategy(names).scope()  # type: ignore[no-any-return]
+
+    def gpus(self) -> list[str]:
+        """Names of the GPUs, as the driver has them."""
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details
+        found = tf.config.list_physical_devices("GPU")
+        return [str(details(gpu).get("device_name", gpu.name)) for gpu in found]

@@ -10,51 +10,6 @@ from harness.worker.trainer import KerasTrainer
 from harness.workloads.datasets import Dataset
 
 
-class Torch(Backend):
-    """Torch: Keras runs the step eagerly unless a case asks for jit."""
-
-    name = "torch"
-    gpu_build = "pip install --force-reinstall torch"  # PyPI's build for Linux is that for GPUs
-    out_of_memory = ("OutOfMemoryError", "CUDA out of memory", "can't allocate memory")
-
-    def undistributed(self, hosts: int = 1) -> str:
-        """Keras trains on one device."""
-        return "Keras does not distribute over devices with Torch"
-
-    def device_environment(self, device: str) -> dict[str, str]:
-        """Without it Keras would start CUDA when it imports Torch, before the fork."""
-        return {"KERAS_TORCH_DEVICE": "cpu" if device == "cpu" else "cuda"}
-
-    def preload(self) -> None:
-        """CUDA and the thread pools start in the child."""
-        import keras
-        import torch
-
-        _ = (keras.Model, keras.layers, keras.optimizers, torch.Tensor)  # load lazy parts now
-
-    def configure(self, case: Case) -> None:
-        """Set threads, before the first parallel operation."""
-        import torch
-
-        torch.set_num_threads(case.threads)
-        if not case.setting("inter_op"):  # it can be set only once
-            torch.set_num_interop_threads(case.threads)
-
-    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
-        """There is one device."""
-        return contextlib.nullcontext()
-
-    def gpus(self) -> list[str]:
-        """Names of the GPUs, as the driver has them."""
-        import torch
-
-        return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-
-    def trainer(self, model: Any, data: Dataset, case: Case) -> KerasTrainer:
-        """See `TorchTrainer`."""
-        return TorchTrainer(model, data, case)
-
-
 class TorchTrainer(KerasTrainer):
     """Calls the train function batch by batch."""
 
@@ -79,7 +34,9 @@ class TorchTrainer(KerasTrainer):
         assert logs is not None
         self.sync()
         if self.case.jit:
-            self.traces = _compiled_graphs()
+            from torch._dynamo.utils import counters
+
+            self.traces = int(counters["stats"]["unique_graphs"])  # that the compiler has made
         return float(logs["loss"])
 
     def count_traces(self) -> None:
@@ -128,22 +85,54 @@ class TorchTrainer(KerasTrainer):
         raise NotImplementedError
 
 
-def _compiled_graphs() -> int:
-    """Graphs that the compiler has made; see `torch._dynamo.utils.counters`."""
-    from torch._dynamo.utils import counters
-
-    return int(counters["stats"]["unique_graphs"])
-
-
 def _tf32_of(settings: Any) -> tuple[bool, bool]:
-    """Whether matrix products and convolutions use TF32; Torch 2.9 renamed the settings.
+    """Whether matrix products and convolutions use TF32, by the settings `torch.backends`.
 
-    Args:
-        settings: `torch.backends`. Reading the old names may fail once the new ones were set.
+    Torch 2.9 renamed them. Reading the old names may fail once the new ones were set.
     """
-    if hasattr(settings.cuda.matmul, "fp32_precision"):
-        return (
-            settings.cuda.matmul.fp32_precision == "tf32",
-            settings.cudnn.conv.fp32_precision == "tf32",
-        )
-    return settings.cuda.matmul.allow_tf32, settings.cudnn.allow_tf32
+    products, convolutions = settings.cuda.matmul, settings.cudnn
+    if hasattr(products, "fp32_precision"):
+        return products.fp32_precision == "tf32", convolutions.conv.fp32_precision == "tf32"
+    return products.allow_tf32, convolutions.allow_tf32
+
+
+class Torch(Backend):
+    """Torch: Keras runs the step eagerly unless a case asks for jit."""
+
+    name = "torch"
+    trainer = TorchTrainer
+    gpu_build = "pip install --force-reinstall torch"  # PyPI's build for Linux is that for GPUs
+    out_of_memory = ("OutOfMemoryError", "CUDA out of memory", "can't allocate memory")
+
+    def undistributed(self, hosts: int = 1) -> str:
+        """Keras trains on one device."""
+        return "Keras does not distribute over devices with Torch"
+
+    def device_environment(self, device: str) -> dict[str, str]:
+        """Without it Keras would start CUDA when it imports Torch, before the fork."""
+        return {"KERAS_TORCH_DEVICE": "cpu" if device == "cpu" else "cuda"}
+
+    def preload(self) -> None:
+        """CUDA and the thread pools start in the child."""
+        import keras
+        import torch
+
+        _ = (keras.Model, keras.layers, keras.optimizers, torch.Tensor)  # load lazy parts now
+
+    def configure(self, case: Case) -> None:
+        """Set threads, before the first parallel operation."""
+        import torch
+
+        torch.set_num_threads(case.threads)
+        if not case.setting("inter_op"):  # it can be set only once
+            torch.set_num_interop_threads(case.threads)
+
+    def distributed(self, case: Case) -> contextlib.AbstractContextManager[Any]:
+        """There is one device."""
+        return contextlib.nullcontext()
+
+    def gpus(self) -> list[str]:
+        """Names of the GPUs, as the driver has them."""
+        import torch
+
+        return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
