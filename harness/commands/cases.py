@@ -31,16 +31,12 @@ class Cases:
     """Makes the cases of a run; tries a model of the user's once, before its first case.
 
     What makes or checks cases raises a HarnessError where one cannot be trained.
-
-    Attributes:
-        launch: Returns the launcher of the run; called for the first trial.
-        on_trial: Called with a case and what the trial of its model has shown.
     """
 
     settings: Settings
     gpu: AnyGpu
-    launch: Callable[[], AnyLauncher]
-    on_trial: Callable[[Case, Trial], None]
+    launch: Callable[[], AnyLauncher]  # called for the first trial
+    on_trial: Callable[[Case, Trial], None]  # called with what the trial of a model has shown
     _seen_gpus: dict[str, str | None] = field(default_factory=dict, init=False)
     _trials: dict[Case, Trial] = field(default_factory=dict, init=False)
 

@@ -42,18 +42,13 @@ class AnyLauncher(Interface):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What every measurement of a run is made with.
-
-    Attributes:
-        cpus: Numbers of the CPUs that a worker may use.
-        read_host_state: Called around each block and each epoch.
-    """
+    """What every measurement of a run is made with."""
 
     protocol: Protocol
     launcher: AnyLauncher
     gpu: AnyGpu
-    cpus: list[int] = field(default_factory=usable_cpus)
-    read_host_state: Callable[[], HostState] = read_host_state
+    cpus: list[int] = field(default_factory=usable_cpus)  # numbers of those that a worker may use
+    read_host_state: Callable[[], HostState] = read_host_state  # around each block and epoch
 
 
 @dataclass(eq=False)

@@ -27,17 +27,12 @@ _AHEAD = (2, 4)  # sizes that are predicted, as multiples of the largest measure
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TriedRow:
-    """One batch size that was tried, whether it fits or not.
-
-    Attributes:
-        samples_per_s: About: of one warm-up.
-        peak_mib: Of a size that failed how far it got.
-    """
+    """One batch size that was tried, whether it fits or not."""
 
     case: Case = columns("variant dataset backend device batch_size")
     status: str
-    samples_per_s: float | None
-    peak_mib: float | None
+    samples_per_s: float | None  # about: of one warm-up
+    peak_mib: float | None  # of a size that failed: how far it got
     memory_mib: float | None
     memory_share: float | None
     fits_with_margin: bool | None

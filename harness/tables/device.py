@@ -21,30 +21,21 @@ MOST_TIMELINES = 24  # files, one per case on a GPU
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CrossoverRow:
-    """The batch size from which a model is as fast on the GPU as on the CPU.
-
-    Attributes:
-        sizes: The batch sizes that were measured.
-    """
+    """The batch size from which a model is as fast on the GPU as on the CPU."""
 
     case: Case = columns("variant backend threads device")
     reference: str
     found: Crossover = columns("batch_size=value low high reason")
-    sizes: str
+    sizes: str  # all batch sizes that were measured
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BreakEvenRow:
-    """The steps and epochs after which the GPU has made up for its slower start.
-
-    Attributes:
-        ready_s: From the start of a worker to the end of its first step, median over blocks.
-        found: In steps.
-    """
+    """The steps and epochs after which the GPU has made up for its slower start."""
 
     case: Case = columns("variant backend threads batch_size device")
     reference: str
-    ready_s: float
+    ready_s: float  # from the start of a worker to the end of its first step, median of blocks
     reference_ready_s: float
     found: Crossover = columns("pays_after_steps=value low high reason")
     pays_after_epochs: float | None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness import units
 from harness.analyze.cautions import RANDOM_DATA
 from harness.tables.declare import Column, grouped, key_of, value_of
 
@@ -33,11 +34,6 @@ def macs_sources(rows: Iterable[Any]) -> Iterator[str]:
     yield from (f"MACs of {variant}: {source}" for variant, source in sources.items())
 
 
-def _threads(count: int) -> str:
-    """Write how many threads."""
-    return "1 thread" if count == 1 else f"{count} threads"
-
-
 def dataset(path: str) -> str:
     """Write the name of a dataset, whatever folder it lies in."""
     return "random data" if path == RANDOM_DATA else Path(path).name
@@ -48,7 +44,7 @@ _WORDS: dict[str, Any] = {
     "epochs": "{} epochs".format,
     "device": str.upper,
     "dataset": dataset,
-    "threads": _threads,
+    "threads": lambda count: units.plural(count, "thread"),
 }
 
 

@@ -19,15 +19,10 @@ _MOST_BARS = 32  # so many are tried alone and on top of others
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LeverRow:
-    """One attempt; `plain` in a name means the case without the setting.
-
-    Attributes:
-        trained: The id of the case; None where the setting is not possible here.
-        failed: What a note says of a case that failed.
-    """
+    """One attempt; `plain` in a name means the case without the setting."""
 
     plain: str
-    trained: str | None
+    trained: str | None  # the id of the case; None where the setting is not possible here
     case: Case = columns("variant dataset batch_size backend device threads")
     what: str
     lever: str
@@ -49,7 +44,7 @@ class LeverRow:
     )
     environment: str | None = None
     cautions: tuple[Caution, ...] = ()
-    failed: str | None = columns()
+    failed: str | None = columns()  # what a note says of a case that failed
 
 
 def _rows(analysis: Analysis) -> list[LeverRow]:
@@ -168,7 +163,8 @@ _TUNED = ("variant", "batch_size", "device", "backend")
 def _draw(rows: list[LeverRow], caption: str) -> drawing.Figure:
     """A bar per setting: alone, the fastest first; on top of others as tried; the combination."""
     alone = [row for row in rows if row.what == ALONE]
-    shown = [row for row in alone if row.in_stack or _shows_a_difference(row)]
+    differs = {"faster", "slower", None}
+    shown = [r for r in alone if r.in_stack or (r.judged and r.judged.verdict in differs)]
     if shown:
         caption = "; ".join(filter(None, (caption, _left_out(alone, shown))))
     else:
@@ -189,10 +185,6 @@ def _draw(rows: list[LeverRow], caption: str) -> drawing.Figure:
     subtitle = "Speedup over the unmodified case; +: on top of those kept before"
     subtitle += f"; {labels.common(rows, _TUNED)}"
     return drawing.speedup_bars(bars, _finding(rows), subtitle, caption)
-
-
-def _shows_a_difference(row: LeverRow) -> bool:
-    return row.judged is not None and row.judged.verdict in {"faster", "slower", None}
 
 
 def _speed(row: LeverRow) -> float:

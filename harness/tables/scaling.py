@@ -14,7 +14,7 @@ from harness.analyze.levers import Losses
 from harness.analyze.verdicts import Judged, judge
 from harness.records import Case, Estimate, Measurement
 from harness.tables import declare, drawing, labels
-from harness.tables.declare import Chart, Column, Limit, Table, columns, ends, given
+from harness.tables.declare import Chart, Column, Limit, Table, columns, ends
 
 _PLACE = ("variant", "backend", "device")
 
@@ -75,7 +75,7 @@ def _row(m: Measurement, analysis: Analysis) -> ScalingRow:
         batch_per_replica=case.batch_size // case.replicas,
         reference=m.reference,
         judged=judged,
-        efficiency=_over(judged.speedup, case.replicas / m.reference.replicas),
+        efficiency=judged.speedup.mapped(lambda v: v / (case.replicas / m.reference.replicas)),
         functional=scaling.functional(m),
         step_s=step,
         allreduce_s=reduce,
@@ -92,11 +92,6 @@ def _row(m: Measurement, analysis: Analysis) -> ScalingRow:
     )
 
 
-def _over(speedup: Estimate, devices: float) -> Estimate:
-    low, high = (None if end is None else end / devices for end in (speedup.low, speedup.high))
-    return Estimate(speedup.value / devices, low, high, speedup.n)
-
-
 def _outlook(analysis: Analysis) -> list[OutlookRow]:
     return [
         OutlookRow(
@@ -110,8 +105,8 @@ def _outlook(analysis: Analysis) -> list[OutlookRow]:
     ]
 
 
-def _verdict(row: ScalingRow) -> str:
-    return "functional check" if row.functional else given(row.judged.verdict)
+def _verdict(row: ScalingRow) -> str | None:
+    return "functional check" if row.functional else row.judged.verdict
 
 
 def _notes(rows: Sequence[ScalingRow]) -> Iterator[str]:

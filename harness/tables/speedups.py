@@ -269,12 +269,18 @@ _BARS: dict[str, Any] = {  # of one bar there is no chart: one bar is one number
     "answers": lambda rows: len(rows) > 1,
 }
 
-BATCH_SIZE_SPEEDUP = Table(
-    name="batch_size_speedup",
-    title="Speedup by batch size, per sample",
-    row=SpeedupRow,
-    rows=_rows("batch_size"),
-    csv=f"{_CASE} speedup low high {_JUDGED} published cautions",
+
+def _table(name: str, axis: str, title: str, csv: str, **more: Any) -> Table[SpeedupRow]:
+    """Declare the table of the comparisons along an axis."""
+    rows, notes = _rows(axis), _notes(axis)
+    return Table(name=name, title=title, row=SpeedupRow, rows=rows, csv=csv, notes=notes, **more)
+
+
+BATCH_SIZE_SPEEDUP = _table(
+    "batch_size_speedup",
+    "batch_size",
+    "Speedup by batch size, per sample",
+    f"{_CASE} speedup low high {_JUDGED} published cautions",
     columns=(
         *labels.COMPARED,
         _SPEEDUP,
@@ -284,18 +290,16 @@ BATCH_SIZE_SPEEDUP = Table(
         Column("peak MiB", "peak_mib", "{:.0f}".format, rank=2),
         *_LAST,
     ),
-    notes=_notes("batch_size"),
     chart=Chart(
         _by_batch_size,
         (Limit(declare.MOST_LINES, "lines", ("variant", "device", "backend"), _effect),),
     ),
 )
-MODEL_SIZE_SPEEDUP = Table(
-    name="model_size_speedup",
-    title="Speedup by model, per sample, at the same batch size",
-    row=SpeedupRow,
-    rows=_rows("variant"),
-    csv=f"{_CASE} {_SIZE} speedup low high {_JUDGED} published cautions",
+MODEL_SIZE_SPEEDUP = _table(
+    "model_size_speedup",
+    "variant",
+    "Speedup by model, per sample, at the same batch size",
+    f"{_CASE} {_SIZE} speedup low high {_JUDGED} published cautions",
     columns=(
         *labels.COMPARED,
         Column("fewer params", "parameter_ratio", units.ratio),
@@ -304,15 +308,13 @@ MODEL_SIZE_SPEEDUP = Table(
         _VERDICT,
         *_LAST,
     ),
-    notes=_notes("variant"),
     chart=Chart(_bars("variant", "{}", "speedup if arithmetic alone decided"), **_BARS),
 )
-DEVICE_SPEEDUP = Table(
-    name="device_speedup",
-    title="Speedup by device, per sample",
-    row=SpeedupRow,
-    rows=_rows("device"),
-    csv=f"{_DEVICES} speedup low high {_JUDGED} {_EPOCH} published cautions",
+DEVICE_SPEEDUP = _table(
+    "device_speedup",
+    "device",
+    "Speedup by device, per sample",
+    f"{_DEVICES} speedup low high {_JUDGED} {_EPOCH} published cautions",
     columns=(
         labels.VARIANT,
         labels.BACKEND,
@@ -324,19 +326,17 @@ DEVICE_SPEEDUP = Table(
         Column("epoch speedup", "epoch_speedup", declare.speedup_of, rank=3),
         *_LAST,
     ),
-    notes=_notes("device"),
     chart=Chart(
         _by_device,
         (Limit(declare.MOST_LINES, "lines", ("variant", "backend"), _effect),),
         shows=lambda row: row.case.device == "gpu" and row.reference == "cpu",
     ),
 )
-BACKEND_SPEEDUP = Table(
-    name="backend_speedup",
-    title="Speedup by Keras backend, per sample",
-    row=SpeedupRow,
-    rows=_rows("backend"),
-    csv=f"{_BACKENDS} speedup low high {_JUDGED} cautions",
+BACKEND_SPEEDUP = _table(
+    "backend_speedup",
+    "backend",
+    "Speedup by Keras backend, per sample",
+    f"{_BACKENDS} speedup low high {_JUDGED} cautions",
     columns=(
         labels.VARIANT,
         labels.DEVICE,
@@ -348,15 +348,13 @@ BACKEND_SPEEDUP = Table(
         _VERDICT,
         _BLOCKS,
     ),
-    notes=_notes("backend"),
     chart=Chart(_bars("backend", "{}"), **_BARS),
 )
-THREAD_SPEEDUP = Table(
-    name="thread_speedup",
-    title="Speedup by CPU threads",
-    row=SpeedupRow,
-    rows=_rows("threads"),
-    csv=f"{_THREADS} speedup low high efficiency {_JUDGED} cautions",
+THREAD_SPEEDUP = _table(
+    "thread_speedup",
+    "threads",
+    "Speedup by CPU threads",
+    f"{_THREADS} speedup low high efficiency {_JUDGED} cautions",
     columns=(
         labels.VARIANT,
         labels.BACKEND,
@@ -368,6 +366,5 @@ THREAD_SPEEDUP = Table(
         _VERDICT,
         _BLOCKS,
     ),
-    notes=_notes("threads"),
     chart=Chart(_bars("threads", "{} thread", "if every thread helped fully"), **_BARS),
 )

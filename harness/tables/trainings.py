@@ -52,10 +52,6 @@ class EpochRow:
     reached: tuple[float, float] | None = columns()
 
 
-def _rows(analysis: Analysis) -> list[EpochRow]:
-    return [row for group in groups.groups(analysis) for row in _epochs(group, analysis)]
-
-
 def _epochs(group: Sequence[Training], analysis: Analysis) -> Iterator[EpochRow]:
     goal, published = analysis.run.target_accuracy, published_epochs(group[0], analysis.run)
     reached = _reached(group, goal)
@@ -234,7 +230,7 @@ CONVERGENCE = Table(
     name="convergence",
     title="Full trainings",
     row=EpochRow,
-    rows=_rows,
+    rows=lambda analysis: [row for g in groups.groups(analysis) for row in _epochs(g, analysis)],
     selected=_selected,
     csv="variant batch_size optimizer *",
     columns=(

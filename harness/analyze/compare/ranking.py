@@ -45,7 +45,9 @@ def ranking(runs: Sequence[Run], prices: Mapping[str, float]) -> list[RankedRow]
         known = ", ".join(run.id for run in runs)
         raise BadComparison(f"a price names no run: {', '.join(unknown)}; the runs are {known}")
     found = Matching.of(runs)
-    measured = {run.id: _measured(run, found) for run in runs}
+    measured = {
+        run.id: {found.match(data.case, run): data for data in Analysis(run).cases} for run in runs
+    }
     cases = dict.fromkeys(case for its in measured.values() for case in its)
     shared = [case for case in cases if sum(case in its for its in measured.values()) > 1]
     if not shared:
@@ -89,10 +91,6 @@ def order(rows: Sequence[RankedRow]) -> list[str]:
 def _rate(case: Case, step: Estimate) -> Estimate:
     low, high = (end and case.batch_size / end for end in (step.high, step.low))
     return Estimate(case.batch_size / step.value, low, high, step.n)
-
-
-def _measured(run: Run, found: Matching) -> dict[Case, CaseData]:
-    return {found.match(data.case, run): data for data in Analysis(run).cases}
 
 
 def _over(first: Run, runs: Sequence[Run], measured: _Measured, found: Matching) -> _Ratios:

@@ -154,8 +154,8 @@ def plan(training: Sequence[pytest.Item], session: "Session") -> list[str]:
     session.expect(len(left) - len(full))
     lines = [_sentence(session)] if session.planned else []
     if full:
-        lines.append(f"full training: {_tests(len(full))}, one seed per test")
-    return lines + [f"skipped: {_tests(count)} ({reason})" for reason, count in skipped.items()]
+        lines.append(f"full training: {units.plural(len(full), 'test')}, one seed per test")
+    return lines + [f"skipped: {units.plural(n, 'test')} ({why})" for why, n in skipped.items()]
 
 
 def _skip_reason(item: pytest.Item, session: "Session") -> str | None:
@@ -184,10 +184,6 @@ def _params(item: pytest.Item) -> dict[str, Any]:
     return item.callspec.params if hasattr(item, "callspec") else {}
 
 
-def _tests(count: int) -> str:
-    return "1 test" if count == 1 else f"{count} tests"
-
-
 def _sentence(session: "Session") -> str:
     """Say in one line what is going to be measured, and about how long it takes."""
     settings, planned = session.settings, session.planned
@@ -200,7 +196,7 @@ def _sentence(session: "Session") -> str:
     gpu = f", {session.gpu.name}" if "gpu" in settings.devices else ""
     own = settings.dataset == AUTO and any(map(registry.is_own, settings.variants))
     return (
-        f"training benchmark: {_tests(planned)}, {settings.effort} effort "
+        f"training benchmark: {units.plural(planned, 'test')}, {settings.effort} effort "
         f"({settings.protocol.blocks} blocks each), dataset {session.cases.dataset}"
         f"{' (your own models: their own data)' if own else ''}, "
         f"{settings.threads} CPU threads{gpu}; {about}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import log
 
+from harness import units
 from harness.analyze import stats
 from harness.commands.validate import loads
 from harness.commands.validate.claims import Check, between, ratio
@@ -84,8 +85,7 @@ def cpu(launcher: AnyLauncher, workers: int) -> Iterator[Check]:
             with opened(launcher, _known(name)) as side:
                 found = timed(side, _STEPS)
             shares.append((found.cpu_seconds or 0.0) / (found.loss * found.steps))
-        what = "1 busy thread" if threads == 1 else f"{threads} busy threads"
-        subject = f"CPU utilization of {what}, read over known"
+        subject = f"CPU utilization of {units.plural(threads, 'busy thread')}, read over known"
         yield between(subject, "within 5 %", shares, 0.95, 1.05)
 
 

@@ -31,20 +31,15 @@ _FEWEST_DISTURBED = 6  # blocks, so that two are
 
 @dataclass
 class Validation:
-    """A validation of the method on this machine's CPU; made by `Validation.open`.
-
-    Attributes:
-        dataset: What the bundled models are trained on.
-        found: Checks by part, in the order of `PARTS`.
-    """
+    """A validation of the method on this machine's CPU; made by `Validation.open`."""
 
     folder: Path
     effort: Effort
     gpu: AnyGpu
     observer: Observer
     machine: Machine
-    dataset: str
-    found: dict[str, Sequence[Check]]
+    dataset: str  # of the bundled models
+    found: dict[str, Sequence[Check]]  # by part, in the order of `PARTS`
 
     @classmethod
     def open(cls, folder: Path, effort: Effort, gpu: AnyGpu, observer: Observer) -> Self:

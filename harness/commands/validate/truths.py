@@ -37,16 +37,11 @@ _BRIEF = Protocol(
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A comparison with known truth.
+    """A comparison with known truth."""
 
-    Attributes:
-        case: Differs from the reference in the seed only, so that the names differ.
-        slowdown: Share of additional steps that the case runs without reporting them.
-    """
-
-    case: Case
+    case: Case  # differs from the reference in the seed only, so that the names differ
     reference: Case
-    slowdown: float = 0.0
+    slowdown: float = 0.0  # share of additional steps that the case runs unreported
 
     @property
     def key(self) -> str:

@@ -52,18 +52,13 @@ def _boot() -> str:
 
 @dataclass(eq=False)
 class Follower:
-    """Another host of the job, which has connected to this one.
-
-    Attributes:
-        boot: Id of its running machine.
-        lost: Why it answers no more; None while it does.
-    """
+    """Another host of the job, which has connected to this one."""
 
     rank: int
     name: str
-    boot: str
+    boot: str  # id of its running machine
     _channel: Channel
-    lost: str | None = None
+    lost: str | None = None  # why it answers no more
 
     def ask(self, what: str, wait: float, **arguments: Any) -> dict[str, Any]:
         """Send a request and wait for the answer.
