@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from harness.analyze.analysis import Analysis
 from harness.records import Case, Tuning
-from harness.records.levers import FEED, Lever
-from harness.records.levers import LEVERS as SETTINGS
+from harness.records.lever_declarations import FEED, Lever
+from harness.records.lever_declarations import LEVERS as SETTINGS
 from harness.tables.declare import speedup_of
 from harness.tables.levers import LEVERS, STACK
 

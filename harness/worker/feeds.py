@@ -8,7 +8,7 @@ import random
 from operator import itemgetter
 from typing import Any
 
-from harness.records.levers import FEED
+from harness.records.lever_declarations import FEED
 from harness.workloads.datasets import mapped, samples
 
 

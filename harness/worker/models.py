@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import BadCase
 from harness.records import Case
-from harness.records.levers import LEVERS
+from harness.records.lever_declarations import LEVERS
 from harness.worker.signature import loss_name
 from harness.worker.user_errors import raised_by
 from harness.workloads import datasets, fitting, registry, sources, variants

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from harness.records import Case, Fit
-from harness.records.levers import LEVERS
+from harness.records.lever_declarations import LEVERS
 from harness.worker import feeds, work
 from harness.workloads.datasets import Dataset, mapped, samples
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import BadCase, UnknownName, similar
 from harness.records import Case
-from harness.records.levers import LEVERS, Lever
+from harness.records.lever_declarations import LEVERS, Lever
 from harness.workloads import registry
 
 _ENVIRONMENT = "env:"

@@ -13,7 +13,7 @@ from harness.commands.tune import Tuner
 from harness.errors import HarnessError
 from harness.measure.schedule import plan_alone, plan_turns
 from harness.records import Attempt, Case, Estimate, Tuning
-from harness.records.levers import LEVERS
+from harness.records.lever_declarations import LEVERS
 from harness.report import files, formats, sentence, settings_code
 from harness.tables import drawing
 from harness.worker.backends import find
