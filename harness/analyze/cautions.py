@@ -140,7 +140,7 @@ def _traced(m: Measurement) -> Iterator[Caution]:
 
 
 def lowered_clocks(usages: Sequence[GpuUsage]) -> list[str]:
-    """Name the reasons for lowered clocks that are told, with the share of readings of each."""
+    """List the reasons for lowered clocks, each with its share of the readings."""
     return [
         f"{reason} in {100 * share:.0f} % of readings"
         for reason, share in gpu.throttled(usages).items()

@@ -120,7 +120,7 @@ def disturbed(measured: Measured) -> Iterator[Check]:
     warned = [caution for busy, caution in blocks if busy]
     yield share("a disturbed block", "has the caution", warned, 0.90)
     quiet = [not caution for busy, caution in blocks if not busy]
-    yield share("a quiet block beside it", "has none", quiet, 0.90)
+    yield share("a quiet block", "has no caution", quiet, 0.90)
 
 
 def _has_caution(m: Measurement) -> bool:

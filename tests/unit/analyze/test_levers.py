@@ -435,3 +435,15 @@ def test_the_recommended_settings_are_code(tmp_path, backend):
     assert find(backend)
     written = files.write(runner.save(), runner.folder)
     assert "recommended_settings.py" in {path.name for path in written.paths}
+
+
+def test_going_back_to_arrays_is_code_too(tmp_path):
+    """Where the plain case has a feed of its own."""
+    plain = levers.change(PLAIN, "feed=cached")
+    runner = runner_of(tmp_path, FakeLauncher(lambda case: 1e-3 if case == plain else 5e-4))
+    runner.measure(PLAIN, plain)
+    attempt = Attempt("feed=arrays", PLAIN, plain)
+    runner.keep(Tuning(plain, (attempt,), ("feed=arrays",), PLAIN))
+    code = settings_code.code(Analysis(runner.save()))
+    compile(code, "recommended_settings.py", "exec")
+    assert "model.fit(x, y, ...)  # arrays in memory" in code.splitlines()

@@ -150,11 +150,11 @@ def test_the_caution_of_a_competitor_is_judged_block_by_block(tmp_path):
     as_it_is = [(t, with_others(m, is_disturbed)) for t, m in found]
     told = {check.subject: check for check in judgements.disturbed(as_it_is)}
     assert [c.verdict for c in told.values()] == ["holds"] * len(told)
-    assert (told["a disturbed block"].n, told["a quiet block beside it"].n) == (4, 8)
+    assert (told["a disturbed block"].n, told["a quiet block"].n) == (4, 8)
     everywhere = [(t, with_others(m, lambda _: True)) for t, m in found]
     told = {check.subject: check for check in judgements.disturbed(everywhere)}
     assert told["a disturbed block"].verdict == "holds"
-    assert told["a quiet block beside it"].verdict == "falls short"
+    assert told["a quiet block"].verdict == "falls short"
 
 
 @pytest.mark.parametrize(
