@@ -370,8 +370,8 @@ class Silent:
         self.epochs = []
         self.sizes = []
 
-    def on_comparison(self, case, reference, blocks):
-        self.comparisons.append((case, reference, blocks))
+    def on_group(self, comparisons, blocks):
+        self.comparisons += [(case, reference, blocks) for case, reference in comparisons]
 
     def on_round(self, case, a_round):
         self.rounds.append(a_round)

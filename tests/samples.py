@@ -36,6 +36,16 @@ def batch_sizes(folder, **more):
     return measured(folder, [(case(batch_size=b), case()) for b in SIZES], **more)
 
 
+def without_fits(run):
+    """The run as if no worker had timed a `fit`."""
+
+    def bare(m):
+        starts = tuple(dataclasses.replace(start, fit=None) for start in m.starts)
+        return dataclasses.replace(m, starts=starts)
+
+    return dataclasses.replace(run, outcomes=tuple(map(bare, run.outcomes)))
+
+
 # A suite in its shortest form, and where its runs are.
 QUICK = ("--train-effort", "quick", "--train-dataset", "synthetic", "--train-threads", "1")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from harness.analyze.cases import CaseData, collect
+from harness.analyze.moderation import Speedups
 from harness.analyze.roles import Roles
 from harness.records import Case, Run
 
@@ -37,6 +38,11 @@ class Analysis:
     def roles(self) -> Roles:
         """Which comparison belongs to which table."""
         return Roles(self.run)
+
+    @functools.cached_property
+    def speedups(self) -> Speedups:
+        """The speedups of all comparisons, each judged by what all tell about scatter."""
+        return Speedups.of(self.roles.measured)
 
     @functools.cached_property
     def cases(self) -> list[CaseData]:

@@ -62,12 +62,14 @@ class Law:
         return self.of(lambda alpha: alpha / self.sample_time(alpha, math.inf))
 
 
-def fit(points: Mapping[int, Sequence[float]], reference: int) -> Law:
+def fit(points: Mapping[int, Sequence[float]], reference: int, *, joint: bool = False) -> Law:
     """Fit the law to blocks.
 
     Least squares of relative errors, since sample times have about the same relative spread at
     every size; a t interval whose spread includes what the law misses. The points are logarithms
-    of speedups, one per block, by batch size; at least one size is not the reference's.
+    of speedups, one per block, by batch size; at least one size is not the reference's. Sizes that
+    were measured in the same blocks share their reference (`joint`): the interval is over blocks,
+    each with a fit of its own.
     """
     times = {
         size: [math.exp(-log) - 1 for log in logs]
@@ -77,13 +79,17 @@ def fit(points: Mapping[int, Sequence[float]], reference: int) -> Law:
     shares = {size: 1 + statistics.fmean(zs) for size, zs in times.items()}  # of the reference's
     line = {size: 1 / size - 1 / reference for size in times}
     pairs = [(line[s] / shares[s], z / shares[s]) for s, zs in times.items() for z in zs]
-    scale = sum(x * x for x, _ in pairs)
+    scale, blocks = sum(x * x for x, _ in pairs), min(map(len, times.values()))
     alpha = sum(x * z for x, z in pairs) / scale
+    weights = {size: blocks * line[size] / shares[size] ** 2 / scale for size in times}
+    alone = [
+        sum(weights[size] * zs[block] for size, zs in times.items()) for block in range(blocks)
+    ]
     errors = [[(z - alpha * line[s]) / shares[s] for z in zs] for s, zs in times.items()]
     law = Law(
         reference=reference,
         largest=max(*times, reference),
-        alpha=_interval(alpha, errors, scale),
+        alpha=stats.interval(alone) if joint else _interval(alpha, errors, scale),
         lack_of_fit_p=stats.lack_of_fit(errors, 1) if len(times) > 1 else math.nan,
         misfit=max(abs(statistics.fmean(group)) for group in errors),
     )
@@ -121,7 +127,8 @@ def laws(analysis: Analysis) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[
     for reference, measured in groups.items():
         points = {m.case.batch_size: stats.speedup_logs(m) for m in measured}
         if not set(points) <= {reference.batch_size}:
-            yield reference, fit(points, reference.batch_size), points
+            joint = len(stats.joined(measured)) == 1 < len(measured)
+            yield reference, fit(points, reference.batch_size, joint=joint), points
 
 
 def in_microseconds(times: Estimate, step: Estimate, reference: int) -> Estimate:

@@ -122,7 +122,7 @@ def bottlenecks(analysis: Analysis) -> Iterator[Bottleneck]:
         {where: stats.mean(logs) for where, logs in work.rates(analysis.cases, name).items()}
         for name in ("copy_bytes_per_second", "product_flops")
     )
-    blocks, overhead = rounds.workers_of(analysis.run), _overheads(analysis)
+    blocks, overhead = rounds.workers_of(analysis.roles.measured), _overheads(analysis)
     unfitted = Share(None, "the law of the batch size needs three sizes of it")
     judged = analysis.run.protocol.effort != "quick"
     for data in analysis.cases:
@@ -130,7 +130,7 @@ def bottlenecks(analysis: Analysis) -> Iterator[Bottleneck]:
         where = work.place(data.case)
         copies, products = rate_of_copies.get(where), rate_of_products.get(where)
         shares = {
-            "input_share": _input(blocks.get(data.case, []), data),
+            "input_share": _input([*blocks[data.case].values()], data),
             "overhead_share": overhead.get(data.case, unfitted),
             "memory_share": _of_rate(data, moved, copies, "copies"),
             "compute_share": _of_rate(data, computed, products, "products"),

@@ -3,13 +3,13 @@
 import dataclasses
 import functools
 import math
-from collections import defaultdict
+from collections.abc import Hashable
 
 from harness.analyze import rounds, stats
 from harness.analyze.cautions import Caution
 from harness.analyze.devices import gpu
 from harness.analyze.roles import Roles
-from harness.records import Case, Estimate, GpuUsage, ModelFacts, Role, Round, Start
+from harness.records import Case, Estimate, GpuUsage, ModelFacts, Round, Start
 
 MIB = 2**20
 
@@ -21,7 +21,7 @@ class CaseData:
     case: Case
     facts: ModelFacts
     steps: list[int]  # of a round, per comparison
-    blocks: dict[tuple[str, int], list[Round]]
+    blocks: dict[Hashable, list[Round]]
     starts: list[Start]
     cautions: list[Caution]
 
@@ -79,20 +79,16 @@ def collect(roles: Roles) -> list[CaseData]:
     """
     found: dict[Case, CaseData] = {}
     for m in roles.measured:
-        sides: tuple[tuple[Role, Case, ModelFacts, int], ...] = (
-            ("case", m.case, m.facts, m.steps),
-            ("reference", m.reference, m.reference_facts, m.reference_steps),
-        )
-        for role, case, facts, steps in sides:
-            data = found.setdefault(case, CaseData(case, facts, [], defaultdict(list), [], []))
-            data.steps.append(steps)
-            for (whose, block), its in rounds.by_worker(m).items():
-                if whose == role:
-                    # The two sides of a noise-floor block ran side by side: one block.
-                    data.blocks[m.key, block] += its
-            data.starts.extend(start for start in m.starts if start.role == role)
+        sides = (m.case, m.facts, m.steps), (m.reference, m.reference_facts, m.reference_steps)
+        for case, facts, steps in sides:
+            found.setdefault(case, CaseData(case, facts, [], {}, [], [])).steps.append(steps)
         doubts = found[m.case].cautions
         doubts.extend(doubt for doubt in roles.cautions(m) if doubt not in doubts)
+    for case, blocks in rounds.workers_of(roles.measured).items():
+        data = found[case]
+        for block, workers in blocks.items():
+            data.blocks[block] = [r for worker in workers for r in worker.rounds]
+            data.starts.extend(worker.start for worker in workers)
     first: dict[Case, int] = {}
     for case in found:
         first.setdefault(_any_size(case), len(first))

@@ -3,11 +3,11 @@
 import operator
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analyze.once import once
-from harness.records import Case, Counters, Measurement, Role, Round, Run, Start
+from harness.records import Case, Counters, Measurement, Role, Round, Start
 
 
 @once
@@ -51,24 +51,44 @@ def total(its: Iterable[Counters], field: str) -> float:
     return sum(filter(None, values))
 
 
+WorkerId = tuple[Hashable, Hashable]  # which block of the run, and which of its workers
+
+
+@once
+def worker_ids(measurement: Measurement) -> Mapping[tuple[Role, int], WorkerId]:
+    """Tell the worker of each role and block; comparisons of one group share some."""
+    ids: dict[tuple[Role, int], WorkerId] = {
+        (role, block): ((measurement.key, block), role) for role, block in by_worker(measurement)
+    }
+    for start in measurement.starts:
+        if start.group_block is not None:
+            ids[start.role, start.block] = (start.group_block, start.place)
+    return ids
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """One fresh worker of a case; `step_seconds` is the median of its rounds."""
 
     start: Start
+    rounds: Sequence[Round]
     step_seconds: float
 
 
-def workers_of(run: Run) -> dict[Case, list[list[Worker]]]:
-    """List the workers of each case, those of one block together.
+def workers_of(measured: Iterable[Measurement]) -> dict[Case, dict[Hashable, list[Worker]]]:
+    """List the workers of each case by block, each worker once.
 
-    A block of a case against itself has two. They ran side by side and are not independent of
-    each other; blocks are.
+    A block may have two of a case. They ran side by side and are not independent of each other;
+    blocks are.
     """
-    found: dict[Case, dict[tuple[str, int], list[Worker]]] = defaultdict(lambda: defaultdict(list))
-    for m in run.outcomes:
-        if isinstance(m, Measurement):
-            for start in m.starts:
-                step = median_step(by_worker(m)[start.role, start.block])
-                found[m.side(start.role)][m.key, start.block].append(Worker(start, step))
-    return {case: [*blocks.values()] for case, blocks in found.items()}
+    found: dict[Case, dict[Hashable, list[Worker]]] = defaultdict(lambda: defaultdict(list))
+    seen: set[WorkerId] = set()
+    for m in measured:
+        ids, its_rounds = worker_ids(m), by_worker(m)
+        for start in m.starts:
+            key = start.role, start.block
+            if ids[key] not in seen:
+                seen.add(ids[key])
+                worker = Worker(start, its_rounds[key], median_step(its_rounds[key]))
+                found[m.side(start.role)][ids[key][0]].append(worker)
+    return found

@@ -45,6 +45,7 @@ class Mean:
     value: float
     variance: float
     n: int
+    freedom: float  # degrees of freedom of the variance
 
 
 def mean(group: Sequence[float]) -> Mean:
@@ -52,7 +53,7 @@ def mean(group: Sequence[float]) -> Mean:
     if not group:
         raise ValueError("nothing to estimate from")
     n = len(group)
-    return Mean(statistics.fmean(group), _variance(group) / n if n > 1 else 0.0, n)
+    return Mean(statistics.fmean(group), _variance(group) / n if n > 1 else 0.0, n, n - 1)
 
 
 def sum_of_means(means: Sequence[Mean]) -> Estimate:
@@ -62,7 +63,7 @@ def sum_of_means(means: Sequence[Mean]) -> Estimate:
     total, fewest = sum(one.value for one in means), min(one.n for one in means)
     if fewest < _FEWEST:
         return Estimate(total, None, None, fewest)
-    half = spread([(one.variance, one.n - 1) for one in means])
+    half = spread([(one.variance, one.freedom) for one in means])
     return Estimate(total, total - half, total + half, fewest)
 
 
@@ -92,32 +93,57 @@ def exponential(estimate: Estimate) -> Estimate:
 def logs_by_block(measurement: Measurement) -> Mapping[int, float]:
     """Return the logarithm of reference time over case time per sample, by block.
 
-    Where rounds took turns, the median of ln(reference / case) over the pairs of the block. Where
-    one worker ran after the other, rounds have no partner: the logarithm of the ratio of medians.
-    Where the two sides get batches in different ways, the logarithm of the ratio of sample times
-    of `fit` after its first execution, since rounds train on batches in memory.
+    Where rounds took turns, the 20 % trimmed mean over the turns of the logarithms of the
+    reference's workers less the case's; in protocol 1, the median. Where one worker ran after the
+    other, rounds have no partner: the logarithm of the ratio of medians. Where the two sides get
+    batches in different ways, the logarithm of the ratio of sample times of `fit` after its first
+    execution, since rounds train on batches in memory.
     """
     if by_fit(measurement):
         return fit_logs(measurement, lambda fit, _: fit.later_sample_seconds)
-    value = _paired_log if measurement.interleaved else _log_of_medians
-    return {
-        block: value(
-            _by_pair(measurement, "reference", block), _by_pair(measurement, "case", block)
-        )
-        for block in rounds.compared_blocks(measurement)
-    }
+    value = _turn_log if is_grouped(measurement) else _paired_log
+    value = value if measurement.interleaved else _log_of_medians
+    return {block: value(measurement, block) for block in rounds.compared_blocks(measurement)}
+
+
+def is_grouped(measurement: Measurement) -> bool:
+    """Return whether the comparison may share workers with others, as from protocol 2 on."""
+    return any(start.group_block is not None for start in measurement.starts)
 
 
 @once
 def speedup_logs(measurement: Measurement) -> tuple[float, ...]:
     """Return the values of `logs_by_block` without the start-order effect; see `start_order`."""
     logs = logs_by_block(measurement)
+    if is_grouped(measurement):
+        return tuple(logs.values())
     return without_start_order([*logs.values()], [*logs])
 
 
 def speedup(measurement: Measurement) -> Estimate:
     """Return reference time over case time per sample, over blocks; see `speedup_logs`."""
     return log_interval(speedup_logs(measurement))
+
+
+def joined(
+    measured: Sequence[Measurement], signs: Sequence[float] = ()
+) -> Sequence[Sequence[float]]:
+    """Return groups of independent logarithms whose means add up to the sum of the speedups' logs.
+
+    Comparisons that were measured in the same blocks share workers and are not independent of each
+    other, but blocks are: one group, with the sum of each block.
+    """
+    factors = signs or [1.0] * len(measured)
+    groups: dict[object, list[Sequence[float]]] = defaultdict(list)
+    for m, sign in zip(measured, factors, strict=True):
+        groups[_blocks_of(m)].append([sign * log for log in speedup_logs(m)])
+    return [[math.fsum(block) for block in zip(*its, strict=True)] for its in groups.values()]
+
+
+def _blocks_of(m: Measurement) -> object:
+    """Tell the blocks of a comparison; its own where it shares none."""
+    numbers = dict.fromkeys(start.group_block for start in m.starts)
+    return m.key if None in numbers or not numbers else tuple(numbers)
 
 
 def by_fit(measurement: Measurement) -> bool:
@@ -129,7 +155,7 @@ def fit_logs(measurement: Measurement, time: Callable[[Fit, Role], float]) -> di
     """Return the logarithm of reference time over case time of `fit`, by block."""
     times: dict[int, dict[Role, float]] = defaultdict(dict)
     for start in measurement.starts:
-        if start.fit is not None:
+        if start.fit is not None and start.role != "second":
             times[start.block][start.role] = time(start.fit, start.role)
     paired = ((block, side) for block, side in times.items() if len(side) == 2)
     return {block: math.log(side["reference"] / side["case"]) for block, side in paired}
@@ -141,13 +167,34 @@ def _by_pair(measurement: Measurement, role: Role, block: int) -> dict[int, floa
     return {r.pair: r.seconds / r.steps / size for r in its}
 
 
-def _paired_log(reference: Mapping[int, float], case: Mapping[int, float]) -> float:
+def _turn_log(m: Measurement, block: int) -> float:
+    roles: tuple[Role, ...] = ("reference", "second")
+    references = [
+        _by_pair(m, role, block) for role in roles if (role, block) in rounds.by_worker(m)
+    ]
+    logs = [
+        statistics.fmean(math.log(one[turn] / seconds) for one in references)
+        for turn, seconds in _by_pair(m, "case", block).items()
+        if all(turn in one for one in references)
+    ]
+    return trimmed_mean(logs)
+
+
+def _paired_log(m: Measurement, block: int) -> float:
+    reference, case = _by_pair(m, "reference", block), _by_pair(m, "case", block)
     both = (pair for pair in reference if pair in case)
     return statistics.median(math.log(reference[pair] / case[pair]) for pair in both)
 
 
-def _log_of_medians(reference: Mapping[int, float], case: Mapping[int, float]) -> float:
+def _log_of_medians(m: Measurement, block: int) -> float:
+    reference, case = _by_pair(m, "reference", block), _by_pair(m, "case", block)
     return math.log(statistics.median(reference.values()) / statistics.median(case.values()))
+
+
+def trimmed_mean(values: Sequence[float], share: float = 0.2) -> float:
+    """Return the mean without that share of the smallest and of the largest values."""
+    cut = int(share * len(values))
+    return statistics.fmean(sorted(values)[cut : len(values) - cut])
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -241,6 +288,15 @@ def at_most(hits: int, n: int, probability: float) -> float:
 def t_quantile(confidence: float, n: int) -> float:
     """Return the half-width of the interval of a mean of n values, in standard errors."""
     return student_t_quantile((1 + confidence) / 2, n - 1)
+
+
+def log_of_variance(freedom: float) -> tuple[float, float]:
+    """Return mean and variance of the log of a sample variance over the true one.
+
+    A sample variance of d degrees of freedom is chi-squared over d.
+    """
+    half = freedom / 2
+    return float(special.digamma(half)) - math.log(half), float(special.polygamma(1, half))
 
 
 @functools.lru_cache

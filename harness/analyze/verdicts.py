@@ -31,17 +31,17 @@ def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:
     return "small difference" if low > 1 or high < 1 else "undecided"
 
 
-def smallest_visible(estimate: Estimate) -> float | None:
+def smallest_visible(estimate: Estimate, freedom: float) -> float | None:
     """Return the effect that four of five such runs would show, as a share.
 
     The sum of the margin, the half-width of the interval, and what the mean of another run may
-    fall short of the effect with a probability of one fifth.
+    fall short of the effect with a probability of one fifth; `freedom` is that of the interval.
     """
     if estimate.low is None or estimate.high is None:
         return None
     half = math.log(estimate.high / estimate.low) / 2
-    spread = stats.student_t_quantile(_POWER, estimate.n - 1)
-    spread /= stats.t_quantile(estimate.confidence, estimate.n)
+    spread = stats.student_t_quantile(_POWER, freedom)
+    spread /= stats.student_t_quantile((1 + estimate.confidence) / 2, freedom)
     return math.exp(half * (1 + spread)) * (1 + MARGIN) - 1
 
 
@@ -59,12 +59,13 @@ class Judged:
 
 def judge(m: Measurement, analysis: Analysis) -> Judged:
     """Judge a comparison of a run."""
-    estimate, judged = stats.speedup(m), analysis.run.protocol.effort != "quick"
+    mean, judged = analysis.speedups.mean(m), analysis.run.protocol.effort != "quick"
+    estimate = stats.exponential(stats.sum_of_means([mean]))
     return Judged(
         speedup=estimate,
         blocks=len(stats.logs_by_block(m)),
         verdict=verdict(estimate) if judged else None,
-        smallest_visible=smallest_visible(estimate) if judged else None,
+        smallest_visible=smallest_visible(estimate, mean.freedom) if judged else None,
         noise_floor=m.case == m.reference,
         published=published.speedup(m, analysis.run),
     )

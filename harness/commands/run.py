@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _measure(session: Session, models: Sequence[str]) -> bool:
     wanted = _comparisons(session, models)
     session.expect(len(wanted))
+    session.plan(wanted)
     for case, reference in wanted:
         session.measure(case, reference)
     found = session.runner.run()

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness import units
 from harness.commands import options, output
-from harness.commands.cases import Cases, Trial
+from harness.commands.cases import Cases, Comparison, Trial
 from harness.commands.options import Settings
 from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
+from harness.measure.grouping import Groups
 from harness.measure.hosts import group
 from harness.measure.hosts.follow import follow
 from harness.measure.machine.facts import describe
@@ -48,6 +49,7 @@ class Session:
     Attributes:
         unavailable_levers: Settings that no test tries since they cannot be tried here, in order.
         planned: Number of comparisons in all.
+        planner: Plans them; called before the first is measured.
         interrupted: True if the body of the context manager was interrupted.
     """
 
@@ -58,6 +60,7 @@ class Session:
         self.cases = Cases(settings, gpu, self._launch, self._show_trial)
         self.unavailable_levers: dict[str, None] = {}
         self.planned = 0
+        self.planner: Callable[[], None] | None = None
         self.interrupted = False
         self.gpu = gpu
         self.smoke = smoke
@@ -67,6 +70,7 @@ class Session:
         self._launcher: launchers.Launcher | group.GroupLauncher | None = None
         self._followers: list[group.Follower] | None = None
         self._runner: Runner | None = None
+        self._groups = Groups()
 
     def __enter__(self) -> "Session":
         """Start nothing yet."""
@@ -110,15 +114,39 @@ class Session:
         samples = self.cases.train_samples(case)
         return self.runner.search(case, samples, self.settings.memory_bytes)
 
+    def plan(self, comparisons: Iterable[Comparison], early_steps: int | None = None) -> None:
+        """Measure these comparisons together, as many as there can be at once.
+
+        The first call of `measure` for one of a group measures all of it.
+        """
+        for comparison in comparisons:
+            self._groups.add(comparison, early_steps)
+
     def measure(self, case: Case, reference: Case, *, early_steps: int | None = None) -> Outcome:
-        """Measure a case against its reference; `early_steps` as for `block.BlockRun`."""
+        """Measure a case against its reference, and all that was planned together with it.
+
+        For `early_steps` see `block.BlockRun`.
+        """
+        if (known := self.runner.known(case, reference)) is not None:
+            self.runner.show_known(known)
+            return known
+        planner, self.planner = self.planner, None
+        if planner is not None:
+            planner()
+        group = self._groups.take((case, reference), early_steps)
+        trainable = [one for one in group.comparisons if not self._refuse(*one)]
+        self.runner.measure_group(trainable, group.early_steps)
+        return self.runner.measure(case, reference)
+
+    def _refuse(self, case: Case, reference: Case) -> bool:
+        """Keep the failure of a comparison whose model failed in its trial."""
         if (failed := self.cases.untrainable(case)) is not None:
-            return self.runner.refuse(case, reference, failed)
-        if (failed := self.cases.untrainable(reference)) is not None:
+            self.runner.refuse(case, reference, failed)
+        elif (failed := self.cases.untrainable(reference)) is not None:
             message = f"the reference {reference.variant} cannot be trained: {failed}"
             failed = WorkerFailed(failed.kind, message, failed.log_tail)
-            return self.runner.refuse(case, reference, failed)
-        return self.runner.measure(case, reference, early_steps)
+            self.runner.refuse(case, reference, failed)
+        return failed is not None
 
     @property
     def runner(self) -> Runner:

@@ -47,9 +47,17 @@ def _tune(session: Session, model: str) -> bool:
     tuner = Tuner(session, plain, [lever for lever in wanted if reasons[lever]])
     possible = [lever for lever in wanted if not reasons[lever]]
     session.expect(len(possible) + _ON_THE_WAY)
+    for case in (levers.change(plain, lever) for lever in possible):
+        session.plan([(case, plain)], early_steps(case, plain))
     for lever in possible:
         tuner.alone(lever)
     return not isinstance(tuner.stack(_ON_THE_WAY), Failure)
+
+
+def early_steps(case: Case, reference: Case) -> int:
+    """Return after how many steps the losses of a case and its reference are compared."""
+    strides = (case.steps_per_execution, reference.steps_per_execution)
+    return 2 * math.lcm(_EARLY_STEPS // 2, *strides)
 
 
 class Tuner:
@@ -123,8 +131,7 @@ class Tuner:
         return self._outcome(case, reference)
 
     def _outcome(self, case: Case, reference: Case) -> Outcome:
-        strides = (case.steps_per_execution, reference.steps_per_execution)
-        early = 2 * math.lcm(_EARLY_STEPS // 2, *strides)
+        early = early_steps(case, reference)
         return self._session.measure(case, reference, early_steps=early)
 
     def _note(self, attempt: Attempt) -> None:

@@ -1,127 +1,317 @@
-"""One block: a pair of fresh workers, each warmed up, and all their rounds.
+"""One block of a group: a fresh worker of every case, and all their rounds.
 
-On the CPU the two take turns round by round; where a GPU is used, one has ended before the other
-begins.
+On the CPU the workers take turns round by round. Where a GPU is used, one worker has ended before
+the next begins.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.measure.machine.facts import oom_kills
+from harness.measure import schedule
+from harness.measure.machine.facts import memory_available, oom_kills
 from harness.measure.machine.host_state import between
 from harness.measure.oom import explained
-from harness.measure.schedule import ROLES, plan_alone, plan_turns, turns
 from harness.measure.side import Setup, Side
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Block, BlockPlan, Case, Role, Round, SidePlan
+from harness.records import Block, BlockPlan, Case, Role, Round, SidePlan, Surroundings
+
+MEMORY_SHARE = 0.6  # of the free memory: what the workers of a block may fill
 
 
-def is_interleaved(cases: Mapping[Role, Case]) -> bool:
+def is_interleaved(case: Case, reference: Case) -> bool:
     """Whether the workers of a block take turns round by round.
 
     Not where a GPU is used: two processes that alternate on one GPU disturb each other, and one
     that idles lets its clocks fall.
     """
-    return all(case.device == "cpu" for case in cases.values())
+    return case.device == reference.device == "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A comparison of a group, and its next block.
+
+    Attributes:
+        index: Number of that block, from 0.
+        plan: Of the comparison; None before its first block.
+    """
+
+    case: Case
+    reference: Case
+    index: int
+    plan: BlockPlan | None = None
 
 
 @dataclass
-class BlockRun:
-    """Measures one block; the first block of a comparison also makes the plan.
+class Measured:
+    """What became of the cases of a block; a comparison of a case without memory has no block.
 
     Attributes:
-        index: Number of the block, from 0: the reference starts first in even ones.
-        plan: Of the comparison; None in its first block.
-        early_steps: If given, each worker also reports its loss after that many steps. Both
-            sides of a block start from the same weights; blocks differ.
+        blocks: By case and reference.
+        failed: By case.
+        slow: Cases whose step is too long for the turns of the others.
     """
 
-    index: int
-    cases: Mapping[Role, Case]
-    setup: Setup
-    plan: BlockPlan | None
-    on_round: Callable[[Round], None]
-    early_steps: int | None = None
-    _sides: dict[Role, Side] = field(default_factory=dict, init=False)
-    _rounds: list[Round] = field(default_factory=list, init=False)
+    blocks: dict[tuple[Case, Case], Block] = field(default_factory=dict)
+    failed: dict[Case, WorkerFailed] = field(default_factory=dict)
+    slow: set[Case] = field(default_factory=set)
 
-    def measure(self) -> Block:
-        """Measure the block.
 
-        Raises:
-            WorkerFailed: one of the workers did.
-        """
-        order = ROLES if self.index % 2 == 0 else ROLES[::-1]
-        kills, before = oom_kills(), self.setup.read_host_state()
-        measured = self._in_turns if is_interleaved(self.cases) else self._one_after_the_other
+@dataclass(eq=False)
+class _Worker:
+    case: Case
+    place: int
+    side: Side
+    plan: SidePlan | None = None
+    rounds: list[Round] = field(default_factory=list)
+
+
+def cases_of(members: Sequence[Member], *, interleaved: bool) -> list[Case]:
+    """List the cases of the workers of a block.
+
+    A case that is compared with itself has two workers, and on the CPU so has the case that most
+    others are compared with: its scatter is in all of these comparisons.
+    """
+    cases = list(dict.fromkeys(case for m in members for case in (m.reference, m.case)))
+    ((most, _),) = Counter(m.reference for m in members).most_common(1)
+    twice = {m.case for m in members if m.case == m.reference}
+    return cases + [case for case in cases if case in twice or (interleaved and case == most)]
+
+
+class BlockRun:
+    """Measures one block.
+
+    Args:
+        number: Of the block among those of the run, from 0; the order of the starts turns with it.
+        members: The comparisons, all interleaved or none.
+        setup: What the block is measured with.
+        on_round: Called with the case of a round as it ends.
+        early_steps: If given, each worker also reports its loss after that many steps. All workers
+            of a block start from the same weights; blocks differ.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        members: Sequence[Member],
+        setup: Setup,
+        on_round: Callable[[Case, Round], None],
+        early_steps: int | None = None,
+    ) -> None:
+        self._number = number
+        self._members = members
+        self._setup = setup
+        self._on_round = on_round
+        self._early_steps = early_steps
+        self._interleaved = is_interleaved(members[0].case, members[0].reference)
+        self._plans = {
+            case: plan
+            for m in members
+            if m.plan
+            for case, plan in ((m.case, m.plan.case), (m.reference, m.plan.reference))
+        }
+        self._workers: list[_Worker] = []
+        self._measured = Measured()
+        self._kills: int | None = None
+
+    def measure(self) -> Measured:
+        """Measure the block; a worker that fails takes only its own comparisons with it."""
+        self._kills, before = oom_kills(), self._setup.read_host_state()
         try:
-            plan = measured(order)
-        except WorkerFailed as error:
-            raise self._explained(error, kills) from error
+            (self._in_turns if self._interleaved else self._one_after_the_other)()
         finally:
-            for side in self._sides.values():
-                side.end()
+            for worker in self._workers:
+                worker.side.end()
+        around = between(self._number, before, self._setup.read_host_state())
+        for member in self._members:
+            if (block := self._block(member, around)) is not None:
+                self._measured.blocks[member.case, member.reference] = block
+        return self._measured
+
+    def _order(self) -> list[Case]:
+        """The cases in the order of their starts: another one begins in the next block."""
+        cases = cases_of(self._members, interleaved=self._interleaved)
+        first = self._number % len(cases)
+        return cases[first:] + cases[:first]
+
+    def _in_turns(self) -> None:
+        free, (one, *_) = MEMORY_SHARE * memory_available(), self._members
+        for place, case in enumerate(self._order()):
+            if case in (one.case, one.reference) or self._has_room(free):
+                self._start(case, place)
+        self._plan()
+        workers = [(worker, worker.plan) for worker in self._workers if worker.plan]
+        for worker, _ in workers:
+            worker.side.sampler.begin_rounds()
+        turns = schedule.turns([plan.rounds for _, plan in workers], self._number)
+        for turn, order in enumerate(turns if workers else ()):
+            for position, index in enumerate(order):
+                worker, plan = workers[index]
+                self._round(worker, turn, position, plan.steps)
+        rated: set[Case] = set()
+        for worker in list(self._workers):
+            with self._failure_of(worker):
+                worker.side.end_rounds()
+        for worker in list(self._workers):
+            with self._failure_of(worker):
+                self._after_rounds(worker, rated)
+
+    def _one_after_the_other(self) -> None:
+        rated: set[Case] = set()
+        for place, case in enumerate(self._order()):
+            worker = self._start(case, place)
+            if worker is None:
+                continue
+            with self._failure_of(worker):
+                plan = worker.plan = self._plans.get(case) or schedule.plan_alone(
+                    worker.side.step_seconds, case, self._setup.protocol
+                )
+                worker.side.sampler.begin_rounds()
+                for number in range(plan.rounds):
+                    self._round(worker, number, place, plan.steps)
+                worker.side.end_rounds()
+                self._after_rounds(worker, rated)
+                worker.side.end()
+
+    def _has_room(self, free: float) -> bool:
+        """Whether one more worker fits beside those that run, if it is as large as the largest."""
+        sizes = [worker.side.sampler.last_rss_bytes or 0 for worker in self._workers]
+        return sum(sizes) + max(sizes, default=0) < free
+
+    def _start(self, case: Case, place: int) -> _Worker | None:
+        """Start a worker and warm it up; None if its case failed or is too slow for the others."""
+        if case in self._measured.failed or case in self._measured.slow:
+            return None
+        try:
+            worker = _Worker(case, place, Side.start(case, self._setup))
+        except WorkerFailed as error:
+            self._measured.failed[case] = explained(error, self._kills, None)
+            self._drop(case)
+            return None
+        self._workers.append(worker)
+        with self._failure_of(worker):
+            seed = self._members[0].index if self._early_steps else 0
+            worker.side.open(early_steps=self._early_steps, seed=seed)
+            worker.side.warm_up()
+            if not self._is_slow(worker):
+                return worker
+            self._measured.slow.add(case)
+            self._drop(case)
+        return None
+
+    def _is_slow(self, worker: _Worker) -> bool:
+        longest = schedule.longest_step(self._setup.protocol)
+        several = self._interleaved and len(self._members) > 1
+        return several and worker.side.step_seconds > longest
+
+    def _plan(self) -> None:
+        """Plan the rounds of each worker; the case that most are compared with sets the turns."""
+        protocol = self._setup.protocol
+        steps: dict[Case, list[float]] = {}
+        for worker in self._workers:
+            steps.setdefault(worker.case, []).append(worker.side.step_seconds)
+        seconds = {case: sum(found) / len(found) for case, found in steps.items()}
+        references = Counter(m.reference for m in self._members if m.reference in seconds)
+        if not references:
+            return
+        ((most, _),) = references.most_common(1)
+        by_fit = {
+            case
+            for m in self._members
+            if m.case.feed != m.reference.feed
+            for case in (m.case, m.reference)
+        }
+        plan = self._plans.get(most) or schedule.plan_reference(
+            seconds[most], most, protocol, by_fit=most in by_fit
+        )
+        for worker in self._workers:
+            case = worker.case
+            worker.plan = self._plans.get(case) or (
+                plan
+                if case == most
+                else schedule.plan_case(
+                    seconds[case], case, plan.rounds, protocol, by_fit=case in by_fit
+                )
+            )
+
+    def _round(self, worker: _Worker, turn: int, position: int, steps: int) -> None:
+        if worker not in self._workers:  # it has failed
+            return
+        with self._failure_of(worker):
+            index = self._members[0].index
+            worker.rounds.append(worker.side.round(index, turn, position, steps))
+            self._on_round(worker.case, worker.rounds[-1])
+
+    def _after_rounds(self, worker: _Worker, rated: set[Case]) -> None:
+        """Find the rates of each kind of worker once, and time `fit` once per case."""
+        kind = dataclasses.replace(worker.case, variant="", dataset="", batch_size=1, seed=0)
+        if kind not in rated or worker.case.replicas > 1:
+            rated.add(kind)
+            worker.side.find_rates()
+        if worker.case not in rated and worker.plan is not None and worker.plan.fit_steps:
+            rated.add(worker.case)
+            worker.side.fit(worker.plan.fit_steps)
+
+    @contextlib.contextmanager
+    def _failure_of(self, worker: _Worker) -> Iterator[None]:
+        """Keep the failure of a worker, so that the others go on."""
+        try:
+            yield
+        except WorkerFailed as error:
+            known = explained(error, self._kills, worker.side.sampler.last_rss_bytes)
+            self._measured.failed[worker.case] = known
+            self._drop(worker.case)
+
+    def _drop(self, case: Case) -> None:
+        for worker in [worker for worker in self._workers if worker.case == case]:
+            self._workers.remove(worker)
+            worker.side.end()
+
+    def _block(self, member: Member, around: Surroundings) -> Block | None:
+        """Put together what is observed of one comparison."""
+        roles = self._roles(member)
+        plans = {role: worker.plan for role, worker in roles.items()}
+        case, reference = plans.get("case"), plans.get("reference")
+        if case is None or reference is None:
+            return None
+        rounds = [
+            dataclasses.replace(a_round, block=member.index, role=role)
+            for role, worker in roles.items()
+            for a_round in worker.rounds
+        ]
+        starts = [
+            dataclasses.replace(
+                worker.side.start_record(member.index),
+                role=role,
+                group_block=self._number,
+                place=worker.place,
+                workers=len(self._workers) if self._interleaved else 1,
+            )
+            for role, worker in roles.items()
+        ]
         return Block(
-            plan,
-            rounds=tuple(self._rounds),
-            starts=tuple(self._sides[role].start_record(self.index) for role in order),
-            facts={role: self._sides[role].facts for role in ROLES},
-            surroundings=between(self.index, before, self.setup.read_host_state()),
+            plan=BlockPlan(case=case, reference=reference),
+            rounds=tuple(sorted(rounds, key=self._moment)),
+            starts=tuple(starts),
+            facts={role: roles[role].side.facts for role in ("case", "reference")},
+            surroundings=dataclasses.replace(around, block=member.index),
         )
 
-    def _in_turns(self, order: Sequence[Role]) -> BlockPlan:
-        for role in order:
-            self._started(role)
-        sides = self._sides
-        step_seconds = {role: side.step_seconds for role, side in sides.items()}
-        plan = self.plan or plan_turns(step_seconds, self.cases, self.setup.protocol)
-        for side in sides.values():
-            side.sampler.begin_rounds()
-        for pair, roles in turns(plan.case.rounds, self.index):
-            for position, role in enumerate(roles):
-                self._round(sides[role], pair, position, plan.of(role).steps)
-        for side in sides.values():
-            side.end_rounds()
-        sides["case"].find_rates()
-        for role in order:
-            if plan.of(role).fit_steps:
-                sides[role].fit(plan.of(role).fit_steps)
-        return plan
+    def _roles(self, member: Member) -> dict[Role, _Worker]:
+        """The workers of a comparison; the first of a case is the one that timed `fit`."""
+        mine = [worker for worker in self._workers if worker.case == member.case]
+        others = [worker for worker in self._workers if worker.case == member.reference]
+        roles: dict[Role, _Worker] = {}
+        if mine:
+            roles["case"] = mine[0]
+        others = [worker for worker in others if worker not in mine[:1]]
+        roles |= dict(zip(("reference", "second"), others, strict=False))
+        return roles
 
-    def _one_after_the_other(self, order: Sequence[Role]) -> BlockPlan:
-        plans: dict[Role, SidePlan] = {}
-        for position, role in enumerate(order):
-            side = self._started(role)
-            if self.plan:
-                plan = self.plan.of(role)
-            else:
-                plan = plan_alone(side.step_seconds, self.cases[role], self.setup.protocol)
-            plans[role] = plan
-            side.sampler.begin_rounds()
-            for number in range(plan.rounds):
-                self._round(side, number, position, plan.steps)
-            side.end_rounds()
-            side.find_rates()
-            if plan.fit_steps:
-                side.fit(plan.fit_steps)
-            side.end()
-        return BlockPlan(**plans)
-
-    def _started(self, role: Role) -> Side:
-        side = self._sides[role] = Side.start(role, self.cases[role], self.setup)
-        side.open(early_steps=self.early_steps, seed=self.index if self.early_steps else 0)
-        side.warm_up()
-        return side
-
-    def _round(self, side: Side, pair: int, position: int, steps: int) -> None:
-        self._rounds.append(side.round(self.index, pair, position, steps))
-        self.on_round(self._rounds[-1])
-
-    def _explained(self, error: WorkerFailed, kills: int | None) -> WorkerFailed:
-        """Say which side failed, and whether memory ran out."""
-        role = next((role for role, side in self._sides.items() if side.failed), None)
-        known = explained(error, kills, self._sides[role].sampler.last_rss_bytes if role else None)
-        message, reference = str(known), self.cases["reference"]
-        if role == "reference" and self.cases["case"] != reference:
-            message = f"the reference {reference.id} failed: {message}"
-        return WorkerFailed(known.kind, message, error.log_tail)
+    def _moment(self, a_round: Round) -> tuple[int, int]:
+        """Order rounds as they ran."""
+        turn, place = a_round.pair, a_round.position
+        return (turn, place) if self._interleaved else (place, turn)

@@ -26,14 +26,14 @@ class Budget:
         """Count a comparison that begins."""
         self._left -= 1
 
-    def blocks(self, wanted: int, block_seconds: float) -> int:
-        """Return the number of blocks of a comparison, once the first is done.
+    def blocks(self, wanted: int, block_seconds: float, comparisons: int = 1) -> int:
+        """Return the number of blocks of some comparisons, once their first is done.
 
         The number depends on how long the first block took, never on its result.
         """
         if self._end is None:
             return wanted
-        share = (self._end - self._clock()) / (max(0, self._left) + 1)
+        share = (self._end - self._clock()) * comparisons / (max(0, self._left) + comparisons)
         return max(1, min(wanted, 1 + int(share / block_seconds)))
 
     def allows(self, seconds: float) -> bool:

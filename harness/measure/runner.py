@@ -2,16 +2,17 @@
 
 import dataclasses
 import datetime
-import math
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol as Interface
 from typing import Self, TypeVar
 
-from harness.measure.block import BlockRun, is_interleaved
+from harness.measure.block import is_interleaved
 from harness.measure.budget import Budget
+from harness.measure.group import Comparison, Group
 from harness.measure.search import search
 from harness.measure.side import Setup
 from harness.measure.training import train_together
@@ -22,10 +23,8 @@ from harness.records import (
     Epoch,
     Failure,
     Machine,
-    Measurement,
     Outcome,
     Recipe,
-    Role,
     Round,
     Run,
     Search,
@@ -41,14 +40,13 @@ from harness.records.resume import Record, ResumedRun, kind_of
 
 R = TypeVar("R", bound=Record)
 LOG = "failures.log"
-_SAME_LOSS = 1e-6  # relative: the same arithmetic
 
 
 class Observer(Interface):
     """Is called as a run goes on, to show progress."""
 
-    def on_comparison(self, case: Case, reference: Case, blocks: int) -> None:
-        """A comparison begins."""
+    def on_group(self, comparisons: Sequence[Comparison], blocks: int) -> None:
+        """Comparisons that are measured together begin."""
 
     def on_round(self, case: Case, a_round: Round) -> None:
         """A round has ended."""
@@ -85,6 +83,12 @@ class Runner:
     _seed_seconds: dict[frozenset[Case], float] = field(default_factory=dict, init=False)
     _lines: dict[str, tuple[Outcome, str]] = field(default_factory=dict, init=False)
     _begin: float = field(default_factory=time.perf_counter, init=False)
+    _group: Group | None = field(default=None, init=False)
+    _block_numbers: Iterator[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Number blocks from the last one of a resumed run."""
+        self._block_numbers = itertools.count(1 + self._resumed.last_group_block)
 
     @classmethod
     def open(
@@ -121,9 +125,11 @@ class Runner:
         return cls(folder, setup, machine, observer, budget, target_accuracy, resumed, journal)
 
     def run(self) -> Run:
-        """Return all that was measured so far."""
+        """Return all that was measured so far, the blocks of an unfinished group among them."""
         records = self._resumed.records
         outcomes = {**self._resumed.failures, **records["outcome"]}
+        for measurement in self._group.partial() if self._group else ():
+            outcomes.setdefault(measurement.key, measurement)
         trainings = tuple(records["training"].values())
         failed = self._failed_trainings.values()
         return Run(
@@ -167,25 +173,71 @@ class Runner:
 
         A worker's failure is returned as a `Failure`. See `BlockRun` for `early_steps`.
         """
-        self._budget.next_comparison()
-        records = self._resumed.records["outcome"]
-        known: Outcome | None = records.get(comparison_key(case, reference))
-        if known is not None:
-            self._observer.on_known_outcome(known)
-            return known
-        self._observer.on_comparison(case, reference, self._setup.protocol.blocks)
-        return self._end(self._measure(case, reference, early_steps))
+        if self.known(case, reference) is None:
+            self.measure_group([(case, reference)], early_steps)
+        found = self.known(case, reference)
+        assert found is not None
+        return found
 
-    def refuse(self, case: Case, reference: Case, error: WorkerFailed) -> Outcome:
+    def known(self, case: Case, reference: Case) -> Outcome | None:
+        """Return the outcome of a comparison, if this run has it."""
+        records = self._resumed.records["outcome"]
+        found: Outcome | None = records.get(comparison_key(case, reference))
+        return found
+
+    def show_known(self, outcome: Outcome) -> None:
+        """Say that this run had measured a comparison before."""
+        self._budget.next_comparison()
+        self._observer.on_known_outcome(outcome)
+
+    def measure_group(
+        self, comparisons: Sequence[Comparison], early_steps: int | None = None
+    ) -> None:
+        """Measure comparisons together, those that this run does not have.
+
+        Each outcome is kept as soon as its last block is done.
+        """
+        missing = [one for one in comparisons if self.known(*one) is None]
+        for interleaved in (True, False):
+            its = [one for one in missing if is_interleaved(*one) == interleaved]
+            if its:
+                self._measure_group(its, early_steps)
+
+    def _measure_group(self, comparisons: Sequence[Comparison], early_steps: int | None) -> None:
+        for _ in comparisons:
+            self._budget.next_comparison()
+        self._observer.on_group(comparisons, self._setup.protocol.blocks)
+        known = self._resumed.blocks
+
+        def on_round(case: Case, a_round: Round) -> None:
+            self._journal.write("round", key=case.id, round=to_json(a_round))
+            self._observer.on_round(case, a_round)
+
+        def on_block(comparison: Comparison, block: Block) -> None:
+            self._journal.write("block", key=comparison_key(*comparison), block=to_json(block))
+
+        self._group = Group(
+            comparisons,
+            self._setup,
+            self._budget,
+            lambda: next(self._block_numbers),
+            on_round,
+            on_block,
+            self._end,
+            {one: known.get(comparison_key(*one), []) for one in comparisons},
+            early_steps,
+        )
+        self._group.measure()
+
+    def refuse(self, case: Case, reference: Case, error: WorkerFailed) -> None:
         """Keep the failure of a comparison whose model failed in its trial."""
         self._budget.next_comparison()
-        return self._end(error.failure_of(case, reference))
+        self._end(error.failure_of(case, reference))
 
-    def _end(self, outcome: Outcome) -> Outcome:
+    def _end(self, outcome: Outcome) -> None:
         self.keep(outcome)
         self.save()
         self._observer.on_outcome(outcome, self._log(outcome))
-        return outcome
 
     def _log(self, outcome: Outcome) -> Path | None:
         """Append what a failed worker printed to the log of the run; return the log's path."""
@@ -207,48 +259,6 @@ class Runner:
             found = search(case, samples, memory_bytes, self._setup, self._observer.on_size)
             self.keep(found)
         return found
-
-    def _measure(self, case: Case, reference: Case, early_steps: int | None) -> Outcome:
-        key = comparison_key(case, reference)
-        begin = time.perf_counter()
-        sides: dict[Role, Case] = {"case": case, "reference": reference}
-        blocks = list(self._resumed.blocks.get(key, []))
-
-        def on_round(a_round: Round) -> None:
-            self._journal.write("round", key=key, round=to_json(a_round))
-            self._observer.on_round(sides[a_round.role], a_round)
-
-        try:
-            for side in sides.values():  # so that the first block's time does not include it
-                self._setup.launcher.prepare(side, wait=True)
-            wanted, known = self._setup.protocol.blocks, len(blocks)
-            while len(blocks) < wanted:
-                block_begin = time.perf_counter()
-                plan = blocks[0].plan if blocks else None
-                early = None if blocks and _learn_alike(blocks[-1]) else early_steps
-                block = BlockRun(len(blocks), sides, self._setup, plan, on_round, early).measure()
-                self._journal.write("block", key=key, block=to_json(block))
-                blocks.append(block)
-                if len(blocks) == known + 1:
-                    took = time.perf_counter() - block_begin
-                    wanted = known + self._budget.blocks(wanted - known, took)
-        except WorkerFailed as error:
-            return error.failure_of(case, reference)
-        facts, chosen = blocks[0].facts, blocks[0].plan
-        return Measurement(
-            case=case,
-            reference=reference,
-            facts=facts["case"],
-            reference_facts=facts["reference"],
-            steps=chosen.case.steps,
-            reference_steps=chosen.reference.steps,
-            pairs=chosen.case.rounds,
-            rounds=tuple(a_round for block in blocks for a_round in block.rounds),
-            starts=tuple(start for block in blocks for start in block.starts),
-            wall_seconds=time.perf_counter() - begin,
-            interleaved=is_interleaved(sides),
-            surroundings=tuple(b.surroundings for b in blocks if b.surroundings is not None),
-        )
 
     def train(self, recipes: Sequence[Recipe]) -> list[Training | Failure]:
         """Train recipes in full, in turns, except those that this run already has.
@@ -302,9 +312,3 @@ class Runner:
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
-
-
-def _learn_alike(block: Block) -> bool:
-    """True if the early losses agree or were not requested; later blocks then skip them."""
-    one, other = (start.early_loss for start in block.starts)
-    return one is None or other is None or math.isclose(one, other, rel_tol=_SAME_LOSS)

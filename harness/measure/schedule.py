@@ -1,60 +1,83 @@
-"""Choose what each side does in a block: steps per round, rounds, steps of a `fit`."""
+"""Choose what each worker does in a block: steps per round, rounds, steps of a `fit`, turns."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
-from harness.records import BlockPlan, Case, Protocol, Role, SidePlan
-
-ROLES: tuple[Role, Role] = ("reference", "case")
+from harness.records import Case, Protocol, SidePlan
 
 
-def plan_turns(
-    step: dict[Role, float], sides: Mapping[Role, Case], protocol: Protocol
-) -> BlockPlan:
-    """Plan the block of workers that take turns, from the seconds per step of the warm-up.
+def plan_reference(
+    step_seconds: float, case: Case, protocol: Protocol, *, by_fit: bool
+) -> SidePlan:
+    """Plan the reference of workers that take turns; the number of its rounds is that of turns.
 
-    Only the case times a `fit`, while the reference waits. If the sides get their batches in
-    different ways, the `fit` is what is compared: both time one of half a block, after few rounds.
+    Args:
+        step_seconds: Seconds per step of the warm-up.
+        case: The reference.
+        protocol: Of the run.
+        by_fit: Whether a case is compared by `fit`.
     """
-    # Both rounds of a pair last about as long, so that they are equally noisy.
-    seconds = max(protocol.round_seconds, *step.values())
-    steps = {role: _steps(step[role], seconds, sides[role], protocol) for role in ROLES}
-    by_fit = sides["case"].feed != sides["reference"].feed
-    pair_seconds = sum(steps[role] * step[role] for role in ROLES)
-    pairs = _rounds(pair_seconds, 0.0 if by_fit else protocol.block_seconds, protocol)
-    seconds_of_fit = protocol.block_seconds / 2 if by_fit else protocol.fit_seconds
-    fits = {role: _fit_steps(step[role], seconds_of_fit, sides[role]) for role in ROLES}
-    return BlockPlan(
-        case=SidePlan(steps["case"], pairs, fits["case"]),
-        reference=SidePlan(steps["reference"], pairs, fits["reference"] if by_fit else 0),
-    )
+    steps = _steps(step_seconds, protocol.round_seconds, case, protocol)
+    seconds = protocol.block_seconds / 2
+    rounds = _rounds(steps * step_seconds, seconds, protocol, protocol.max_pairs)
+    fit_seconds = seconds if by_fit else protocol.fit_seconds
+    return SidePlan(steps, rounds, _fit_steps(step_seconds, case, fit_seconds))
+
+
+def plan_case(
+    step_seconds: float, case: Case, turns: int, protocol: Protocol, *, by_fit: bool
+) -> SidePlan:
+    """Plan a case of workers that take turns: as much time as the reference has.
+
+    A case of slow steps takes part in some turns only.
+
+    Args:
+        step_seconds: Seconds per step of the warm-up.
+        case: The case.
+        turns: Rounds of the reference.
+        protocol: Of the run.
+        by_fit: Whether the case gets its batches in another way than its reference: then the
+            `fit` is what is compared, half a block long, after few rounds.
+    """
+    seconds = protocol.block_seconds / 2
+    steps = _steps(step_seconds, max(protocol.round_seconds, seconds / turns), case, protocol)
+    rounds = _rounds(steps * step_seconds, 0.0 if by_fit else seconds, protocol, turns)
+    fit_seconds = seconds if by_fit else protocol.fit_seconds
+    return SidePlan(steps, rounds, _fit_steps(step_seconds, case, fit_seconds))
 
 
 def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> SidePlan:
-    """Plan one side of a block whose workers run one after the other."""
+    """Plan one worker of a block whose workers run one after the other."""
     steps = _steps(step_seconds, protocol.gpu_round_seconds, case, protocol)
-    rounds = _rounds(steps * step_seconds, protocol.block_seconds / 2, protocol)
-    return SidePlan(steps, rounds, _fit_steps(step_seconds, protocol.fit_seconds, case))
+    seconds = protocol.block_seconds / 2
+    rounds = _rounds(steps * step_seconds, seconds, protocol, protocol.max_pairs)
+    return SidePlan(steps, rounds, _fit_steps(step_seconds, case, protocol.fit_seconds))
 
 
-def _steps(step_seconds: float, round_seconds: float, case: Case, protocol: Protocol) -> int:
-    """Steps of a round of about that length, at least one."""
-    return _whole(protocol.steps or max(1, round(round_seconds / step_seconds)), case)
+def longest_step(protocol: Protocol) -> float:
+    """Return the longest step, in seconds, of a case that takes turns with others.
+
+    The rounds of a longer one would lie far from those that they are compared with.
+    """
+    return protocol.block_seconds
 
 
-def _rounds(seconds: float, block_seconds: float, protocol: Protocol) -> int:
-    """Rounds, or pairs, of so many seconds in a block of about that length."""
-    return min(protocol.max_pairs, max(protocol.min_pairs, round(block_seconds / seconds)))
+def _steps(step_seconds: float, seconds: float, case: Case, protocol: Protocol) -> int:
+    return _whole(protocol.steps or max(1, round(seconds / step_seconds)), case)
 
 
-def _fit_steps(step_seconds: float, fit_seconds: float, case: Case) -> int:
-    """Steps of a `fit`; 0 on several hosts, where each would need data of its own.
+def _rounds(round_seconds: float, seconds: float, protocol: Protocol, most: int) -> int:
+    return min(most, max(protocol.min_pairs, round(seconds / round_seconds)))
+
+
+def _fit_steps(step_seconds: float, case: Case, seconds: float) -> int:
+    """Return the steps of a `fit`; 0 on several hosts, where each would need data of its own.
 
     The first step also starts the input pipeline, so the rate is that of the later ones.
     """
     if case.hosts > 1:
         return 0
-    return case.steps_per_execution + _whole(max(1, math.ceil(fit_seconds / step_seconds)), case)
+    return case.steps_per_execution + _whole(max(1, math.ceil(seconds / step_seconds)), case)
 
 
 def _whole(steps: int, case: Case) -> int:
@@ -62,10 +85,25 @@ def _whole(steps: int, case: Case) -> int:
     return math.ceil(steps / case.steps_per_execution) * case.steps_per_execution
 
 
-def turns(pairs: int, block: int) -> Iterator[tuple[int, tuple[Role, Role]]]:
-    """Yield each pair's index and the order of its two rounds: AB, BA, AB and so on.
+def turns(rounds: Sequence[int], block: int) -> Iterator[list[int]]:
+    """Yield the workers of each turn by their index, in the order of their rounds.
 
-    The next block begins with BA: each side runs first equally often in two blocks.
+    The orders are the rows of a Williams design (1949, "Experimental designs balanced for the
+    estimation of residual effects of treatments"): over as many turns as there are workers (twice
+    as many for an odd number) each worker runs equally often at each position and equally often
+    right after each other worker.
+
+    Args:
+        rounds: Of each worker; one with fewer than others takes part in some turns only.
+        block: Number of the block; the next one begins with the next row.
     """
-    for pair in range(pairs):
-        yield pair, ROLES if (pair + block) % 2 == 0 else (ROLES[1], ROLES[0])
+    count, workers = max(rounds), len(rounds)
+    first = [n // 2 if n % 2 == 0 else workers - 1 - n // 2 for n in range(workers)]
+    for turn in range(count):
+        row, mirrored = divmod(turn + block, 2) if workers % 2 else (turn + block, 0)
+        order = [(worker + row) % workers for worker in first]
+        yield [
+            worker
+            for worker in (order[::-1] if mirrored else order)
+            if (turn + 1) * rounds[worker] // count > turn * rounds[worker] // count
+        ]

@@ -92,7 +92,7 @@ def _chosen(sizes: list[TriedSize]) -> tuple[int, ...]:
 
 def _try(case: Case, limit: int | None, setup: Setup) -> TriedSize:
     kills = oom_kills()
-    side = Side.start("case", case, setup)
+    side = Side.start(case, setup)
     try:
         side.open(limit if case.device == "cpu" else None)
         side.warm_up()

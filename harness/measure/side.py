@@ -1,4 +1,4 @@
-"""One side of a block: a worker from its start to its end, and the sampler that watches it."""
+"""One worker of a block from its start to its end, and the sampler that watches it."""
 
 import dataclasses
 import time
@@ -11,8 +11,7 @@ from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu, cool_down
 from harness.measure.machine.host_state import HostState, read_host_state
 from harness.measure.machine.sampler import Sampler, disturbance, read_machine
-from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Fit, ModelFacts, Protocol, Role, Round, Start, from_json, to_json
+from harness.records import Case, Fit, ModelFacts, Protocol, Round, Start, from_json, to_json
 from harness.worker.channel import Command
 
 _RATE_SECONDS = 0.1
@@ -53,28 +52,25 @@ class Setup:
 
 @dataclass(eq=False)
 class Side:
-    """One side of a block: a worker and the sampler that watches it; made by `Side.start`.
+    """A worker of a block and the sampler that watches it; made by `Side.start`.
 
     Attributes:
-        failed: Whether the worker has failed to answer.
         facts: Of the model, once it is open.
         step_seconds: Of the warm-up.
     """
 
     worker: AnyWorker
     sampler: Sampler
-    _role: Role
     _case: Case
     _setup: Setup
     _found: dict[str, Any]  # fields of `Start`
-    failed: bool = field(default=False, init=False)
     facts: ModelFacts = field(init=False)
     step_seconds: float = field(init=False)
     _ended: bool = field(default=False, init=False)
     _begin: float = field(default_factory=time.perf_counter, init=False)
 
     @classmethod
-    def start(cls, role: Role, case: Case, setup: Setup) -> Self:
+    def start(cls, case: Case, setup: Setup) -> Self:
         """Wait for a hot GPU to cool down, then start worker and sampler.
 
         Raises:
@@ -87,14 +83,10 @@ class Side:
         worker = setup.launcher.start(case, protocol.timeout_seconds)
         sampler = Sampler(worker.pid, gpu)
         sampler.start()
-        return cls(worker, sampler, role, case, setup, {"cool_down_seconds": waited})
+        return cls(worker, sampler, case, setup, {"cool_down_seconds": waited})
 
     def _ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
-        try:
-            return self.worker.ask(command, **arguments)
-        except WorkerFailed:
-            self.failed = True
-            raise
+        return self.worker.ask(command, **arguments)
 
     def open(
         self, memory_bytes: int | None = None, early_steps: int | None = None, seed: int = 0
@@ -123,11 +115,14 @@ class Side:
         self._found |= warm
 
     def round(self, block: int, pair: int, position: int, steps: int) -> Round:
-        """Time a round; the machine's counters are read before and after it."""
+        """Time a round; the machine's counters are read before and after it.
+
+        A comparison that the worker takes part in gives the round its role.
+        """
         before = read_machine()
         answer = self._ask("round", steps=steps)
         answer.update(disturbance(before, read_machine(), answer["cpu_seconds"]))
-        return Round(block=block, pair=pair, role=self._role, position=position, **answer)
+        return Round(block=block, pair=pair, role="case", position=position, **answer)
 
     def end_rounds(self) -> None:
         """Stop watching the worker, and read its counters."""
@@ -155,7 +150,7 @@ class Side:
 
     def start_record(self, block: int) -> Start:
         """Return everything observed of this worker outside its rounds."""
-        return Start(role=self._role, block=block, usage=self.sampler.usage(), **self._found)
+        return Start(role="case", block=block, usage=self.sampler.usage(), **self._found)
 
     def end(self) -> None:
         """End worker and sampler; a second call does nothing."""

@@ -5,7 +5,7 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 DEVICES = ("cpu", "gpu")
 
 

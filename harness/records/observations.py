@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.records.counters import Counters
 
-Role = Literal["case", "reference"]
+Role = Literal["case", "reference", "second"]  # second: another worker of the reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,12 @@ class Start:
     # Median time to sum arrays like the gradients over all replicas, with nothing else running.
     allreduce_seconds: float | None = None
     allreduce_bytes: int | None = None  # size of one replica's arrays
+    # Number of the block among those of the run, and place in the order of its starts. Comparisons
+    # of one group share workers: equal numbers and places are the same worker. None in runs of
+    # protocol 1, where no worker is shared.
+    group_block: int | None = None
+    place: int | None = None
+    workers: int | None = None  # alive at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,14 @@ class ResumedRun:
                 self.records[kind][record.key] = record
                 self.blocks.pop(record.key, None)  # a measurement holds its blocks
 
+    @property
+    def last_group_block(self) -> int:
+        """Largest number of a block; -1 without one."""
+        blocks = [block for its in self.blocks.values() for block in its]
+        held = (*blocks, *self.records["outcome"].values())
+        numbers = {start.group_block for one in held for start in one.starts}
+        return max((number for number in numbers if number is not None), default=-1)
+
     def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
         """Refuse times that do not compare: BadRun if protocol, machine or a version differs."""
         known = self.protocol or protocol

@@ -21,9 +21,10 @@ TERMS = {
     "noise floor": "How far the interval of the reference vs itself reaches from 1.",
     "worker": "A fresh process that builds and trains one case.",
     "round": "A fraction of a second of training steps in one worker, timed as a whole.",
-    "pair": "A round of the case and a round of the reference, right after each other.",
-    "block": "A pair of fresh workers, one per side, that train in turns. Intervals are computed "
-    "over blocks.",
+    "turn": "One round of each worker of a block, right after each other.",
+    "block": "Fresh workers that train in turns: one per case, two of the reference. Intervals are "
+    "computed over blocks.",
+    "group": "Comparisons that are measured together and share their workers.",
     "effort": "How many blocks a comparison has: few at quick effort (which gives no verdicts), "
     "more at default, most at thorough.",
     "start-order effect": "The worker that starts first is slightly slower. The sides swap places "

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.analyze import stats, verdicts
+from harness.analyze import verdicts
 from harness.analyze.analysis import Analysis
 from harness.analyze.training import groups
 from harness.records import Failure, Measurement, Run
@@ -20,7 +20,7 @@ def others(analysis: Analysis) -> Iterator[str]:
     """List the comparisons that no table shows."""
     judged = analysis.run.protocol.effort != "quick"
     for m in analysis.roles.others():
-        estimate = stats.speedup(m)
+        estimate = analysis.speedups.speedup(m)
         verdict = verdicts.verdict(estimate) if judged else "not judged"
         yield f"{m.case.id} against {m.reference.id}: {speedup_of(estimate)}, {verdict}"
 

@@ -23,17 +23,23 @@ class Progress:
         self._planned, self._done = comparisons, 0
         self._clock, self._begin = clock, clock()
         self._drawn = -_LINE_SECONDS
-        self._title, self._blocks = "", 0
+        self._title, self._blocks, self._group = "", 0, 1
 
-    def on_comparison(self, case: Case, reference: Case, blocks: int) -> None:
-        """Announce a comparison."""
-        self._blocks = blocks
-        self._title = f"[{self._done + 1}/{self._planned or '?'}] {case.id}"
+    def on_group(self, comparisons: Sequence[tuple[Case, Case]], blocks: int) -> None:
+        """Announce comparisons that are measured together."""
+        self._blocks, self._group = blocks, len(comparisons)
+        last = f"–{self._done + len(comparisons)}" if len(comparisons) > 1 else ""
+        number = f"[{self._done + 1}{last}/{self._planned or '?'}]"
+        lines = [_against(*comparison) for comparison in comparisons]
+        name = comparisons[0][0].id if len(lines) == 1 else f"{len(lines)} comparisons together"
+        self._title = f"{number} {name}"
         if self._console.is_terminal:
             self._draw(f"{self._title}  starting{self._left(0)}")
+        elif len(lines) == 1:
+            self._print(f"{number} {lines[0]}: {blocks} blocks")
         else:
-            against = "itself" if case == reference else reference.id
-            self._print(f"{self._title} against {against}: {blocks} blocks")
+            for line in (f"{self._title}: {blocks} blocks", *(f"    {line}" for line in lines)):
+                self._print(line)
 
     def on_round(self, case: Case, a_round: Round) -> None:
         """Redraw the live line, at most once a second."""
@@ -44,7 +50,7 @@ class Progress:
         step = units.seconds(a_round.seconds / a_round.steps)
         self._draw(
             f"{self._title}  block {a_round.block + 1}/{self._blocks}  "
-            f"batch {case.batch_size}: {step}/step{self._left(a_round.block)}"
+            f"{case.variant} batch {case.batch_size}: {step}/step{self._left(a_round.block)}"
         )
 
     def on_outcome(self, outcome: Outcome, log: Path | None = None) -> None:
@@ -103,7 +109,7 @@ class Progress:
         self._planned = comparisons
 
     def _left(self, block: int) -> str:
-        done = self._done + block / max(1, self._blocks)
+        done = self._done + self._group * block / max(1, self._blocks)
         if not self._planned or done < 0.15:
             return ""
         left = (self._clock() - self._begin) / done * (self._planned - done)
@@ -117,3 +123,7 @@ class Progress:
 
     def _print(self, line: str) -> None:
         self._console.print(units.printable(line), highlight=False, markup=False, soft_wrap=True)
+
+
+def _against(case: Case, reference: Case) -> str:
+    return f"{case.id} against {'itself' if case == reference else reference.id}"

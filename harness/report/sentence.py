@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from harness import units
-from harness.analyze import stats, verdicts
+from harness.analyze import verdicts
 from harness.analyze.analysis import Analysis
 from harness.analyze.devices import scaling
 from harness.analyze.training.groups import groups
@@ -47,7 +47,7 @@ def _comparisons(analysis: Analysis) -> Iterator[str]:
     elif compared and analysis.run.protocol.effort == "quick":
         yield f"{many} at quick effort, which gives no verdicts"
     elif compared:
-        estimates = [(stats.speedup(m), m) for m in compared]
+        estimates = [(analysis.speedups.speedup(m), m) for m in compared]
         found = Counter(verdicts.verdict(estimate) for estimate, _ in estimates)
         if set(found) == {"undecided"}:
             yield f"{many}, all undecided"

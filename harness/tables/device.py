@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness import units
-from harness.analyze import roles, rounds, stats
+from harness.analyze import roles, rounds
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import MIB, quotient
 from harness.analyze.devices import crossover, gpu
@@ -53,11 +53,13 @@ def _on_gpu(analysis: Analysis) -> list[list[Measurement]]:
     return [sorted(group, key=lambda m: m.case.batch_size) for group in alike.values()]
 
 
-def _crossover(measured: Sequence[Measurement]) -> CrossoverRow:
+def _crossover(measured: Sequence[Measurement], analysis: Analysis) -> CrossoverRow:
     return CrossoverRow(
         case=measured[0].case,
         reference=measured[0].reference.device,
-        found=crossover.batch_size([(m.case.batch_size, stats.speedup(m)) for m in measured]),
+        found=crossover.batch_size(
+            [(m.case.batch_size, analysis.speedups.speedup(m)) for m in measured]
+        ),
         sizes=",".join(str(m.case.batch_size) for m in measured),
     )
 
@@ -223,7 +225,7 @@ DEVICE_CROSSOVER = Table(
     name="device_crossover",
     title="Batch size from which the GPU is as fast as the CPU",
     row=CrossoverRow,
-    rows=lambda analysis: [_crossover(group) for group in _on_gpu(analysis)],
+    rows=lambda analysis: [_crossover(group, analysis) for group in _on_gpu(analysis)],
     csv="* reason",
     columns=(
         labels.VARIANT,

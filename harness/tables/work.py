@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from harness import units
-from harness.analyze import stats, work
+from harness.analyze import work
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData, quotient
 from harness.records import Case, Estimate, Measurement, ModelFacts
@@ -64,7 +64,9 @@ def _rows(analysis: Analysis) -> list[WorkRow]:
     for case, measured in groups.items():
         reference = known[case]
         group = [_row(reference, reference, Estimate(1.0, None, None, 0), peaks)]
-        group += [_row(known[m.case], reference, stats.speedup(m), peaks) for m in measured]
+        group += [
+            _row(known[m.case], reference, analysis.speedups.speedup(m), peaks) for m in measured
+        ]
         rows += _with_line(group)
     rows.sort(key=lambda row: row.facts.macs_per_sample or math.inf)  # not counted: last
     return sorted(rows, key=declare.key_of("batch_size", "device", "backend"))

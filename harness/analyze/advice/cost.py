@@ -63,7 +63,7 @@ def plan(
     """
     size = analysis.observed[case].facts.train_samples if samples is None else samples
     _check(size, epoch_count, price_per_hour, case)
-    blocks = rounds.workers_of(analysis.run)[case]
+    blocks = [*rounds.workers_of(analysis.roles.measured)[case].values()]
     fitted = [[w for w in block if w.start.fit] for block in blocks]
     timed = [block for block in fitted if block]
     source = _source(timed, size)

@@ -19,13 +19,11 @@ class Ratios:
         differs = roles.differs_only_in
         self.compared = [m for m in measurements if differs(axis, m.case, m.reference)]
         value = operator.attrgetter(axis)
-        self._logs = {
-            (value(m.case), value(m.reference)): stats.speedup_logs(m) for m in self.compared
-        }
-        references = [reference for _, reference in self._logs]
+        self._by_values = {(value(m.case), value(m.reference)): m for m in self.compared}
+        references = [reference for _, reference in self._by_values]
         self._reference: Any = max(references, key=references.count, default=None)
         # The values with a common reference, and that of the reference.
-        against = {value for value, other in self._logs if other == self._reference}
+        against = {value for value, other in self._by_values if other == self._reference}
         self.values: list[Any] = sorted({*against, self._reference}) if against else []
 
     def best(self) -> Any:
@@ -41,16 +39,16 @@ class Ratios:
         return stats.product(self._between(value, other))
 
     def _log(self, value: Any) -> float:
-        logs = self._logs.get((value, self._reference))
-        return 0.0 if logs is None else statistics.fmean(logs)
+        found = self._by_values.get((value, self._reference))
+        return 0.0 if found is None else statistics.fmean(stats.speedup_logs(found))
 
-    def _between(self, value: Any, other: Any) -> list[Sequence[float]]:
-        if (value, other) in self._logs:
-            return [self._logs[value, other]]
-        if (other, value) in self._logs:
-            return [[-log for log in self._logs[other, value]]]
-        reference = self._reference
-        return [self._logs[value, reference], [-log for log in self._logs[other, reference]]]
+    def _between(self, value: Any, other: Any) -> Sequence[Sequence[float]]:
+        if (value, other) in self._by_values:
+            return stats.joined([self._by_values[value, other]])
+        if (other, value) in self._by_values:
+            return stats.joined([self._by_values[other, value]], [-1.0])
+        both = [self._by_values[one, self._reference] for one in (value, other)]
+        return stats.joined(both, [1.0, -1.0])
 
 
 @dataclass(frozen=True, slots=True)

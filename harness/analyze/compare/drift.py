@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.analyze import rounds, stats
 from harness.analyze.compare.case_matching import Matching
+from harness.analyze.rounds import WorkerId
 from harness.records import Case, Failure, Measurement, Run
 
 Part = tuple[float, float]  # part of a variance, and its degrees of freedom
@@ -33,7 +34,7 @@ class RunTimes:
         own: dict[Case, Case] = {}
         times: dict[Case, dict[tuple[Case, Case], list[float]]] = defaultdict(dict)
         speedups: dict[Case, dict[Case, Sequence[float]]] = defaultdict(dict)
-        measured, failed = set(), set()
+        measured, failed, seen = set(), set(), set[WorkerId]()
         for outcome in run.outcomes:
             case, reference = (found.match(c, run) for c in (outcome.case, outcome.reference))
             own |= {reference: outcome.reference, case: outcome.case}
@@ -41,7 +42,7 @@ class RunTimes:
                 failed.add((case, reference))
                 continue
             measured.add((case, reference))
-            for side, logs in block_times(outcome).items():
+            for side, logs in block_times(outcome, seen).items():
                 times[found.match(side, run)][case, reference] = logs
             if case != reference:
                 speedups[case][reference] = stats.speedup_logs(outcome)
@@ -69,13 +70,18 @@ class RunTimes:
         return None if self.block_drift is None else [self.block_drift]
 
 
-def block_times(measurement: Measurement) -> dict[Case, list[float]]:
+def block_times(measurement: Measurement, seen: set[WorkerId]) -> dict[Case, list[float]]:
     """Return, by case, the log of the median seconds per sample of each block.
 
-    A reference that was measured against itself has the rounds of both sides.
+    A reference that was measured against itself has the rounds of both sides. Workers that another
+    comparison has shared, those in `seen`, are left out; `seen` grows.
     """
+    ids = rounds.worker_ids(measurement)
     seconds: dict[Case, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (role, block), its in rounds.by_worker(measurement).items():
+        if ids[role, block] in seen:
+            continue
+        seen.add(ids[role, block])
         case = measurement.side(role)
         seconds[case][block] += [step / case.batch_size for step in rounds.step_seconds(its)]
     return {

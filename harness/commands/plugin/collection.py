@@ -1,5 +1,6 @@
 """What the tests of a run are: the values of their axes, which are skipped and why, the plan."""
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ import pytest
 
 from harness import units
 from harness.commands.options import AUTO, Settings
+from harness.commands.plugin import planning
 from harness.commands.plugin.fixtures import rungs
 from harness.errors import HarnessError
 from harness.measure.machine.gpu import AnyGpu, count
@@ -152,6 +154,7 @@ def plan(training: Sequence[pytest.Item], session: "Session") -> list[str]:
     params = [_params(item) for item in left]
     session.check([(p.get("variant"), p["batch_size"]) for p in params if "batch_size" in p])
     session.expect(len(left) - len(full))
+    session.planner = functools.partial(planning.plan, left, session)
     lines = [_sentence(session)] if session.planned else []
     if full:
         lines.append(f"full training: {units.plural(len(full), 'test')}, one seed per test")

@@ -67,6 +67,5 @@ def _identity(subject: str, claim: str, n: int, *, holds: bool) -> Check:
 
 def _equal_durations(m: Measurement) -> Measurement:
     """Return the comparison as if each sample had taken a millisecond on both sides."""
-    sizes = {"case": m.case.batch_size, "reference": m.reference.batch_size}
-    rounds = (replace(r, seconds=1e-3 * r.steps * sizes[r.role]) for r in m.rounds)
+    rounds = (replace(r, seconds=1e-3 * r.steps * m.side(r.role).batch_size) for r in m.rounds)
     return replace(m, rounds=tuple(rounds))

@@ -80,5 +80,5 @@ def ratio(subject: str, estimate: Estimate, margin: float, remark: str = "") -> 
 
 def contains(estimate: Estimate, truth: float) -> bool:
     """Whether the interval holds the truth; a missing interval holds nothing."""
-    low, high = estimate.low, estimate.high
-    return low is not None and high is not None and low <= truth <= high
+    low, high, rounding = estimate.low, estimate.high, 1e-9 * truth
+    return low is not None and high is not None and low - rounding <= truth <= high + rounding

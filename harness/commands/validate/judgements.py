@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.analyze import cautions, rounds, stats, verdicts
+from harness.analyze.moderation import Speedups
 from harness.commands.validate.claims import Check, between, contains, decided, ratio, share
 from harness.commands.validate.truths import Trial, is_disturbed
-from harness.records import Estimate, Measurement, Role
+from harness.records import Estimate, Measurement, Role, Round
 
 PROTOCOL = "the protocol"
 Measured = Sequence[tuple[Trial, Measurement]]
@@ -30,7 +31,7 @@ def noise(measured: Measured) -> Iterator[Check]:
 def by_way(measured: Measured) -> dict[str, list[tuple[Estimate, float]]]:
     """Return estimates and their truths, by the method applied to the same rounds."""
     return {
-        PROTOCOL: [(stats.speedup(m), t.truth) for t, m in measured],
+        PROTOCOL: [(estimate, t.truth) for t, estimate in _judged(measured)],
         "the same rounds, each taken as independent": [
             (_independent(m), t.truth) for t, m in measured
         ],
@@ -38,6 +39,12 @@ def by_way(measured: Measured) -> dict[str, list[tuple[Estimate, float]]]:
             (e, 1.0) for _, m in measured for e in _one_after_the_other(m)
         ],
     }
+
+
+def _judged(measured: Measured) -> list[tuple[Trial, Estimate]]:
+    """Return the speedup of each trial as the tables of a run give it."""
+    speedups = Speedups.of(m for _, m in measured)
+    return [(trial, speedups.speedup(m)) for trial, m in measured]
 
 
 def _hold_one(
@@ -92,7 +99,7 @@ def _logs(m: Measurement, role: Role, blocks: Iterable[int]) -> list[float]:
 def slowdowns(measured: Measured) -> Iterator[Check]:
     """Judge comparisons with a case that is slower by a known amount."""
     for slowdown in sorted({trial.slowdown for trial, _ in measured}):
-        here = [stats.speedup(m) for trial, m in measured if trial.slowdown == slowdown]
+        here = [e for trial, e in _judged(measured) if trial.slowdown == slowdown]
         subject = f"slower by {100 * slowdown:.0f} %"
         below = [e.high is not None and e.high < 1 for e in here]
         yield share(subject, "interval below 1", below, 0.8 if slowdown >= 0.05 else None)
@@ -102,7 +109,7 @@ def slowdowns(measured: Measured) -> Iterator[Check]:
 
 
 def _covered(subject: str, measured: Measured) -> Check:
-    held = [contains(stats.speedup(m), trial.truth) for trial, m in measured]
+    held = [contains(estimate, trial.truth) for trial, estimate in _judged(measured)]
     return share(subject, "interval holds the true ratio", held, 0.90)
 
 
@@ -137,29 +144,41 @@ def _only(block: int, m: Measurement) -> Measurement:
 
 
 def order(measured: Measured) -> Iterator[Check]:
-    """Judge whether the order in a pair, or the start order in a block, changes a time."""
+    """Judge whether the order in a turn, or the start order in a block, changes a time.
+
+    The two workers of the reference are equal, so that only their places differ.
+    """
     firsts, starters = [], []
     for _, m in measured:
+        workers = rounds.by_worker(m)
+        places = {(start.role, start.block): start.place or 0 for start in m.starts}
         for block in rounds.blocks(m):
-            pairs: dict[int, dict[int, float]] = {}
-            for r in (r for r in m.rounds if r.block == block):
-                pairs.setdefault(r.pair, {})[r.position] = r.seconds / r.steps
-            logs = [math.log(p[0] / p[1]) for p in pairs.values() if len(p) == 2]
-            # An equal number of pairs of each order, so that the workers cancel.
-            even = len(logs) - len(logs) % 2
-            if even:
-                firsts.append(statistics.fmean(logs[:even]))
-        starters += [
-            log if index % 2 == 0 else -log  # the reference starts first in even blocks
-            for index, log in stats.logs_by_block(m).items()
-        ]
+            one, other = workers["reference", block], workers.get(("second", block), ())
+            if not other:
+                continue
+            if (first := _first_over_later(one, other)) is not None:
+                firsts.append(first)
+            log = math.log(rounds.median_step(one) / rounds.median_step(other))
+            later = places["reference", block] > places["second", block]
+            starters.append(-log if later else log)
     if firsts:
-        yield ratio("first over second round of a pair", stats.log_interval(firsts), 0.01)
+        yield ratio("earlier over later round of a turn", stats.log_interval(firsts), 0.01)
     if starters:
-        # The start order alternates between blocks: with three blocks, the fewest with an
-        # interval, the mean keeps a third of its effect.
-        estimate, remark = stats.log_interval(starters), ": 3 blocks keep a third, 2 nothing"
-        yield ratio("worker that started first over the other", estimate, 0.03, remark)
+        estimate = stats.log_interval(starters)
+        yield ratio("worker that started earlier over the other", estimate, 0.03)
+
+
+def _first_over_later(one: Sequence[Round], other: Sequence[Round]) -> float | None:
+    """Mean log of the earlier over the later round of a turn, each worker first by turns."""
+    later = {r.pair: r for r in other}
+    logs: dict[bool, list[float]] = {True: [], False: []}
+    for r in one:
+        if r.pair in later:
+            log = math.log(r.seconds / r.steps / later[r.pair].seconds * later[r.pair].steps)
+            logs[r.position < later[r.pair].position].append(log)
+    if not logs[True] or not logs[False]:
+        return None
+    return (statistics.fmean(logs[True]) - statistics.fmean(logs[False])) / 2
 
 
 def watching(measured: Measured) -> Iterator[Check]:

@@ -29,7 +29,7 @@ _BEGUN_SECONDS = 0.1  # so that the sampler has started before the round
 def opened(launcher: AnyLauncher, case: Case) -> Iterator[Side]:
     """Start a fresh worker, warmed up as in a block, without its sampler."""
     setup = Setup(_PROTOCOL, launcher, NoGpu("validation trains on the CPU"))
-    side = Side.start("case", case, setup)
+    side = Side.start(case, setup)
     try:
         side.sampler.stop()
         side.open()

@@ -1,6 +1,7 @@
 """A validation from start to end: its parts in order, its results in a folder."""
 
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -101,6 +102,8 @@ class Validation:
         runner = Runner.open(self.folder / part, setup, self.machine, self.observer, budget)
         measured = []
         with contextlib.closing(runner):
+            for _, group in itertools.groupby(wanted, key=lambda trial: trial.reference):
+                runner.measure_group([(trial.case, trial.reference) for trial in group])
             for trial in wanted:
                 outcome = runner.measure(trial.case, trial.reference)
                 if isinstance(outcome, Failure):

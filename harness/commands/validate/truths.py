@@ -17,6 +17,7 @@ USUAL = ("baseline", 256)  # variant and batch size
 SHORT = ("improved", 16)  # its steps are short: a hundred fit into a round
 CLAIMED_STEPS = 100  # per round: 2, 5, 10 and 25 % of it are whole numbers
 
+_TOGETHER = 12  # comparisons of a group, about as many as those of a suite
 _SPINNING = """
 import sys
 from harness.worker.processes import die_with_parent
@@ -101,15 +102,17 @@ EFFORTS = {
 def slowed(case: Case, counts: Mapping[float, int]) -> list[Trial]:
     """Return comparisons of a case with itself, slower by a known share, by number per share.
 
-    Its two sides have different names. The shares alternate, so that drift of the machine affects
-    all of them.
+    Its two sides have different names, and a group of comparisons has one reference. The shares
+    alternate, so that drift of the machine affects all of them.
     """
     most = max(counts.values(), default=0)
     shares = [share for turn in range(most) for share in counts if turn < counts[share]]
-    return [
-        Trial(replace(case, seed=2 * number + 1), replace(case, seed=2 * number), share)
-        for number, share in enumerate(shares)
-    ]
+    trials = []
+    for number, share in enumerate(shares):
+        group, member = divmod(number, _TOGETHER)
+        reference = replace(case, seed=group * (_TOGETHER + 1))
+        trials.append(Trial(replace(case, seed=reference.seed + 1 + member), reference, share))
+    return trials
 
 
 class SlowedWorker:
@@ -159,16 +162,19 @@ class DisturbedLauncher(SlowedLauncher):
         self, launcher: AnyLauncher, trials: Sequence[Trial], begun: Mapping[str, Sequence[Block]]
     ) -> None:
         super().__init__(launcher, trials)
-        self._keys = {case: t.key for t in trials for case in (t.case, t.reference)}
-        self._workers = Counter({key: 2 * len(blocks) for key, blocks in begun.items()})
+        self._groups = {one: t.reference for t in trials for one in (t.case, t.reference)}
+        references = self._groups.values()  # of each case, and of itself
+        self._sizes = Counter([*references, *dict.fromkeys(references)])  # a block has two of it
+        done = {trial.reference: len(begun.get(trial.key, ())) for trial in trials}
+        self._workers = Counter({c: blocks * self._sizes[c] for c, blocks in done.items()})
         self._competitor: subprocess.Popen[bytes] | None = None
 
     def start(self, case: Case, timeout: float) -> SlowedWorker:
         """Start a worker; the first of a block also starts or ends the busy process."""
-        key = self._keys[case]
-        block, second = divmod(self._workers[key], 2)
-        self._workers[key] += 1
-        if not second:
+        group = self._groups[case]
+        block, later = divmod(self._workers[group], self._sizes[group])
+        self._workers[group] += 1
+        if not later:
             self.close()
             if is_disturbed(block):
                 self._competitor = subprocess.Popen(

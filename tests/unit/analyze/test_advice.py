@@ -14,7 +14,7 @@ from fakes import (
     runner_of,
     with_gpu_usage,
 )
-from samples import dataframe
+from samples import dataframe, without_fits
 
 from harness.analyze.advice import advise as advice
 from harness.analyze.advice import cost
@@ -64,7 +64,11 @@ def with_peaks(run, peaks):
     """The run as if training took so many MiB, by batch size, of which 100 are the import's."""
 
     def of(m):
-        sizes = {"case": m.case.batch_size, "reference": m.reference.batch_size}
+        sizes = {
+            "case": m.case.batch_size,
+            "reference": m.reference.batch_size,
+            "second": m.reference.batch_size,
+        }
         return tuple(
             dataclasses.replace(s, peak_rss_bytes=peaks[sizes[s.role]] * MIB) for s in m.starts
         )
@@ -363,7 +367,7 @@ def test_a_plan_of_a_reference_has_its_steps_alone(tmp_path):
     """No fit of it was timed, and the source says so."""
     runner = runner_of(tmp_path, FakeLauncher(seconds({1024: 1.5})))
     runner.measure(case(1024), case())
-    made = cost.plan(Analysis(runner.run()), case(), samples=25_600)
+    made = cost.plan(Analysis(without_fits(runner.run())), case(), samples=25_600)
     assert made.epoch_seconds.value == pytest.approx(25.6)
     assert "without the overhead of Model.fit" in made.source
 

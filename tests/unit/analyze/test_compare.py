@@ -12,7 +12,17 @@ from harness.analyze.compare import drift, gate, run_diff
 from harness.analyze.compare.run_diff import FEW_BLOCKS, NO_DRIFT
 from harness.commands.parser import main
 from harness.errors import BadComparison
-from harness.records import Case, Failure, Measurement, ModelFacts, Round, Run, from_json, to_json
+from harness.records import (
+    Case,
+    Failure,
+    Measurement,
+    ModelFacts,
+    Round,
+    Run,
+    from_json,
+    to_json,
+)
+from harness.records.case import PROTOCOL_VERSION
 from harness.report import run_diffs
 
 FACTS = ModelFacts(1000, 5000, "layers", "Adam", 60_000, "cpu", "fake 1.0", 2.3, True)
@@ -337,7 +347,7 @@ def test_more_intervals_are_wider_each():
 
 def test_a_round_is_judged_by_the_median_of_its_block():
     """Per sample, and both sides of a noise floor are one case."""
-    found = drift.block_times(measurement(case(), case(), lambda *_: 2e-3, blocks=3))
+    found = drift.block_times(measurement(case(), case(), lambda *_: 2e-3, blocks=3), set())
     assert found == {case(): [pytest.approx(math.log(2e-3))] * 3}
 
 
@@ -465,7 +475,7 @@ def test_several_runs_have_a_column_each_against_the_reference(tmp_path, capsys)
         (["a", "z"], "no run begins with 'z'"),
         (["a", "b", "--fail-if-slower", "0.05"], "write 0.05% or 5%"),
         (["a", "q", "--fail-if-slower", "5%"], "measure both runs at default effort"),
-        (["a", "v"], "protocol version 1 and v by 99"),
+        (["a", "v"], f"protocol version {PROTOCOL_VERSION} and v by 99"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, capsys, arguments, message):

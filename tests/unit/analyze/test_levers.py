@@ -11,7 +11,7 @@ from harness.analyze import stats
 from harness.analyze.analysis import Analysis
 from harness.commands.tune import Tuner
 from harness.errors import HarnessError
-from harness.measure.schedule import plan_alone, plan_turns
+from harness.measure.schedule import plan_alone, plan_case, plan_reference
 from harness.records import Attempt, Case, Estimate, Tuning
 from harness.records.lever_declarations import LEVERS
 from harness.report import files, formats, sentence, settings_code
@@ -150,9 +150,8 @@ def test_rounds_and_fits_are_of_whole_executions(stride):
     case = levers.change(PLAIN, f"steps_per_execution={stride}")
     for seconds in (0.001, 0.07, 3.0):
         for one in (
-            plan_turns(
-                {"case": seconds, "reference": 0.1}, {"case": case, "reference": PLAIN}, protocol()
-            ).case,
+            plan_case(seconds, case, 2, protocol(), by_fit=False),
+            plan_reference(seconds, case, protocol(), by_fit=False),
             plan_alone(seconds, case, protocol()),
         ):
             assert one.steps % stride == one.fit_steps % stride == 0
@@ -165,13 +164,11 @@ def test_where_batches_come_another_way_both_sides_time_a_fit_of_half_a_block():
     from fakes import protocol
 
     fed = levers.change(PLAIN, "feed=cached")
-    plan = plan_turns(
-        {"case": 0.1, "reference": 0.1},
-        {"case": fed, "reference": PLAIN},
-        protocol(block_seconds=8.0, max_pairs=24),
-    )
-    assert plan.case.fit_steps == plan.reference.fit_steps == 1 + 40
-    assert plan.case.rounds == 2
+    half = protocol(block_seconds=8.0, max_pairs=24)
+    case = plan_case(0.1, fed, 16, half, by_fit=True)
+    reference = plan_reference(0.1, PLAIN, half, by_fit=True)
+    assert case.fit_steps == reference.fit_steps == 1 + 40
+    assert case.rounds == 2
 
 
 def test_the_speedup_of_another_feed_is_that_of_the_fits(tmp_path):

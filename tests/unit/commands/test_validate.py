@@ -102,13 +102,13 @@ def test_the_protocol_holds_where_rounds_as_samples_do_not(tmp_path):
     assert {pooled.verdict, one_by_one.verdict} == {"for comparison"}
 
 
-def test_order_is_judged_by_place_not_by_side(tmp_path):
+def test_order_is_judged_by_the_two_workers_of_the_reference(tmp_path):
     """A case that is slower is no slower place."""
-    found = measured(tmp_path, truths.slowed(SHORT, {0.25: 3}), blocks=4)
-    assert [check.verdict for check in judgements.order(found)] == ["holds", "not shown"]
-    even = [dataclasses.replace(check, n=0) for check in judgements.order(found)]
-    assert even[0].found.startswith("1.000")
-    assert even[1].found.startswith("1.000"), "as many blocks begin with either side"
+    found = measured(tmp_path, truths.slowed(SHORT, {0.25: 3}), blocks=4, min_pairs=6, max_pairs=6)
+    checks_ = list(judgements.order(found))
+    assert [check.verdict for check in checks_] == ["holds", "holds"]
+    assert [check.n for check in checks_] == [12, 12]
+    assert all(check.found.startswith("1.000") for check in checks_)
 
 
 def test_slowdowns_are_judged_by_their_truth(tmp_path):
@@ -128,11 +128,11 @@ def test_a_competitor_is_busy_in_every_third_block_and_ends(tmp_path):
     disturbed = DisturbedLauncher(FakeLauncher(), wanted, {trial.key: [None] * 3})
     with contextlib.closing(disturbed) as launcher:
         for _ in range(3, 9):
-            for case in (trial.case, trial.reference):
+            for case in (trial.case, trial.reference, trial.reference):
                 launcher.start(case, 1.0)
                 seen.append(launcher._competitor is not None)
         competitor = launcher._competitor
-    assert [is_disturbed(block) for block in range(3, 9) for _ in range(2)] == seen
+    assert [is_disturbed(block) for block in range(3, 9) for _ in range(3)] == seen
     assert competitor is None or competitor.poll() is not None
 
 

@@ -28,3 +28,13 @@ def test_at_least_one_block_is_measured_when_time_is_up():
     budget.next_comparison()
     clock.sleep(100.0)
     assert budget.blocks(6, block_seconds=5.0) == 1
+
+
+def test_comparisons_of_a_group_share_their_blocks():
+    """Four of eight get half of what is left: 50 s of 100 s, five blocks of ten."""
+    budget = Budget(110.0, 8, clock := FakeClock())
+    for _ in range(4):
+        budget.next_comparison()
+    clock.sleep(10.0)
+    assert budget.blocks(6, block_seconds=10.0, comparisons=4) == 6
+    assert budget.blocks(6, block_seconds=20.0, comparisons=4) == 3

@@ -1,0 +1,136 @@
+"""A group: comparisons that are measured together, block by block, and share their workers."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from harness.measure.block import BlockRun, Measured, Member, is_interleaved
+from harness.measure.budget import Budget
+from harness.measure.side import Setup
+from harness.measure.worker_process import WorkerFailed
+from harness.records import Block, Case, Failure, Measurement, Outcome, Round
+
+Comparison = tuple[Case, Case]  # a case and its reference
+_SAME_LOSS = 1e-6  # relative: the same arithmetic
+
+
+@dataclass
+class Group:
+    """Measures the comparisons of a group.
+
+    Attributes:
+        comparisons: All interleaved, or none.
+        setup: What they are measured with.
+        budget: Drops blocks to stay under a time limit.
+        number: Returns the number of the next block of the run.
+        on_round: Called with the case of each round as it ends.
+        on_block: Called with a comparison and its block once the block is done.
+        on_outcome: Called with each outcome once it is known.
+        blocks: By comparison: those that an interrupted run has measured, then all.
+        early_steps: See `BlockRun`.
+        pending: Comparisons that lack a block.
+    """
+
+    comparisons: Sequence[Comparison]
+    setup: Setup
+    budget: Budget
+    number: Callable[[], int]
+    on_round: Callable[[Case, Round], None]
+    on_block: Callable[[Comparison, Block], None]
+    on_outcome: Callable[[Outcome], None]
+    blocks: dict[Comparison, list[Block]]
+    early_steps: int | None = None
+    pending: list[Comparison] = field(default_factory=list, init=False)
+    _begin: float = field(default_factory=time.perf_counter, init=False)
+
+    def measure(self) -> None:
+        """Measure all blocks; a comparison of too slow steps follows alone."""
+        self.pending = list(self.comparisons)
+        self._prepare()
+        wanted, limited, slow = self.setup.protocol.blocks, False, list[Comparison]()
+        while self.pending:
+            fewest = min(len(self.blocks[comparison]) for comparison in self.pending)
+            begin = time.perf_counter()
+            measured = self._block(fewest)
+            if not limited:
+                seconds = time.perf_counter() - begin
+                left = self.budget.blocks(wanted - fewest, seconds, len(self.comparisons))
+                wanted, limited = fewest + left, True
+            slow += [c for c in self.pending if measured.slow.intersection(c)]
+            for comparison in list(self.pending):
+                if comparison in slow:
+                    self.pending.remove(comparison)
+                elif failed := [case for case in comparison if case in measured.failed]:
+                    self._fail(comparison, failed[0], measured.failed[failed[0]])
+                elif len(self.blocks[comparison]) >= wanted:
+                    self.pending.remove(comparison)
+                    self.on_outcome(self._measurement(comparison))
+        for comparison in slow:
+            dataclasses.replace(self, comparisons=[comparison]).measure()
+
+    def _prepare(self) -> None:
+        """Import the frameworks, so that no block's time includes it."""
+        for comparison in self.comparisons:
+            for case in comparison:
+                try:
+                    self.setup.launcher.prepare(case, wait=True)
+                except WorkerFailed as error:
+                    self._fail(comparison, case, error)
+                    break
+
+    def _block(self, index: int) -> Measured:
+        """Measure a block of all comparisons that have so many."""
+        members = [
+            Member(case, reference, index, blocks[0].plan if blocks else None)
+            for case, reference in self.pending
+            if len(blocks := self.blocks[case, reference]) == index
+        ]
+        learn_alike = index and all(
+            _learn_alike(self.blocks[m.case, m.reference][-1]) for m in members
+        )
+        early_steps = None if learn_alike else self.early_steps
+        measured = BlockRun(
+            self.number(), members, self.setup, self.on_round, early_steps
+        ).measure()
+        for comparison, block in measured.blocks.items():
+            self.blocks[comparison].append(block)
+            self.on_block(comparison, block)
+        return measured
+
+    def _fail(self, comparison: Comparison, failed: Case, error: WorkerFailed) -> None:
+        case, reference = comparison
+        message = str(error)
+        if failed == reference != case:
+            message = f"the reference {reference.id} failed: {message}"
+        self.pending.remove(comparison)
+        self.on_outcome(Failure(case, reference, error.kind, message, error.log_tail))
+
+    def partial(self) -> list[Measurement]:
+        """Return what is measured of comparisons whose blocks are not complete."""
+        return [self._measurement(one) for one in self.pending if self.blocks[one]]
+
+    def _measurement(self, comparison: Comparison) -> Measurement:
+        (case, reference), blocks = comparison, self.blocks[comparison]
+        first = blocks[0]
+        return Measurement(
+            case=case,
+            reference=reference,
+            facts=first.facts["case"],
+            reference_facts=first.facts["reference"],
+            steps=first.plan.case.steps,
+            reference_steps=first.plan.reference.steps,
+            pairs=first.plan.case.rounds,
+            rounds=tuple(a_round for block in blocks for a_round in block.rounds),
+            starts=tuple(start for block in blocks for start in block.starts),
+            wall_seconds=(time.perf_counter() - self._begin) / len(self.comparisons),
+            interleaved=is_interleaved(case, reference),
+            surroundings=tuple(b.surroundings for b in blocks if b.surroundings is not None),
+        )
+
+
+def _learn_alike(block: Block) -> bool:
+    """True if the early losses agree or were not requested; later blocks then skip them."""
+    losses = [start.early_loss for start in block.starts if start.early_loss is not None]
+    return all(math.isclose(loss, losses[0], rel_tol=_SAME_LOSS) for loss in losses)

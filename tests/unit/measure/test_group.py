@@ -1,0 +1,202 @@
+"""Groups over fake workers: one reference, its cases, and what happens to each of them."""
+
+import dataclasses
+
+import pytest
+from fakes import FakeLauncher, Silent, runner_of
+
+from harness.analyze import rounds, stats
+from harness.measure import block
+from harness.measure.worker_process import WorkerFailed
+from harness.records import Case, Failure, Measurement
+
+REFERENCE = Case("baseline", "synthetic", 64)
+CASES = [Case("baseline", "synthetic", size) for size in (128, 256, 512)]
+
+
+def measure(folder, launcher, cases=CASES, reference=REFERENCE, **changes):
+    runner = runner_of(folder, launcher, len(cases), blocks=changes.pop("blocks", 2), **changes)
+    try:
+        runner.measure_group([(case, reference) for case in cases])
+    finally:
+        runner.close()
+    return {outcome.case: outcome for outcome in runner.run().outcomes}
+
+
+def test_a_block_has_a_worker_per_case_and_two_of_the_reference(tmp_path):
+    """All alive at once."""
+    launcher = FakeLauncher()
+    measure(tmp_path, launcher)
+    assert launcher.asked.count("open") == 2 * (3 + 2)
+    assert launcher.most_running == 5
+    assert launcher.running == 0
+
+
+def test_every_case_has_its_true_speedup(tmp_path):
+    """Over both references."""
+    launcher = FakeLauncher(lambda case: 1e-4 * (1 if case == REFERENCE else case.batch_size / 64))
+    found = measure(tmp_path, launcher)
+    speedups = [stats.speedup(found[case]).value for case in CASES]
+    assert speedups == pytest.approx([1 / 2, 1 / 4, 1 / 8])
+
+
+def test_the_reference_against_itself_costs_no_worker(tmp_path):
+    """One of its two workers is the case."""
+    launcher = FakeLauncher()
+    found = measure(tmp_path, launcher, [REFERENCE, *CASES])
+    assert launcher.asked.count("open") == 2 * (3 + 2)
+    itself = found[REFERENCE]
+    assert {r.role for r in itself.rounds} == {"case", "reference"}
+    assert stats.speedup(itself).value == pytest.approx(1.0)
+
+
+def test_a_worker_that_several_comparisons_share_counts_once(tmp_path):
+    """Two workers of the reference in each block, whatever the number of cases."""
+    launcher = FakeLauncher()
+    runner = runner_of(tmp_path, launcher, blocks=2)
+    runner.measure_group([(case, REFERENCE) for case in [REFERENCE, *CASES]])
+    workers = rounds.workers_of(runner.run().outcomes)
+    assert [len(block) for block in workers[REFERENCE].values()] == [2, 2]
+    assert [len(block) for block in workers[CASES[0]].values()] == [1, 1]
+
+
+def test_each_block_starts_with_another_worker(tmp_path):
+    """So that no case always starts first."""
+    launcher = FakeLauncher()
+    found = measure(tmp_path, launcher, blocks=5)
+    places = [start.place for start in found[CASES[0]].starts if start.role == "case"]
+    assert sorted(places) == [0, 1, 2, 3, 4]
+
+
+def test_a_case_that_fails_is_a_row_and_the_others_go_on(tmp_path):
+    """Whenever it fails."""
+    broken = CASES[1]
+    launcher = FakeLauncher(failures={broken.id: ("oom", "memory ran out", "")})
+    found = measure(tmp_path, launcher)
+    assert isinstance(found[broken], Failure)
+    assert found[broken].kind == "oom"
+    assert [type(found[case]) for case in (CASES[0], CASES[2])] == [Measurement] * 2
+    assert launcher.running == 0
+
+
+class FailsLate(FakeLauncher):
+    """The worker of one case fails in its third round."""
+
+    def __init__(self, case):
+        super().__init__()
+        self._broken, self._rounds = case, 0
+
+    def start(self, case, timeout):
+        worker = super().start(case, timeout)
+        if case == self._broken:
+            plain = worker.ask
+
+            def ask(command, **arguments):
+                self._rounds += command == "round"
+                if self._rounds == 3:
+                    raise WorkerFailed("diverged", "the loss is nan")
+                return plain(command, **arguments)
+
+            worker.ask = ask
+        return worker
+
+
+def test_a_case_that_fails_in_its_rounds_leaves_the_block(tmp_path):
+    """The rounds of the others of that block count."""
+    launcher = FailsLate(CASES[0])
+    found = measure(tmp_path, launcher, blocks=2)
+    assert (found[CASES[0]].kind, found[CASES[0]].message) == ("diverged", "the loss is nan")
+    assert {r.block for r in found[CASES[1]].rounds} == {0, 1}
+    assert launcher.running == 0
+
+
+def test_a_failure_of_the_reference_is_one_of_every_case(tmp_path):
+    """With the name of the reference, but for the reference itself."""
+    launcher = FakeLauncher(failures={REFERENCE.id: ("error", "it broke", "")})
+    found = measure(tmp_path, launcher, [REFERENCE, *CASES])
+    assert found[REFERENCE].message == "it broke"
+    assert {found[case].message for case in CASES} == {
+        f"the reference {REFERENCE.id} failed: it broke"
+    }
+
+
+def test_a_case_of_too_slow_steps_is_measured_alone(tmp_path):
+    """Its rounds would lie far from those that they are compared with."""
+    slow = CASES[2]
+    launcher = FakeLauncher(lambda case: 1e-3 * (100 if case == slow else 1))
+    found = measure(tmp_path, launcher)
+    assert stats.speedup(found[slow]).value == pytest.approx(0.01)
+    workers = {case: {s.workers for s in found[case].starts} for case in CASES}
+    assert workers == {CASES[0]: {4}, CASES[1]: {4}, slow: {3}}
+
+
+def test_cases_that_find_no_memory_follow_in_a_block_of_their_own(tmp_path, monkeypatch):
+    """Each has as many blocks as the others."""
+    monkeypatch.setattr(block, "memory_available", lambda: 0)
+    launcher = FakeLauncher()
+    found = measure(tmp_path, launcher)
+    assert launcher.most_running == 3, "one case and both workers of the reference"
+    assert {len({r.block for r in found[case].rounds}) for case in CASES} == {2}
+
+
+def test_a_group_is_resumed_to_the_block(tmp_path):
+    """Even as another group: only the blocks that a case lacks are measured."""
+    launcher = FakeLauncher()
+    launcher.interrupt_at_round = 3 * 5 * 2  # in the last block of three
+    with pytest.raises(KeyboardInterrupt):
+        measure(tmp_path, launcher, blocks=3)
+    launcher = FakeLauncher()
+    found = measure(tmp_path, launcher, CASES[:2], blocks=3)
+    assert launcher.asked.count("open") == 2 + 2
+    assert {len({r.block for r in found[case].rounds}) for case in CASES[:2]} == {3}
+    numbers = [s.group_block for s in found[CASES[0]].starts if s.role == "case"]
+    assert len(set(numbers)) == 3, "a block of the resumed run has a number of its own"
+
+
+def test_where_a_gpu_is_used_one_worker_ends_before_the_next_begins(tmp_path):
+    """The reference has one, for all cases."""
+    cases = [dataclasses.replace(case, device="gpu") for case in CASES]
+    launcher = FakeLauncher()
+    found = measure(tmp_path, launcher, cases)
+    assert launcher.asked.count("open") == 2 * (3 + 1)
+    assert launcher.most_running == 1
+    assert stats.speedup(found[cases[0]]).value == pytest.approx(1.0)
+
+
+def test_the_rates_of_a_kind_of_worker_are_found_once_per_block(tmp_path):
+    """A matrix product is as fast for each batch size; with other threads it is not."""
+    other = dataclasses.replace(CASES[0], threads=2)
+    launcher = FakeLauncher()
+    measure(tmp_path, launcher, [*CASES, other], blocks=1)
+    assert launcher.asked.count("product_rate") == 2
+
+
+def test_one_outcome_is_shown_per_case(tmp_path):
+    """As soon as its last block is done."""
+    observer = Silent()
+    measure(tmp_path, FakeLauncher(), observer=observer)
+    assert [outcome.case for outcome in observer.outcomes] == CASES
+    assert [comparison[0] for comparison in observer.comparisons] == CASES
+
+
+def test_the_states_of_a_ladder_share_their_workers(tmp_path):
+    """Each is the case of one comparison and the reference of the next."""
+    states = [REFERENCE, *CASES]
+    launcher = FakeLauncher(lambda case: 1e-4 * case.batch_size / 64)
+    runner = runner_of(tmp_path, launcher, blocks=2)
+    runner.measure_group(list(zip(states[1:], states[:-1], strict=True)))
+    assert launcher.asked.count("open") == 2 * (4 + 1)
+    speedups = [stats.speedup(outcome).value for outcome in runner.run().outcomes]
+    assert speedups == pytest.approx([1 / 2] * 3)
+
+
+def test_a_failure_takes_only_its_own_comparisons_with_it(tmp_path):
+    """The next state of a ladder has lost its reference; the one after has not."""
+    states = [REFERENCE, *CASES]
+    launcher = FakeLauncher(failures={CASES[0].id: ("error", "it broke", "")})
+    runner = runner_of(tmp_path, launcher, blocks=2)
+    runner.measure_group(list(zip(states[1:], states[:-1], strict=True)))
+    found = {outcome.case: outcome for outcome in runner.run().outcomes}
+    assert found[CASES[0]].message == "it broke"
+    assert found[CASES[1]].message == f"the reference {CASES[0].id} failed: it broke"
+    assert isinstance(found[CASES[2]], Measurement)
