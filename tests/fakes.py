@@ -439,11 +439,18 @@ def runner_of(
     observer=None,
     budget=None,
     read_host_state=lambda: QUIET,
+    is_decided=lambda _: False,
     **changes,
 ):
     """A runner over fake workers, without a GPU; `changes` are of its protocol."""
     chosen = protocol(**{"blocks": 3, **changes})
-    setup = Setup(chosen, launcher, gpu or FakeGpu(name=None), read_host_state=read_host_state)
+    setup = Setup(
+        chosen,
+        launcher,
+        gpu or FakeGpu(name=None),
+        is_decided=is_decided,
+        read_host_state=read_host_state,
+    )
     return Runner.open(
         folder,
         setup,

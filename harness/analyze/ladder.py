@@ -32,13 +32,13 @@ def climb(ladder: Ladder, measured: Mapping[str, Measurement]) -> Climb:
     keys = itertools.takewhile(measured.__contains__, (rung.key for rung in ladder.rungs))
     steps = [measured[key] for key in keys]
     logs = [stats.speedup_logs(m) for m in steps]
-    so_far = [stats.product(stats.joined(steps[: number + 1])) for number in range(len(logs))]
+    so_far = [stats.combined(steps[: number + 1]) for number in range(len(logs))]
     means = [statistics.fmean(values) for values in logs]
     known = bool(so_far) and so_far[-1].holds(1) is False
     direct = measured.get(comparison_key(ladder.rungs[-1].case, ladder.rungs[0].reference))
     ratio = None
     if direct is not None and 1 < len(logs) == len(ladder.rungs):
         signs = [1.0] * len(steps) + [-1.0]
-        ratio = stats.product(stats.joined([*steps, direct], signs))
+        ratio = stats.combined([*steps, direct], signs)
     shares = tuple(mean / sum(means) if known else None for mean in means)
     return Climb(tuple(steps), tuple(so_far), shares, direct, ratio)

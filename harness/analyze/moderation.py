@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from harness.analyze import stats
 from harness.analyze.stats import Mean, log_of_variance
 from harness.records import Estimate, Measurement
+from harness.records.protocol import FEW
 
-FEWEST = 8  # comparisons; fewer tell too little about how much variances differ
 MOST_FREEDOM = 20.0
 _LEAST_FREEDOM = 1e-2
 _SCATTERS = 1e-12  # relative to the largest variance: a comparison below has no scatter
@@ -59,7 +59,7 @@ def prior(means: Iterable[Mean]) -> Prior | None:
     known = [(mean.variance * mean.n, mean.freedom) for mean in means if mean.freedom > 0]
     largest = max((variance for variance, _ in known), default=0.0)
     known = [(variance, d) for variance, d in known if variance > _SCATTERS * largest]
-    if len(known) < FEWEST:
+    if len(known) < FEW:
         return None
     logs = [math.log(variance) - log_of_variance(d)[0] for variance, d in known]
     expected = statistics.fmean(log_of_variance(d)[1] for _, d in known)
@@ -103,7 +103,7 @@ class Speedups:
 
     def speedup(self, m: Measurement) -> Estimate:
         """Return reference time over case time per sample."""
-        return stats.exponential(stats.sum_of_means([self.mean(m)]))
+        return stats.exponential(stats.sum_of_means([self.mean(m)], m.confidence))
 
 
 def _way(m: Measurement) -> object:

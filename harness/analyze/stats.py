@@ -28,14 +28,14 @@ def over_workers(blocks: Iterable[Iterable[float]]) -> Estimate:
     return log_interval([statistics.fmean(its) for its in logs if its])
 
 
-def sum_interval(groups: Sequence[Sequence[float]]) -> Estimate:
+def sum_interval(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate:
     """Sum of the means of independent groups, with Welch's and Satterthwaite's interval.
 
     The variances of the means add; the degrees of freedom are Satterthwaite's (1946, "An
     approximate distribution of estimates of variance components"). There is no interval if a
     group has fewer than three values. Raises ValueError without a group, or for an empty one.
     """
-    return sum_of_means([mean(group) for group in groups])
+    return sum_of_means([mean(group) for group in groups], confidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,15 @@ def mean(group: Sequence[float]) -> Mean:
     return Mean(statistics.fmean(group), _variance(group) / n if n > 1 else 0.0, n, n - 1)
 
 
-def sum_of_means(means: Sequence[Mean]) -> Estimate:
+def sum_of_means(means: Sequence[Mean], confidence: float = 0.95) -> Estimate:
     """Return what `sum_interval` does, for groups that are in many sums."""
     if not means:
         raise ValueError("nothing to estimate from")
     total, fewest = sum(one.value for one in means), min(one.n for one in means)
     if fewest < _FEWEST:
-        return Estimate(total, None, None, fewest)
-    half = spread([(one.variance, one.freedom) for one in means])
-    return Estimate(total, total - half, total + half, fewest)
+        return Estimate(total, None, None, fewest, confidence)
+    half = spread([(one.variance, one.freedom) for one in means], confidence)
+    return Estimate(total, total - half, total + half, fewest, confidence)
 
 
 def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> float:
@@ -79,9 +79,9 @@ def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> fl
     return student_t_quantile((1 + confidence) / 2, freedom) * math.sqrt(variance)
 
 
-def product(groups: Sequence[Sequence[float]]) -> Estimate:
+def product(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate:
     """Product of the geometric means of independent groups of logarithms; see `sum_interval`."""
-    return exponential(sum_interval(groups))
+    return exponential(sum_interval(groups, confidence))
 
 
 def exponential(estimate: Estimate) -> Estimate:
@@ -122,7 +122,7 @@ def speedup_logs(measurement: Measurement) -> tuple[float, ...]:
 
 def speedup(measurement: Measurement) -> Estimate:
     """Return reference time over case time per sample, over blocks; see `speedup_logs`."""
-    return log_interval(speedup_logs(measurement))
+    return log_interval(speedup_logs(measurement), measurement.confidence)
 
 
 def joined(
@@ -138,6 +138,12 @@ def joined(
     for m, sign in zip(measured, factors, strict=True):
         groups[_blocks_of(m)].append([sign * log for log in speedup_logs(m)])
     return [[math.fsum(block) for block in zip(*its, strict=True)] for its in groups.values()]
+
+
+def combined(measured: Sequence[Measurement], signs: Sequence[float] = ()) -> Estimate:
+    """Return the product of speedups, those of negative sign inverted; see `joined`."""
+    confidence = max(m.confidence for m in measured)
+    return product(joined(measured, signs), confidence)
 
 
 def _blocks_of(m: Measurement) -> object:

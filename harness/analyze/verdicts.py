@@ -31,6 +31,11 @@ def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:
     return "small difference" if low > 1 or high < 1 else "undecided"
 
 
+def is_decided(m: Measurement) -> bool:
+    """Whether the blocks of a comparison decide it, without what others tell about scatter."""
+    return verdict(stats.speedup(m)) != "undecided"
+
+
 def smallest_visible(estimate: Estimate, freedom: float) -> float | None:
     """Return the effect that four of five such runs would show, as a share.
 
@@ -60,7 +65,7 @@ class Judged:
 def judge(m: Measurement, analysis: Analysis) -> Judged:
     """Judge a comparison of a run."""
     mean, judged = analysis.speedups.mean(m), analysis.run.protocol.effort != "quick"
-    estimate = stats.exponential(stats.sum_of_means([mean]))
+    estimate = analysis.speedups.speedup(m)
     return Judged(
         speedup=estimate,
         blocks=len(stats.logs_by_block(m)),

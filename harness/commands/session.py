@@ -24,6 +24,7 @@ from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Outcome, Search
+from harness.records import protocol as protocols
 from harness.records.folders import locate, new_run_folder
 from harness.records.resume import ResumedRun
 from harness.workloads import datasets
@@ -153,14 +154,17 @@ class Session:
         """The runner of this run; the first use makes or resumes the run's folder."""
         if self._runner is None:
             settings, progress = self.settings, self._progress
-            protocol = settings.protocol
+            few, protocol = self.planned < protocols.FEW, settings.protocol
+            protocol = protocols.of_few(protocol) if few else protocol
             if self.smoke:
-                once = {"blocks": 1, "steps": 1, "min_pairs": 1, "max_pairs": 1}
-                protocol = dataclasses.replace(protocol, effort="quick", **once)
+                once: dict[str, Any] = {"blocks": 1, "steps": 1, "min_pairs": 1, "max_pairs": 1}
+                protocol = dataclasses.replace(settings.protocol, effort="quick", **once)
+            from harness.analyze import verdicts
+
             folder = self._resumed() or new_run_folder(settings.output)
             self._runner = Runner.open(
                 folder,
-                Setup(protocol, self._launch(), self.gpu),
+                Setup(protocol, self._launch(), self.gpu, is_decided=verdicts.is_decided),
                 describe(self.gpu),
                 progress,
                 self._budget,

@@ -11,6 +11,7 @@ from harness.measure.budget import Budget
 from harness.measure.side import Setup
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Block, Case, Failure, Measurement, Outcome, Round
+from harness.records import protocol as protocols
 
 Comparison = tuple[Case, Case]  # a case and its reference
 _SAME_LOSS = 1e-6  # relative: the same arithmetic
@@ -46,7 +47,10 @@ class Group:
     _begin: float = field(default_factory=time.perf_counter, init=False)
 
     def measure(self) -> None:
-        """Measure all blocks; a comparison of too slow steps follows alone."""
+        """Measure all blocks; a comparison of too slow steps follows alone.
+
+        After some numbers of blocks the protocol looks, and the group ends if all is decided.
+        """
         self.pending = list(self.comparisons)
         self._prepare()
         wanted, limited, slow = self.setup.protocol.blocks, False, list[Comparison]()
@@ -64,9 +68,11 @@ class Group:
                     self.pending.remove(comparison)
                 elif failed := [case for case in comparison if case in measured.failed]:
                     self._fail(comparison, failed[0], measured.failed[failed[0]])
-                elif len(self.blocks[comparison]) >= wanted:
-                    self.pending.remove(comparison)
-                    self.on_outcome(self._measurement(comparison))
+            if self._is_decided():
+                wanted = min(len(self.blocks[comparison]) for comparison in self.pending)
+            for comparison in [c for c in self.pending if len(self.blocks[c]) >= wanted]:
+                self.pending.remove(comparison)
+                self.on_outcome(self._measurement(comparison))
         for comparison in slow:
             dataclasses.replace(self, comparisons=[comparison]).measure()
 
@@ -99,6 +105,18 @@ class Group:
             self.on_block(comparison, block)
         return measured
 
+    def _is_decided(self) -> bool:
+        """Whether this is a look and each comparison is decided; one of a case with itself waits.
+
+        It would never be decided early, and what it shows is how far blocks differ.
+        """
+        looks = self.setup.protocol.looks
+        asked = [one for one in self.pending if one[0] != one[1]]
+        return bool(asked) and all(
+            len(self.blocks[one]) in looks and self.setup.is_decided(self._measurement(one))
+            for one in asked
+        )
+
     def _fail(self, comparison: Comparison, failed: Case, error: WorkerFailed) -> None:
         case, reference = comparison
         message = str(error)
@@ -127,6 +145,7 @@ class Group:
             wall_seconds=(time.perf_counter() - self._begin) / len(self.comparisons),
             interleaved=is_interleaved(case, reference),
             surroundings=tuple(b.surroundings for b in blocks if b.surroundings is not None),
+            confidence=protocols.confidence(self.setup.protocol, len(blocks)),
         )
 
 

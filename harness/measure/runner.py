@@ -109,6 +109,9 @@ class Runner:
         """
         resumed = ResumedRun.read(folder) if (folder / journals.NAME).exists() else ResumedRun()
         resumed.check(folder, setup.protocol, machine)
+        if known := resumed.protocol:
+            protocol = dataclasses.replace(setup.protocol, blocks=known.blocks, looks=known.looks)
+            setup = dataclasses.replace(setup, protocol=protocol)
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         resumed.started_at = resumed.started_at or now
         resumed.command = resumed.command or command

@@ -11,7 +11,17 @@ from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu, cool_down
 from harness.measure.machine.host_state import HostState, read_host_state
 from harness.measure.machine.sampler import Sampler, disturbance, read_machine
-from harness.records import Case, Fit, ModelFacts, Protocol, Round, Start, from_json, to_json
+from harness.records import (
+    Case,
+    Fit,
+    Measurement,
+    ModelFacts,
+    Protocol,
+    Round,
+    Start,
+    from_json,
+    to_json,
+)
 from harness.worker.channel import Command
 
 _RATE_SECONDS = 0.1
@@ -47,6 +57,7 @@ class Setup:
     launcher: AnyLauncher
     gpu: AnyGpu
     cpus: list[int] = field(default_factory=usable_cpus)  # numbers of those that a worker may use
+    is_decided: Callable[[Measurement], bool] = lambda _: False  # at a look; see `Group`
     read_host_state: Callable[[], HostState] = read_host_state  # around each block and epoch
 
 

@@ -90,7 +90,7 @@ class Protocol:
     """How a run measures; the same for all of its cases."""
 
     effort: str  # `quick`, `default` or `thorough`
-    blocks: int  # pairs of fresh workers per comparison
+    blocks: int  # of fresh workers, per comparison
     block_seconds: float  # approximate time of the rounds per block; sets the number of pairs
     round_seconds: float  # approximate length of a round; sets the steps per round
     fit_seconds: float  # approximate length of the timed `fit`
@@ -102,6 +102,7 @@ class Protocol:
     steps: int | None = None  # exact number per round; None to choose it once per case
     timeout_seconds: float = 300.0  # longest silence of a worker
     version: int = PROTOCOL_VERSION  # raised whenever the meaning of a time changes
+    looks: tuple[int, ...] = ()  # numbers of blocks after which decided comparisons end
 
 
 def comparison_key(case: Case, reference: Case) -> str:

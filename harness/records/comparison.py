@@ -61,6 +61,7 @@ class Measurement(Compared):
     wall_seconds: float
     interleaved: bool = True
     surroundings: tuple[Surroundings, ...] = ()  # of each block; earlier runs have none
+    confidence: float = 0.95  # of the interval of its speedup, see `protocol.confidence`
 
     def side(self, role: Role) -> Case:
         """Return the case of that side."""

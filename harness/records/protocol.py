@@ -11,6 +11,9 @@ EFFORTS = {
     "default": Protocol("default", 4, 8.0, 0.25, 0.8, 1.0, min_pairs=2),
     "thorough": Protocol("thorough", 12, 12.0, 0.25, 3.0, 2.0, max_pairs=48),
 }
+FEW = 8  # comparisons; fewer tell too little about how much blocks scatter, see `moderation`
+_FEW_BLOCKS, _LOOKS = 6, (3, 4)
+_MISSES, _LOOK_MISSES = 0.05, 0.01  # intervals that leave the truth out: of all looks, of an early
 SEEDS = {"quick": 1, "default": 3, "thorough": 6}  # full trainings per recipe
 # Measured with the bundled variants on two cores: import of the framework; start and warm-up of
 # the two workers of a block.
@@ -30,6 +33,29 @@ def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0
     if timeout_seconds <= 0:
         raise BadCase(f"the timeout must be positive, not {timeout_seconds:g}")
     return dataclasses.replace(EFFORTS[effort], steps=steps, timeout_seconds=timeout_seconds)
+
+
+def of_few(protocol: Protocol) -> Protocol:
+    """Return the protocol for fewer than eight comparisons.
+
+    Each is judged by its own blocks alone, so that default effort has more of them, and ends
+    earlier where they decide.
+    """
+    if protocol.effort != "default":
+        return protocol
+    return dataclasses.replace(protocol, blocks=_FEW_BLOCKS, looks=_LOOKS)
+
+
+def confidence(protocol: Protocol, blocks: int) -> float:
+    """Return the confidence of an interval after so many blocks.
+
+    Looks share the five percent of misses, so that the intervals of all looks together hold the
+    truth in 95 % of runs, whichever of them is the last (repeated confidence intervals: Jennison
+    and Turnbull 1989, "Interim analyses: the repeated confidence interval approach"; Bonferroni).
+    """
+    if blocks in protocol.looks:
+        return 1 - _LOOK_MISSES
+    return 1 - (_MISSES - _LOOK_MISSES * len(protocol.looks))
 
 
 def expected_seconds(protocol: Protocol, comparisons: int) -> float:

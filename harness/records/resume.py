@@ -99,10 +99,18 @@ class ResumedRun:
         return max((number for number in numbers if number is not None), default=-1)
 
     def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
-        """Refuse times that do not compare: BadRun if protocol, machine or a version differs."""
+        """Refuse times that do not compare: BadRun if protocol, machine or a version differs.
+
+        The run keeps its timeout, which changes no time, and its number of blocks.
+        """
         known = self.protocol or protocol
-        same = dataclasses.replace(protocol, timeout_seconds=known.timeout_seconds)
-        if known != same:  # the timeout changes no time
+        if known.version != protocol.version:
+            raise BadRun(
+                f"{folder} was measured by version {known.version} of the protocol, and this "
+                f"harness measures by version {protocol.version}; start a new run"
+            )
+        same = dataclasses.replace(known, blocks=protocol.blocks, looks=protocol.looks)
+        if dataclasses.replace(same, timeout_seconds=protocol.timeout_seconds) != protocol:
             steps = f"{known.steps or 'no fixed'} steps per round"
             raise BadRun(
                 f"{folder} was measured with another protocol; resume it with effort "

@@ -34,21 +34,18 @@ class Ratios:
         """Return the throughput of a value over that of another.
 
         Values that were not compared directly are compared through the reference: the logs of
-        both speedups are subtracted; see `stats.sum_interval`.
+        both speedups are subtracted; see `stats.joined`.
         """
-        return stats.product(self._between(value, other))
+        if (value, other) in self._by_values:
+            return stats.combined([self._by_values[value, other]])
+        if (other, value) in self._by_values:
+            return stats.combined([self._by_values[other, value]], [-1.0])
+        both = [self._by_values[one, self._reference] for one in (value, other)]
+        return stats.combined(both, [1.0, -1.0])
 
     def _log(self, value: Any) -> float:
         found = self._by_values.get((value, self._reference))
         return 0.0 if found is None else statistics.fmean(stats.speedup_logs(found))
-
-    def _between(self, value: Any, other: Any) -> Sequence[Sequence[float]]:
-        if (value, other) in self._by_values:
-            return stats.joined([self._by_values[value, other]])
-        if (other, value) in self._by_values:
-            return stats.joined([self._by_values[other, value]], [-1.0])
-        both = [self._by_values[one, self._reference] for one in (value, other)]
-        return stats.joined(both, [1.0, -1.0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from fakes import FakeLauncher, Silent, runner_of
 
-from harness.analyze import rounds, stats
+from harness.analyze import rounds, stats, verdicts
 from harness.measure import block
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Failure, Measurement
@@ -200,3 +200,43 @@ def test_a_failure_takes_only_its_own_comparisons_with_it(tmp_path):
     assert found[CASES[0]].message == "it broke"
     assert found[CASES[1]].message == f"the reference {CASES[0].id} failed: it broke"
     assert isinstance(found[CASES[2]], Measurement)
+
+
+LOOKS = {"blocks": 6, "looks": (3, 4)}
+
+
+def test_a_group_ends_at_the_look_that_decides_all_of_it(tmp_path):
+    """Its intervals are those of an early look, wider than 95 % each."""
+    launcher = FakeLauncher(lambda case: 1e-4 * case.batch_size)
+    found = measure(tmp_path, launcher, is_decided=verdicts.is_decided, **LOOKS)
+    assert {len(m.starts) for m in found.values()} == {3 * 3}
+    assert {m.confidence for m in found.values()} == {0.99}
+    assert {stats.speedup(m).confidence for m in found.values()} == {0.99}
+
+
+def test_one_undecided_comparison_keeps_the_group(tmp_path):
+    """No comparison ends by itself: the others would be measured with other neighbors."""
+    found = measure(tmp_path, FakeLauncher(), is_decided=lambda m: m.case != CASES[1], **LOOKS)
+    assert {len(m.starts) for m in found.values()} == {6 * 3}
+    assert [m.confidence for m in found.values()] == pytest.approx([0.97] * 3)
+
+
+def test_a_case_against_itself_decides_nothing(tmp_path):
+    """It follows the others, and has all blocks where there are none."""
+    decided = {"is_decided": lambda m: m.case != m.reference}
+    both = measure(tmp_path / "both", FakeLauncher(), [REFERENCE, CASES[0]], **decided, **LOOKS)
+    assert len(both[REFERENCE].surroundings) == 3
+    alone = measure(tmp_path / "alone", FakeLauncher(), [REFERENCE], **decided, **LOOKS)
+    assert len(alone[REFERENCE].surroundings) == 6
+
+
+def test_a_look_is_taken_once_that_many_blocks_are_there_and_never_between(tmp_path):
+    """Decided after two blocks or after five, it ends after three or six."""
+    seen = []
+
+    def is_decided(m):
+        seen.append(len(m.surroundings))
+        return len(m.surroundings) == 5
+
+    measure(tmp_path, FakeLauncher(), CASES[:1], is_decided=is_decided, **LOOKS)
+    assert seen == [3, 4]

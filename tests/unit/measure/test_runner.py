@@ -139,7 +139,21 @@ def test_a_run_is_resumed_with_the_same_protocol_only(tmp_path):
     """Times of two protocols are not to be mixed."""
     make_runner(tmp_path, FakeLauncher()).close()
     with pytest.raises(BadRun, match="another protocol"):
-        make_runner(tmp_path, FakeLauncher(), blocks=3)
+        make_runner(tmp_path, FakeLauncher(), block_seconds=3.0)
+
+
+def test_a_run_of_an_earlier_protocol_is_not_resumed(tmp_path):
+    """One line says which versions they are."""
+    make_runner(tmp_path, FakeLauncher(), version=1).close()
+    with pytest.raises(BadRun, match="by version 1 of the protocol, .* by version 2"):
+        make_runner(tmp_path, FakeLauncher())
+
+
+def test_a_resumed_run_keeps_its_number_of_blocks(tmp_path):
+    """Though as many comparisons as are resumed would have others."""
+    make_runner(tmp_path, FakeLauncher(), blocks=6, looks=(3, 4)).close()
+    resumed = make_runner(tmp_path, FakeLauncher(), blocks=4)
+    assert (resumed.run().protocol.blocks, resumed.run().protocol.looks) == (6, (3, 4))
 
 
 def test_another_timeout_is_no_other_protocol(tmp_path):
