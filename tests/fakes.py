@@ -440,6 +440,7 @@ def runner_of(
     budget=None,
     read_host_state=lambda: QUIET,
     is_decided=lambda _: False,
+    is_hopeless=lambda _: False,
     **changes,
 ):
     """A runner over fake workers, without a GPU; `changes` are of its protocol."""
@@ -449,6 +450,7 @@ def runner_of(
         launcher,
         gpu or FakeGpu(name=None),
         is_decided=is_decided,
+        is_hopeless=is_hopeless,
         read_host_state=read_host_state,
     )
     return Runner.open(

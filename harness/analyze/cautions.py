@@ -183,7 +183,7 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
 
 def _repeats(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     blocks = len(rounds.blocks(m))
-    if blocks < protocol.blocks:
+    if blocks < protocol.blocks and m.ended == "complete":
         doubt = "not all blocks fitted into the time limit"
         advice = "allow more minutes for a narrower interval"
         yield Caution(doubt, advice, f"{blocks} of {protocol.blocks}")

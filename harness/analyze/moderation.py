@@ -99,11 +99,18 @@ class Speedups:
     def mean(self, m: Measurement) -> Mean:
         """Return the mean logarithm of the speedup over blocks, with its moderated variance."""
         plain, known = stats.mean(stats.speedup_logs(m)), self.priors.get(_way(m))
-        return plain if known is None or plain.n < 2 else known.moderate(plain)
+        alone = plain.n < 2 and m.ended != "screened"
+        return plain if known is None or alone else known.moderate(plain)
 
     def speedup(self, m: Measurement) -> Estimate:
         """Return reference time over case time per sample."""
-        return stats.exponential(stats.sum_of_means([self.mean(m)], m.confidence))
+        mean = self.mean(m)
+        if m.ended != "screened" or not mean.freedom:
+            return stats.exponential(stats.sum_of_means([mean], m.confidence))
+        # All that is known of the scatter of its one block is what the others tell.
+        half = stats.spread([(mean.variance, mean.freedom)], m.confidence)
+        log = Estimate(mean.value, mean.value - half, mean.value + half, mean.n, m.confidence)
+        return stats.exponential(log)
 
 
 def _way(m: Measurement) -> object:

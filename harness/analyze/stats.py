@@ -14,7 +14,7 @@ from harness.analyze.once import once
 from harness.analyze.start_order import without_start_order
 from harness.records import Estimate, Fit, Measurement, Role
 
-_FEWEST = 3
+FEWEST = 3  # blocks; the spread of two tells too little
 
 
 def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -61,7 +61,7 @@ def sum_of_means(means: Sequence[Mean], confidence: float = 0.95) -> Estimate:
     if not means:
         raise ValueError("nothing to estimate from")
     total, fewest = sum(one.value for one in means), min(one.n for one in means)
-    if fewest < _FEWEST:
+    if fewest < FEWEST:
         return Estimate(total, None, None, fewest, confidence)
     half = spread([(one.variance, one.freedom) for one in means], confidence)
     return Estimate(total, total - half, total + half, fewest, confidence)
@@ -212,7 +212,7 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
     if not values:
         raise ValueError("nothing to estimate from")
     n, mean = len(values), statistics.fmean(values)
-    if n < _FEWEST:
+    if n < FEWEST:
         return Estimate(mean, None, None, n, confidence)
     half = t_quantile(confidence, n) * math.sqrt(_variance(values) / n)
     return Estimate(mean, mean - half, mean + half, n, confidence)
@@ -236,7 +236,7 @@ def ratio_of_means(numerators: Sequence[float], denominators: Sequence[float]) -
     if len(denominators) != n:
         raise ValueError(f"{n} numerators and {len(denominators)} denominators")
     without = Estimate(x / y if y else math.nan, None, None, n)
-    if n < _FEWEST:
+    if n < FEWEST:
         return without
     scale = t_quantile(0.95, n) ** 2 / n
     xx = scale * statistics.variance(numerators)

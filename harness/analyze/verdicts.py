@@ -11,6 +11,7 @@ from harness.records import Estimate, Measurement
 Verdict = Literal["faster", "slower", "same", "small difference", "undecided"]
 MARGIN = 0.02
 _POWER = 0.8
+HOPELESS = 0.1
 DEFINITION = (
     f"faster, slower: the whole interval lies more than {100 * MARGIN:g} % from 1; same: all of it "
     f"within {100 * MARGIN:g} %; small difference: all of it on one side of 1; else undecided"
@@ -34,6 +35,14 @@ def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:
 def is_decided(m: Measurement) -> bool:
     """Whether the blocks of a comparison decide it, without what others tell about scatter."""
     return verdict(stats.speedup(m)) != "undecided"
+
+
+def is_hopeless(m: Measurement) -> bool:
+    """Whether a first block excludes a gain of the margin: the case is slower by 10 % or more.
+
+    Values of blocks scatter by 1 to 3 %, so that this is far beyond what a block misses by.
+    """
+    return max(stats.logs_by_block(m).values()) < math.log(1 - HOPELESS)
 
 
 def smallest_visible(estimate: Estimate, freedom: float) -> float | None:

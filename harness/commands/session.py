@@ -23,7 +23,7 @@ from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Outcome, Search
+from harness.records import Case, Outcome, Protocol, Search
 from harness.records import protocol as protocols
 from harness.records.folders import locate, new_run_folder
 from harness.records.resume import ResumedRun
@@ -115,13 +115,21 @@ class Session:
         samples = self.cases.train_samples(case)
         return self.runner.search(case, samples, self.settings.memory_bytes)
 
-    def plan(self, comparisons: Iterable[Comparison], early_steps: int | None = None) -> None:
+    def plan(
+        self,
+        comparisons: Iterable[Comparison],
+        early_steps: int | None = None,
+        *,
+        screened: bool = False,
+    ) -> None:
         """Measure these comparisons together, as many as there can be at once.
 
-        The first call of `measure` for one of a group measures all of it.
+        The first call of `measure` for one of a group measures all of it. A comparison that is
+        `screened` ends after its first block if that excludes a gain; none at thorough effort.
         """
+        screened &= self.settings.effort != "thorough"
         for comparison in comparisons:
-            self._groups.add(comparison, early_steps)
+            self._groups.add(comparison, early_steps, screened=screened)
 
     def measure(self, case: Case, reference: Case, *, early_steps: int | None = None) -> Outcome:
         """Measure a case against its reference, and all that was planned together with it.
@@ -136,7 +144,7 @@ class Session:
             planner()
         group = self._groups.take((case, reference), early_steps)
         trainable = [one for one in group.comparisons if not self._refuse(*one)]
-        self.runner.measure_group(trainable, group.early_steps)
+        self.runner.measure_group(trainable, group.early_steps, group.screened)
         return self.runner.measure(case, reference)
 
     def _refuse(self, case: Case, reference: Case) -> bool:
@@ -150,12 +158,17 @@ class Session:
         return failed is not None
 
     @property
+    def protocol(self) -> Protocol:
+        """How to measure as many comparisons as are planned."""
+        chosen = self.settings.protocol
+        return protocols.of_few(chosen) if self.planned < protocols.FEW else chosen
+
+    @property
     def runner(self) -> Runner:
         """The runner of this run; the first use makes or resumes the run's folder."""
         if self._runner is None:
             settings, progress = self.settings, self._progress
-            few, protocol = self.planned < protocols.FEW, settings.protocol
-            protocol = protocols.of_few(protocol) if few else protocol
+            protocol = self.protocol
             if self.smoke:
                 once: dict[str, Any] = {"blocks": 1, "steps": 1, "min_pairs": 1, "max_pairs": 1}
                 protocol = dataclasses.replace(settings.protocol, effort="quick", **once)
@@ -164,7 +177,13 @@ class Session:
             folder = self._resumed() or new_run_folder(settings.output)
             self._runner = Runner.open(
                 folder,
-                Setup(protocol, self._launch(), self.gpu, is_decided=verdicts.is_decided),
+                Setup(
+                    protocol,
+                    self._launch(),
+                    self.gpu,
+                    is_decided=verdicts.is_decided,
+                    is_hopeless=verdicts.is_hopeless,
+                ),
                 describe(self.gpu),
                 progress,
                 self._budget,

@@ -48,7 +48,7 @@ def _tune(session: Session, model: str) -> bool:
     possible = [lever for lever in wanted if not reasons[lever]]
     session.expect(len(possible) + _ON_THE_WAY)
     for case in (levers.change(plain, lever) for lever in possible):
-        session.plan([(case, plain)], early_steps(case, plain))
+        session.plan([(case, plain)], early_steps(case, plain), screened=True)
     for lever in possible:
         tuner.alone(lever)
     return not isinstance(tuner.stack(_ON_THE_WAY), Failure)

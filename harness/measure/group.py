@@ -3,14 +3,14 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from harness.measure.block import BlockRun, Measured, Member, is_interleaved
 from harness.measure.budget import Budget
 from harness.measure.side import Setup
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Block, Case, Failure, Measurement, Outcome, Round
+from harness.records import Block, Case, Ended, Failure, Measurement, Outcome, Round
 from harness.records import protocol as protocols
 
 Comparison = tuple[Case, Case]  # a case and its reference
@@ -31,6 +31,7 @@ class Group:
         on_outcome: Called with each outcome once it is known.
         blocks: By comparison: those that an interrupted run has measured, then all.
         early_steps: See `BlockRun`.
+        screened: Comparisons that end after their first block if it is hopeless.
         pending: Comparisons that lack a block.
     """
 
@@ -43,6 +44,7 @@ class Group:
     on_outcome: Callable[[Outcome], None]
     blocks: dict[Comparison, list[Block]]
     early_steps: int | None = None
+    screened: Set[Comparison] = frozenset()
     pending: list[Comparison] = field(default_factory=list, init=False)
     _begin: float = field(default_factory=time.perf_counter, init=False)
 
@@ -68,11 +70,10 @@ class Group:
                     self.pending.remove(comparison)
                 elif failed := [case for case in comparison if case in measured.failed]:
                     self._fail(comparison, failed[0], measured.failed[failed[0]])
+            self._end([c for c in self.pending if self._is_hopeless(c)], "screened")
             if self._is_decided():
-                wanted = min(len(self.blocks[comparison]) for comparison in self.pending)
-            for comparison in [c for c in self.pending if len(self.blocks[c]) >= wanted]:
-                self.pending.remove(comparison)
-                self.on_outcome(self._measurement(comparison))
+                self._end(list(self.pending), "decided")
+            self._end([c for c in self.pending if len(self.blocks[c]) >= wanted])
         for comparison in slow:
             dataclasses.replace(self, comparisons=[comparison]).measure()
 
@@ -104,6 +105,18 @@ class Group:
             self.blocks[comparison].append(block)
             self.on_block(comparison, block)
         return measured
+
+    def _end(self, comparisons: Sequence[Comparison], how: Ended = "complete") -> None:
+        for comparison in comparisons:
+            self.pending.remove(comparison)
+            self.on_outcome(dataclasses.replace(self._measurement(comparison), ended=how))
+
+    def _is_hopeless(self, comparison: Comparison) -> bool:
+        return (
+            comparison in self.screened
+            and len(self.blocks[comparison]) == 1
+            and self.setup.is_hopeless(self._measurement(comparison))
+        )
 
     def _is_decided(self) -> bool:
         """Whether this is a look and each comparison is decided; one of a case with itself waits.

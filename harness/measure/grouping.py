@@ -17,10 +17,12 @@ class Planned:
 
     Attributes:
         early_steps: See `block.BlockRun`; as many for all.
+        screened: See `Group`.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
     early_steps: int | None = None
+    screened: set[Comparison] = field(default_factory=set)
 
     @property
     def cases(self) -> set[Case]:
@@ -34,7 +36,9 @@ class Groups:
     def __init__(self) -> None:
         self._groups: list[Planned] = []
 
-    def add(self, comparison: Comparison, early_steps: int | None = None) -> None:
+    def add(
+        self, comparison: Comparison, early_steps: int | None = None, *, screened: bool = False
+    ) -> None:
         """Plan a comparison: with others of its cases if there are such, else in a new group."""
         if any(comparison in group.comparisons for group in self._groups):
             return
@@ -44,6 +48,8 @@ class Groups:
             self._groups.append(group)
         group.comparisons.append(comparison)
         group.early_steps = _common(group.early_steps, early_steps)
+        if screened:
+            group.screened.add(comparison)
 
     def take(self, comparison: Comparison, early_steps: int | None = None) -> Planned:
         """Remove and return the group of a comparison; one of its own if none is planned."""

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol as Interface
@@ -194,9 +194,12 @@ class Runner:
         self._observer.on_known_outcome(outcome)
 
     def measure_group(
-        self, comparisons: Sequence[Comparison], early_steps: int | None = None
+        self,
+        comparisons: Sequence[Comparison],
+        early_steps: int | None = None,
+        screened: Set[Comparison] = frozenset(),
     ) -> None:
-        """Measure comparisons together, those that this run does not have.
+        """Measure comparisons together, those that this run does not have; see `Group`.
 
         Each outcome is kept as soon as its last block is done.
         """
@@ -204,9 +207,14 @@ class Runner:
         for interleaved in (True, False):
             its = [one for one in missing if is_interleaved(*one) == interleaved]
             if its:
-                self._measure_group(its, early_steps)
+                self._measure_group(its, early_steps, screened)
 
-    def _measure_group(self, comparisons: Sequence[Comparison], early_steps: int | None) -> None:
+    def _measure_group(
+        self,
+        comparisons: Sequence[Comparison],
+        early_steps: int | None,
+        screened: Set[Comparison],
+    ) -> None:
         for _ in comparisons:
             self._budget.next_comparison()
         self._observer.on_group(comparisons, self._setup.protocol.blocks)
@@ -229,6 +237,7 @@ class Runner:
             self._end,
             {one: known.get(comparison_key(*one), []) for one in comparisons},
             early_steps,
+            screened,
         )
         self._group.measure()
 

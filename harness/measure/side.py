@@ -58,6 +58,7 @@ class Setup:
     gpu: AnyGpu
     cpus: list[int] = field(default_factory=usable_cpus)  # numbers of those that a worker may use
     is_decided: Callable[[Measurement], bool] = lambda _: False  # at a look; see `Group`
+    is_hopeless: Callable[[Measurement], bool] = lambda _: False  # after a first block
     read_host_state: Callable[[], HostState] = read_host_state  # around each block and epoch
 
 

@@ -9,6 +9,7 @@ from harness.records.codec import from_json, to_json
 from harness.records.comparison import (
     Block,
     BlockPlan,
+    Ended,
     Failure,
     FailureKind,
     Ladder,
@@ -43,6 +44,7 @@ __all__ = [
     "BlockPlan",
     "Case",
     "Counters",
+    "Ended",
     "Epoch",
     "Estimate",
     "Failure",

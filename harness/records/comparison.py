@@ -6,6 +6,9 @@ from typing import Literal
 from harness.records.case import Case, Compared
 from harness.records.observations import ModelFacts, Role, Round, Start, Surroundings
 
+# After all blocks, or as many as the time limit left; at a look; after a first block that excludes
+# a gain.
+Ended = Literal["complete", "decided", "screened"]
 FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"]
 
 
@@ -62,6 +65,7 @@ class Measurement(Compared):
     interleaved: bool = True
     surroundings: tuple[Surroundings, ...] = ()  # of each block; earlier runs have none
     confidence: float = 0.95  # of the interval of its speedup, see `protocol.confidence`
+    ended: Ended = "complete"
 
     def side(self, role: Role) -> Case:
         """Return the case of that side."""

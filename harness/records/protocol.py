@@ -46,6 +46,12 @@ def of_few(protocol: Protocol) -> Protocol:
     return dataclasses.replace(protocol, blocks=_FEW_BLOCKS, looks=_LOOKS)
 
 
+def blocks(protocol: Protocol) -> str:
+    """Say how many blocks a comparison has."""
+    first = f"{protocol.looks[0]} to " if protocol.looks else ""
+    return f"{first}{protocol.blocks} blocks"
+
+
 def confidence(protocol: Protocol, blocks: int) -> float:
     """Return the confidence of an interval after so many blocks.
 

@@ -8,7 +8,7 @@ from harness.analyze import levers, stats
 from harness.analyze.analysis import Analysis
 from harness.analyze.cautions import Caution
 from harness.analyze.levers import LOSS_MARGIN, Losses
-from harness.analyze.verdicts import Judged, judge
+from harness.analyze.verdicts import HOPELESS, Judged, judge
 from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns
@@ -44,6 +44,7 @@ class LeverRow:
     )
     environment: str | None = None
     cautions: tuple[Caution, ...] = ()
+    screened: bool = columns()  # whether its first block excluded a gain
     failed: str | None = columns()  # what a note says of a case that failed
 
 
@@ -114,6 +115,7 @@ def _measured(row: LeverRow, m: Measurement, analysis: Analysis) -> LeverRow:
         peak_rss_plain_mib=levers.peak_mib(m, "reference"),
         losses=levers.losses(m, analysis.run),
         cautions=tuple(analysis.roles.cautions(m)),
+        screened=m.ended == "screened",
     )
 
 
@@ -149,6 +151,11 @@ def _notes(rows: Sequence[LeverRow]) -> Iterator[str]:
         yield "break-even: steps after which a slower first step is made up for"
     if any(row.compared_by == "fit" for row in rows):
         yield "by fit: compared by Model.fit, since the setting changes how batches are fed"
+    if screened := [_lever(row) for row in rows if row.screened]:
+        yield (
+            f"slower by more than {100 * HOPELESS:.0f} % in the first block, and not measured "
+            f"further: {', '.join(screened)}"
+        )
     for row in rows:
         if row.what == ALONE and row.status != "measured":
             yield f"{_lever(row)}: {row.reason}"

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from harness import units
 from harness.analyze.verdicts import DEFINITION
 from harness.records import Case, Run
+from harness.records import protocol as protocols
 from harness.tables.declare import Column, Table, given
 from harness.tables.labels import dataset
 
@@ -116,7 +117,7 @@ def caption(run: Run) -> str:
     devices = f"{machine.cpu}, {machine.usable_cpus} CPUs" + (f"; {machine.gpu}" if gpu else "")
     repeats, how = [], run.protocol
     if run.outcomes:
-        repeats.append(f"{how.effort} effort, {how.blocks} blocks of fresh workers")
+        repeats.append(f"{how.effort} effort, {protocols.blocks(how)} of fresh workers")
     if run.trainings:
         seeds = len({training.recipe.case.seed for training in run.trainings})
         repeats.append(f"trained in full with {seeds} seed{'s' if seeds > 1 else ''}")

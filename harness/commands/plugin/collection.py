@@ -190,7 +190,7 @@ def _params(item: pytest.Item) -> dict[str, Any]:
 def _sentence(session: "Session") -> str:
     """Say in one line what is going to be measured, and about how long it takes."""
     settings, planned = session.settings, session.planned
-    seconds = protocols.expected_seconds(settings.protocol, planned)
+    seconds, protocol = protocols.expected_seconds(session.protocol, planned), session.protocol
     limit = settings.max_seconds
     if limit is not None and limit < seconds:
         about = f"repeats will be dropped to stay near {units.seconds(limit)}"
@@ -200,7 +200,7 @@ def _sentence(session: "Session") -> str:
     own = settings.dataset == AUTO and any(map(registry.is_own, settings.variants))
     return (
         f"training benchmark: {units.plural(planned, 'test')}, {settings.effort} effort "
-        f"({settings.protocol.blocks} blocks each), dataset {session.cases.dataset}"
+        f"({protocols.blocks(protocol)} each), dataset {session.cases.dataset}"
         f"{' (your own models: their own data)' if own else ''}, "
         f"{settings.threads} CPU threads{gpu}; {about}"
     )

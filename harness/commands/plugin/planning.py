@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 class _Asked(BaseException):
     """A test has asked for a comparison; not an `Exception`, so that the test does not catch it."""
 
-    def __init__(self, comparison: Comparison, early_steps: int | None) -> None:
+    def __init__(
+        self, comparison: Comparison, early_steps: int | None, *, screened: bool = False
+    ) -> None:
         super().__init__(comparison)
         self.comparison = comparison
         self.early_steps = early_steps
+        self.screened = screened
 
 
 class _PlannedTrain(Train):
@@ -50,7 +53,7 @@ class _PlannedTune:
         plain = self._session.cases.case(variant=variant, **fields)
         if levers.unavailable(lever, plain) is None:
             case = levers.change(plain, lever)
-            raise _Asked((case, plain), early_steps(case, plain))
+            raise _Asked((case, plain), early_steps(case, plain), screened=True)
 
     def stack(self, *_: Any, **__: Any) -> None:
         """What is combined is known once each setting is measured."""
@@ -76,4 +79,4 @@ def plan(items: Sequence[pytest.Item], session: "Session") -> None:
                 function(**{name: given[name] for name in names})
         except _Asked as asked:
             if not any(map(session.cases.unavailable, asked.comparison)):
-                session.plan([asked.comparison], asked.early_steps)
+                session.plan([asked.comparison], asked.early_steps, screened=asked.screened)

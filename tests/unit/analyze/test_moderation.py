@@ -1,15 +1,17 @@
 """Moderated variance: exact values and properties."""
 
+import dataclasses
 import math
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import case, measured
 from scipy import special
 
 from harness.analyze import moderation, stats
-from harness.analyze.moderation import Prior
+from harness.analyze.moderation import Prior, Speedups
 from harness.analyze.stats import Mean
 
 VARIANCE = st.floats(1e-8, 1e-2)
@@ -84,3 +86,15 @@ def test_the_unit_of_time_does_not_matter(seed, factor):
     one, other = moderation.prior(means), moderation.prior(scaled)
     assert other.variance == pytest.approx(one.variance * factor**2, rel=1e-6)
     assert other.freedom == pytest.approx(one.freedom, rel=1e-6)
+
+
+def test_one_block_has_the_interval_that_others_tell_only_where_it_was_screened(tmp_path):
+    """Its own scatter is unknown; a block that the time limit left has no interval."""
+    (m,) = measured(tmp_path, [(case(batch_size=1024), case())], blocks=1).outcomes
+    speedups = Speedups({moderation._way(m): Prior(0.02**2, 5.0)})
+    assert speedups.speedup(m).low is None
+    found = speedups.speedup(dataclasses.replace(m, ended="screened"))
+    half = 0.02 * special.stdtrit(5.0, 0.975)
+    assert (found.n, found.value) == (1, pytest.approx(1.25))
+    assert math.log(found.high / found.value) == pytest.approx(half)
+    assert math.log(found.value / found.low) == pytest.approx(half)

@@ -14,10 +14,11 @@ REFERENCE = Case("baseline", "synthetic", 64)
 CASES = [Case("baseline", "synthetic", size) for size in (128, 256, 512)]
 
 
-def measure(folder, launcher, cases=CASES, reference=REFERENCE, **changes):
+def measure(folder, launcher, cases=CASES, reference=REFERENCE, screened=(), **changes):
     runner = runner_of(folder, launcher, len(cases), blocks=changes.pop("blocks", 2), **changes)
     try:
-        runner.measure_group([(case, reference) for case in cases])
+        wanted = [(case, reference) for case in cases]
+        runner.measure_group(wanted, screened={(case, reference) for case in screened})
     finally:
         runner.close()
     return {outcome.case: outcome for outcome in runner.run().outcomes}
@@ -240,3 +241,24 @@ def test_a_look_is_taken_once_that_many_blocks_are_there_and_never_between(tmp_p
 
     measure(tmp_path, FakeLauncher(), CASES[:1], is_decided=is_decided, **LOOKS)
     assert seen == [3, 4]
+
+
+def test_a_screened_case_ends_after_a_hopeless_first_block(tmp_path):
+    """The others go on, and so does one that is not screened."""
+    launcher = FakeLauncher(lambda case: 1e-4 * (1.3 if case.batch_size > 64 else 1))
+    found = measure(
+        tmp_path,
+        launcher,
+        screened=[CASES[1]],
+        blocks=3,
+        is_hopeless=lambda m: m.case.batch_size > 64,
+    )
+    assert [len(found[case].surroundings) for case in CASES] == [3, 1, 3]
+    assert [found[case].ended for case in CASES] == ["complete", "screened", "complete"]
+
+
+def test_a_screened_case_that_may_be_faster_is_measured_in_full(tmp_path):
+    """Only what cannot be faster is left out."""
+    hopeless = {"is_hopeless": verdicts.is_hopeless}
+    found = measure(tmp_path, FakeLauncher(), screened=CASES, blocks=3, **hopeless)
+    assert {m.ended for m in found.values()} == {"complete"}

@@ -145,7 +145,7 @@ def test_a_run_is_resumed_with_the_same_protocol_only(tmp_path):
 def test_a_run_of_an_earlier_protocol_is_not_resumed(tmp_path):
     """One line says which versions they are."""
     make_runner(tmp_path, FakeLauncher(), version=1).close()
-    with pytest.raises(BadRun, match="by version 1 of the protocol, .* by version 2"):
+    with pytest.raises(BadRun, match=r"by version 1 of the protocol, .* by version 2"):
         make_runner(tmp_path, FakeLauncher())
 
 
