@@ -1,4 +1,4 @@
-# baseline at batch 256 on tensorflow, CPU: 2.28× [2.22, 2.34] (run 20261126-011713)
+# baseline at batch 256 on tensorflow, CPU: 2.28× [2.24, 2.32] (run 20261126-011713)
 # In the shell, before Python starts:
 #   export GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 import keras
