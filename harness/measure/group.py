@@ -51,7 +51,7 @@ class Group:
     def measure(self) -> None:
         """Measure all blocks; a comparison of too slow steps follows alone.
 
-        After some numbers of blocks the protocol looks, and the group ends if all is decided.
+        After some numbers of blocks the protocol looks, and what is decided ends.
         """
         self.pending = list(self.comparisons)
         self._prepare()
@@ -71,8 +71,7 @@ class Group:
                 elif failed := [case for case in comparison if case in measured.failed]:
                     self._fail(comparison, failed[0], measured.failed[failed[0]])
             self._end([c for c in self.pending if self._is_hopeless(c)], "screened")
-            if self._is_decided():
-                self._end(list(self.pending), "decided")
+            self._look()
             self._end([c for c in self.pending if len(self.blocks[c]) >= wanted])
         for comparison in slow:
             dataclasses.replace(self, comparisons=[comparison]).measure()
@@ -118,17 +117,13 @@ class Group:
             and self.setup.is_hopeless(self._measurement(comparison))
         )
 
-    def _is_decided(self) -> bool:
-        """Whether this is a look and each comparison is decided; one of a case with itself waits.
-
-        It would never be decided early, and what it shows is how far blocks differ.
-        """
+    def _look(self) -> None:
+        """End what is decided, if this is a look; a case against itself follows the others."""
         looks = self.setup.protocol.looks
-        asked = [one for one in self.pending if one[0] != one[1]]
-        return bool(asked) and all(
-            len(self.blocks[one]) in looks and self.setup.is_decided(self._measurement(one))
-            for one in asked
-        )
+        seen = [c for c in self.pending if len(self.blocks[c]) in looks]
+        self._end([c for c in seen if self.setup.is_decided(self._measurement(c))], "decided")
+        if any(map(_differs, self.comparisons)) and not any(map(_differs, self.pending)):
+            self._end([c for c in self.pending if c in seen], "decided")
 
     def _fail(self, comparison: Comparison, failed: Case, error: WorkerFailed) -> None:
         case, reference = comparison
@@ -160,6 +155,11 @@ class Group:
             surroundings=tuple(b.surroundings for b in blocks if b.surroundings is not None),
             confidence=protocols.confidence(self.setup.protocol, len(blocks)),
         )
+
+
+def _differs(comparison: Comparison) -> bool:
+    case, reference = comparison
+    return case != reference
 
 
 def _learn_alike(block: Block) -> bool:

@@ -206,20 +206,21 @@ def test_a_failure_takes_only_its_own_comparisons_with_it(tmp_path):
 LOOKS = {"blocks": 6, "looks": (3, 4)}
 
 
-def test_a_group_ends_at_the_look_that_decides_all_of_it(tmp_path):
-    """Its intervals are those of an early look, wider than 95 % each."""
+def test_a_comparison_ends_at_the_look_that_decides_it(tmp_path):
+    """Its interval is that of an early look, wider than one of 95 %."""
     launcher = FakeLauncher(lambda case: 1e-4 * case.batch_size)
     found = measure(tmp_path, launcher, is_decided=verdicts.is_decided, **LOOKS)
-    assert {len(m.starts) for m in found.values()} == {3 * 3}
-    assert {m.confidence for m in found.values()} == {0.99}
+    assert {len(m.surroundings) for m in found.values()} == {3}
+    assert {(m.confidence, m.ended) for m in found.values()} == {(0.99, "decided")}
     assert {stats.speedup(m).confidence for m in found.values()} == {0.99}
 
 
-def test_one_undecided_comparison_keeps_the_group(tmp_path):
-    """No comparison ends by itself: the others would be measured with other neighbors."""
+def test_an_undecided_comparison_goes_on_alone(tmp_path):
+    """To the last look, whose interval is the narrowest."""
     found = measure(tmp_path, FakeLauncher(), is_decided=lambda m: m.case != CASES[1], **LOOKS)
-    assert {len(m.starts) for m in found.values()} == {6 * 3}
-    assert [m.confidence for m in found.values()] == pytest.approx([0.97] * 3)
+    assert [len(found[case].surroundings) for case in CASES] == [3, 6, 3]
+    assert [found[case].confidence for case in CASES] == pytest.approx([0.99, 0.97, 0.99])
+    assert found[CASES[1]].ended == "complete"
 
 
 def test_a_case_against_itself_decides_nothing(tmp_path):
