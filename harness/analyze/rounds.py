@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analyze.once import once
-from harness.records import Case, Counters, Measurement, Role, Round, Start
+from harness.records import Case, Counters, Measurement, Role, Round, Run, Start
 
 
 @once
@@ -49,6 +49,31 @@ def total(its: Iterable[Counters], field: str) -> float:
     """Sum of a field over rounds or epochs; a missing value counts nothing."""
     values: Iterable[float | None] = map(operator.attrgetter(field), its)
     return sum(filter(None, values))
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Seconds of a run that were timed; a worker that several comparisons share counts once."""
+
+    rounds: float
+    fits: float  # parts of an epoch
+    epochs: float  # of full trainings
+
+
+def timed(run: Run) -> Timed:
+    """Sum what a run timed; the rest of its time is starts, warm-up and readings."""
+    measured = [outcome for outcome in run.outcomes if isinstance(outcome, Measurement)]
+    workers = [
+        worker
+        for blocks in workers_of(measured).values()
+        for its in blocks.values()
+        for worker in its
+    ]
+    return Timed(
+        rounds=sum(total(worker.rounds, "seconds") for worker in workers),
+        fits=sum(worker.start.fit.seconds for worker in workers if worker.start.fit),
+        epochs=sum(epoch.seconds for training in run.trainings for epoch in training.epochs),
+    )
 
 
 WorkerId = tuple[Hashable, Hashable]  # which block of the run, and which of its workers

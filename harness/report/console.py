@@ -40,6 +40,7 @@ def show(console: Console, written: Written, *, failures: bool = True) -> None:
         *(_first(notes.failures(run), "failures") if failures else ()),
         *_first(notes.cautions(analysis), "cautions"),
         *(notes.quick(run) if anything else ()),
+        *notes.duration(run),
     ]:
         formats.say(console, formats.shortened(units.printable(line)))
     if failures:

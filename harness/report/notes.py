@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from harness.analyze import verdicts
+from harness import units
+from harness.analyze import rounds, verdicts
 from harness.analyze.analysis import Analysis
 from harness.analyze.training import groups
 from harness.records import Failure, Measurement, Run
@@ -14,6 +15,21 @@ def quick(run: Run) -> Iterator[str]:
     """Warn that quick effort gives no verdicts."""
     if run.protocol.effort == "quick" and run.outcomes:
         yield "Quick effort: no verdicts; two blocks show only the order of magnitude."
+
+
+def duration(run: Run) -> Iterator[str]:
+    """Say how long a run took, and which shares of that it timed; earlier runs do not know."""
+    if not run.wall_seconds:
+        return
+    timed = rounds.timed(run)
+    parts = {"rounds": timed.rounds, "parts of a fit": timed.fits, "epochs": timed.epochs}
+    shares = [
+        f"{units.percent(100 * seconds / run.wall_seconds)} timed {name}"
+        for name, seconds in parts.items()
+        if seconds
+    ]
+    told = f": {', '.join(shares)}, the rest starts and warm-up" if shares else ""
+    yield f"Measured in {units.seconds(run.wall_seconds)}{told}."
 
 
 def others(analysis: Analysis) -> Iterator[str]:

@@ -22,7 +22,6 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters["seconds"] = units.seconds
 _TALL = 30  # rows beyond which a table scrolls in its own box
 
 
@@ -62,6 +61,7 @@ def render(
         unlisted=list(notes.others(analysis)),
         failures=list(notes.failures(run)),
         cautions=list(notes.cautions(analysis)),
+        duration=" ".join(notes.duration(run)),
         environment=environment(run),
         terms={name: glossary.TERMS[name] for name in glossary.ON_PAGE},
         script_hash=_hash("sort.js"),
