@@ -14,6 +14,7 @@ from harness.commands.cases import Cases, Comparison, Trial
 from harness.commands.options import Settings
 from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
+from harness.measure.group import NO_WISH, Wish
 from harness.measure.grouping import Groups
 from harness.measure.hosts import group
 from harness.measure.hosts.follow import follow
@@ -115,36 +116,24 @@ class Session:
         samples = self.cases.train_samples(case)
         return self.runner.search(case, samples, self.settings.memory_bytes)
 
-    def plan(
-        self,
-        comparisons: Iterable[Comparison],
-        early_steps: int | None = None,
-        *,
-        screened: bool = False,
-    ) -> None:
+    def plan(self, comparisons: Iterable[Comparison], wish: Wish = NO_WISH) -> None:
         """Measure these comparisons together, as many as there can be at once.
 
-        The first call of `measure` for one of a group measures all of it. A comparison that is
-        `screened` ends after its first block if that excludes a gain; none at thorough effort.
+        The first call of `measure` for one of a group measures all of it.
         """
-        screened &= self.settings.effort != "thorough"
         for comparison in comparisons:
-            self._groups.add(comparison, early_steps, screened=screened)
+            self._groups.add(comparison, wish)
 
-    def measure(self, case: Case, reference: Case, *, early_steps: int | None = None) -> Outcome:
-        """Measure a case against its reference, and all that was planned together with it.
-
-        For `early_steps` see `block.BlockRun`.
-        """
+    def measure(self, case: Case, reference: Case, wish: Wish = NO_WISH) -> Outcome:
+        """Measure a case against its reference, and all that was planned together with it."""
         if (known := self.runner.known(case, reference)) is not None:
             self.runner.show_known(known)
             return known
         planner, self.planner = self.planner, None
         if planner is not None:
             planner()
-        group = self._groups.take((case, reference), early_steps)
-        trainable = [one for one in group.comparisons if not self._refuse(*one)]
-        self.runner.measure_group(trainable, group.early_steps, group.screened)
+        group = self._groups.take((case, reference), wish)
+        self.runner.measure_group({one: w for one, w in group.items() if not self._refuse(*one)})
         return self.runner.measure(case, reference)
 
     def _refuse(self, case: Case, reference: Case) -> bool:

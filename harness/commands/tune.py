@@ -10,6 +10,7 @@ from harness.analyze import stats
 from harness.analyze.levers import worth
 from harness.commands import options, output, values
 from harness.commands.session import Session, measured
+from harness.measure.group import Wish
 from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
 from harness.workloads import levers, registry
 
@@ -48,16 +49,16 @@ def _tune(session: Session, model: str) -> bool:
     possible = [lever for lever in wanted if not reasons[lever]]
     session.expect(len(possible) + _ON_THE_WAY)
     for case in (levers.change(plain, lever) for lever in possible):
-        session.plan([(case, plain)], early_steps(case, plain), screened=True)
+        session.plan([(case, plain)], wish(case, plain))
     for lever in possible:
         tuner.alone(lever)
     return not isinstance(tuner.stack(_ON_THE_WAY), Failure)
 
 
-def early_steps(case: Case, reference: Case) -> int:
-    """Return after how many steps the losses of a case and its reference are compared."""
+def wish(case: Case, reference: Case) -> Wish:
+    """Say how a setting is measured: screened, and its early losses are compared."""
     strides = (case.steps_per_execution, reference.steps_per_execution)
-    return 2 * math.lcm(_EARLY_STEPS // 2, *strides)
+    return Wish(early_steps=2 * math.lcm(_EARLY_STEPS // 2, *strides), screened=True)
 
 
 class Tuner:
@@ -131,8 +132,7 @@ class Tuner:
         return self._outcome(case, reference)
 
     def _outcome(self, case: Case, reference: Case) -> Outcome:
-        early = early_steps(case, reference)
-        return self._session.measure(case, reference, early_steps=early)
+        return self._session.measure(case, reference, wish(case, reference))
 
     def _note(self, attempt: Attempt) -> None:
         attempts = self._tuning().attempts

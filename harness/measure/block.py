@@ -6,6 +6,7 @@ the next begins.
 
 import contextlib
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -37,12 +38,14 @@ class Member:
     Attributes:
         index: Number of that block, from 0.
         plan: Of the comparison; None before its first block.
+        early_steps: If given, both workers also report their loss after that many steps.
     """
 
     case: Case
     reference: Case
     index: int
     plan: BlockPlan | None = None
+    early_steps: int | None = None
 
 
 @dataclass
@@ -89,8 +92,6 @@ class BlockRun:
         members: The comparisons, all interleaved or none.
         setup: What the block is measured with.
         on_round: Called with the case of a round as it ends.
-        early_steps: If given, each worker also reports its loss after that many steps. All workers
-            of a block start from the same weights; blocks differ.
     """
 
     def __init__(
@@ -99,13 +100,14 @@ class BlockRun:
         members: Sequence[Member],
         setup: Setup,
         on_round: Callable[[Case, Round], None],
-        early_steps: int | None = None,
     ) -> None:
         self._number = number
         self._members = members
         self._setup = setup
         self._on_round = on_round
-        self._early_steps = early_steps
+        early = [m for m in members if m.early_steps]
+        self._early_cases = {case for m in early for case in (m.case, m.reference)}
+        self._early_steps = math.lcm(*(m.early_steps or 1 for m in early))  # as many for all
         self._interleaved = is_interleaved(members[0].case, members[0].reference)
         self._plans = {
             case: plan
@@ -193,8 +195,11 @@ class BlockRun:
             return None
         self._workers.append(worker)
         with self._failure_of(worker):
-            seed = self._members[0].index if self._early_steps else 0
-            worker.side.open(early_steps=self._early_steps, seed=seed)
+            # Where losses are compared, all workers of a block start from the same weights, and
+            # blocks differ.
+            seed = self._members[0].index if self._early_cases else 0
+            early_steps = self._early_steps if case in self._early_cases else None
+            worker.side.open(early_steps=early_steps, seed=seed)
             worker.side.warm_up()
             if not self._is_slow(worker):
                 return worker

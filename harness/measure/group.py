@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.measure.block import BlockRun, Measured, Member, is_interleaved
@@ -15,6 +15,22 @@ from harness.records import protocol as protocols
 
 Comparison = tuple[Case, Case]  # a case and its reference
 _SAME_LOSS = 1e-6  # relative: the same arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a comparison is measured.
+
+    Attributes:
+        early_steps: See `Member`.
+        screened: Whether it ends after a hopeless first block.
+    """
+
+    early_steps: int | None = None
+    screened: bool = False
+
+
+NO_WISH = Wish()
 
 
 @dataclass
@@ -30,12 +46,10 @@ class Group:
         on_block: Called with a comparison and its block once the block is done.
         on_outcome: Called with each outcome once it is known.
         blocks: By comparison: those that an interrupted run has measured, then all.
-        early_steps: See `BlockRun`.
-        screened: Comparisons that end after their first block if it is hopeless.
         pending: Comparisons that lack a block.
     """
 
-    comparisons: Sequence[Comparison]
+    comparisons: Mapping[Comparison, Wish]
     setup: Setup
     budget: Budget
     number: Callable[[], int]
@@ -43,8 +57,6 @@ class Group:
     on_block: Callable[[Comparison, Block], None]
     on_outcome: Callable[[Outcome], None]
     blocks: dict[Comparison, list[Block]]
-    early_steps: int | None = None
-    screened: Set[Comparison] = frozenset()
     pending: list[Comparison] = field(default_factory=list, init=False)
     _begin: float = field(default_factory=time.perf_counter, init=False)
 
@@ -74,7 +86,9 @@ class Group:
             self._look()
             self._end([c for c in self.pending if len(self.blocks[c]) >= wanted])
         for comparison in slow:
-            dataclasses.replace(self, comparisons=[comparison]).measure()
+            dataclasses.replace(
+                self, comparisons={comparison: self.comparisons[comparison]}
+            ).measure()
 
     def _prepare(self) -> None:
         """Import the frameworks, so that no block's time includes it."""
@@ -89,21 +103,22 @@ class Group:
     def _block(self, index: int) -> Measured:
         """Measure a block of all comparisons that have so many."""
         members = [
-            Member(case, reference, index, blocks[0].plan if blocks else None)
-            for case, reference in self.pending
-            if len(blocks := self.blocks[case, reference]) == index
+            self._member(comparison, self.blocks[comparison])
+            for comparison in self.pending
+            if len(self.blocks[comparison]) == index
         ]
-        learn_alike = index and all(
-            _learn_alike(self.blocks[m.case, m.reference][-1]) for m in members
-        )
-        early_steps = None if learn_alike else self.early_steps
-        measured = BlockRun(
-            self.number(), members, self.setup, self.on_round, early_steps
-        ).measure()
+        measured = BlockRun(self.number(), members, self.setup, self.on_round).measure()
         for comparison, block in measured.blocks.items():
             self.blocks[comparison].append(block)
             self.on_block(comparison, block)
         return measured
+
+    def _member(self, comparison: Comparison, blocks: Sequence[Block]) -> Member:
+        early_steps = self.comparisons[comparison].early_steps
+        if not blocks:
+            return Member(*comparison, 0, None, early_steps)
+        early_steps = None if _learn_alike(blocks[-1]) else early_steps
+        return Member(*comparison, len(blocks), blocks[0].plan, early_steps)
 
     def _end(self, comparisons: Sequence[Comparison], how: Ended = "complete") -> None:
         for comparison in comparisons:
@@ -112,7 +127,8 @@ class Group:
 
     def _is_hopeless(self, comparison: Comparison) -> bool:
         return (
-            comparison in self.screened
+            self.comparisons[comparison].screened
+            and self.setup.protocol.effort != "thorough"
             and len(self.blocks[comparison]) == 1
             and self.setup.is_hopeless(self._measurement(comparison))
         )

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import itertools
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol as Interface
@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from harness.measure.block import is_interleaved
 from harness.measure.budget import Budget
-from harness.measure.group import Comparison, Group
+from harness.measure.group import NO_WISH, Comparison, Group, Wish
 from harness.measure.search import search
 from harness.measure.side import Setup
 from harness.measure.training import train_together
@@ -171,13 +171,13 @@ class Runner:
     def _wall_seconds(self) -> float:
         return self._resumed.wall_seconds + time.perf_counter() - self._begin
 
-    def measure(self, case: Case, reference: Case, early_steps: int | None = None) -> Outcome:
+    def measure(self, case: Case, reference: Case, wish: Wish = NO_WISH) -> Outcome:
         """Measure a case against its reference, unless this run already has.
 
-        A worker's failure is returned as a `Failure`. See `BlockRun` for `early_steps`.
+        A worker's failure is returned as a `Failure`.
         """
         if self.known(case, reference) is None:
-            self.measure_group([(case, reference)], early_steps)
+            self.measure_group({(case, reference): wish})
         found = self.known(case, reference)
         assert found is not None
         return found
@@ -193,13 +193,8 @@ class Runner:
         self._budget.next_comparison()
         self._observer.on_known_outcome(outcome)
 
-    def measure_group(
-        self,
-        comparisons: Sequence[Comparison],
-        early_steps: int | None = None,
-        screened: Set[Comparison] = frozenset(),
-    ) -> None:
-        """Measure comparisons together, those that this run does not have; see `Group`.
+    def measure_group(self, comparisons: Mapping[Comparison, Wish]) -> None:
+        """Measure comparisons together, those that this run does not have.
 
         Each outcome is kept as soon as its last block is done.
         """
@@ -207,17 +202,12 @@ class Runner:
         for interleaved in (True, False):
             its = [one for one in missing if is_interleaved(*one) == interleaved]
             if its:
-                self._measure_group(its, early_steps, screened)
+                self._measure_group({one: comparisons[one] for one in its})
 
-    def _measure_group(
-        self,
-        comparisons: Sequence[Comparison],
-        early_steps: int | None,
-        screened: Set[Comparison],
-    ) -> None:
+    def _measure_group(self, comparisons: Mapping[Comparison, Wish]) -> None:
         for _ in comparisons:
             self._budget.next_comparison()
-        self._observer.on_group(comparisons, self._setup.protocol.blocks)
+        self._observer.on_group(list(comparisons), self._setup.protocol.blocks)
         known = self._resumed.blocks
 
         def on_round(case: Case, a_round: Round) -> None:
@@ -236,8 +226,6 @@ class Runner:
             on_block,
             self._end,
             {one: known.get(comparison_key(*one), []) for one in comparisons},
-            early_steps,
-            screened,
         )
         self._group.measure()
 

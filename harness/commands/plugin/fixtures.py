@@ -9,6 +9,7 @@ import pytest
 
 from harness.commands.tune import Tuner
 from harness.errors import HarnessError
+from harness.measure.group import Wish
 from harness.records import Case, Failure, Measurement, Outcome, Training, to_json
 from harness.workloads import ladder as ladders
 from harness.workloads.ladder import Step
@@ -46,7 +47,7 @@ class Train:
         with _errors_fail_the_test():
             pair = self.session.cases.comparison(differs_in=reference, variant=variant, **fields)
             _skip_where_unavailable(self.session, *pair)
-            outcome = self.session.measure(*pair, early_steps=early_steps)
+            outcome = self.session.measure(*pair, Wish(early_steps))
         return self.replay(outcome)
 
     def use(self) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from harness.commands.plugin.fixtures import Train, climb
-from harness.commands.tune import early_steps
-from harness.measure.group import Comparison
+from harness.commands.tune import wish
+from harness.measure.group import Comparison, Wish
 from harness.workloads import levers
 
 if TYPE_CHECKING:
@@ -23,13 +23,10 @@ if TYPE_CHECKING:
 class _Asked(BaseException):
     """A test has asked for a comparison; not an `Exception`, so that the test does not catch it."""
 
-    def __init__(
-        self, comparison: Comparison, early_steps: int | None, *, screened: bool = False
-    ) -> None:
+    def __init__(self, comparison: Comparison, wish: Wish) -> None:
         super().__init__(comparison)
         self.comparison = comparison
-        self.early_steps = early_steps
-        self.screened = screened
+        self.wish = wish
 
 
 class _PlannedTrain(Train):
@@ -42,7 +39,7 @@ class _PlannedTrain(Train):
         **fields: Any,
     ) -> NoReturn:
         made = self.session.cases.comparison(differs_in=reference, variant=variant, **fields)
-        raise _Asked(made, early_steps)
+        raise _Asked(made, Wish(early_steps))
 
 
 class _PlannedTune:
@@ -53,7 +50,7 @@ class _PlannedTune:
         plain = self._session.cases.case(variant=variant, **fields)
         if levers.unavailable(lever, plain) is None:
             case = levers.change(plain, lever)
-            raise _Asked((case, plain), early_steps(case, plain), screened=True)
+            raise _Asked((case, plain), wish(case, plain))
 
     def stack(self, *_: Any, **__: Any) -> None:
         """What is combined is known once each setting is measured."""
@@ -79,4 +76,4 @@ def plan(items: Sequence[pytest.Item], session: "Session") -> None:
                 function(**{name: given[name] for name in names})
         except _Asked as asked:
             if not any(map(session.cases.unavailable, asked.comparison)):
-                session.plan([asked.comparison], asked.early_steps, screened=asked.screened)
+                session.plan([asked.comparison], asked.wish)

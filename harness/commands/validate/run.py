@@ -15,6 +15,7 @@ from harness.commands.validate.claims import Check, decided
 from harness.commands.validate.truths import Effort, SlowedLauncher, Trial, slowed
 from harness.errors import BadRun
 from harness.measure.budget import Budget
+from harness.measure.group import NO_WISH
 from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import describe, usable_cpus
 from harness.measure.machine.gpu import AnyGpu
@@ -103,7 +104,7 @@ class Validation:
         measured = []
         with contextlib.closing(runner):
             for _, group in itertools.groupby(wanted, key=lambda trial: trial.reference):
-                runner.measure_group([(trial.case, trial.reference) for trial in group])
+                runner.measure_group({(t.case, t.reference): NO_WISH for t in group})
             for trial in wanted:
                 outcome = runner.measure(trial.case, trial.reference)
                 if isinstance(outcome, Failure):

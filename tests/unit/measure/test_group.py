@@ -7,6 +7,7 @@ from fakes import FakeLauncher, Silent, runner_of
 
 from harness.analyze import rounds, stats, verdicts
 from harness.measure import block
+from harness.measure.group import NO_WISH, Wish
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Failure, Measurement
 
@@ -17,8 +18,7 @@ CASES = [Case("baseline", "synthetic", size) for size in (128, 256, 512)]
 def measure(folder, launcher, cases=CASES, reference=REFERENCE, screened=(), **changes):
     runner = runner_of(folder, launcher, len(cases), blocks=changes.pop("blocks", 2), **changes)
     try:
-        wanted = [(case, reference) for case in cases]
-        runner.measure_group(wanted, screened={(case, reference) for case in screened})
+        runner.measure_group({(c, reference): Wish(screened=c in screened) for c in cases})
     finally:
         runner.close()
     return {outcome.case: outcome for outcome in runner.run().outcomes}
@@ -55,7 +55,7 @@ def test_a_worker_that_several_comparisons_share_counts_once(tmp_path):
     """Two workers of the reference in each block, whatever the number of cases."""
     launcher = FakeLauncher()
     runner = runner_of(tmp_path, launcher, blocks=2)
-    runner.measure_group([(case, REFERENCE) for case in [REFERENCE, *CASES]])
+    runner.measure_group({(case, REFERENCE): NO_WISH for case in [REFERENCE, *CASES]})
     workers = rounds.workers_of(runner.run().outcomes)
     assert [len(block) for block in workers[REFERENCE].values()] == [2, 2]
     assert [len(block) for block in workers[CASES[0]].values()] == [1, 1]
@@ -185,7 +185,7 @@ def test_the_states_of_a_ladder_share_their_workers(tmp_path):
     states = [REFERENCE, *CASES]
     launcher = FakeLauncher(lambda case: 1e-4 * case.batch_size / 64)
     runner = runner_of(tmp_path, launcher, blocks=2)
-    runner.measure_group(list(zip(states[1:], states[:-1], strict=True)))
+    runner.measure_group(dict.fromkeys(zip(states[1:], states[:-1], strict=True), NO_WISH))
     assert launcher.asked.count("open") == 2 * (4 + 1)
     speedups = [stats.speedup(outcome).value for outcome in runner.run().outcomes]
     assert speedups == pytest.approx([1 / 2] * 3)
@@ -196,7 +196,7 @@ def test_a_failure_takes_only_its_own_comparisons_with_it(tmp_path):
     states = [REFERENCE, *CASES]
     launcher = FakeLauncher(failures={CASES[0].id: ("error", "it broke", "")})
     runner = runner_of(tmp_path, launcher, blocks=2)
-    runner.measure_group(list(zip(states[1:], states[:-1], strict=True)))
+    runner.measure_group(dict.fromkeys(zip(states[1:], states[:-1], strict=True), NO_WISH))
     found = {outcome.case: outcome for outcome in runner.run().outcomes}
     assert found[CASES[0]].message == "it broke"
     assert found[CASES[1]].message == f"the reference {CASES[0].id} failed: it broke"
@@ -263,3 +263,13 @@ def test_a_screened_case_that_may_be_faster_is_measured_in_full(tmp_path):
     hopeless = {"is_hopeless": verdicts.is_hopeless}
     found = measure(tmp_path, FakeLauncher(), screened=CASES, blocks=3, **hopeless)
     assert {m.ended for m in found.values()} == {"complete"}
+
+
+def test_only_a_comparison_that_asks_for_early_losses_trains_for_them(tmp_path):
+    """Its reference does, too, and both report the same number of steps."""
+    runner = runner_of(tmp_path, FakeLauncher(), blocks=1)
+    asked, other = ((case, REFERENCE) for case in CASES[:2])
+    runner.measure_group({asked: Wish(early_steps=32), other: NO_WISH})
+    starts = {m.case: {s.role: s.early_steps for s in m.starts} for m in runner.run().outcomes}
+    assert starts[CASES[0]]["case"] == starts[CASES[0]]["reference"] == 32
+    assert starts[CASES[1]]["case"] is None
