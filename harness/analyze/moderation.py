@@ -10,12 +10,12 @@ import dataclasses
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from harness.analyze import stats
-from harness.analyze.stats import Mean, log_of_variance
-from harness.records import Estimate, Measurement
+from harness.analyze.stats import Mean, Signed, log_of_variance
+from harness.records import Case, Estimate, Measurement
 from harness.records.protocol import FEW
 
 MOST_FREEDOM = 20.0
@@ -82,11 +82,28 @@ def _freedom(scatter: float) -> float:
     return math.sqrt(low * high)
 
 
+def by_reference(m: Measurement) -> Prior | None:
+    """Return what the two workers of a reference tell about the scatter of its comparison.
+
+    Both are the same case in the same block, so that the logarithm of one over the other is 0 but
+    for their scatter, which has twice the variance of one worker; a case against the mean of both
+    has one and a half times that. As with the prior of a run, half of the degrees of freedom count:
+    the case may scatter otherwise (docs/evidence/two_references.py).
+
+    Returns:
+        None where the reference has no second worker.
+    """
+    logs = stats.reference_logs(m)
+    if not logs or stats.by_fit(m):
+        return None
+    return Prior(0.75 * statistics.fmean(log**2 for log in logs), len(logs) / 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Speedups:
-    """Moderated speedups of the comparisons of a run."""
+    """Moderated speedups of the comparisons of a run; without priors, of one comparison alone."""
 
-    priors: dict[object, Prior | None]
+    priors: Mapping[object, Prior | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, measured: Iterable[Measurement]) -> "Speedups":
@@ -98,9 +115,16 @@ class Speedups:
 
     def mean(self, m: Measurement) -> Mean:
         """Return the mean logarithm of the speedup over blocks, with its moderated variance."""
-        plain, known = stats.mean(stats.speedup_logs(m)), self.priors.get(_way(m))
-        alone = plain.n < 2 and m.ended != "screened"
-        return plain if known is None or alone else known.moderate(plain)
+        return self._mean([(m, 1.0)])
+
+    def _mean(self, signed: Sequence[Signed]) -> Mean:
+        """Return the mean of a sum over comparisons of the same blocks."""
+        m = signed[0][0]
+        plain, known = stats.mean(stats.sums(signed)), self.priors.get(_way(m)) or by_reference(m)
+        if known is None or (plain.n < 2 and m.ended != "screened"):
+            return plain
+        variance = known.variance * _workers(signed) / _workers(signed[:1])
+        return dataclasses.replace(known, variance=variance).moderate(plain)
 
     def speedup(self, m: Measurement) -> Estimate:
         """Return reference time over case time per sample."""
@@ -111,6 +135,31 @@ class Speedups:
         half = stats.spread([(mean.variance, mean.freedom)], m.confidence)
         log = Estimate(mean.value, mean.value - half, mean.value + half, mean.n, m.confidence)
         return stats.exponential(log)
+
+    def product(self, measured: Sequence[Measurement], signs: Sequence[float] = ()) -> Estimate:
+        """Return the product of speedups, those of negative sign inverted.
+
+        Comparisons of the same blocks are combined block by block, so that workers which they
+        share cancel.
+        """
+        signed = list(zip(measured, signs or [1.0] * len(measured), strict=True))
+        means = [self._mean(its) for its in stats.by_blocks(signed)]
+        confidence = max(m.confidence for m in measured)
+        return stats.exponential(stats.sum_of_means(means, confidence))
+
+
+def _workers(signed: Iterable[Signed]) -> float:
+    """Return the variance of a sum of logarithms, in variances of one worker."""
+    weights: dict[Case, float] = defaultdict(float)
+    workers: dict[Case, int] = defaultdict(lambda: 1)
+    for m, sign in signed:
+        weights[m.reference] += sign
+        weights[m.case] -= sign
+        if any(start.role == "second" for start in m.starts):
+            workers[m.reference] = 2
+    if len(weights) == 1:  # a case against itself: two workers
+        return 2.0
+    return sum(weight**2 / workers[case] for case, weight in weights.items())
 
 
 def _way(m: Measurement) -> object:

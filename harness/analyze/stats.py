@@ -79,11 +79,6 @@ def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> fl
     return student_t_quantile((1 + confidence) / 2, freedom) * math.sqrt(variance)
 
 
-def product(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate:
-    """Product of the geometric means of independent groups of logarithms; see `sum_interval`."""
-    return exponential(sum_interval(groups, confidence))
-
-
 def exponential(estimate: Estimate) -> Estimate:
     """Convert an estimate of a logarithm to the scale of ratios."""
     return estimate.mapped(math.exp)
@@ -125,25 +120,24 @@ def speedup(measurement: Measurement) -> Estimate:
     return log_interval(speedup_logs(measurement), measurement.confidence)
 
 
-def joined(
-    measured: Sequence[Measurement], signs: Sequence[float] = ()
-) -> Sequence[Sequence[float]]:
-    """Return groups of independent logarithms whose means add up to the sum of the speedups' logs.
+Signed = tuple[Measurement, float]  # a comparison, and the sign of its logarithm in a sum
 
-    Comparisons that were measured in the same blocks share workers and are not independent of each
-    other, but blocks are: one group, with the sum of each block.
+
+def by_blocks(signed: Iterable[Signed]) -> list[list[Signed]]:
+    """Group comparisons that were measured in the same blocks.
+
+    Such share workers and are not independent of each other, but blocks are.
     """
-    factors = signs or [1.0] * len(measured)
-    groups: dict[object, list[Sequence[float]]] = defaultdict(list)
-    for m, sign in zip(measured, factors, strict=True):
-        groups[_blocks_of(m)].append([sign * log for log in speedup_logs(m)])
-    return [[math.fsum(block) for block in zip(*its, strict=True)] for its in groups.values()]
+    groups: dict[object, list[Signed]] = defaultdict(list)
+    for one in signed:
+        groups[_blocks_of(one[0])].append(one)
+    return list(groups.values())
 
 
-def combined(measured: Sequence[Measurement], signs: Sequence[float] = ()) -> Estimate:
-    """Return the product of speedups, those of negative sign inverted; see `joined`."""
-    confidence = max(m.confidence for m in measured)
-    return product(joined(measured, signs), confidence)
+def sums(signed: Iterable[Signed]) -> list[float]:
+    """Return the sum of the logarithms of each block, of comparisons of the same blocks."""
+    logs = ([sign * log for log in speedup_logs(m)] for m, sign in signed)
+    return [math.fsum(block) for block in zip(*logs, strict=True)]
 
 
 def _blocks_of(m: Measurement) -> object:
@@ -174,16 +168,36 @@ def _by_pair(measurement: Measurement, role: Role, block: int) -> dict[int, floa
 
 
 def _turn_log(m: Measurement, block: int) -> float:
-    roles: tuple[Role, ...] = ("reference", "second")
-    references = [
-        _by_pair(m, role, block) for role in roles if (role, block) in rounds.by_worker(m)
+    references = [_by_pair(m, role, block) for role in _roles(m, block) if role != "case"]
+    return _over_turns(references, _by_pair(m, "case", block))
+
+
+def reference_logs(m: Measurement) -> list[float]:
+    """Return the logarithm of one worker of the reference over the other, by block.
+
+    Empty where the reference has no second worker.
+    """
+    both: set[Role] = {"reference", "second"}
+    return [
+        _over_turns([_by_pair(m, "reference", block)], _by_pair(m, "second", block))
+        for block in rounds.compared_blocks(m)
+        if both <= _roles(m, block)
     ]
-    logs = [
-        statistics.fmean(math.log(one[turn] / seconds) for one in references)
-        for turn, seconds in _by_pair(m, "case", block).items()
-        if all(turn in one for one in references)
-    ]
-    return trimmed_mean(logs)
+
+
+def _roles(m: Measurement, block: int) -> set[Role]:
+    return {role for role, number in rounds.by_worker(m) if number == block}
+
+
+def _over_turns(others: Sequence[dict[int, float]], own: dict[int, float]) -> float:
+    """Return the trimmed mean over turns of the logarithms of others' times less the own."""
+    return trimmed_mean(
+        [
+            statistics.fmean(math.log(one[turn] / seconds) for one in others)
+            for turn, seconds in own.items()
+            if all(turn in one for one in others)
+        ]
+    )
 
 
 def _paired_log(m: Measurement, block: int) -> float:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from harness.analyze import published, stats
 from harness.analyze.analysis import Analysis
+from harness.analyze.moderation import Speedups
 from harness.records import Estimate, Measurement
 
 Verdict = Literal["faster", "slower", "same", "small difference", "undecided"]
@@ -33,8 +34,8 @@ def verdict(estimate: Estimate, margin: float = MARGIN) -> Verdict:
 
 
 def is_decided(m: Measurement) -> bool:
-    """Whether the blocks of a comparison decide it, without what others tell about scatter."""
-    return verdict(stats.speedup(m)) != "undecided"
+    """Whether a comparison is decided by its blocks, without the other comparisons of the run."""
+    return verdict(Speedups().speedup(m)) != "undecided"
 
 
 def is_hopeless(m: Measurement) -> bool:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from harness import units
-from harness.analyze import batch_law, stats, verdicts
+from harness.analyze import stats, verdicts
 from harness.analyze.analysis import Analysis
-from harness.analyze.batch_law import Law
 from harness.analyze.cases import MIB, quotient
+from harness.analyze.explain import batch_law
+from harness.analyze.explain.batch_law import Law
 from harness.analyze.verdicts import Verdict
 from harness.records import Case, Estimate, Search, TriedSize
 from harness.tables import declare, drawing, labels

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from harness.analyze.analysis import Analysis
-from harness.analyze.bottleneck import (
+from harness.analyze.explain.bottleneck import (
     BOUNDS,
     DISTURBED,
     NOT_SHOWN,

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from harness import units
-from harness.analyze import ladder as ladders
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import quotient
 from harness.analyze.cautions import Caution
+from harness.analyze.explain import ladder as ladders
 from harness.analyze.verdicts import Judged, judge
 from harness.records import Case, Estimate, Ladder, Measurement
 from harness.tables import declare, drawing, labels
@@ -49,7 +49,7 @@ def _rows(analysis: Analysis) -> list[LadderRow]:
 
 
 def _of(each: Ladder, measured: dict[str, Measurement], analysis: Analysis) -> Iterator[LadderRow]:
-    climb = ladders.climb(each, measured)
+    climb = ladders.climb(each, measured, analysis.speedups)
     for number, m in enumerate(climb.steps):
         row = _row(each, str(number + 1), each.rungs[number].change, m, analysis)
         yield dataclasses.replace(row, share=climb.shares[number], cumulative=climb.so_far[number])

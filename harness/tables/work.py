@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from harness import units
-from harness.analyze import work
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData, quotient
+from harness.analyze.explain import work
 from harness.records import Case, Estimate, Measurement, ModelFacts
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, ends

@@ -109,6 +109,7 @@ class _Group:
 
     def __init__(self, analysis: Analysis, cases: Mapping[Case, Sequence[Outcome]]) -> None:
         self._analysis, self._run = analysis, analysis.run
+        self._speedups = analysis.speedups
         self._cases = [case for case in cases if case in analysis.observed]
         own = [o for case, its in cases.items() for o in its if o.case == case]
         self._measurements = [o for o in own if isinstance(o, Measurement) and o.reference in cases]
@@ -166,7 +167,7 @@ class _Group:
         """Choose among cases that differ only along an axis."""
         known = {getattr(case, axis): case for case in cases}
         choice = Choice(axis, None, None, tuple(sorted(known)), self._fastest(cases))
-        ratios = Ratios(axis, [m for m in self._measurements if m.case in cases])
+        ratios = Ratios(axis, [m for m in self._measurements if m.case in cases], self._speedups)
         found = knee(ratios) if ratios.compared else None
         if found:
             choice = dataclasses.replace(choice, best=found.best, case=known[found.best])
@@ -194,7 +195,7 @@ class _Group:
         only = next(iter(found.values()))
         choice, wanted = Choice("device", None, None, tuple(found), only), found.get("gpu", only)
         m = max(
-            Ratios("device", self._measurements).compared,
+            Ratios("device", self._measurements, self._speedups).compared,
             key=lambda m: (m.case.batch_size == wanted.batch_size, m.case.batch_size),
             default=None,
         )
@@ -203,7 +204,7 @@ class _Group:
         reason, todo = self._refusal(choice, [m] if m else [])
         if m is None or reason:
             return dataclasses.replace(choice, reason=reason, todo=todo)
-        ratios = Ratios("device", [m])
+        ratios = Ratios("device", [m], self._speedups)
         for device, other in (("gpu", "cpu"), ("cpu", "gpu")):
             faster = ratios.over(device, other)
             if verdicts.verdict(faster) == "faster":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analyze import roles, stats
+from harness.analyze.moderation import Speedups
 from harness.records import Estimate, Measurement
 
 WITHIN = 0.95  # of the best throughput; the last 5 % are seldom worth several times the memory
@@ -15,7 +16,8 @@ WITHIN = 0.95  # of the best throughput; the last 5 % are seldom worth several t
 class Ratios:
     """Ratios of the throughputs of the values of an axis, by paired comparisons."""
 
-    def __init__(self, axis: str, measurements: Sequence[Measurement]) -> None:
+    def __init__(self, axis: str, measurements: Sequence[Measurement], speedups: Speedups) -> None:
+        self._speedups = speedups
         differs = roles.differs_only_in
         self.compared = [m for m in measurements if differs(axis, m.case, m.reference)]
         value = operator.attrgetter(axis)
@@ -34,14 +36,14 @@ class Ratios:
         """Return the throughput of a value over that of another.
 
         Values that were not compared directly are compared through the reference: the logs of
-        both speedups are subtracted; see `stats.joined`.
+        both speedups are subtracted; see `Speedups.product`.
         """
         if (value, other) in self._by_values:
-            return stats.combined([self._by_values[value, other]])
+            return self._speedups.product([self._by_values[value, other]])
         if (other, value) in self._by_values:
-            return stats.combined([self._by_values[other, value]], [-1.0])
+            return self._speedups.product([self._by_values[other, value]], [-1.0])
         both = [self._by_values[one, self._reference] for one in (value, other)]
-        return stats.combined(both, [1.0, -1.0])
+        return self._speedups.product(both, [1.0, -1.0])
 
     def _log(self, value: Any) -> float:
         found = self._by_values.get((value, self._reference))

@@ -20,6 +20,7 @@ from harness.analyze.advice import advise as advice
 from harness.analyze.advice import cost
 from harness.analyze.advice.knee import Ratios, knee
 from harness.analyze.analysis import Analysis
+from harness.analyze.moderation import Speedups
 from harness.commands.parser import main
 from harness.errors import BadCase, BadRun, UnknownName
 from harness.records import Case, Recipe
@@ -48,14 +49,19 @@ def measured(folder, speeds, failures=None, sizes=SIZES, **changes):
 
 
 def with_noise(run, spread):
-    """The run as if its blocks differed by so much, and case and reference with them."""
+    """The run as if its blocks differed by so much, with one worker of the reference."""
 
     def noisy(a_round):
         away = (a_round.block - 1) * spread * (1 if a_round.role == "case" else 0)
         return dataclasses.replace(a_round, seconds=a_round.seconds * math.exp(away))
 
     outcomes = [
-        dataclasses.replace(m, rounds=tuple(noisy(r) for r in m.rounds)) for m in run.outcomes
+        dataclasses.replace(
+            m,
+            rounds=tuple(noisy(r) for r in m.rounds if r.role != "second"),
+            starts=tuple(s for s in m.starts if s.role != "second"),
+        )
+        for m in run.outcomes
     ]
     return dataclasses.replace(run, outcomes=tuple(outcomes))
 
@@ -130,7 +136,7 @@ def test_two_sizes_with_a_common_reference_are_compared_by_both_of_its_blocks(tm
     """Variances of logarithms add; degrees of freedom are Satterthwaite's."""
     run = with_noise(measured(tmp_path, {1024: 1.5, 4096: 1.55}), 0.005)
     sizes = [m for m in run.outcomes if m.case != m.reference]
-    ratio = Ratios("batch_size", sizes).over(1024, 4096)
+    ratio = Ratios("batch_size", sizes, Speedups()).over(1024, 4096)
     # Two groups of three values a standard deviation of 0.005 apart: 4 degrees of freedom.
     half = 2.7764 * 0.005 * math.sqrt(2 / 3)
     assert ratio.value == pytest.approx(1.5 / 1.55)
@@ -143,7 +149,7 @@ def test_a_direct_comparison_counts_where_there_is_one(tmp_path):
     for size in SIZES:
         runner.measure(case(size), case())
     runner.measure(case(4096), case(1024))
-    ratios = Ratios("batch_size", with_noise(runner.run(), 0.005).outcomes)
+    ratios = Ratios("batch_size", with_noise(runner.run(), 0.005).outcomes, Speedups())
     half = 4.3027 * 0.005 / math.sqrt(3)  # 2 degrees of freedom
     ratio = ratios.over(1024, 4096)
     assert math.log(ratio.high / ratio.low) / 2 == pytest.approx(half, rel=1e-3)
@@ -202,7 +208,7 @@ def test_the_best_is_recommended_where_it_is_shown_to_be_enough(tmp_path):
 def test_a_knee_names_all_ratios_to_the_best(tmp_path):
     """Of the other values."""
     sizes = measured(tmp_path, {1024: 1.5, 4096: 1.55}).outcomes
-    assert set(knee(Ratios("batch_size", sizes)).over_best) == {256, 1024}
+    assert set(knee(Ratios("batch_size", sizes, Speedups())).over_best) == {256, 1024}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyze import batch_law
+from harness.analyze.explain import batch_law
 
 REFERENCE = 256
 

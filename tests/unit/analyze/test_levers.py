@@ -235,9 +235,9 @@ class FakeSession:
         self.runner, self.expected = runner, 0
         self.early = []
 
-    def measure(self, case, reference, *, early_steps):
-        self.early.append(early_steps)
-        return self.runner.measure(case, reference, early_steps)
+    def measure(self, case, reference, wish):
+        self.early.append(wish.early_steps)
+        return self.runner.measure(case, reference, wish)
 
     def run(self):
         return self.runner.run()

@@ -98,3 +98,43 @@ def test_one_block_has_the_interval_that_others_tell_only_where_it_was_screened(
     assert (found.n, found.value) == (1, pytest.approx(1.25))
     assert math.log(found.high / found.value) == pytest.approx(half)
     assert math.log(found.value / found.low) == pytest.approx(half)
+
+
+def with_seconds(m, factor):
+    """The comparison with rounds longer by a factor of role and block."""
+    rounds = [
+        dataclasses.replace(r, seconds=r.seconds * factor.get((r.role, r.block), 1.0))
+        for r in m.rounds
+    ]
+    return dataclasses.replace(m, rounds=tuple(rounds))
+
+
+def test_two_workers_of_the_reference_tell_how_workers_scatter(tmp_path):
+    """A case against the mean of both has three quarters of the variance of their difference."""
+    (m,) = measured(tmp_path, [(case(batch_size=1024), case())], blocks=4).outcomes
+    away = {("second", block): math.exp(0.02 * (-1) ** block) for block in range(4)}
+    found = moderation.by_reference(with_seconds(m, away))
+    assert (found.variance, found.freedom) == (pytest.approx(0.75 * 0.02**2), 2.0)
+
+
+def test_a_case_against_itself_is_judged_by_its_own_blocks(tmp_path):
+    """Its reference has no second worker."""
+    (m,) = measured(tmp_path, [(case(), case())], blocks=4).outcomes
+    assert moderation.by_reference(m) is None
+    assert Speedups().mean(m) == stats.mean(stats.speedup_logs(m))
+
+
+def test_two_cases_of_a_group_are_compared_without_their_reference(tmp_path):
+    """What happens to the reference alone does not reach their ratio in any block."""
+    sizes = [(case(batch_size=size), case()) for size in (1024, 4096)]
+    one, other = measured(tmp_path, [*sizes], blocks=4).outcomes
+    away = {("reference", block): math.exp(0.1 * block) for block in range(4)}
+    alone = [dataclasses.replace(m, starts=_together(m)) for m in (one, other)]
+    disturbed = [with_seconds(m, away) for m in alone]
+    assert stats.sums(zip(disturbed, [1.0, -1.0], strict=True)) == pytest.approx([0.0] * 4)
+    assert Speedups().product(disturbed, [1.0, -1.0]).value == pytest.approx(1.0)
+
+
+def _together(m):
+    """The starts as if both comparisons had been measured in the same blocks."""
+    return tuple(dataclasses.replace(s, group_block=s.block) for s in m.starts)

@@ -6,7 +6,7 @@ import pytest
 from fakes import FakeLauncher, busy_gpu, gpu_usage, runner_of, with_gpu_usage
 from samples import dataframe, text_table
 
-from harness.analyze import bottleneck
+from harness.analyze.explain import bottleneck
 from harness.records import Case, Fit, GpuReading, folders, from_json, to_json
 from harness.report import files
 

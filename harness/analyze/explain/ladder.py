@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.analyze import stats
+from harness.analyze.moderation import Speedups
 from harness.records import Estimate, Ladder, Measurement, comparison_key
 
 
@@ -24,7 +25,7 @@ class Climb:
     product_over_direct: Estimate | None  # of the whole product; should be 1
 
 
-def climb(ladder: Ladder, measured: Mapping[str, Measurement]) -> Climb:
+def climb(ladder: Ladder, measured: Mapping[str, Measurement], speedups: Speedups) -> Climb:
     """Multiply the changes of a ladder; `measured` are the comparisons of the run, by key.
 
     Changes that were measured together share workers, which cancel block by block.
@@ -32,13 +33,13 @@ def climb(ladder: Ladder, measured: Mapping[str, Measurement]) -> Climb:
     keys = itertools.takewhile(measured.__contains__, (rung.key for rung in ladder.rungs))
     steps = [measured[key] for key in keys]
     logs = [stats.speedup_logs(m) for m in steps]
-    so_far = [stats.combined(steps[: number + 1]) for number in range(len(logs))]
+    so_far = [speedups.product(steps[: number + 1]) for number in range(len(logs))]
     means = [statistics.fmean(values) for values in logs]
     known = bool(so_far) and so_far[-1].holds(1) is False
     direct = measured.get(comparison_key(ladder.rungs[-1].case, ladder.rungs[0].reference))
     ratio = None
     if direct is not None and 1 < len(logs) == len(ladder.rungs):
         signs = [1.0] * len(steps) + [-1.0]
-        ratio = stats.combined([*steps, direct], signs)
+        ratio = speedups.product([*steps, direct], signs)
     shares = tuple(mean / sum(means) if known else None for mean in means)
     return Climb(tuple(steps), tuple(so_far), shares, direct, ratio)

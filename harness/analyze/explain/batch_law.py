@@ -127,7 +127,7 @@ def laws(analysis: Analysis) -> Iterator[tuple[Case, Law, Mapping[int, Sequence[
     for reference, measured in groups.items():
         points = {m.case.batch_size: stats.speedup_logs(m) for m in measured}
         if not set(points) <= {reference.batch_size}:
-            joint = len(stats.joined(measured)) == 1 < len(measured)
+            joint = len(stats.by_blocks((m, 1.0) for m in measured)) == 1 < len(measured)
             yield reference, fit(points, reference.batch_size, joint=joint), points
 
 

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import units
-from harness.analyze import batch_law, cautions, rounds, stats, work
+from harness.analyze import cautions, rounds, stats
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData
+from harness.analyze.explain import batch_law, work
 from harness.analyze.rounds import Worker
 from harness.analyze.training import epochs
 from harness.records import Case, Estimate, ModelFacts
