@@ -110,7 +110,8 @@ class Runner:
         resumed = ResumedRun.read(folder) if (folder / journals.NAME).exists() else ResumedRun()
         resumed.check(folder, setup.protocol, machine)
         if known := resumed.protocol:
-            protocol = dataclasses.replace(setup.protocol, blocks=known.blocks, looks=known.looks)
+            timeout = setup.protocol.timeout_seconds
+            protocol = dataclasses.replace(known, timeout_seconds=timeout)
             setup = dataclasses.replace(setup, protocol=protocol)
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         resumed.started_at = resumed.started_at or now

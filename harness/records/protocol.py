@@ -12,7 +12,7 @@ EFFORTS = {
     "thorough": Protocol("thorough", 12, 12.0, 0.25, 3.0, 2.0, max_pairs=48),
 }
 FEW = 8  # comparisons; fewer tell too little about how much blocks scatter, see `moderation`
-_FEW_BLOCKS, _LOOKS = 6, (3, 4)
+_FEW_BLOCKS, _FEW_BLOCK_SECONDS, _LOOKS = 6, 5.0, (3, 4)
 _MISSES, _LOOK_MISSES = 0.05, 0.01  # intervals that leave the truth out: of all looks, of an early
 SEEDS = {"quick": 1, "default": 3, "thorough": 6}  # full trainings per recipe
 # Measured with the bundled variants on two cores: import of the framework; start and warm-up of
@@ -38,12 +38,13 @@ def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0
 def of_few(protocol: Protocol) -> Protocol:
     """Return the protocol for fewer than eight comparisons.
 
-    Each is judged by its own blocks alone, so that default effort has more of them, and ends
-    earlier where they decide.
+    Each is judged by its own blocks alone, so that default effort has more and shorter ones, and
+    ends earlier where they decide.
     """
     if protocol.effort != "default":
         return protocol
-    return dataclasses.replace(protocol, blocks=_FEW_BLOCKS, looks=_LOOKS)
+    few = dataclasses.replace(protocol, blocks=_FEW_BLOCKS, looks=_LOOKS)
+    return dataclasses.replace(few, block_seconds=_FEW_BLOCK_SECONDS)
 
 
 def blocks(protocol: Protocol) -> str:

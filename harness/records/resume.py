@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from harness.errors import BadRun
 from harness.records import journal
+from harness.records import protocol as protocols
 from harness.records.case import Protocol
 from harness.records.codec import from_json
 from harness.records.comparison import Block, Failure, Ladder, Outcome
@@ -101,7 +102,8 @@ class ResumedRun:
     def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
         """Refuse times that do not compare: BadRun if protocol, machine or a version differs.
 
-        The run keeps its timeout, which changes no time, and its number of blocks.
+        The timeout changes no time. A run keeps its blocks, as many as its number of comparisons
+        gave it.
         """
         known = self.protocol or protocol
         if known.version != protocol.version:
@@ -109,8 +111,8 @@ class ResumedRun:
                 f"{folder} was measured by version {known.version} of the protocol, and this "
                 f"harness measures by version {protocol.version}; start a new run"
             )
-        same = dataclasses.replace(known, blocks=protocol.blocks, looks=protocol.looks)
-        if dataclasses.replace(same, timeout_seconds=protocol.timeout_seconds) != protocol:
+        same = dataclasses.replace(known, timeout_seconds=protocol.timeout_seconds)
+        if protocols.of_few(same) != protocols.of_few(protocol):
             steps = f"{known.steps or 'no fixed'} steps per round"
             raise BadRun(
                 f"{folder} was measured with another protocol; resume it with effort "

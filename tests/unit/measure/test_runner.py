@@ -139,7 +139,7 @@ def test_a_run_is_resumed_with_the_same_protocol_only(tmp_path):
     """Times of two protocols are not to be mixed."""
     make_runner(tmp_path, FakeLauncher()).close()
     with pytest.raises(BadRun, match="another protocol"):
-        make_runner(tmp_path, FakeLauncher(), block_seconds=3.0)
+        make_runner(tmp_path, FakeLauncher(), fit_seconds=3.0)
 
 
 def test_a_run_of_an_earlier_protocol_is_not_resumed(tmp_path):
