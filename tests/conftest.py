@@ -1,8 +1,12 @@
 """What tests of every kind need."""
 
+import os
 import signal
 
 import pytest
+
+# Tests run side by side; pytest-benchmark would disable itself in the runs that tests start.
+os.environ.pop("PYTEST_XDIST_WORKER", None)
 
 
 @pytest.fixture

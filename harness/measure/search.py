@@ -13,7 +13,7 @@ from harness.records import Case, Search, TriedSize
 FIRST_BATCH = 8
 _GAIN = 1.02  # in throughput; two smaller gains in a row end the search
 _LONGEST_STEP_SECONDS = 10.0
-_WORTH = 0.7  # of the best throughput: smaller sizes are not measured
+_WORTH = 0.8  # of the best throughput: smaller sizes are not measured
 
 
 def search(
