@@ -37,7 +37,7 @@ def block(way: str, launcher: Launcher, case: Case, number: int) -> tuple[float,
     setup = Setup(protocol, launcher, open_gpu())
 
     def opened() -> Side:
-        sides.append(Side.start("case", case, setup))
+        sides.append(Side.start(case, setup))
         sides[-1].open()
         return sides[-1]
 
@@ -56,12 +56,12 @@ def block(way: str, launcher: Launcher, case: Case, number: int) -> tuple[float,
         if way == "crossed":
             first.warm_up()
         pairs = []
-        for pair, order in turns(PAIRS, number):
-            took: dict[str, Round] = {}
-            for position, role in enumerate(order):
-                side = first if role == "case" else second
-                took[role] = side.round(number, pair, position, STEPS)
-            pairs.append((took["case"], took["reference"]))
+        for pair, order in enumerate(turns([PAIRS, PAIRS], number)):
+            took: dict[int, Round] = {}
+            for position, worker in enumerate(order):
+                side = (first, second)[worker]
+                took[worker] = side.round(number, pair, position, STEPS)
+            pairs.append((took[0], took[1]))
         return (
             statistics.median(log(one.seconds / other.seconds) for one, other in pairs),
             statistics.median(log(one.cpu_seconds / other.cpu_seconds) for one, other in pairs),
