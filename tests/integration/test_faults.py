@@ -17,6 +17,7 @@ import time
 import psutil
 import pytest
 
+from harness.measure.group import NO_WISH
 from harness.measure.machine import cgroup
 from harness.records import Case, Failure, Measurement
 
@@ -101,6 +102,22 @@ def test_a_worker_that_ends_at_any_stage_is_a_row_and_the_next_case_starts(
     assert f"last words of {stage}" in failure.log_tail
     assert isinstance(runner.measure(HEALTHY, HEALTHY), Measurement)
     assert [failure, runner.run().outcomes[1]] == list(runner.run().outcomes)
+
+
+@pytest.mark.parametrize("stage", ["build", "round", "fit"])
+@pytest.mark.parametrize("fate", ["SIGKILL", "timeout"])
+def test_a_member_of_a_group_that_ends_takes_only_its_own_row(make_runner, strike, stage, fate):
+    """The workers beside it go on to their last block."""
+    code, kind, _ = FATES.get(fate, ("time.sleep(600)", "timeout", ""))
+    runner = make_runner(**({"timeout_seconds": 5.0} if fate == "timeout" else {}))
+    broken, other = strike(stage, code), dataclasses.replace(HEALTHY, batch_size=32)
+    wanted = [(HEALTHY, HEALTHY), (broken, HEALTHY), (other, HEALTHY)]
+    runner.measure_group(dict.fromkeys(wanted, NO_WISH))
+    found = {outcome.case: outcome for outcome in runner.run().outcomes}
+    assert found[broken].kind == kind, found[broken].message
+    blocks = runner.run().protocol.blocks
+    for case in (HEALTHY, other):
+        assert {a_round.block for a_round in found[case].rounds} == set(range(blocks))
 
 
 @pytest.mark.parametrize(
