@@ -165,7 +165,7 @@ class Progress:
     def _left(self) -> str:
         pending = sum(not row.ended for row in self._rows.values())
         done = len(self._outcomes) + pending * self._block / max(1, self._blocks)
-        if not self._planned or done < 0.15:
+        if done < 0.15 or done >= self._planned:
             return ""
         left = (self._clock() - self._begin) / done * (self._planned - done)
         return f", {units.seconds(max(1.0, left))} left"
