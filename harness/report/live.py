@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from harness import units
@@ -16,7 +16,7 @@ from harness.analyze.verdicts import Judged
 _DRAW_SECONDS = 0.5
 _OTHER_LINES = 4  # above and below the rows, and where the cursor goes at the end
 _VERDICT_WIDTH = 100  # of a terminal that has room for verdicts
-_GAP = 2
+_GAP = "  "
 
 
 @dataclass(slots=True)
@@ -93,43 +93,52 @@ def _frame(console: Console, rows: Sequence[Row], blocks: int, done: int, line: 
         above.append(f"{units.plural(elsewhere, 'comparison')} done")
     if hidden:
         above.append(f"{hidden} hidden: terminal too low")
+    heading, *lines = _lines(shown, blocks, console.width)
+    styles = ["dim" if row.ended else "" for row in shown]
     return Group(
-        *([_line("; ".join(above))] if above else ()),
-        _table(shown, blocks, console.width),
-        _line(line),
+        *([_text("; ".join(above), "dim")] if above else ()),
+        _text(heading, "bold"),
+        *map(_text, lines, styles),
+        _text(line, "dim"),
     )
 
 
-def _line(text: str) -> Text:
-    return Text(text, "dim", no_wrap=True, overflow="ellipsis")
+def _text(line: str, style: str) -> Text:
+    return Text(line, style, no_wrap=True, overflow="ellipsis")
 
 
-def _table(rows: Sequence[Row], blocks: int, width: int) -> Table:
+def _lines(rows: Sequence[Row], blocks: int, width: int) -> list[str]:
+    """Write heading and rows; rich's own tables take longer to draw than a round may wait."""
     figures = [
-        ("ms/step", [_step(row) for row in rows]),
-        ("speedup", [_speedup(row) for row in rows]),
-        ("blocks", [f"{row.judged.blocks if row.judged else 0}/{blocks}" for row in rows]),
+        _right("ms/step", [_step(row) for row in rows]),
+        _left("speedup", [_speedup(row) for row in rows]),
+        _right("blocks", [f"{row.judged.blocks if row.judged else 0}/{blocks}" for row in rows]),
     ]
     if width >= _VERDICT_WIDTH:
-        figures.append(("verdict", [_verdict(row) for row in rows]))
-    left = width - sum(_GAP + max(map(len, (heading, *cells))) for heading, cells in figures)
-    references = _cropped([units.printable(row.reference) for row in rows], (left - _GAP) // 2)
-    left -= _GAP + max(map(len, ("against", *references)))
-    cases = _cropped([units.printable(row.case) for row in rows], left)
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
-    columns = [("case", cases), ("against", references), *figures]
-    for heading, _ in columns:
-        numeric = heading in {"ms/step", "blocks"}
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
-    for row, cells in zip(rows, zip(*(cells for _, cells in columns), strict=True), strict=True):
-        table.add_row(*map(Text, cells), style="dim" if row.ended else None)
-    return table
+        figures.append(_left("verdict", [_verdict(row) for row in rows]))
+    room = width - sum(len(_GAP) + len(heading) for heading, *_ in figures)
+    references = _left("against", [row.reference for row in rows], (room - len(_GAP)) // 2)
+    cases = _left("case", [row.case for row in rows], room - len(_GAP) - cell_len(references[0]))
+    return [_GAP.join(cells) for cells in zip(cases, references, *figures, strict=True)]
 
 
-def _cropped(names: Sequence[str], width: int) -> list[str]:
-    """Crop names that are too long at their begin: names of a group differ at their end."""
-    width = max(width, 2)
-    return [name if len(name) <= width else f"…{name[1 - width :]}" for name in names]
+def _right(heading: str, cells: Sequence[str]) -> list[str]:
+    """Align a column of plain characters to the right."""
+    width = max(map(len, (heading, *cells)))
+    return [cell.rjust(width) for cell in (heading, *cells)]
+
+
+def _left(heading: str, cells: Sequence[str], most: int = 80) -> list[str]:
+    """Align a column to the left.
+
+    Names that are too long lose their begin, since names of a group differ at their end.
+    """
+    cells = [heading, *map(units.printable, cells)]
+    width = min(max(map(cell_len, cells)), max(most, len(heading)))
+    return [
+        set_cell_size(cell if cell_len(cell) <= width else f"…{cell[1 - width :]}", width)
+        for cell in cells
+    ]
 
 
 def _step(row: Row) -> str:
