@@ -40,7 +40,8 @@ class Progress:
         self._table = LiveTable(console, clock)
         self._outcomes: dict[str, Outcome] = {}  # by key
         self._analysis: Analysis | None = None
-        self._number, self._blocks, self._block = "", 0, 0
+        self._number, self._blocks = "", 0
+        self._block, self._reached = 0, self._begin  # the block being measured, and since when
         self._rows: dict[str, Row] = {}  # of the group, by key
         self._cases: dict[Case, list[Row]] = {}
         self._rounds: dict[Case, list[Round]] = {}  # of the block that is being measured
@@ -49,7 +50,7 @@ class Progress:
         """Announce comparisons that are measured together."""
         first, many = len(self._outcomes) + 1, len(comparisons)
         self._number = f"{first}–{first + many - 1}" if many > 1 else str(first)
-        self._blocks, self._block = blocks, 0
+        self._blocks, self._block, self._reached = blocks, 0, self._clock()
         self._rows = {comparison_key(*one): Row(*names.sides(*one)) for one in comparisons}
         self._rounds, self._cases = defaultdict(list), defaultdict(list)
         for (case, _), row in zip(comparisons, self._rows.values(), strict=True):
@@ -68,7 +69,7 @@ class Progress:
 
     def on_round(self, case: Case, a_round: Round) -> None:
         """Draw the table; the first rounds of a case tell its time per step."""
-        self._block = a_round.block
+        self._reach(a_round.block)
         self._rounds[case].append(a_round)
         if self._table.is_due:
             for known, its in self._rounds.items():
@@ -81,7 +82,7 @@ class Progress:
         """Analyze what is known, as at the end of a run, and draw the table."""
         self._analysis = Analysis(run)
         self._rounds.clear()
-        self._block += 1
+        self._reach(self._block + 1)
         for outcome in run.outcomes:
             row = self._rows.get(outcome.key)
             if row and not row.ended and isinstance(outcome, Measurement):
@@ -151,6 +152,10 @@ class Progress:
         """Set the number of planned comparisons."""
         self._planned = comparisons
 
+    def _reach(self, block: int) -> None:
+        if block != self._block:
+            self._block, self._reached = block, self._clock()
+
     def _judge(self, row: Row, m: Measurement, analysis: Analysis) -> None:
         row.judged = verdicts.judge(m, analysis)
         row.step_seconds = analysis.observed[m.case].step.value
@@ -167,7 +172,8 @@ class Progress:
         done = len(self._outcomes) + pending * self._block / max(1, self._blocks)
         if done < 0.15 or done >= self._planned:
             return ""
-        left = (self._clock() - self._begin) / done * (self._planned - done)
+        left = (self._reached - self._begin) / done * (self._planned - done)
+        left -= self._clock() - self._reached
         return f", {units.seconds(max(1.0, left))} left"
 
     def _print(self, line: str) -> None:

@@ -157,3 +157,14 @@ def test_half_of_a_group_is_half_of_its_comparisons():
     clock.sleep(30.0)
     shown.on_round(LARGE, a_round(block=2))
     assert "comparisons 1–2 of 2, block 3 of 4, 30.0 s left" in console.file.getvalue()
+
+
+def test_the_time_left_falls_while_a_block_is_measured():
+    """The pace is that of the blocks that are done."""
+    shown, console, clock = progress(terminal=True)
+    shown.on_group([(SMALL, SMALL), (LARGE, SMALL)], 4)
+    clock.sleep(30.0)
+    shown.on_round(LARGE, a_round(block=2))
+    clock.sleep(10.0)
+    shown.on_round(LARGE, a_round(block=2))
+    assert "20.0 s left" in console.file.getvalue()
