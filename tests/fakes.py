@@ -365,6 +365,8 @@ class Silent:
     def __init__(self):
         self.comparisons = []
         self.rounds = []
+        self.runs = []
+        self.ended = 0
         self.outcomes = []
         self.logs = []
         self.epochs = []
@@ -375,6 +377,12 @@ class Silent:
 
     def on_round(self, case, a_round):
         self.rounds.append(a_round)
+
+    def on_block(self, run):
+        self.runs.append(run)
+
+    def on_group_end(self):
+        self.ended += 1
 
     def on_outcome(self, outcome, log):
         self.outcomes.append(outcome)

@@ -43,7 +43,7 @@ class Group:
         budget: Drops blocks to stay under a time limit.
         number: Returns the number of the next block of the run.
         on_round: Called with the case of each round as it ends.
-        on_block: Called with a comparison and its block once the block is done.
+        on_block: Called with the new block of each comparison once the block is done.
         on_outcome: Called with each outcome once it is known.
         blocks: By comparison: those that an interrupted run has measured, then all.
         pending: Comparisons that lack a block.
@@ -54,7 +54,7 @@ class Group:
     budget: Budget
     number: Callable[[], int]
     on_round: Callable[[Case, Round], None]
-    on_block: Callable[[Comparison, Block], None]
+    on_block: Callable[[Mapping[Comparison, Block]], None]
     on_outcome: Callable[[Outcome], None]
     blocks: dict[Comparison, list[Block]]
     pending: list[Comparison] = field(default_factory=list, init=False)
@@ -86,9 +86,9 @@ class Group:
             self._look()
             self._end([c for c in self.pending if len(self.blocks[c]) >= wanted])
         for comparison in slow:
-            dataclasses.replace(
-                self, comparisons={comparison: self.comparisons[comparison]}
-            ).measure()
+            self.pending = [comparison]
+            alone = {comparison: self.comparisons[comparison]}
+            dataclasses.replace(self, comparisons=alone).measure()
 
     def _prepare(self) -> None:
         """Import the frameworks, so that no block's time includes it."""
@@ -110,7 +110,7 @@ class Group:
         measured = BlockRun(self.number(), members, self.setup, self.on_round).measure()
         for comparison, block in measured.blocks.items():
             self.blocks[comparison].append(block)
-            self.on_block(comparison, block)
+        self.on_block(measured.blocks)
         return measured
 
     def _member(self, comparison: Comparison, blocks: Sequence[Block]) -> Member:

@@ -51,8 +51,14 @@ class Observer(Interface):
     def on_round(self, case: Case, a_round: Round) -> None:
         """A round has ended."""
 
+    def on_block(self, run: Run) -> None:
+        """A block has ended; the run holds all that was measured so far."""
+
     def on_outcome(self, outcome: Outcome, log: Path | None) -> None:
         """A comparison has ended; `log` holds what a failed worker printed."""
+
+    def on_group_end(self) -> None:
+        """The comparisons that are measured together have ended, or an interrupt ended them."""
 
     def on_known_outcome(self, outcome: Outcome) -> None:
         """This run has already measured the next comparison."""
@@ -215,8 +221,10 @@ class Runner:
             self._journal.write("round", key=case.id, round=to_json(a_round))
             self._observer.on_round(case, a_round)
 
-        def on_block(comparison: Comparison, block: Block) -> None:
-            self._journal.write("block", key=comparison_key(*comparison), block=to_json(block))
+        def on_block(blocks: Mapping[Comparison, Block]) -> None:
+            for one, block in blocks.items():
+                self._journal.write("block", key=comparison_key(*one), block=to_json(block))
+            self._observer.on_block(self.run())
 
         self._group = Group(
             comparisons,
@@ -228,7 +236,10 @@ class Runner:
             self._end,
             {one: known.get(comparison_key(*one), []) for one in comparisons},
         )
-        self._group.measure()
+        try:
+            self._group.measure()
+        finally:
+            self._observer.on_group_end()
 
     def refuse(self, case: Case, reference: Case, error: WorkerFailed) -> None:
         """Keep the failure of a comparison whose model failed in its trial."""

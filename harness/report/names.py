@@ -20,22 +20,27 @@ _USUAL = {f.name: f.default for f in dataclasses.fields(Case) if f.name in _SETT
 
 
 def comparison(case: Case, reference: Case) -> str:
-    """Name a comparison: `improved at batch 1024 against baseline at batch 256`.
+    """Name a comparison: `improved at batch 1024 against baseline at batch 256`."""
+    return " against ".join(sides(case, reference))
+
+
+def sides(case: Case, reference: Case) -> tuple[str, str]:
+    """Name the case and the reference of a comparison.
 
     Sides that differ in more than a name can say are named by their ids.
     """
     axes = differing(case, reference)
     if not axes:
-        return f"{_model(case)} against itself"
+        return _model(case), "itself"
     if axes == {"variant", "batch_size"}:
-        return f"{_model(case)} against {_model(reference)}"
+        return _model(case), _model(reference)
     if axes <= {*_SETTINGS, "levers"} and _is_without(reference, case, axes):
-        return f"{_model(case)} with {' + '.join(_changed(case, reference))} against without"
+        return f"{_model(case)} with {' + '.join(_changed(case, reference))}", "without"
     if len(axes) > 1 or not axes <= set(_SIDES):
-        return f"{case.id} against {reference.id}"
+        return case.id, reference.id
     (axis,) = axes
     here, there = _SIDES[axis]
-    return f"{_model(case)}{_side(here, case, axis)} against {_side(there, reference, axis)}"
+    return f"{_model(case)}{_side(here, case, axis)}", _side(there, reference, axis)
 
 
 def differing(case: Case, reference: Case) -> set[str]:

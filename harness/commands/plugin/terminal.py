@@ -12,13 +12,19 @@ if TYPE_CHECKING:
 
 
 def console(config: pytest.Config) -> "Console":
-    """Make the console for progress; the terminal's width and kind are unknown in a test."""
+    """Make the console for progress; the terminal's size and kind are unknown in a test."""
     from rich.console import Console
 
     with _uncaptured(config):
-        width, terminal = shutil.get_terminal_size().columns, sys.stdout.isatty()
-    file = cast("IO[str]", _Terminal(config))
-    return Console(file=file, width=width, force_terminal=terminal, soft_wrap=True, emoji=False)
+        size, terminal = shutil.get_terminal_size(), sys.stdout.isatty()
+    return Console(
+        file=cast("IO[str]", _Terminal(config)),
+        width=size.columns,
+        height=size.lines,
+        force_terminal=terminal,
+        soft_wrap=True,
+        emoji=False,
+    )
 
 
 def _uncaptured(config: pytest.Config) -> contextlib.AbstractContextManager[None]:
