@@ -131,6 +131,27 @@ def test_a_case_of_too_slow_steps_is_measured_alone(tmp_path):
     assert workers == {CASES[0]: {4}, CASES[1]: {4}, slow: {3}}
 
 
+def test_an_interrupt_keeps_the_blocks_of_a_case_that_is_measured_alone(tmp_path):
+    """As those of a group."""
+    slow = CASES[2]
+    launcher = FakeLauncher(lambda case: 1e-3 * (100 if case == slow else 1))
+    runner = runner_of(tmp_path, launcher, 3, blocks=2)
+    launcher.interrupt_at_round = 25
+    with pytest.raises(KeyboardInterrupt):
+        runner.measure_group({(case, REFERENCE): NO_WISH for case in CASES})
+    found = {outcome.case: outcome for outcome in runner.run().outcomes}
+    assert {start.block for start in found[slow].starts} == {0}
+
+
+def test_an_observer_sees_the_run_after_each_block_and_the_end_of_the_group(tmp_path):
+    """With the comparisons whose blocks are not complete."""
+    seen = Silent()
+    measure(tmp_path, FakeLauncher(), observer=seen)
+    shown = [[len({r.block for r in o.rounds}) for o in run.outcomes] for run in seen.runs]
+    assert shown == [[1, 1, 1], [2, 2, 2]]
+    assert seen.ended == 1
+
+
 def test_cases_that_find_no_memory_follow_in_a_block_of_their_own(tmp_path, monkeypatch):
     """Each has as many blocks as the others."""
     monkeypatch.setattr(block, "memory_available", lambda: 0)
