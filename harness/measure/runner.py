@@ -90,6 +90,7 @@ class Runner:
     _lines: dict[str, tuple[Outcome, str]] = field(default_factory=dict, init=False)
     _begin: float = field(default_factory=time.perf_counter, init=False)
     _group: Group | None = field(default=None, init=False)
+    _ended: set[str] = field(default_factory=set, init=False)  # keys of what was measured here
     _block_numbers: Iterator[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -197,7 +198,8 @@ class Runner:
 
     def show_known(self, outcome: Outcome) -> None:
         """Say that this run had measured a comparison before."""
-        self._budget.next_comparison()
+        if outcome.key not in self._ended:  # those of a group were counted with it
+            self._budget.next_comparison()
         self._observer.on_known_outcome(outcome)
 
     def measure_group(self, comparisons: Mapping[Comparison, Wish]) -> None:
@@ -247,6 +249,7 @@ class Runner:
         self._end(error.failure_of(case, reference))
 
     def _end(self, outcome: Outcome) -> None:
+        self._ended.add(outcome.key)
         self.keep(outcome)
         self.save()
         self._observer.on_outcome(outcome, self._log(outcome))

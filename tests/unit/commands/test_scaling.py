@@ -363,7 +363,13 @@ def test_an_interrupt_ends_all_workers_at_once(group):
     group.follow()
     launcher, worker = started(group)
     group.launcher.answers["round"] = group.other.answers["round"] = "hang"
-    threading.Timer(0.3, _thread.interrupt_main).start()
+
+    def interrupt():
+        while not all(("round", {"steps": 1}) in one.asked for one in group.launcher.workers):
+            time.sleep(0.01)
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         worker.ask("round", steps=1)
     begin = time.monotonic()
