@@ -128,7 +128,7 @@ class Group:
     def _is_hopeless(self, comparison: Comparison) -> bool:
         return (
             self.comparisons[comparison].screened
-            and self.setup.protocol.effort != "thorough"
+            and self.setup.protocol.effort == "default"
             and len(self.blocks[comparison]) == 1
             and self.setup.is_hopeless(self._measurement(comparison))
         )

@@ -2,12 +2,13 @@
 
 import dataclasses
 
+from harness import units
 from harness.errors import BadCase
 from harness.records import Protocol
 
 # Blocks; seconds of a block, of a round, of the timed `fit` and of the warm-up; pairs per block.
 EFFORTS = {
-    "quick": Protocol("quick", 2, 1.2, 0.15, 0.2, 0.3, min_pairs=1, max_pairs=6),
+    "quick": Protocol("quick", 1, 1.2, 0.15, 0.2, 0.3, min_pairs=1, max_pairs=6),
     "default": Protocol("default", 4, 8.0, 0.25, 0.8, 1.0, min_pairs=2),
     "thorough": Protocol("thorough", 12, 12.0, 0.25, 3.0, 2.0, max_pairs=48),
 }
@@ -50,7 +51,7 @@ def of_few(protocol: Protocol) -> Protocol:
 def blocks(protocol: Protocol) -> str:
     """Say how many blocks a comparison has."""
     first = f"{protocol.looks[0]} to " if protocol.looks else ""
-    return f"{first}{protocol.blocks} blocks"
+    return f"{first}{units.plural(protocol.blocks, 'block')}"
 
 
 def confidence(protocol: Protocol, blocks: int) -> float:

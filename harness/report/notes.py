@@ -14,7 +14,7 @@ from harness.tables.declare import grouped, speedup_of
 def quick(run: Run) -> Iterator[str]:
     """Warn that quick effort gives no verdicts."""
     if run.protocol.effort == "quick" and run.outcomes:
-        yield "Quick effort: no verdicts; two blocks show only the order of magnitude."
+        yield "Quick effort: no verdicts; one block shows only the order of magnitude."
 
 
 def duration(run: Run) -> Iterator[str]:

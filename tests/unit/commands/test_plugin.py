@@ -44,7 +44,7 @@ def test_a_suite_is_measured_shown_and_written(run, pytester):
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(
         [
-            "training benchmark: 3 tests, quick effort (2 blocks each), dataset synthetic*",
+            "training benchmark: 3 tests, quick effort (1 block each), dataset synthetic*",
             "*Speedup by batch size*",
             "*1024*1.25×*",
             "Written to:",
