@@ -1,7 +1,7 @@
 """How long does a command take here and at another commit? Both in turns, on the same machine.
 
-Run as `python docs/evidence/against_commit.py 0f3c3b4 -- harness run baseline --batch-sizes 64,256`:
-`harness …` and `pytest …` are run with this interpreter, the other commit from a git worktree of
+Run as `python docs/evidence/against_commit.py 0f3c3b4 -- harness run baseline`: `harness …` and
+`pytest …` are run with this interpreter, the other commit from a git worktree of
 its own. Results go to a folder that is removed. Prints wall seconds and their ratio.
 """
 
