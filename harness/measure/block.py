@@ -106,7 +106,9 @@ class BlockRun:
         self._setup = setup
         self._on_round = on_round
         early = [m for m in members if m.early_steps]
-        self._early_cases = {case for m in early for case in (m.case, m.reference)}
+        # Workers of a case that report early losses: one, but both of a case against itself.
+        self._early = Counter({case: 1 for m in early for case in (m.case, m.reference)})
+        self._early.update(m.case for m in early if m.case == m.reference)
         self._early_steps = math.lcm(*(m.early_steps or 1 for m in early))  # as many for all
         self._interleaved = is_interleaved(members[0].case, members[0].reference)
         self._plans = {
@@ -180,7 +182,7 @@ class BlockRun:
 
     def _has_room(self, free: float) -> bool:
         """Whether one more worker fits beside those that run, if it is as large as the largest."""
-        sizes = [worker.side.sampler.last_rss_bytes or 0 for worker in self._workers]
+        sizes = [worker.side.sampler.own_bytes() for worker in self._workers]
         return sum(sizes) + max(sizes, default=0) < free
 
     def _start(self, case: Case, place: int) -> _Worker | None:
@@ -197,9 +199,9 @@ class BlockRun:
         with self._failure_of(worker):
             # Where losses are compared, all workers of a block start from the same weights, and
             # blocks differ.
-            seed = self._members[0].index if self._early_cases else 0
-            early_steps = self._early_steps if case in self._early_cases else None
-            worker.side.open(early_steps=early_steps, seed=seed)
+            seed = self._members[0].index if self._early else 0
+            early = sum(one.case == case for one in self._workers) <= self._early[case]
+            worker.side.open(early_steps=self._early_steps if early else None, seed=seed)
             worker.side.warm_up()
             if not self._is_slow(worker):
                 return worker

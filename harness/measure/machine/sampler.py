@@ -104,6 +104,13 @@ class Sampler:
         """The latest reading of resident memory."""
         return self._rss[-1] if self._rss else None
 
+    def own_bytes(self) -> int:
+        """Return what the worker holds alone, not shared with its server; 0 if it has ended."""
+        try:
+            return int(psutil.Process(self._pid).memory_full_info().uss)
+        except psutil.Error:
+            return 0
+
     def usage(self) -> Usage:
         """Summarize the readings, after `stop`."""
         return Usage(
