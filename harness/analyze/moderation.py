@@ -91,10 +91,10 @@ def by_reference(m: Measurement) -> Prior | None:
     the case may scatter otherwise (docs/evidence/two_references.py).
 
     Returns:
-        None where the reference has no second worker.
+        None where the reference has no second worker, and for a single block.
     """
     logs = stats.reference_logs(m)
-    if not logs or stats.by_fit(m):
+    if len(logs) < 2 or stats.by_fit(m):
         return None
     return Prior(0.75 * statistics.fmean(log**2 for log in logs), len(logs) / 2)
 

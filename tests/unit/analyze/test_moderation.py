@@ -94,6 +94,7 @@ def test_one_block_has_the_interval_that_others_tell_only_where_it_was_screened(
     speedups = Speedups({moderation._way(m): Prior(0.02**2, 5.0)})
     assert speedups.speedup(m).low is None
     found = speedups.speedup(dataclasses.replace(m, ended="screened"))
+    assert Speedups().speedup(dataclasses.replace(m, ended="screened")).low is None
     half = 0.02 * special.stdtrit(5.0, 0.975)
     assert (found.n, found.value) == (1, pytest.approx(1.25))
     assert math.log(found.high / found.value) == pytest.approx(half)
