@@ -19,6 +19,7 @@ from harness.records import Case, Estimate, Measurement
 from harness.records.protocol import FEW
 
 MOST_FREEDOM = 20.0
+_FEW_ROUNDS = 4  # per block; the means of fewer scatter more
 _LEAST_FREEDOM = 1e-2
 _SCATTERS = 1e-12  # relative to the largest variance: a comparison below has no scatter
 
@@ -91,10 +92,11 @@ def by_reference(m: Measurement) -> Prior | None:
     the case may scatter otherwise (docs/evidence/two_references.py).
 
     Returns:
-        None where the reference has no second worker, and for a single block.
+        None where the reference has no second worker, for a single block, and where the case is
+        measured otherwise or trains on another backend, which may scatter several times as much.
     """
     logs = stats.reference_logs(m)
-    if len(logs) < 2 or stats.by_fit(m):
+    if len(logs) < 2 or stats.by_fit(m) or m.pairs < _FEW_ROUNDS or _crosses_backends(m):
         return None
     return Prior(0.75 * statistics.fmean(log**2 for log in logs), len(logs) / 2)
 
@@ -163,4 +165,10 @@ def _workers(signed: Iterable[Signed]) -> float:
 
 
 def _way(m: Measurement) -> object:
-    return m.interleaved, stats.by_fit(m), stats.is_grouped(m)
+    """Tell what comparisons must have in common to scatter alike."""
+    few = m.pairs < _FEW_ROUNDS
+    return m.interleaved, stats.by_fit(m), stats.is_grouped(m), few, _crosses_backends(m)
+
+
+def _crosses_backends(m: Measurement) -> bool:
+    return m.case.backend != m.reference.backend

@@ -112,10 +112,14 @@ def with_seconds(m, factor):
 
 def test_two_workers_of_the_reference_tell_how_workers_scatter(tmp_path):
     """A case against the mean of both has three quarters of the variance of their difference."""
-    (m,) = measured(tmp_path, [(case(batch_size=1024), case())], blocks=4).outcomes
+    rounds = {"min_pairs": 4, "max_pairs": 4}
+    (m,) = measured(tmp_path, [(case(batch_size=1024), case())], blocks=4, **rounds).outcomes
     away = {("second", block): math.exp(0.02 * (-1) ** block) for block in range(4)}
     found = moderation.by_reference(with_seconds(m, away))
     assert (found.variance, found.freedom) == (pytest.approx(0.75 * 0.02**2), 2.0)
+    other = dataclasses.replace(m, case=dataclasses.replace(m.case, backend="torch"))
+    few = dataclasses.replace(m, pairs=3)
+    assert moderation.by_reference(other) is moderation.by_reference(few) is None
 
 
 def test_a_case_against_itself_is_judged_by_its_own_blocks(tmp_path):
