@@ -1,6 +1,7 @@
 """What a setting changes besides the speed: early losses, slower starts, memory."""
 
 import statistics
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -39,10 +40,10 @@ class Losses:
 
 def losses(m: Measurement, run: Run) -> Losses:
     """Compare the early losses of both sides."""
-    found = loss_difference(m)
+    found, pairs = loss_difference(m), _losses(m)
     return Losses(
-        case=_mean(_losses(m, "case")),
-        reference=_mean(_losses(m, "reference")),
+        case=_mean([case for case, _ in pairs]),
+        reference=_mean([reference for _, reference in pairs]),
         difference=found,
         verdict=None if run.protocol.effort == "quick" else loss_verdict(found),
         steps=next((s.early_steps for s in m.starts if s.early_steps), None),
@@ -51,8 +52,7 @@ def losses(m: Measurement, run: Run) -> Losses:
 
 def loss_difference(m: Measurement) -> Estimate | None:
     """Return how far the loss after equal steps is off, as a share of the reference's loss."""
-    pairs = zip(_losses(m, "case"), _losses(m, "reference"), strict=True)
-    shares = [(here - there) / abs(there) for here, there in pairs if there]
+    shares = [(here - there) / abs(there) for here, there in _losses(m) if there]
     return stats.interval(shares) if shares else None
 
 
@@ -70,10 +70,17 @@ def loss_verdict(difference: Estimate | None) -> LossVerdict | None:
     return "differs" if outside else "not shown"
 
 
-def _losses(m: Measurement, role: Role) -> list[float]:
-    """Return one loss per block, in order."""
-    found = {s.block: s.early_loss for s in m.starts if s.role == role}
-    return [loss for _, loss in sorted(found.items()) if loss is not None]
+def _losses(m: Measurement) -> list[tuple[float, float]]:
+    """Return the losses of case and reference of each block that has both.
+
+    A reference of several cases may have more, which it trained for the others.
+    """
+    found: dict[int, dict[Role, float]] = defaultdict(dict)
+    for start in m.starts:
+        if start.early_loss is not None:
+            found[start.block][start.role] = start.early_loss
+    both = (its for _, its in sorted(found.items()) if {"case", "reference"} <= set(its))
+    return [(its["case"], its["reference"]) for its in both]
 
 
 def pays_after_steps(m: Measurement) -> int | None:

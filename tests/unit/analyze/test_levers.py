@@ -444,3 +444,20 @@ def test_going_back_to_arrays_is_code_too(tmp_path):
     code = settings_code.code(Analysis(runner.save()))
     compile(code, "recommended_settings.py", "exec")
     assert "model.fit(x, y, ...)  # arrays in memory" in code.splitlines()
+
+
+def test_losses_are_compared_in_the_blocks_that_have_both(tmp_path):
+    """A reference of several settings trains for those that do not learn the same, too."""
+    runner = runner_of(tmp_path, FakeLauncher(), blocks=2)
+    m = runner.measure(levers.change(PLAIN, "feed=cached"), PLAIN)
+    starts = [
+        dataclasses.replace(s, early_steps=32, early_loss=2.0 if s.role == "reference" else 1.0)
+        for s in m.starts
+    ]
+    both = dataclasses.replace(m, starts=tuple(starts))
+    assert (judged.loss_difference(both).value, judged.loss_difference(both).n) == (-0.5, 2)
+    starts = [
+        dataclasses.replace(s, early_loss=None) if (s.role, s.block) == ("case", 1) else s
+        for s in starts
+    ]
+    assert judged.loss_difference(dataclasses.replace(m, starts=tuple(starts))).n == 1
