@@ -16,9 +16,9 @@ FEW = 8  # comparisons; fewer tell too little about how much blocks scatter, see
 _FEW_BLOCKS, _FEW_BLOCK_SECONDS, _LOOKS = 6, 5.0, (3, 4)
 _MISSES, _LOOK_MISSES = 0.05, 0.01  # intervals that leave the truth out: of all looks, of an early
 SEEDS = {"quick": 1, "default": 3, "thorough": 6}  # full trainings per recipe
-# Measured with the bundled variants on two cores: import of the framework; start and warm-up of
-# the two workers of a block.
-_SERVER_SECONDS, _WORKERS_SECONDS = 13.0, 3.2
+# Measured with the bundled variants on two cores: import of the framework; start, warm-up and
+# readings of a worker; workers per comparison.
+_SERVER_SECONDS, _WORKER_SECONDS, _WORKERS = 13.0, 2.6, 1.3
 
 
 def choose(effort: str, steps: int | None = None, timeout_seconds: float = 300.0) -> Protocol:
@@ -68,5 +68,5 @@ def confidence(protocol: Protocol, blocks: int) -> float:
 
 def expected_seconds(protocol: Protocol, comparisons: int) -> float:
     """Estimate how long a run takes, before anything is known about its cases."""
-    block = protocol.block_seconds + protocol.fit_seconds + _WORKERS_SECONDS
-    return _SERVER_SECONDS + comparisons * protocol.blocks * block
+    worker = protocol.block_seconds / 2 + protocol.fit_seconds + _WORKER_SECONDS
+    return _SERVER_SECONDS + comparisons * protocol.blocks * _WORKERS * worker
