@@ -52,7 +52,7 @@ def _rows(analysis: Analysis) -> list[LeverRow]:
     """Each setting alone, then those that were tried on top of others, then the combination."""
     found = {outcome.key: outcome for outcome in analysis.run.outcomes}
     return [
-        _row(tuning, attempt, what, found.get(attempt.key), analysis)
+        _row(tuning, attempt, what, None if attempt.reason else found[attempt.key], analysis)
         for tuning in analysis.run.tunings
         for attempt, what in _attempts(tuning)
         if attempt.reason or attempt.key in found
