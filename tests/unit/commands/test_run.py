@@ -23,7 +23,7 @@ def model(tmp_path, monkeypatch):
 
 def measured(*arguments):
     """Run on one CPU thread; return the exit code and the run."""
-    code = main(["run", *arguments, "--threads", "1", "--output", "out", "--effort", "quick"])
+    code = main(["run", "--effort", "quick", *arguments, "--threads", "1", "--output", "out"])
     (folder,) = folders.Path("out/runs").iterdir()
     return code, folders.read(folder)
 
@@ -163,16 +163,18 @@ def test_loss_optimizer_and_shape_reach_the_worker(launcher, no_charts, model):
 
 def test_an_interrupted_run_is_gone_on_with(launcher, no_charts, model, capsys):
     """What was measured is kept; exit code 130."""
-    launcher.interrupt_at_round = 30
-    code, run = measured("mine.py:build", "--batch-sizes", "32,64,128")
+    wanted = ("mine.py:build", "--batch-sizes", "32,64,128", "--effort", "default")
+    launcher.interrupt_at_round = 60
+    code, run = measured(*wanted)
     assert code == 130
     known = [len({r.block for r in o.rounds}) for o in run.outcomes]
+    first_look, *_ = run.protocol.looks
     assert len(known) == 3
-    assert 0 < known[0] < run.protocol.blocks
+    assert 0 < known[0] < first_look
     assert "--resume" in capsys.readouterr().err
-    code, run = measured("mine.py:build", "--batch-sizes", "32,64,128", "--resume")
+    code, run = measured(*wanted, "--resume")
     assert code == 0
-    assert [len({r.block for r in o.rounds}) for o in run.outcomes] == [run.protocol.blocks] * 3
+    assert [len({r.block for r in o.rounds}) for o in run.outcomes] == [first_look] * 3
 
 
 @pytest.mark.parametrize(

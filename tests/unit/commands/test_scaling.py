@@ -14,6 +14,7 @@ from harness.analyze import roles
 from harness.analyze.analysis import Analysis
 from harness.errors import HarnessError
 from harness.measure.case_checks import check_case
+from harness.measure.group import Wish
 from harness.measure.hosts import discovery as found
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.follow import follow
@@ -53,7 +54,7 @@ def test_efficiency_is_the_speedup_over_the_number_of_devices(tmp_path):
     """On logical devices it is called a functional check."""
     launcher = FakeLauncher(lambda case: 1e-3 / (1.6 if case.replicas == 2 else 1.0))
     runner = runner_of(tmp_path, launcher, 2)
-    runner.measure(several(), ONE, 16)
+    runner.measure(several(), ONE, Wish(early_steps=16))
     runner.measure(several(512), ONE)
     run = runner.save()
     rows = dataframe(run, "scaling").to_dict("records")
