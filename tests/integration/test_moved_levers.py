@@ -71,8 +71,8 @@ class FakeSession:
     def __init__(self, runner):
         self.runner = runner
 
-    def measure(self, case, reference, *, early_steps):
-        return self.runner.measure(case, reference, early_steps)
+    def measure(self, case, reference, wish):
+        return self.runner.measure(case, reference, wish)
 
     def expect(self, comparisons):
         pass
