@@ -49,8 +49,13 @@ def main(argv: list[str]) -> None:
     except Exception:
         traceback.print_exc()
     finally:
-        processes.end_strays(os.getpid(), [])
-        os._exit(code)  # at once: the framework's own exit handlers take their time
+        # The socket of a parent that is killed closes before the kernel tells of its end, so that
+        # the signal may interrupt the first call; there is only one signal.
+        try:
+            processes.end_strays(os.getpid(), [])
+        finally:
+            processes.end_strays(os.getpid(), [])
+            os._exit(code)  # at once: the framework's own exit handlers take their time
 
 
 def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
