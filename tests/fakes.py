@@ -355,6 +355,9 @@ class FakeLauncher:
     def prepare(self, case, *, wait=False):
         self.prepared = (case.backend, case.device)
 
+    def preload(self, cases, coming):
+        pass
+
     def close(self):
         assert self.running == 0, "a worker was left behind"
 

@@ -133,7 +133,10 @@ class Session:
         if planner is not None:
             planner()
         group = self._groups.take((case, reference), wish)
-        self.runner.measure_group({one: w for one, w in group.items() if not self._refuse(*one)})
+        group = {one: w for one, w in group.items() if not self._refuse(*one)}
+        runner, cases = self.runner, (case for one in group for case in one)
+        self._launch().preload(cases, self._groups.coming())
+        runner.measure_group(group)
         return self.runner.measure(case, reference)
 
     def _refuse(self, case: Case, reference: Case) -> bool:

@@ -118,7 +118,8 @@ class Tuner:
         speedups = {
             attempt.lever: stats.speedup(found[attempt.key]).value
             for attempt in self._tuning().attempts
-            if attempt.reference == self._plain
+            if not attempt.reason
+            and attempt.reference == self._plain
             and attempt.key in found
             and not levers.changes_learning(attempt.lever)
             and worth(found[attempt.key])

@@ -17,7 +17,7 @@ from harness.measure.machine.host_state import between
 from harness.measure.oom import explained
 from harness.measure.side import Setup, Side
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Block, BlockPlan, Case, Role, Round, SidePlan, Surroundings
+from harness.records import Block, BlockPlan, Case, Place, Role, Round, SidePlan, Surroundings
 
 MEMORY_SHARE = 0.6  # of the free memory: what the workers of a block may fill
 
@@ -72,16 +72,16 @@ class _Worker:
     rounds: list[Round] = field(default_factory=list)
 
 
-def cases_of(members: Sequence[Member], *, interleaved: bool) -> list[Case]:
+def cases_of(members: Sequence[Member], *, two_references: bool) -> list[Case]:
     """List the cases of the workers of a block.
 
-    A case that is compared with itself has two workers, and on the CPU so has the case that most
-    others are compared with: its scatter is in all of these comparisons.
+    A case that is compared with itself has two workers. So has the case that most others are
+    compared with, if there are to be two references: its scatter is in all of these comparisons.
     """
     cases = list(dict.fromkeys(case for m in members for case in (m.reference, m.case)))
     ((most, _),) = Counter(m.reference for m in members).most_common(1)
     twice = {m.case for m in members if m.case == m.reference}
-    return cases + [case for case in cases if case in twice or (interleaved and case == most)]
+    return cases + [case for case in cases if case in twice or (two_references and case == most)]
 
 
 class BlockRun:
@@ -137,7 +137,8 @@ class BlockRun:
 
     def _order(self) -> list[Case]:
         """The cases in the order of their starts: another one begins in the next block."""
-        cases = cases_of(self._members, interleaved=self._interleaved)
+        two = self._interleaved and self._setup.protocol.blocks > 1  # one has no interval
+        cases = cases_of(self._members, two_references=two)
         first = self._number % len(cases)
         return cases[first:] + cases[:first]
 
@@ -155,16 +156,16 @@ class BlockRun:
             for position, index in enumerate(order):
                 worker, plan = workers[index]
                 self._round(worker, turn, position, plan.steps)
-        rated: set[Case] = set()
+        rated, fitted = set[Place](), set[Case]()
         for worker in list(self._workers):
             with self._failure_of(worker):
                 worker.side.end_rounds()
         for worker in list(self._workers):
             with self._failure_of(worker):
-                self._after_rounds(worker, rated)
+                self._after_rounds(worker, rated, fitted)
 
     def _one_after_the_other(self) -> None:
-        rated: set[Case] = set()
+        rated, fitted = set[Place](), set[Case]()
         for place, case in enumerate(self._order()):
             worker = self._start(case, place)
             if worker is None:
@@ -177,7 +178,7 @@ class BlockRun:
                 for number in range(plan.rounds):
                     self._round(worker, number, place, plan.steps)
                 worker.side.end_rounds()
-                self._after_rounds(worker, rated)
+                self._after_rounds(worker, rated, fitted)
                 worker.side.end()
 
     def _has_room(self, free: float) -> bool:
@@ -210,9 +211,8 @@ class BlockRun:
         return None
 
     def _is_slow(self, worker: _Worker) -> bool:
-        longest = schedule.longest_step(self._setup.protocol)
         several = self._interleaved and len(self._members) > 1
-        return several and worker.side.step_seconds > longest
+        return several and worker.side.step_seconds > schedule.LONGEST_STEP
 
     def _plan(self) -> None:
         """Plan the rounds of each worker; the case that most are compared with sets the turns."""
@@ -252,14 +252,13 @@ class BlockRun:
             worker.rounds.append(worker.side.round(index, turn, position, steps))
             self._on_round(worker.case, worker.rounds[-1])
 
-    def _after_rounds(self, worker: _Worker, rated: set[Case]) -> None:
-        """Find the rates of each kind of worker once, and time `fit` once per case."""
-        kind = dataclasses.replace(worker.case, variant="", dataset="", batch_size=1, seed=0)
-        if kind not in rated or worker.case.replicas > 1:
-            rated.add(kind)
+    def _after_rounds(self, worker: _Worker, rated: set[Place], fitted: set[Case]) -> None:
+        """Find the rates of each place once, and time `fit` once per case."""
+        if worker.case.place not in rated or worker.case.replicas > 1:
+            rated.add(worker.case.place)
             worker.side.find_rates()
-        if worker.case not in rated and worker.plan is not None and worker.plan.fit_steps:
-            rated.add(worker.case)
+        if worker.case not in fitted and worker.plan is not None and worker.plan.fit_steps:
+            fitted.add(worker.case)
             worker.side.fit(worker.plan.fit_steps)
 
     @contextlib.contextmanager

@@ -22,7 +22,7 @@ class Wish:
     """How a comparison is measured.
 
     Attributes:
-        early_steps: See `Member`.
+        early_steps: See `Member`; not at quick effort, which does not judge losses.
         screened: Whether it ends after a hopeless first block.
     """
 
@@ -115,10 +115,10 @@ class Group:
 
     def _member(self, comparison: Comparison, blocks: Sequence[Block]) -> Member:
         early_steps = self.comparisons[comparison].early_steps
-        if not blocks:
-            return Member(*comparison, 0, None, early_steps)
-        early_steps = None if _learn_alike(blocks[-1]) else early_steps
-        return Member(*comparison, len(blocks), blocks[0].plan, early_steps)
+        if self.setup.protocol.effort == "quick" or (blocks and _learn_alike(blocks[-1])):
+            early_steps = None
+        plan = blocks[0].plan if blocks else None
+        return Member(*comparison, len(blocks), plan, early_steps)
 
     def _end(self, comparisons: Sequence[Comparison], how: Ended = "complete") -> None:
         for comparison in comparisons:

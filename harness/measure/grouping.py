@@ -1,6 +1,6 @@
 """Which comparisons are measured together: those that share a case, as far as there is room."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from harness.measure.block import is_interleaved
 from harness.measure.group import Comparison, Wish
@@ -27,6 +27,12 @@ class Groups:
             group = {}
             self._groups.append(group)
         group[comparison] = wish
+
+    def coming(self) -> Iterator[Case]:
+        """Yield the cases that are planned, in the order of their groups."""
+        for group in self._groups:
+            for comparison in group:
+                yield from comparison
 
     def take(self, comparison: Comparison, wish: Wish) -> Planned:
         """Remove and return the group of a comparison; one of its own if none is planned."""

@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Literal, Self
 
@@ -23,7 +23,7 @@ from harness.workloads import levers
 
 Method = Literal["fork", "spawn"]
 _Key = tuple[str, str, bool, tuple[tuple[str, str], ...]]  # backend, device, several, environment
-_MOST_LEVERED = 2  # servers of a changed environment: a comparison has two sides
+_MOST_LEVERED = 3  # servers of a changed environment: two sides of a comparison, and the next
 _GRACE_SECONDS = 5.0
 _PRELOAD_TIMEOUT = 300.0
 
@@ -60,6 +60,22 @@ class Launcher:
             with self._server(case) as server:
                 if wait:
                     server.wait_preloaded()
+
+    def preload(self, cases: Iterable[Case], coming: Iterable[Case]) -> None:
+        """Import what cases need, all at once, since an import keeps one core busy.
+
+        Where that takes time, what the next of the coming cases needs is imported beside it. A
+        failure is raised by `prepare` or `start`.
+        """
+        missing = {_key(case): case for case in cases if _key(case) not in self._servers}
+        if missing:
+            known = self._servers.keys() | missing.keys()
+            missing |= {_key(c): c for c in [c for c in coming if _key(c) not in known][:1]}
+        for case in missing.values():
+            self.prepare(case)
+        for case in missing.values():
+            with contextlib.suppress(WorkerFailed):
+                self.prepare(case, wait=True)
 
     @contextlib.contextmanager
     def _server(self, case: Case) -> "Iterator[Server]":

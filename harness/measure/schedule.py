@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from harness.records import Case, Protocol, SidePlan
 
+# Seconds: rounds of a case with a longer step would lie far from those that they are compared with.
+LONGEST_STEP = 8.0
+
 
 def plan_reference(
     step_seconds: float, case: Case, protocol: Protocol, *, by_fit: bool
@@ -52,14 +55,6 @@ def plan_alone(step_seconds: float, case: Case, protocol: Protocol) -> SidePlan:
     seconds = protocol.block_seconds / 2
     rounds = _rounds(steps * step_seconds, seconds, protocol, protocol.max_pairs)
     return SidePlan(steps, rounds, _fit_steps(step_seconds, case, protocol.fit_seconds))
-
-
-def longest_step(protocol: Protocol) -> float:
-    """Return the longest step, in seconds, of a case that takes turns with others.
-
-    The rounds of a longer one would lie far from those that they are compared with.
-    """
-    return protocol.block_seconds
 
 
 def _steps(step_seconds: float, seconds: float, case: Case, protocol: Protocol) -> int:

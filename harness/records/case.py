@@ -8,6 +8,8 @@ from typing import Any
 PROTOCOL_VERSION = 2
 DEVICES = ("cpu", "gpu")
 
+Place = tuple[str, str, int, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -36,6 +38,11 @@ class Case:
     def setting(self, lever: str) -> str | None:
         """Return what a lever is set to; None if it is unchanged."""
         return dict(text.split("=", 1) for text in self.levers).get(lever)
+
+    @property
+    def place(self) -> Place:
+        """What decides the rates of a machine: framework, device, threads and precision."""
+        return self.backend, self.device, self.threads, self.precision
 
     @property
     def feed(self) -> str:

@@ -9,17 +9,10 @@ import numpy as np
 
 from harness.analyze import stats
 from harness.analyze.cases import CaseData
-from harness.records import Case, Estimate
+from harness.records import Estimate, Place
 
 PASSES = 3  # forward, and backward to weights and to inputs: the usual count of a training step
 _FEWEST_WIDTHS = 3
-
-Place = tuple[str, str, int, str]
-
-
-def place(case: Case) -> Place:
-    """Return what decides the rates of a machine: framework, device, threads and precision."""
-    return case.backend, case.device, case.threads, case.precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ def rates(cases: Iterable[CaseData], name: str) -> dict[Place, list[float]]:
     found: dict[Place, list[float]] = defaultdict(list)
     for data in cases:
         its = (getattr(start, name) for start in data.starts)
-        found[place(data.case)] += [math.log(rate) for rate in its if rate]
+        found[data.case.place] += [math.log(rate) for rate in its if rate]
     return {where: logs for where, logs in found.items() if logs}
 
 
@@ -48,7 +41,7 @@ def peaks(cases: Sequence[CaseData]) -> dict[Place, Peak]:
     sizes: dict[Place, int] = defaultdict(int)
     for data in cases:
         its = (start.product_size or 0 for start in data.starts if start.product_flops)
-        sizes[place(data.case)] = max([sizes[place(data.case)], *its])
+        sizes[data.case.place] = max([sizes[data.case.place], *its])
     return {
         where: Peak(stats.log_interval(logs).mapped(lambda rate: rate / 1e9), sizes[where])
         for where, logs in rates(cases, "product_flops").items()

@@ -10,6 +10,7 @@ import itertools
 import platform
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,10 @@ class GroupLauncher:
     def prepare(self, case: Case, *, wait: bool = False) -> None:
         """Import the framework on this host; the others do so with their first worker."""
         self._launcher.prepare(case, wait=wait)
+
+    def preload(self, cases: Iterable[Case], coming: Iterable[Case]) -> None:
+        """Do what `Launcher.preload` does, on this host."""
+        self._launcher.preload(cases, coming)
 
     def start(self, case: Case, timeout: float) -> WorkerProcess | GroupWorker:
         """Start one fresh worker on every host of the case.

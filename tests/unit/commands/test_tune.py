@@ -1,11 +1,15 @@
 """`harness tune` and the suite of levers, over fake workers."""
 
+import dataclasses
 import json
+import types
 
 import pytest
+from fakes import FakeLauncher, runner_of
 
 from harness.commands.parser import main
-from harness.records import folders
+from harness.commands.tune import Tuner
+from harness.records import Case, folders
 from harness.workloads import levers
 
 SUITE = """
@@ -73,6 +77,18 @@ def test_tune_ends_with_the_settings_to_paste(capsys):
     assert "malloc tcmalloc: tcmalloc is not installed" in shown.replace("\n", " ")
     assert "2.22×" in (folder / "recommended_settings.py").read_text()
     assert {a.lever for a in tuning.attempts} == set(levers.tried("tensorflow"))
+
+
+def test_a_setting_that_is_not_available_is_never_stacked(tmp_path):
+    """Not even where the plain case beside itself seems faster, as at quick effort it may."""
+    plain = Case("baseline", "synthetic", 256)
+    runner = runner_of(tmp_path / "run", FakeLauncher(), blocks=1, effort="quick")
+    tuner = Tuner(types.SimpleNamespace(runner=runner, expect=lambda count: None), plain)
+    assert "only on GPUs" in tuner.alone("tf32=off")
+    noise = runner.measure(plain, plain)
+    rounds = [dataclasses.replace(r, seconds=(r.role != "case") + 1.0) for r in noise.rounds]
+    runner.keep(dataclasses.replace(noise, rounds=tuple(rounds)))
+    assert tuner.stack() is None
 
 
 def test_levers_of_ones_own_are_tried_alone(capsys):

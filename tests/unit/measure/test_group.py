@@ -288,9 +288,21 @@ def test_a_screened_case_that_may_be_faster_is_measured_in_full(tmp_path):
 
 def test_only_a_comparison_that_asks_for_early_losses_trains_for_them(tmp_path):
     """Its reference does, too, and both report the same number of steps."""
-    runner = runner_of(tmp_path, FakeLauncher(), blocks=1)
+    runner = runner_of(tmp_path, FakeLauncher(), blocks=2, effort="default")
     asked, other = ((case, REFERENCE) for case in CASES[:2])
     runner.measure_group({asked: Wish(early_steps=32), other: NO_WISH})
-    starts = {m.case: {s.role: s.early_steps for s in m.starts} for m in runner.run().outcomes}
+    starts = {
+        m.case: {s.role: s.early_steps for s in m.starts if not s.block}
+        for m in runner.run().outcomes
+    }
     assert starts[CASES[0]] == {"case": 32, "reference": 32, "second": None}
     assert starts[CASES[1]]["case"] is None
+
+
+def test_quick_effort_trains_for_no_early_losses(tmp_path):
+    """It judges none. One block has no interval, so one worker of the reference is enough."""
+    launcher = FakeLauncher()
+    runner = runner_of(tmp_path, launcher, blocks=1, effort="quick")
+    runner.measure_group({(case, REFERENCE): Wish(early_steps=32) for case in CASES})
+    assert {s.early_steps for m in runner.run().outcomes for s in m.starts} == {None}
+    assert launcher.asked.count("open") == 3 + 1
