@@ -19,7 +19,8 @@ from harness.records import protocol as protocols
 SCATTER, SHARED, UNEQUAL = 0.0206, 1 / 3, 5
 DEFAULT = protocols.EFFORTS["default"]
 RULES = {
-    "fixed 4": DEFAULT,
+    "fixed 3": DEFAULT,
+    "fixed 4": dataclasses.replace(DEFAULT, blocks=4),
     "fixed 5": dataclasses.replace(DEFAULT, blocks=5),
     "fixed 6": dataclasses.replace(DEFAULT, blocks=6),
     "looks 3, 4, 6": protocols.of_few(DEFAULT),

@@ -40,7 +40,7 @@ def main():
     )
     print("  | moderated: held   half-width, 90 %")
     for size in (8, 14, 30):
-        for blocks in (4, 6):
+        for blocks in (3, 4, 6):
             for tails, degrees in SCATTER.items():
                 for unequal, freedom in ALIKE.items():
                     found = {"plain": [], "moderated": []}

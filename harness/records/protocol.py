@@ -1,4 +1,4 @@
-"""The protocols of the three efforts; docs/measuring.md has the evidence for their numbers."""
+"""The protocols of the three efforts; docs/decisions.md has the evidence for their numbers."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from harness.records import Protocol
 # Blocks; seconds of a block, of a round, of the timed `fit` and of the warm-up; pairs per block.
 EFFORTS = {
     "quick": Protocol("quick", 1, 1.2, 0.15, 0.2, 0.3, min_pairs=1, max_pairs=6),
-    "default": Protocol("default", 4, 6.0, 0.25, 0.8, 1.0, min_pairs=2),
+    "default": Protocol("default", 3, 12.0, 0.25, 0.8, 1.0, min_pairs=2),
     "thorough": Protocol("thorough", 12, 12.0, 0.25, 3.0, 2.0, max_pairs=48),
 }
 FEW = 8  # comparisons; fewer tell too little about how much blocks scatter, see `moderation`

@@ -28,7 +28,7 @@ def test_the_misses_of_all_looks_add_up_to_five_percent():
     ("protocol", "text"),
     [
         (EFFORTS["quick"], "1 block"),
-        (EFFORTS["default"], "4 blocks"),
+        (EFFORTS["default"], "3 blocks"),
         (protocols.of_few(EFFORTS["default"]), "3 to 6 blocks"),
     ],
 )
