@@ -12,7 +12,7 @@ from harness.records.run_file import gc_paused
 def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     parser = commands.add_parser("compare", help="compare runs, case by case")
-    parser.add_argument("runs", nargs="+", metavar="run", help=output.RUN)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=output.RUN)
     parser.add_argument("--reference", help="the run the others are compared with (the first)")
     slower = "exit with 1 if a case is shown to be slower by more, or has newly failed"
     parser.add_argument("--fail-if-slower", metavar="PERCENT", help=slower)

@@ -153,8 +153,8 @@ class Settings:
         "NAME|FILE",
         str,
         "auto, mnist, digits, synthetic, fitted, FILE.npz or FILE.py:function; auto: MNIST if it "
-        "is on this machine, else digits; for a model of your own its function data(), else "
-        "random data that fits it",
+        "is on this machine, else digits; for your own model its data(), else these if it takes such "
+        "images, else random data",
         AUTO,
     )
     loss: str | None = option(
@@ -175,7 +175,7 @@ class Settings:
         "SECONDS", positive, "longest time that a worker may be silent, in seconds", "300"
     )
     max_minutes: float | None = option(
-        "M", positive, "stay near M minutes by dropping repeats, never cases"
+        "M", positive, "stay near M minutes by dropping blocks, never cases"
     )
     memory_limit: float | None = option(
         "GIB",

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 a case failed or a threshold was crossed, 2 wrong usage, 130 interrupted.
     """
     typed = sys.argv[1:] if argv is None else argv
-    arguments = _parser().parse_args(typed)
+    arguments = build().parse_args(typed)
     arguments.typed = shlex.join(["harness", *typed])
     try:
         with as_interrupts():
@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def build() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     about = "Measure what training a Keras model costs."
     parser = argparse.ArgumentParser(prog="harness", description=about)
     commands = parser.add_subparsers(required=True, metavar="command")

@@ -22,8 +22,9 @@ class Wish:
     """How a comparison is measured.
 
     Attributes:
-        early_steps: See `Member`; not at quick effort, which does not judge losses.
-        screened: Whether it ends after a hopeless first block.
+        early_steps: See `Member`.
+        screened: Whether it is one of many that are tried: it ends after a hopeless first block,
+            and its early losses are left out at quick effort, which judges none.
     """
 
     early_steps: int | None = None
@@ -114,8 +115,10 @@ class Group:
         return measured
 
     def _member(self, comparison: Comparison, blocks: Sequence[Block]) -> Member:
-        early_steps = self.comparisons[comparison].early_steps
-        if self.setup.protocol.effort == "quick" or (blocks and _learn_alike(blocks[-1])):
+        wish = self.comparisons[comparison]
+        early_steps = wish.early_steps
+        screened_only = wish.screened and self.setup.protocol.effort == "quick"
+        if screened_only or (blocks and _learn_alike(blocks[-1])):
             early_steps = None
         plan = blocks[0].plan if blocks else None
         return Member(*comparison, len(blocks), plan, early_steps)

@@ -16,9 +16,9 @@ class Round(Counters):
     """One timed run of whole steps, ended by a device sync, and what was counted around it."""
 
     block: int  # from 0
-    pair: int  # within the block, from 0
+    pair: int  # number of its turn in the block, from 0
     role: Role
-    position: int  # 0 if it ran first in its pair, else 1
+    position: int  # place in its turn, from 0
     steps: int
     seconds: float  # by the worker's monotonic clock
     loss: float  # mean over its steps

@@ -225,7 +225,7 @@ _COLUMNS = (
 
 
 def to_json_text(analysis: Analysis, answers: Sequence[Answer]) -> str:
-    """Write the advice as one JSON object; docs/measuring.md names its fields."""
+    """Write the advice as one JSON object; docs/formats.md names its fields."""
     several = differing([advice for advice, _ in answers])
     found = {
         "schema": SCHEMA,

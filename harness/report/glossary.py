@@ -10,8 +10,8 @@ TERMS = {
     "faster, slower": f"The whole interval lies more than {_MARGIN} from 1. The largest of many "
     "speedups is likely to be a little too large.",
     "same": f"The whole interval lies within {_MARGIN} of 1.",
-    "small difference": f"The whole interval lies on one side of 1, but not all of it more than "
-    f"{_MARGIN} away.",
+    "small difference": "The whole interval lies on one side of 1, but not all of it more than "
+    f"{_MARGIN} away: there is a difference, and it is open whether it is larger than that.",
     "undecided": "Anything else. The table states the smallest difference that a run like this one "
     "finds with 80 % probability.",
     "case": "A model with its batch size, device, backend, threads and other settings.",
@@ -27,8 +27,8 @@ TERMS = {
     "group": "Comparisons that are measured together and share their workers.",
     "effort": "How many blocks a comparison has: few at quick effort (which gives no verdicts), "
     "more at default, most at thorough.",
-    "start-order effect": "The worker that starts first is slightly slower. The sides swap places "
-    "in every block, and the effect is subtracted.",
+    "start-order effect": "The worker that starts first is slightly slower. Another worker starts "
+    "first in each block.",
     "drift between runs": "A machine is not equally fast at all times. Intervals between two runs "
     "include that.",
     "control model": "A model that did not change between two runs and so shows drift.",

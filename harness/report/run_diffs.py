@@ -22,7 +22,7 @@ _MOST_NAMES = 12
 
 
 def to_json_text(diffs: Sequence[RunDiff], gate: Gate | None) -> str:
-    """Write everything as one JSON object; docs/measuring.md names its fields."""
+    """Write everything as one JSON object; docs/formats.md names its fields."""
     whole = {"schema": SCHEMA, "margin": MARGIN, "reference": diffs[0].reference}
     whole |= {"comparisons": to_json(list(diffs)), "gate": to_json(gate)}
     return json.dumps(whole, indent=2, ensure_ascii=False)

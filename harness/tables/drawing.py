@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from harness import units
-from harness.analyze.verdicts import MARGIN, Verdict
+from harness.analyze.verdicts import Verdict
 from harness.records import Estimate
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ _LOOKS = {  # color, hatch, name
     "best": (BEST, "..", "kept"),
     "faster": ("#56B4E9", "", "faster"),
     "slower": ("#E69F00", "//", "slower"),
-    "other": ("#dddddd", "", f"no difference beyond {100 * MARGIN:g} % shown"),
+    "other": ("#dddddd", "", "same, small difference or undecided"),
     "quick": ("#ffffff", "", "no verdict at quick effort"),
 }
 

@@ -117,25 +117,35 @@ def _draw(rows: list[LadderRow], caption: str) -> drawing.Figure:
         drawing.ratio_scale(axes, "x", 0.97 * low, high * (high / low) ** 0.14)
         _waterfall(axes, its)
     panels[-1][0].set_xlabel("speedup so far (log scale); each bar begins where the one above ends")
-    drawing.legend_below(figure, drawing.patches(_LOOKS.values()), columns=3)
+    shown = {_look(row) for row in rows}
+    looks = [look for name, look in _LOOKS.items() if name in shown]
+    drawing.legend_below(figure, drawing.patches(looks), columns=2)
     return figure
 
 
 _LOOKS = {  # color, hatch, name
     "faster": ("#56B4E9", "", "faster, with the 95 % interval of the change"),
     "slower": ("#E69F00", "//", "slower"),
-    DIRECT: ("#bbbbbb", "", "all changes at once"),
+    "other": ("#e6e6e6", "", "same, small difference or undecided"),
+    "quick": ("#ffffff", "", "no verdict at quick effort"),
+    DIRECT: ("#999999", "", "all changes at once"),
 }
+
+
+def _look(row: LadderRow) -> str:
+    if row.rung == DIRECT:
+        return DIRECT
+    verdict = row.judged.verdict or "quick"
+    return verdict if verdict in _LOOKS else "other"
 
 
 def _waterfall(axes: drawing.Axes, rows: Sequence[LadderRow]) -> None:
     for place, row in enumerate(rows):
         start, end = _bar(row)
-        direct, speedup = row.rung == DIRECT, row.judged.speedup.value
-        color, hatch, _ = _LOOKS[DIRECT if direct else "faster" if speedup >= 1 else "slower"]
+        speedup, (color, hatch, _) = row.judged.speedup.value, _LOOKS[_look(row)]
         drawing.bar(axes, place, end, start, color=color, hatch=hatch)
         drawing.beside(axes, units.ratio(speedup), max(start, *drawing.reach([end])), place)
-        if not direct:
+        if row.rung != DIRECT:
             axes.plot([end.value] * 2, [place, place + 1], color="black", linewidth=0.6)
 
 

@@ -199,8 +199,9 @@ def _speed(row: LeverRow) -> float:
 
 
 def _left_out(alone: Sequence[LeverRow], shown: Sequence[LeverRow]) -> str:
-    names = [_lever(row) for row in alone if row not in shown]
-    return f"not drawn, no difference shown: {', '.join(dict.fromkeys(names))}" if names else ""
+    names = dict.fromkeys(_lever(row) for row in alone if row not in shown)
+    why = "same, small difference or undecided"
+    return f"not drawn ({why}): {', '.join(names)}" if names else ""
 
 
 def _name(row: LeverRow) -> str:

@@ -112,7 +112,11 @@ class _Group:
         self._speedups = analysis.speedups
         self._cases = [case for case in cases if case in analysis.observed]
         own = [o for case, its in cases.items() for o in its if o.case == case]
-        self._measurements = [o for o in own if isinstance(o, Measurement) and o.reference in cases]
+        self._measurements = [
+            o
+            for o in own
+            if isinstance(o, Measurement) and o.reference in cases and o.ended != "screened"
+        ]
         self._variant = next(iter(cases)).variant
         self._failures = [o for o in own if isinstance(o, Failure)]
 

@@ -1,6 +1,6 @@
 """Compare runs case by case; intervals include the drift of the machine between runs.
 
-docs/measuring.md, "Comparing runs", explains the rule and its evidence.
+docs/comparing-runs.md explains the rule and its evidence.
 """
 
 import dataclasses

@@ -149,8 +149,7 @@ def train(benchmark: Any, request: pytest.FixtureRequest) -> Train:
     Called as `train(variant, batch_size=…, device=…, threads=…,
     reference={…})`; `reference` names what differs in the reference, and
     without it the case is measured against itself; with `early_steps` both
-    sides report their loss after so many steps, except at quick effort. A
-    failed case fails the test.
+    sides report their loss after so many steps. A failed case fails the test.
     `benchmark` gets the worker's own seconds per step.
     """
     _refuse_workers(request.config)

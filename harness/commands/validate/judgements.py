@@ -11,7 +11,9 @@ from harness.commands.validate.claims import Check, between, contains, decided, 
 from harness.commands.validate.truths import Trial, is_disturbed
 from harness.records import Estimate, Measurement, Role, Round
 
-PROTOCOL = "the protocol"
+PROTOCOL = "this harness"
+_INDEPENDENT = "rounds taken as independent"
+_SEPARATE = "one process after the other"
 Measured = Sequence[tuple[Trial, Measurement]]
 
 
@@ -32,12 +34,8 @@ def by_way(measured: Measured) -> dict[str, list[tuple[Estimate, float]]]:
     """Return estimates and their truths, by the method applied to the same rounds."""
     return {
         PROTOCOL: [(estimate, t.truth) for t, estimate in _judged(measured)],
-        "the same rounds, each taken as independent": [
-            (_independent(m), t.truth) for t, m in measured
-        ],
-        "one process after the other, rounds as independent": [
-            (e, 1.0) for _, m in measured for e in _one_after_the_other(m)
-        ],
+        _INDEPENDENT: [(_independent(m), t.truth) for t, m in measured],
+        _SEPARATE: [(e, 1.0) for _, m in measured for e in _one_after_the_other(m)],
     }
 
 
@@ -53,11 +51,11 @@ def _hold_one(
     check = share(subject, claim, [contains(e, 1.0) for e in estimates], least)
     if not estimates:
         return check
-    half = statistics.median(map(_half_width, estimates))
+    half = statistics.median(map(half_width, estimates))
     return dataclasses.replace(check, found=f"{check.found}, ±{100 * half:.1f} %")
 
 
-def _half_width(estimate: Estimate) -> float:
+def half_width(estimate: Estimate) -> float:
     """Return half of an interval's width, as a share; infinite without an interval."""
     if estimate.low is None or estimate.high is None:
         return math.inf
@@ -71,15 +69,13 @@ def _independent(m: Measurement) -> Estimate:
 
 
 def _one_after_the_other(m: Measurement) -> Iterator[Estimate]:
-    """Compare the reference in a block with itself in another, as separate runs do.
+    """Compare the case in a block with itself in the next, as separate runs do.
 
-    The start order alternates between blocks, so blocks two apart are compared: only the process
-    and the time differ.
+    Not the reference, which other comparisons share. Rounds count as independent.
     """
     blocks = rounds.blocks(m)
-    before, after = blocks[::4] + blocks[1::4], blocks[2::4] + blocks[3::4]
-    for one, other in zip(before, after, strict=False):
-        yield _welch(_logs(m, "reference", [one]), _logs(m, "reference", [other]))
+    for one, other in zip(blocks[::2], blocks[1::2], strict=False):
+        yield _welch(_logs(m, "case", [one]), _logs(m, "case", [other]))
 
 
 def _welch(here: Sequence[float], there: Sequence[float]) -> Estimate:
@@ -148,14 +144,16 @@ def order(measured: Measured) -> Iterator[Check]:
 
     The two workers of the reference are equal, so that only their places differ.
     """
-    firsts, starters = [], []
+    firsts, starters, seen = [], [], set[int | None]()
     for _, m in measured:
         workers = rounds.by_worker(m)
         places = {(start.role, start.block): start.place or 0 for start in m.starts}
+        shared = {start.block: start.group_block for start in m.starts}
         for block in rounds.blocks(m):
             one, other = workers["reference", block], workers.get(("second", block), ())
-            if not other:
+            if not other or shared[block] in seen:  # both are those of a comparison before
                 continue
+            seen.add(shared[block])
             if (first := _first_over_later(one, other)) is not None:
                 firsts.append(first)
             log = math.log(rounds.median_step(one) / rounds.median_step(other))
@@ -183,7 +181,8 @@ def _first_over_later(one: Sequence[Round], other: Sequence[Round]) -> float | N
 
 def watching(measured: Measured) -> Iterator[Check]:
     """Judge the cost of the readings during rounds, and their peak against the kernel's."""
-    usages = [(s, s.usage) for _, m in measured for s in m.starts if s.usage is not None]
+    starts = {(s.group_block, s.place): s for _, m in measured for s in m.starts}
+    usages = [(s, s.usage) for s in starts.values() if s.usage is not None]
     seconds = sum(usage.watched_seconds for _, usage in usages)
     cost = sum(usage.watching_cpu_seconds for _, usage in usages)
     if seconds:

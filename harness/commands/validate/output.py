@@ -1,6 +1,7 @@
 """A validation as tables, charts and a sentence."""
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from harness import units
 from harness.commands.validate.claims import Check, contains
-from harness.commands.validate.judgements import PROTOCOL, Measured, by_way
+from harness.commands.validate.judgements import PROTOCOL, Measured, by_way, half_width
 from harness.errors import BadRun
 from harness.records import Estimate, Machine
 from harness.report import formats
@@ -27,6 +29,11 @@ _TITLES = {
     "readings": "Readings of known loads",
     "keras": "Harness vs plain Keras",
     "arithmetic": "Arithmetic",
+}
+_CHART_TITLES = {
+    "noise": "The same model twice: how wide is an interval, and how often is it wrong?",
+    "slowdowns": "Known slowdowns: how often is the truth inside the interval?",
+    "disturbed": "Beside a busy process: how often is the truth inside the interval?",
 }
 _COLUMNS = (
     Column[Check]("tried", lambda check: check.subject, numeric=False),
@@ -78,7 +85,8 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
     if any(trial.slowdown for trial, _ in measured):
         ways = {PROTOCOL: ways[PROTOCOL]}  # the other methods do not apply to slowed cases
     size = (2.6 + 2.6 * len(ways), 4.4)
-    title, caption = _TITLES[name], _caption(machine)
+    title = _CHART_TITLES[name]
+    caption = f"±: median half-width of 95 % intervals. Orange: wrong. {_caption(machine)}"
     figure, (panels,) = drawing.grid(title, caption, columns=len(ways), size=size)
     ends = [end for known in ways.values() for e, _ in known for end in (e.low, e.high) if end]
     for axes, (way, known) in zip(panels, ways.items(), strict=True):
@@ -113,8 +121,9 @@ def _panel(axes: "Axes", way: str, known: Sequence[tuple[Estimate, float]]) -> N
         )
     truths = [truth for _, truth in ordered]
     axes.step(range(len(truths)), truths, color="black", linewidth=0.8, where="mid")
-    count = len(known)
-    share = f"{100 * missed / count:.0f} %" if count else "–"
-    axes.set_title(f"{way}\n{missed} of {count} miss the truth ({share})", fontsize=8.5, loc="left")
+    widths = [half_width(estimate) for estimate, _ in known]
+    half = f"±{100 * statistics.median(widths):.1f} %" if widths else units.MISSING
+    told = f"{way}: {half}\nthe truth is outside in {missed} of {len(known)}"
+    axes.set_title(told, fontsize=10, loc="left")
     if not any(math.isfinite(truth) for truth in truths):
         axes.text(0.5, 0.5, "nothing was measured", ha="center", transform=axes.transAxes)

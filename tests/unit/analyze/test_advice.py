@@ -291,6 +291,18 @@ def test_threads_are_chosen_like_sizes(tmp_path):
     assert advice.advise(Analysis(run))[0].case == case(threads=2)
 
 
+def test_a_setting_that_ended_after_one_block_is_no_reason_to_refuse(tmp_path):
+    """Half of the threads, screened as a setting, beside the full comparison of threads."""
+    launcher = FakeLauncher(lambda a_case: 1e-3 / {1: 0.6, 2: 1.0}[a_case.threads])
+    runner = runner_of(tmp_path, launcher, effort="default")
+    runner.measure(case(threads=2), case(threads=1))
+    half = runner.measure(case(threads=1), case(threads=2))
+    one = {"rounds": tuple(r for r in half.rounds if not r.block), "ended": "screened"}
+    one["starts"] = tuple(s for s in half.starts if not s.block)
+    runner.keep(dataclasses.replace(half, **one))
+    assert choice(runner.save(), "threads").value == 2
+
+
 def on_both(folder, gpu_seconds, sizes=(64,), spread=0.0):
     machine = dataclasses.replace(MACHINE, gpu="Fake GPU", gpu_reason=None)
     launcher = FakeLauncher(lambda c: gpu_seconds if c.device == "gpu" else 1e-3)

@@ -299,10 +299,10 @@ def test_only_a_comparison_that_asks_for_early_losses_trains_for_them(tmp_path):
     assert starts[CASES[1]]["case"] is None
 
 
-def test_quick_effort_trains_for_no_early_losses(tmp_path):
+def test_quick_effort_trains_for_no_early_losses_of_settings(tmp_path):
     """It judges none. One block has no interval, so one worker of the reference is enough."""
     launcher = FakeLauncher()
     runner = runner_of(tmp_path, launcher, blocks=1, effort="quick")
-    runner.measure_group({(case, REFERENCE): Wish(early_steps=32) for case in CASES})
+    runner.measure_group({(case, REFERENCE): Wish(32, screened=True) for case in CASES})
     assert {s.early_steps for m in runner.run().outcomes for s in m.starts} == {None}
     assert launcher.asked.count("open") == 3 + 1
