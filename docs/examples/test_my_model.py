@@ -1,4 +1,4 @@
-"""A user's suite: how much faster is my model than the bundled one, and on how many threads?"""
+"""A user's suite: how much faster is my model than the bundled one, or with another optimizer?"""
 
 import os
 from pathlib import Path

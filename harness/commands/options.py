@@ -153,8 +153,8 @@ class Settings:
         "NAME|FILE",
         str,
         "auto, mnist, digits, synthetic, fitted, FILE.npz or FILE.py:function; auto: MNIST if it "
-        "is on this machine, else digits; for your own model its data(), else these if it takes such "
-        "images, else random data",
+        "is on this machine, else digits; for your own model its data(), else these if it takes "
+        "such images, else random data",
         AUTO,
     )
     loss: str | None = option(
