@@ -47,7 +47,7 @@ class LawRow:
     """One batch size of a variant, measured or predicted; see `batch_law.Law` for the rest.
 
     Attributes:
-        fitted: Speedup by the law.
+        fitted: Speedup by the model of a fixed cost.
         gain: Speedup over the largest size measured, of a predicted size.
         overhead_us: Fixed cost per step.
         limit: The gain of very large batches.
@@ -227,10 +227,10 @@ def _law_notes(rows: Sequence[LawRow]) -> Iterator[str]:
     where = labels.place_of(rows)
     for its in grouped(rows, declare.key_of(*_LINE)).values():
         yield f"{its[0].case.variant}{where(its[0])}: {its[0].reason or _line(its[0])}"
-    yield "law: step time = fixed cost per step + cost per sample, fitted to the paired speedups"
+    yield "model: step time = fixed cost per step + cost per sample, fitted to the paired speedups"
     if any(row.gain is not None for row in rows):
         yield (
-            "sizes beyond the largest measured are predicted by the law; no gain: within "
+            "sizes beyond the largest measured are predicted by the model; no gain: within "
             f"{100 * verdicts.MARGIN:g} % of the largest measured"
         )
 
@@ -339,9 +339,9 @@ BATCH_SIZE_LAW = Table(
     csv="variant backend device threads reference *",
     columns=(
         *labels.COMPARED,
-        Column("ms/step by the law [95 %]", "step_us", _milliseconds, rank=3),
+        Column("ms/step by the model [95 %]", "step_us", _milliseconds, rank=3),
         Column("measured [95 %]", "speedup", speedup_of, rank=2),
-        Column("by the law [95 %]", "fitted", speedup_of),
+        Column("by the model [95 %]", "fitted", speedup_of),
         Column("fixed cost [95 %]", "overhead_share", declare.percent_of, rank=1),
         Column("over the largest [95 %]", "gain", speedup_of),
         Column(

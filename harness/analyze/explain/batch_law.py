@@ -108,11 +108,11 @@ def _interval(alpha: float, errors: Sequence[Sequence[float]], scale: float) -> 
 def _refusal(law: Law, sizes: int) -> str:
     """Say why the law must not be used; empty when it holds."""
     if sizes < _FEWEST_SIZES:
-        return f"not fitted: {_FEWEST_SIZES} batch sizes are needed to see whether the law holds"
+        return f"not fitted: {_FEWEST_SIZES} batch sizes are needed to see whether the model fits"
     if law.alpha.high is not None and law.alpha.high < 0:
-        return "the law does not hold: a sample takes longer in a larger batch"
+        return "the model does not fit: a sample takes longer in a larger batch"
     if law.lack_of_fit_p < _WORST_P and law.misfit > verdicts.MARGIN:
-        return f"the law does not hold: a size misses it by {100 * law.misfit:.0f} %"
+        return f"the model does not fit: a size misses it by {100 * law.misfit:.0f} %"
     ends = [law.alpha.value, *filter(None, (law.alpha.low, law.alpha.high))]
     if min(law.sample_time(alpha, math.inf) for alpha in ends) <= 0:
         return "not fitted: the blocks differ too much to tell overhead from cost a sample"

@@ -124,7 +124,7 @@ def bottlenecks(analysis: Analysis) -> Iterator[Bottleneck]:
         for name in ("copy_bytes_per_second", "product_flops")
     )
     blocks, overhead = rounds.workers_of(analysis.roles.measured), _overheads(analysis)
-    unfitted = Share(None, "the law of the batch size needs three sizes of it")
+    unfitted = Share(None, "the model of a fixed cost per step needs three batch sizes")
     judged = analysis.run.protocol.effort != "quick"
     for data in analysis.cases:
         moved, computed = step_bytes(data.facts, data.case.batch_size), _step_flop(data)

@@ -58,7 +58,7 @@ def test_a_size_far_off_the_law_is_refused():
 def test_a_sample_that_takes_longer_in_a_larger_batch_is_refused():
     """There is no negative overhead."""
     law = batch_law.fit(points(-0.05, noise=0.002), REFERENCE)
-    assert law.reason == "the law does not hold: a sample takes longer in a larger batch"
+    assert law.reason == "the model does not fit: a sample takes longer in a larger batch"
 
 
 def test_two_sizes_are_too_few_to_see_whether_it_holds():
