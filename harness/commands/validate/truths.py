@@ -14,7 +14,7 @@ from harness.records import protocol as protocols
 from harness.worker.channel import Command
 
 USUAL = ("baseline", 256)  # variant and batch size
-SHORT = ("improved", 16)  # its steps are short: a hundred fit into a round
+SHORT = ("quarter_width", 16)  # its steps are short: a hundred fit into a quarter second
 CLAIMED_STEPS = 100  # per round: 2, 5, 10 and 25 % of it are whole numbers
 
 _TOGETHER = 12  # comparisons of a group, about as many as those of a suite
