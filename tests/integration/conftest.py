@@ -1,5 +1,6 @@
 """One fork server for all tests with real workers; a runner over it."""
 
+import dataclasses
 import time
 
 import pytest
@@ -25,8 +26,9 @@ def make_runner(launcher, tmp_path):
     """Make a runner of the quickest protocol; its folder is `tmp_path / "run"`."""
     runners = []
 
-    def make(**changes):
+    def make(effort="quick", **changes):
         protocol = protocols.choose("quick", steps=1, **changes)
+        protocol = dataclasses.replace(protocol, effort=effort)
         budget = Budget(None, 1, time.monotonic)
         setup = Setup(protocol, launcher, open_gpu())
         machine = facts.describe(setup.gpu)

@@ -80,7 +80,7 @@ class FakeSession:
 
 def test_a_lever_is_measured_against_the_plain_case(make_runner):
     """By its steps, or where batches come another way by a fit; both with the losses."""
-    runner = make_runner()
+    runner = make_runner("default")  # quick effort compares no losses
     tuner = Tuner(FakeSession(runner), PLAIN, ["tf32=off"])
     for lever in ("steps_per_execution=4", "feed=cached"):
         assert isinstance(tuner.alone(lever), Measurement)
