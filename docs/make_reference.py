@@ -3,7 +3,7 @@
 import argparse
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import harness
@@ -78,10 +78,8 @@ def api() -> Iterator[str]:
     yield from described("harness.read", harness.read)
     yield from ("", f"### {SavedRun.__name__}", "", *fenced(inspect.getdoc(SavedRun) or ""))
     for name, member in vars(SavedRun).items():
-        if not name.startswith("_"):
-            function = member.fget if isinstance(member, property) else member
-            if callable(function):
-                yield from described(f"SavedRun.{name}", function)
+        if not name.startswith("_") and (callable(member) or isinstance(member, property)):
+            yield from described(f"SavedRun.{name}", member)
     yield from ("", "## Tables", "", "Names for `table`, and the columns of the CSV files.")
     for table in TABLES:
         yield from ("", f"### {table.name}", "", f"{table.title}.".replace("?.", "?"), "")
@@ -96,16 +94,16 @@ def api() -> Iterator[str]:
     yield from ("", "### HarnessError", "", inspect.getdoc(harness.HarnessError) or "")
 
 
-def described(name: str, function: object) -> Iterator[str]:
-    """Yield the heading and docstring of a function."""
-    yield from ("", f"### {name}", "", "```python", f"{name}{signature(function)}", "```", "")
-    yield from fenced(inspect.getdoc(function) or "")
+def described(name: str, member: Callable[..., object] | property) -> Iterator[str]:
+    """Yield the heading and docstring of a function or property."""
+    yield from ("", f"### {name}", "", "```python", f"{name}{signature(member)}", "```", "")
+    yield from fenced(inspect.getdoc(member) or "")
 
 
-def signature(function: object) -> str:
-    """Return a signature without `self`; nothing for a property."""
-    if not callable(function):
-        return ""
+def signature(function: Callable[..., object] | property) -> str:
+    """Return a signature without `self`; of a property, its type."""
+    if isinstance(function, property):
+        return f": {inspect.get_annotations(function.fget)['return']}"
     text = re.sub(r"pathlib\.(_local\.)?", "", str(inspect.signature(function)))
     return re.sub(r"-> '([\w.]+)'", r"-> \1", re.sub(r"\(self(, )?", "(", text))
 

@@ -17,7 +17,7 @@ from harness.measure.machine.host_state import between
 from harness.measure.oom import explained
 from harness.measure.side import Setup, Side
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Block, BlockPlan, Case, Place, Role, Round, SidePlan, Surroundings
+from harness.records import Block, BlockPlan, Case, Platform, Role, Round, SidePlan, Surroundings
 
 MEMORY_SHARE = 0.6  # of the free memory: what the workers of a block may fill
 
@@ -156,7 +156,7 @@ class BlockRun:
             for position, index in enumerate(order):
                 worker, plan = workers[index]
                 self._round(worker, turn, position, plan.steps)
-        rated, fitted = set[Place](), set[Case]()
+        rated, fitted = set[Platform](), set[Case]()
         for worker in list(self._workers):
             with self._failure_of(worker):
                 worker.side.end_rounds()
@@ -165,7 +165,7 @@ class BlockRun:
                 self._after_rounds(worker, rated, fitted)
 
     def _one_after_the_other(self) -> None:
-        rated, fitted = set[Place](), set[Case]()
+        rated, fitted = set[Platform](), set[Case]()
         for place, case in enumerate(self._order()):
             worker = self._start(case, place)
             if worker is None:
@@ -252,10 +252,10 @@ class BlockRun:
             worker.rounds.append(worker.side.round(index, turn, position, steps))
             self._on_round(worker.case, worker.rounds[-1])
 
-    def _after_rounds(self, worker: _Worker, rated: set[Place], fitted: set[Case]) -> None:
-        """Find the rates of each place once, and time `fit` once per case."""
-        if worker.case.place not in rated or worker.case.replicas > 1:
-            rated.add(worker.case.place)
+    def _after_rounds(self, worker: _Worker, rated: set[Platform], fitted: set[Case]) -> None:
+        """Find the rates of each platform once, and time `fit` once per case."""
+        if worker.case.platform not in rated or worker.case.replicas > 1:
+            rated.add(worker.case.platform)
             worker.side.find_rates()
         if worker.case not in fitted and worker.plan is not None and worker.plan.fit_steps:
             fitted.add(worker.case)

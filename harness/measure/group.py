@@ -117,8 +117,8 @@ class Group:
     def _member(self, comparison: Comparison, blocks: Sequence[Block]) -> Member:
         wish = self.comparisons[comparison]
         early_steps = wish.early_steps
-        screened_only = wish.screened and self.setup.protocol.effort == "quick"
-        if screened_only or (blocks and _learn_alike(blocks[-1])):
+        unjudged = wish.screened and self.setup.protocol.effort == "quick"
+        if unjudged or (blocks and _learn_alike(blocks[-1])):
             early_steps = None
         plan = blocks[0].plan if blocks else None
         return Member(*comparison, len(blocks), plan, early_steps)

@@ -62,10 +62,10 @@ class Launcher:
                     server.wait_preloaded()
 
     def preload(self, cases: Iterable[Case], coming: Iterable[Case]) -> None:
-        """Import what cases need, all at once, since an import keeps one core busy.
+        """Import the frameworks of cases side by side: an import keeps one core busy.
 
-        Where that takes time, what the next of the coming cases needs is imported beside it. A
-        failure is raised by `prepare` or `start`.
+        If there is something to import, the framework of the next coming case that lacks one is
+        imported as well. A failure is raised by `prepare` or `start`.
         """
         missing = {_key(case): case for case in cases if _key(case) not in self._servers}
         if missing:

@@ -4,7 +4,7 @@ SI units, the unit in the name. Observations only: what can be derived from
 them is derived in `harness.analyze`. A missing value is None.
 """
 
-from harness.records.case import DEVICES, Case, Place, Protocol, comparison_key
+from harness.records.case import DEVICES, Case, Platform, Protocol, comparison_key
 from harness.records.codec import from_json, to_json
 from harness.records.comparison import (
     Block,
@@ -61,7 +61,7 @@ __all__ = [
     "Mistake",
     "ModelFacts",
     "Outcome",
-    "Place",
+    "Platform",
     "Protocol",
     "Recipe",
     "Role",

@@ -8,7 +8,7 @@ from typing import Any
 PROTOCOL_VERSION = 2
 DEVICES = ("cpu", "gpu")
 
-Place = tuple[str, str, int, str]
+Platform = tuple[str, str, int, str]  # framework, device, threads and precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Case:
         return dict(text.split("=", 1) for text in self.levers).get(lever)
 
     @property
-    def place(self) -> Place:
-        """What decides the rates of a machine: framework, device, threads and precision."""
+    def platform(self) -> Platform:
+        """What decides the rates of products and copies that a machine reaches."""
         return self.backend, self.device, self.threads, self.precision
 
     @property

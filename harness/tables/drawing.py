@@ -332,9 +332,9 @@ _LOOKS = {  # color, hatch, name
 }
 
 
-def _look(bar: Bar) -> tuple[str, str, str]:
-    known = "best" if bar.best else bar.verdict or "quick"
-    return _LOOKS.get(known, _LOOKS["other"])
+def bar_look(verdict: Verdict | None, *, best: bool = False) -> tuple[str, str, str]:
+    """Return color, hatch and name of a bar; a verdict of None is one of quick effort."""
+    return _LOOKS.get("best" if best else verdict or "quick", _LOOKS["other"])
 
 
 def speedup_bars(
@@ -346,10 +346,10 @@ def speedup_bars(
     span = _wide_enough(axes, bars)
     handles: dict[str, Any] = {}
     for place, its in enumerate(bars):
-        color, hatch, name = look = _look(its)
+        color, hatch, name = its_look = bar_look(its.verdict, best=its.best)
         value, (low, high) = its.speedup.value, reach([its.speedup])
         bar(axes, place, its.speedup, 1.0, 0.7, facecolor=color, hatch=hatch)
-        handles.setdefault(name, *patches([look]))
+        handles.setdefault(name, *patches([its_look]))
         ends = [min(1.0, low), max(1.0, high)]
         if its.mark is not None:
             (handles[mark],) = axes.plot(its.mark, place, "D", **_DIAMOND, label=mark)

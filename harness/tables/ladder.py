@@ -116,33 +116,24 @@ def _draw(rows: list[LadderRow], caption: str) -> drawing.Figure:
         drawing.horizontal(axes, [row.change for row in its])
         drawing.ratio_scale(axes, "x", 0.97 * low, high * (high / low) ** 0.14)
         _waterfall(axes, its)
-    panels[-1][0].set_xlabel("speedup so far (log scale); each bar begins where the one above ends")
-    shown = {_look(row) for row in rows}
-    looks = [look for name, look in _LOOKS.items() if name in shown]
-    drawing.legend_below(figure, drawing.patches(looks), columns=2)
+    panels[-1][0].set_xlabel(
+        "speedup so far (log scale), with the 95 % interval of the change;\n"
+        "each bar begins where the one above ends"
+    )
+    drawing.legend_below(figure, drawing.patches(dict.fromkeys(map(_look, rows))), columns=3)
     return figure
 
 
-_LOOKS = {  # color, hatch, name
-    "faster": ("#56B4E9", "", "faster, with the 95 % interval of the change"),
-    "slower": ("#E69F00", "//", "slower"),
-    "other": ("#e6e6e6", "", "same, small difference or undecided"),
-    "quick": ("#ffffff", "", "no verdict at quick effort"),
-    DIRECT: ("#999999", "", "all changes at once"),
-}
-
-
-def _look(row: LadderRow) -> str:
+def _look(row: LadderRow) -> tuple[str, str, str]:
     if row.rung == DIRECT:
-        return DIRECT
-    verdict = row.judged.verdict or "quick"
-    return verdict if verdict in _LOOKS else "other"
+        return "#999999", "", "all changes at once"
+    return drawing.bar_look(row.judged.verdict)
 
 
 def _waterfall(axes: drawing.Axes, rows: Sequence[LadderRow]) -> None:
     for place, row in enumerate(rows):
         start, end = _bar(row)
-        speedup, (color, hatch, _) = row.judged.speedup.value, _LOOKS[_look(row)]
+        speedup, (color, hatch, _) = row.judged.speedup.value, _look(row)
         drawing.bar(axes, place, end, start, color=color, hatch=hatch)
         drawing.beside(axes, units.ratio(speedup), max(start, *drawing.reach([end])), place)
         if row.rung != DIRECT:

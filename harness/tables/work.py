@@ -11,7 +11,7 @@ from harness import units
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import CaseData, quotient
 from harness.analyze.explain import work
-from harness.records import Case, Estimate, Measurement, ModelFacts, Place
+from harness.records import Case, Estimate, Measurement, ModelFacts, Platform
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, ends
 
@@ -73,13 +73,13 @@ def _rows(analysis: Analysis) -> list[WorkRow]:
 
 
 def _row(
-    data: CaseData, reference: CaseData, speedup: Estimate, peaks: Mapping[Place, work.Peak]
+    data: CaseData, reference: CaseData, speedup: Estimate, peaks: Mapping[Platform, work.Peak]
 ) -> WorkRow:
     case, facts, base = data.case, data.facts, reference.facts
     sample_s = reference.step.value / reference.case.batch_size / speedup.value
     macs = facts.macs_per_sample
     predicted = quotient(base.macs_per_sample, macs)
-    peak = peaks.get(case.place)
+    peak = peaks.get(case.platform)
     gflops = None if macs is None else 2e-9 * work.PASSES * macs / sample_s
     return WorkRow(
         case=case,

@@ -128,7 +128,7 @@ def bottlenecks(analysis: Analysis) -> Iterator[Bottleneck]:
     judged = analysis.run.protocol.effort != "quick"
     for data in analysis.cases:
         moved, computed = step_bytes(data.facts, data.case.batch_size), _step_flop(data)
-        where = data.case.place
+        where = data.case.platform
         copies, products = rate_of_copies.get(where), rate_of_products.get(where)
         shares = {
             "input_share": _input([*blocks[data.case].values()], data),

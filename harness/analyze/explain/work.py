@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.analyze import stats
 from harness.analyze.cases import CaseData
-from harness.records import Estimate, Place
+from harness.records import Estimate, Platform
 
 PASSES = 3  # forward, and backward to weights and to inputs: the usual count of a training step
 _FEWEST_WIDTHS = 3
@@ -23,25 +23,25 @@ class Peak:
     size: int
 
 
-def rates(cases: Iterable[CaseData], name: str) -> dict[Place, list[float]]:
+def rates(cases: Iterable[CaseData], name: str) -> dict[Platform, list[float]]:
     """Return the logarithms of a rate that workers measured, by place.
 
     Over all workers with the same framework, device, threads and precision, since the rate is the
     machine's, whatever the workers trained.
     """
-    found: dict[Place, list[float]] = defaultdict(list)
+    found: dict[Platform, list[float]] = defaultdict(list)
     for data in cases:
         its = (getattr(start, name) for start in data.starts)
-        found[data.case.place] += [math.log(rate) for rate in its if rate]
+        found[data.case.platform] += [math.log(rate) for rate in its if rate]
     return {where: logs for where, logs in found.items() if logs}
 
 
-def peaks(cases: Sequence[CaseData]) -> dict[Place, Peak]:
+def peaks(cases: Sequence[CaseData]) -> dict[Platform, Peak]:
     """Return the rate of a matrix product where it is known."""
-    sizes: dict[Place, int] = defaultdict(int)
+    sizes: dict[Platform, int] = defaultdict(int)
     for data in cases:
         its = (start.product_size or 0 for start in data.starts if start.product_flops)
-        sizes[data.case.place] = max([sizes[data.case.place], *its])
+        sizes[data.case.platform] = max([sizes[data.case.platform], *its])
     return {
         where: Peak(stats.log_interval(logs).mapped(lambda rate: rate / 1e9), sizes[where])
         for where, logs in rates(cases, "product_flops").items()
