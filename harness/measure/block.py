@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.measure import schedule
@@ -77,11 +77,21 @@ def cases_of(members: Sequence[Member], *, two_references: bool) -> list[Case]:
 
     A case that is compared with itself has two workers. So has the case that most others are
     compared with, if there are to be two references: its scatter is in all of these comparisons.
+    The second worker starts half a list after the first.
     """
     cases = list(dict.fromkeys(case for m in members for case in (m.reference, m.case)))
-    ((most, _),) = Counter(m.reference for m in members).most_common(1)
     twice = {m.case for m in members if m.case == m.reference}
-    return cases + [case for case in cases if case in twice or (two_references and case == most)]
+    if two_references:
+        twice.add(_most_compared(members))
+    again = [case for case in cases if case in twice]
+    middle = (len(cases) + 1) // 2
+    return cases[:middle] + again + cases[middle:]
+
+
+def _most_compared(members: Iterable[Member]) -> Case:
+    """Return the case that most others are compared with."""
+    ((most, _),) = Counter(m.reference for m in members).most_common(1)
+    return most
 
 
 class BlockRun:
@@ -151,7 +161,12 @@ class BlockRun:
         workers = [(worker, worker.plan) for worker in self._workers if worker.plan]
         for worker, _ in workers:
             worker.side.sampler.begin_rounds()
-        turns = schedule.turns([plan.rounds for _, plan in workers], self._number)
+        most = _most_compared(self._members)
+        turns = schedule.turns(
+            [plan.rounds for _, plan in workers],
+            self._number,
+            references=[n for n, (worker, _) in enumerate(workers) if worker.case == most],
+        )
         for turn, order in enumerate(turns if workers else ()):
             for position, index in enumerate(order):
                 worker, plan = workers[index]

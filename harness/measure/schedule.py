@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from harness.records import Case, Protocol, SidePlan
 
 # Seconds: rounds of a case with a longer step would lie far from those that they are compared with.
@@ -80,25 +82,34 @@ def _whole(steps: int, case: Case) -> int:
     return math.ceil(steps / case.steps_per_execution) * case.steps_per_execution
 
 
-def turns(rounds: Sequence[int], block: int) -> Iterator[list[int]]:
+def turns(
+    rounds: Sequence[int], block: int, *, references: Sequence[int] = ()
+) -> Iterator[list[int]]:
     """Yield the workers of each turn by their index, in the order of their rounds.
 
-    The orders are the rows of a Williams design (1949, "Experimental designs balanced for the
-    estimation of residual effects of treatments"): over as many turns as there are workers (twice
-    as many for an odd number) each worker runs equally often at each position and equally often
-    right after each other worker.
+    The orders are drawn at random with two restrictions (restricted randomization: Cochran and Cox
+    1957, "Experimental Designs"). The two workers of the reference lie half a turn apart: a
+    disturbance of some rounds does not hit both. Each turn begins one worker later than the turn
+    before: a worker of the reference is equally often at each position.
 
     Args:
         rounds: Of each worker; one with fewer than others takes part in some turns only.
-        block: Number of the block; the next one begins with the next row.
+        block: Number of the block; each number has its own orders, the same in every run.
+        references: The one or two workers of the case that most others are compared with.
     """
     count, workers = max(rounds), len(rounds)
-    first = [n // 2 if n % 2 == 0 else workers - 1 - n // 2 for n in range(workers)]
+    ahead, later = list(references[:1]), list(references[1:2])
+    others = [worker for worker in range(workers) if worker not in ahead + later]
     for turn in range(count):
-        row, mirrored = divmod(turn + block, 2) if workers % 2 else (turn + block, 0)
-        order = [(worker + row) % workers for worker in first]
+        draw = np.random.default_rng((block, turn))
+        shuffled = draw.permutation(others).astype(int).tolist()
+        middle = (len(others) + int(draw.integers(2))) // 2
+        if later and draw.integers(2):
+            ahead, later = later, ahead
+        order = [*ahead, *shuffled[:middle], *later, *shuffled[middle:]]
+        first = (turn + block) % workers
         yield [
             worker
-            for worker in (order[::-1] if mirrored else order)
+            for worker in order[first:] + order[:first]
             if (turn + 1) * rounds[worker] // count > turn * rounds[worker] // count
         ]

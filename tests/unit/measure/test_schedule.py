@@ -44,16 +44,45 @@ def test_a_fast_case_has_longer_rounds_where_the_turns_are_few():
 
 
 @given(st.integers(2, 16), st.integers(0, 40))
-def test_every_worker_is_equally_often_at_each_position_and_after_each_other(workers, block):
-    """A Williams design is balanced over as many turns as workers, or twice as many."""
-    turns = workers if workers % 2 == 0 else 2 * workers
-    orders = list(schedule.turns([turns] * workers, block))
+def test_the_reference_is_equally_often_at_each_position(workers, block):
+    """Each turn begins one worker later than the turn before."""
+    orders = schedule.turns([3 * workers] * workers, block, references=[0])
+    assert set(Counter(order.index(0) for order in orders).values()) == {3}
+
+
+@given(st.integers(3, 16), st.integers(0, 40), st.data())
+def test_the_workers_of_the_reference_lie_half_a_turn_apart(workers, block, data):
+    """As many workers between them on one side as on the other."""
+    references = data.draw(st.permutations(range(workers)))[:2]
+    for order in schedule.turns([20] * workers, block, references=references):
+        first, second = sorted(order.index(worker) for worker in references)
+        between = second - first - 1
+        assert abs(between - (workers - 2 - between)) <= 1
+
+
+def test_a_pair_alternates():
+    """The case first, then the reference first."""
+    orders = schedule.turns([4, 4], block=0, references=[0])
+    assert list(orders) == [[0, 1], [1, 0], [0, 1], [1, 0]]
+
+
+def test_a_case_runs_after_each_other_worker_and_at_each_position():
+    """Over 480 turns each of 16 workers is 30 times after each other one, by chance 10 to 55."""
+    orders = list(schedule.turns([480] * 16, block=0, references=[0, 8]))
+    after = Counter(pair for order in orders for pair in itertools.pairwise(order))
     places = Counter((place, worker) for order in orders for place, worker in enumerate(order))
-    followers = Counter(pair for order in orders for pair in itertools.pairwise(order))
-    assert set(places.values()) == {turns // workers}
-    assert len(places) == workers**2
-    assert set(followers.values()) == {turns // workers}
-    assert len(followers) == workers * (workers - 1)
+    assert len(places) == 16**2
+    assert {pair for pair in itertools.permutations(range(16), 2) if 10 <= after[pair] <= 55} == (
+        set(itertools.permutations(range(16), 2)) - {(0, 8), (8, 0)}
+    )
+
+
+def test_the_orders_of_a_block_are_the_same_in_every_run():
+    """And differ from those of another block."""
+    mine, again, other = (
+        list(schedule.turns([9] * 9, block, references=[0, 4])) for block in (3, 3, 4)
+    )
+    assert mine == again != other
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=9), st.integers(0, 10))
