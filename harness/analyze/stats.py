@@ -1,5 +1,6 @@
 """Intervals and verdicts from block values. Blocks are independent; rounds are not."""
 
+import bisect
 import functools
 import math
 import statistics
@@ -13,8 +14,7 @@ from harness.analyze import rounds
 from harness.analyze.once import once
 from harness.analyze.start_order import without_start_order
 from harness.records import Estimate, Fit, Measurement, Role
-
-FEWEST = 3  # blocks; the spread of two tells too little
+from harness.records.protocol import FEWEST_BLOCKS
 
 
 def log_interval(logs: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -61,7 +61,7 @@ def sum_of_means(means: Sequence[Mean], confidence: float = 0.95) -> Estimate:
     if not means:
         raise ValueError("nothing to estimate from")
     total, fewest = sum(one.value for one in means), min(one.n for one in means)
-    if fewest < FEWEST:
+    if fewest < FEWEST_BLOCKS:
         return Estimate(total, None, None, fewest, confidence)
     half = spread([(one.variance, one.freedom) for one in means], confidence)
     return Estimate(total, total - half, total + half, fewest, confidence)
@@ -88,8 +88,9 @@ def exponential(estimate: Estimate) -> Estimate:
 def logs_by_block(measurement: Measurement) -> Mapping[int, float]:
     """Return the logarithm of reference time over case time per sample, by block.
 
-    Where rounds took turns, the 20 % trimmed mean over the turns of the logarithms of the
-    reference's workers less the case's; in protocol 1, the median. Where one worker ran after the
+    Where rounds took turns, the 20 % trimmed mean over the turns of the logarithm of a worker of
+    the reference less that of the case, and of these the mean over the workers of the reference;
+    in protocol 1, the median over pairs. Where one worker ran after the
     other, rounds have no partner: the logarithm of the ratio of medians. Where the two sides get
     batches in different ways, the logarithm of the ratio of sample times of `fit` after its first
     execution, since rounds train on batches in memory.
@@ -168,8 +169,22 @@ def _by_pair(measurement: Measurement, role: Role, block: int) -> dict[int, floa
 
 
 def _turn_log(m: Measurement, block: int) -> float:
-    references = [_by_pair(m, role, block) for role in _roles(m, block) if role != "case"]
-    return _over_turns(references, _by_pair(m, "case", block))
+    """Return the mean over the workers of the reference of the trimmed mean over turns.
+
+    Not the trimmed mean of their mean: noise is skewed, a mean of two workers less so than one
+    worker, and trimming would make the case seem faster.
+    """
+    return statistics.fmean(map(trimmed_mean, turn_logs(m, block)))
+
+
+def turn_logs(m: Measurement, block: int) -> list[list[float]]:
+    """Return the logarithm of reference time over case time per sample, by turn of a block.
+
+    A list for each worker of the reference.
+    """
+    case = _by_pair(m, "case", block)
+    references = (_by_pair(m, role, block) for role in _roles(m, block) if role != "case")
+    return [_over_turns(reference, case) for reference in references]
 
 
 def reference_logs(m: Measurement) -> list[float]:
@@ -179,7 +194,7 @@ def reference_logs(m: Measurement) -> list[float]:
     """
     both: set[Role] = {"reference", "second"}
     return [
-        _over_turns([_by_pair(m, "reference", block)], _by_pair(m, "second", block))
+        trimmed_mean(_over_turns(_by_pair(m, "reference", block), _by_pair(m, "second", block)))
         for block in rounds.compared_blocks(m)
         if both <= _roles(m, block)
     ]
@@ -189,15 +204,24 @@ def _roles(m: Measurement, block: int) -> set[Role]:
     return {role for role, number in rounds.by_worker(m) if number == block}
 
 
-def _over_turns(others: Sequence[dict[int, float]], own: dict[int, float]) -> float:
-    """Return the trimmed mean over turns of the logarithms of others' times less the own."""
-    return trimmed_mean(
-        [
-            statistics.fmean(math.log(one[turn] / seconds) for one in others)
-            for turn, seconds in own.items()
-            if all(turn in one for one in others)
-        ]
-    )
+def _over_turns(other: dict[int, float], own: dict[int, float]) -> list[float]:
+    """Return the logarithm of the other's time over the own, by turn.
+
+    A worker of slow steps takes part in some turns only. Its round is compared with the mean time
+    of what the other did since its last one.
+    """
+    rarest = min(other, own, key=len)
+    above, below = _until(rarest, other), _until(rarest, own)
+    return [math.log(above[turn] / below[turn]) for turn in below if turn in above]
+
+
+def _until(ends: Iterable[int], times: dict[int, float]) -> dict[int, float]:
+    """Return the mean time from one of these turns to the next, by the turn that ends it."""
+    turns, its = sorted(ends), defaultdict[int, list[float]](list)
+    for turn, seconds in times.items():
+        if turn <= turns[-1]:
+            its[turns[bisect.bisect_left(turns, turn)]].append(seconds)
+    return {end: statistics.fmean(found) for end, found in its.items()}
 
 
 def _paired_log(m: Measurement, block: int) -> float:
@@ -226,7 +250,7 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
     if not values:
         raise ValueError("nothing to estimate from")
     n, mean = len(values), statistics.fmean(values)
-    if n < FEWEST:
+    if n < FEWEST_BLOCKS:
         return Estimate(mean, None, None, n, confidence)
     half = t_quantile(confidence, n) * math.sqrt(_variance(values) / n)
     return Estimate(mean, mean - half, mean + half, n, confidence)
@@ -250,7 +274,7 @@ def ratio_of_means(numerators: Sequence[float], denominators: Sequence[float]) -
     if len(denominators) != n:
         raise ValueError(f"{n} numerators and {len(denominators)} denominators")
     without = Estimate(x / y if y else math.nan, None, None, n)
-    if n < FEWEST:
+    if n < FEWEST_BLOCKS:
         return without
     scale = t_quantile(0.95, n) ** 2 / n
     xx = scale * statistics.variance(numerators)

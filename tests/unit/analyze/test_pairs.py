@@ -113,14 +113,14 @@ def test_equal_durations_leave_no_doubt(plain, blocks, pairs, seconds):
 
 @given(PAIRS, st.data())
 @QUICKLY
-def test_a_round_without_its_partner_counts_nothing(plain, blocks, data):
-    """A run that was cut, or a file from elsewhere; the other pairs stand."""
+def test_a_turn_that_was_cut_counts_nothing(plain, blocks, data):
+    """The case had no round after the reference's last one; the other turns stand."""
     blocks = [pairs for pairs in blocks if len(pairs) > 1]
     if not blocks:
         return
     measured = of(plain, blocks)
     block = data.draw(st.integers(0, len(blocks) - 1))
-    pair = data.draw(st.integers(0, len(blocks[block]) - 1))
+    pair = len(blocks[block]) - 1
     without = tuple(
         r for r in measured.rounds if (r.block, r.pair, r.role) != (block, pair, "case")
     )
@@ -182,3 +182,23 @@ def test_intervals_hold_the_truth_as_often_as_they_say(plain, name, draw, blocks
         found = stats.speedup(of(plain, logs))
         held += found.low <= 4.0 <= found.high
     assert 0.93 <= held / 1500 <= 0.985, name
+
+
+def test_a_round_of_slow_steps_is_compared_with_all_that_ran_since_the_last_one(plain):
+    """Turns 1 and 3 of four: each with the mean time of two rounds of the reference."""
+    reference = [a_round("reference", 0, turn, s) for turn, s in enumerate((1.0, 3.0, 5.0, 7.0))]
+    case = [a_round("case", 0, turn, seconds) for turn, seconds in ((1, 4.0), (3, 6.0))]
+    slow = dataclasses.replace(plain, rounds=(*reference, *case))
+    larger = CASE.batch_size / REFERENCE.batch_size
+    expected = math.log(larger * 2.0 / 4.0) / 2 + math.log(larger * 6.0 / 6.0) / 2
+    assert stats.logs_by_block(slow)[0] == pytest.approx(expected)
+
+
+def test_so_is_a_round_of_a_slow_reference(plain):
+    """The same times with the sides exchanged are the opposite."""
+    rounds = [a_round("case", 0, turn, s) for turn, s in enumerate((1.0, 3.0, 5.0, 7.0))]
+    rounds += [a_round("reference", 0, turn, seconds) for turn, seconds in ((1, 4.0), (3, 6.0))]
+    slow = dataclasses.replace(plain, rounds=tuple(rounds))
+    larger = CASE.batch_size / REFERENCE.batch_size
+    expected = math.log(larger * 4.0 / 2.0) / 2 + math.log(larger * 6.0 / 6.0) / 2
+    assert stats.logs_by_block(slow)[0] == pytest.approx(expected)
