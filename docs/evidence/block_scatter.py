@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.analyze import stats
 from harness.records import Measurement, folders
+from harness.records.protocol import FEWEST_BLOCKS
 
 _TURNS = 8
 
@@ -36,7 +37,7 @@ def main() -> None:
         and m.interleaved
         and not stats.by_fit(m)
         and m.case.backend == m.reference.backend
-        and len(values(m, 0)) == len(values(m, 1)) >= stats.FEWEST
+        and len(values(m, 0)) == len(values(m, 1)) >= FEWEST_BLOCKS
     ]
     whole = [statistics.variance(values(m, 0, 1)) for m in measured]
     halves = [sum(statistics.variance(values(m, k)) for k in (0, 1)) / 2 for m in measured]

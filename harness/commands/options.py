@@ -175,7 +175,7 @@ class Settings:
         "SECONDS", positive, "longest time that a worker may be silent, in seconds", "300"
     )
     max_minutes: float | None = option(
-        "M", positive, "stay near M minutes by dropping blocks, never cases"
+        "M", positive, "stay near M minutes by dropping blocks and rounds, never cases"
     )
     memory_limit: float | None = option(
         "GIB",

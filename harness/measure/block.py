@@ -39,6 +39,7 @@ class Member:
         index: Number of that block, from 0.
         plan: Of the comparison; None before its first block.
         early_steps: If given, both workers also report their loss after that many steps.
+        by_steps: Whether only steps are compared, so that its case times no `fit`.
     """
 
     case: Case
@@ -46,6 +47,7 @@ class Member:
     index: int
     plan: BlockPlan | None = None
     early_steps: int | None = None
+    by_steps: bool = False
 
 
 @dataclass
@@ -56,11 +58,13 @@ class Measured:
         blocks: By case and reference.
         failed: By case.
         slow: Cases whose step is too long for the turns of the others.
+        round_seconds: Of all workers.
     """
 
     blocks: dict[tuple[Case, Case], Block] = field(default_factory=dict)
     failed: dict[Case, WorkerFailed] = field(default_factory=dict)
     slow: set[Case] = field(default_factory=set)
+    round_seconds: float = 0.0
 
 
 @dataclass(eq=False)
@@ -120,6 +124,8 @@ class BlockRun:
         self._early = Counter({case: 1 for m in early for case in (m.case, m.reference)})
         self._early.update(m.case for m in early if m.case == m.reference)
         self._early_steps = math.lcm(*(m.early_steps or 1 for m in early))  # as many for all
+        # Cases that are to time a `fit`.
+        self._fitted = {m.reference for m in members} | {m.case for m in members if not m.by_steps}
         self._interleaved = is_interleaved(members[0].case, members[0].reference)
         self._plans = {
             case: plan
@@ -171,16 +177,16 @@ class BlockRun:
             for position, index in enumerate(order):
                 worker, plan = workers[index]
                 self._round(worker, turn, position, plan.steps)
-        rated, fitted = set[Platform](), set[Case]()
+        rated = set[Platform]()
         for worker in list(self._workers):
             with self._failure_of(worker):
                 worker.side.end_rounds()
         for worker in list(self._workers):
             with self._failure_of(worker):
-                self._after_rounds(worker, rated, fitted)
+                self._after_rounds(worker, rated)
 
     def _one_after_the_other(self) -> None:
-        rated, fitted = set[Platform](), set[Case]()
+        rated = set[Platform]()
         for place, case in enumerate(self._order()):
             worker = self._start(case, place)
             if worker is None:
@@ -193,7 +199,7 @@ class BlockRun:
                 for number in range(plan.rounds):
                     self._round(worker, number, place, plan.steps)
                 worker.side.end_rounds()
-                self._after_rounds(worker, rated, fitted)
+                self._after_rounds(worker, rated)
                 worker.side.end()
 
     def _has_room(self, free: float) -> bool:
@@ -265,15 +271,16 @@ class BlockRun:
         with self._failure_of(worker):
             index = self._members[0].index
             worker.rounds.append(worker.side.round(index, turn, position, steps))
+            self._measured.round_seconds += worker.rounds[-1].seconds
             self._on_round(worker.case, worker.rounds[-1])
 
-    def _after_rounds(self, worker: _Worker, rated: set[Platform], fitted: set[Case]) -> None:
+    def _after_rounds(self, worker: _Worker, rated: set[Platform]) -> None:
         """Find the rates of each platform once, and time `fit` once per case."""
         if worker.case.platform not in rated or worker.case.replicas > 1:
             rated.add(worker.case.platform)
             worker.side.find_rates()
-        if worker.case not in fitted and worker.plan is not None and worker.plan.fit_steps:
-            fitted.add(worker.case)
+        if worker.case in self._fitted and worker.plan is not None and worker.plan.fit_steps:
+            self._fitted.remove(worker.case)
             worker.side.fit(worker.plan.fit_steps)
 
     @contextlib.contextmanager

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
+from harness.records.protocol import FEWEST_BLOCKS
+
+_LEAST_SHARE = 0.2  # of the rounds of a block: fewer are not worth the starts of its workers
+
 
 class Budget:
-    """Drops blocks, never comparisons, to stay under a limit in seconds; None for none.
+    """Drops blocks and rounds, never comparisons, to stay under a limit in seconds; None for none.
 
     `comparisons` is the number of those to come; the clock gives monotonic seconds.
     """
@@ -26,15 +30,31 @@ class Budget:
         """Count a comparison that begins."""
         self._left -= 1
 
-    def blocks(self, wanted: int, block_seconds: float, comparisons: int = 1) -> int:
-        """Return the number of blocks of some comparisons, once their first is done.
+    def blocks(
+        self, wanted: int, block_seconds: float, round_seconds: float, comparisons: int = 1
+    ) -> tuple[int, float]:
+        """Return the number of blocks of some comparisons, and what share of their rounds fits.
 
-        The number depends on how long the first block took, never on its result.
+        Known once the first block is done. Blocks are dropped as far as three remain, since fewer
+        have no interval; then the rounds of the later blocks become fewer. Both depend on how long
+        the first block took, never on its result.
+
+        Args:
+            wanted: Blocks of the protocol.
+            block_seconds: Of the first block.
+            round_seconds: Of these, the time of rounds; the rest is starts and warm-up.
+            comparisons: That share the blocks.
         """
         if self._end is None:
-            return wanted
-        share = (self._end - self._clock()) * comparisons / (max(0, self._left) + comparisons)
-        return max(1, min(wanted, 1 + int(share / block_seconds)))
+            return wanted, 1.0
+        left = (self._end - self._clock()) * comparisons / (max(0, self._left) + comparisons)
+        fitting, fewest = 1 + int(left / block_seconds), min(wanted, FEWEST_BLOCKS)
+        if fitting >= fewest:
+            return min(wanted, fitting), 1.0
+        too_long = block_seconds - left / (fewest - 1)
+        if too_long <= (1 - _LEAST_SHARE) * round_seconds:
+            return fewest, 1 - too_long / round_seconds
+        return max(1, fitting), 1.0
 
     def allows(self, seconds: float) -> bool:
         """Whether a repeat of so many seconds ends before the limit; 0 is always allowed."""

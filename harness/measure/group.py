@@ -24,7 +24,8 @@ class Wish:
     Attributes:
         early_steps: See `Member`.
         screened: Whether it is one of many that are tried: it ends after a hopeless first block,
-            and its early losses are left out at quick effort, which judges none.
+            times a `fit` only if that is what is compared, and leaves out early losses at quick
+            effort, which judges none.
     """
 
     early_steps: int | None = None
@@ -41,7 +42,7 @@ class Group:
     Attributes:
         comparisons: All interleaved, or none.
         setup: What they are measured with.
-        budget: Drops blocks to stay under a time limit.
+        budget: Drops blocks and rounds to stay under a time limit.
         number: Returns the number of the next block of the run.
         on_round: Called with the case of each round as it ends.
         on_block: Called with the new block of each comparison once the block is done.
@@ -59,6 +60,7 @@ class Group:
     on_outcome: Callable[[Outcome], None]
     blocks: dict[Comparison, list[Block]]
     pending: list[Comparison] = field(default_factory=list, init=False)
+    _share: float = field(default=1.0, init=False)  # of the rounds of the first block
     _begin: float = field(default_factory=time.perf_counter, init=False)
 
     def measure(self) -> None:
@@ -75,7 +77,9 @@ class Group:
             measured = self._block(fewest)
             if not limited:
                 seconds = time.perf_counter() - begin
-                left = self.budget.blocks(wanted - fewest, seconds, len(self.comparisons))
+                left, self._share = self.budget.blocks(
+                    wanted - fewest, seconds, measured.round_seconds, len(self.comparisons)
+                )
                 wanted, limited = fewest + left, True
             slow += [c for c in self.pending if measured.slow.intersection(c)]
             for comparison in list(self.pending):
@@ -120,8 +124,10 @@ class Group:
         unjudged = wish.screened and self.setup.protocol.effort == "quick"
         if unjudged or (blocks and _learn_alike(blocks[-1])):
             early_steps = None
-        plan = blocks[0].plan if blocks else None
-        return Member(*comparison, len(blocks), plan, early_steps)
+        plan = blocks[0].plan.shortened(self._share) if blocks else None
+        case, reference = comparison
+        by_steps = wish.screened and case.feed == reference.feed
+        return Member(case, reference, len(blocks), plan, early_steps, by_steps=by_steps)
 
     def _end(self, comparisons: Sequence[Comparison], how: Ended = "complete") -> None:
         for comparison in comparisons:

@@ -74,7 +74,7 @@ class Observer(Interface):
 class Runner:
     """Measures each comparison once and keeps what it measured on disk; made by `Runner.open`.
 
-    The budget drops blocks to stay under a time limit.
+    The budget drops blocks and rounds to stay under a time limit.
     """
 
     folder: Path

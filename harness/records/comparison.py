@@ -1,5 +1,6 @@
 """One case against another: its blocks, its outcome, and the ladders made of such comparisons."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,10 @@ class SidePlan:
     rounds: int  # per block
     fit_steps: int  # of the timed `fit`; 0 for none
 
+    def shortened(self, share: float) -> "SidePlan":
+        """Return the plan with that share of its rounds, at least one."""
+        return dataclasses.replace(self, rounds=max(1, round(share * self.rounds)))
+
 
 @dataclass(frozen=True, slots=True)
 class BlockPlan:
@@ -31,6 +36,10 @@ class BlockPlan:
     def of(self, role: Role) -> SidePlan:
         """Return the plan of that side."""
         return self.case if role == "case" else self.reference
+
+    def shortened(self, share: float) -> "BlockPlan":
+        """Return the plan with that share of the rounds of both sides."""
+        return BlockPlan(self.case.shortened(share), self.reference.shortened(share))
 
 
 @dataclass(frozen=True, slots=True)

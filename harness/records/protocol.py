@@ -12,6 +12,7 @@ EFFORTS = {
     "default": Protocol("default", 3, 12.0, 0.25, 0.8, 1.0, min_pairs=2),
     "thorough": Protocol("thorough", 12, 12.0, 0.25, 3.0, 2.0, max_pairs=48),
 }
+FEWEST_BLOCKS = 3  # of an interval; the spread of two tells too little
 FEW = 8  # comparisons; fewer tell too little about how much blocks scatter, see `moderation`
 _FEW_BLOCKS, _FEW_BLOCK_SECONDS, _LOOKS = 6, 5.0, (3, 4)
 _MISSES, _LOOK_MISSES = 0.05, 0.01  # intervals that leave the truth out: of all looks, of an early

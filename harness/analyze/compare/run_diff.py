@@ -16,6 +16,7 @@ from harness.analyze.compare.differences import Difference
 from harness.analyze.compare.drift import Part, RunTimes
 from harness.errors import BadComparison
 from harness.records import Case, Estimate, Run
+from harness.records.protocol import FEWEST_BLOCKS
 
 Judge = Literal["time", "pair"]
 CONFIDENCE = 0.95
@@ -23,7 +24,6 @@ FEW_BLOCKS = "fewer than three blocks"
 NO_DRIFT = "no case is in two comparisons of a run, so the drift of its machine is unknown"
 CONTROL_MOVED = "its control moved further than the case"
 APART = "measured against other cases than in the reference run"
-_FEWEST_BLOCKS = 3
 _FEWEST_CASES = 3
 
 
@@ -230,7 +230,7 @@ class _Pair:
                 return "pair", ""
             return None if time.low is None else "time", CONTROL_MOVED
         if time.low is None:
-            return None, FEW_BLOCKS if self.times[case].blocks < _FEWEST_BLOCKS else NO_DRIFT
+            return None, FEW_BLOCKS if self.times[case].blocks < FEWEST_BLOCKS else NO_DRIFT
         here, there = (run.times[case].keys() for run in self._sides)
         return "time", APART if here.isdisjoint(there) else ""
 
@@ -246,7 +246,7 @@ def _ratio(above: _Groups, below: _Groups, drift: Sequence[Part] | None) -> _Rat
     """
     means = [statistics.fmean(map(statistics.fmean, groups)) for groups in (above, below)]
     log, blocks = means[0] - means[1], min(map(len, (*above, *below)))
-    if drift is None or blocks < _FEWEST_BLOCKS:
+    if drift is None or blocks < FEWEST_BLOCKS:
         return _Ratio(log, None, blocks)
     own = [
         (statistics.variance(logs) / len(logs) / len(groups) ** 2, len(logs) - 1)

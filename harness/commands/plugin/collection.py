@@ -193,7 +193,7 @@ def _sentence(session: "Session") -> str:
     seconds, protocol = protocols.expected_seconds(session.protocol, planned), session.protocol
     limit = settings.max_seconds
     if limit is not None and limit < seconds:
-        about = f"repeats will be dropped to stay near {units.seconds(limit)}"
+        about = f"blocks and rounds will be dropped to stay near {units.seconds(limit)}"
     else:
         about = f"about {max(1, round(seconds / 60))} min"
     gpu = f", {session.gpu.name}" if "gpu" in settings.devices else ""

@@ -1,15 +1,18 @@
 """Groups over fake workers: one reference, its cases, and what happens to each of them."""
 
 import dataclasses
+from collections import Counter
 
 import pytest
-from fakes import FakeLauncher, Silent, runner_of
+from fakes import FakeClock, FakeLauncher, Silent, runner_of
 
 from harness.analyze import rounds, stats, verdicts
 from harness.measure import block
+from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Failure, Measurement
+from harness.workloads import levers
 
 REFERENCE = Case("baseline", "synthetic", 64)
 CASES = [Case("baseline", "synthetic", size) for size in (128, 256, 512)]
@@ -129,6 +132,38 @@ def test_a_case_of_too_slow_steps_is_measured_alone(tmp_path):
     assert stats.speedup(found[slow]).value == pytest.approx(0.01)
     workers = {case: {s.workers for s in found[case].starts} for case in CASES}
     assert workers == {CASES[0]: {4}, CASES[1]: {4}, slow: {3}}
+
+
+def test_a_case_that_is_tried_times_a_fit_only_if_that_is_compared(tmp_path):
+    """The reference always does, so that its epoch is known."""
+    fed = levers.change(REFERENCE, "feed=slices")
+    cases = [*CASES[:2], fed]
+    found = measure(tmp_path, FakeLauncher(), cases, screened=[CASES[0], fed])
+    timed = {
+        (case, role): {s.fit is not None for s in found[case].starts if s.role == role}
+        for case in cases
+        for role in ("case", "reference")
+    }
+    assert {key for key, its in timed.items() if its == {False}} == {(CASES[0], "case")}
+    assert all(len(its) == 1 for its in timed.values())
+
+
+class HalfOfTheRounds(Budget):
+    """Leaves time for half of the rounds after the first block."""
+
+    def blocks(self, wanted, block_seconds, round_seconds, comparisons=1):
+        return wanted, 0.5
+
+
+def test_a_time_limit_shortens_the_later_blocks_on_both_sides(tmp_path):
+    """The case and its reference keep as many rounds as each other."""
+    budget = HalfOfTheRounds(None, 3, FakeClock())
+    found = measure(tmp_path, FakeLauncher(), budget=budget, max_pairs=8)
+    counts = Counter((r.role, r.block) for r in found[CASES[0]].rounds)
+    first = counts["case", 0]
+    assert first > 1
+    assert set(counts.values()) == {first, first // 2}
+    assert counts["case", 1] == counts["reference", 1] == first // 2
 
 
 def test_an_interrupt_keeps_the_blocks_of_a_case_that_is_measured_alone(tmp_path):
