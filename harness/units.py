@@ -5,6 +5,7 @@ import unicodedata
 
 MISSING = "–"
 
+_TURNS = ("0.98", "1.00", "1.02")  # ratios at which a verdict changes
 _TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
@@ -54,9 +55,18 @@ def ratio(value: float | None) -> str:
 
 
 def ratio_interval(value: float, low: float | None, high: float | None) -> str:
-    """Write a speedup with its interval: `1.37× [1.33, 1.41]`."""
-    interval = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
+    """Write a speedup with its interval: `1.37× [1.33, 1.41]`.
+
+    An end has a third decimal where two do not tell on which side of 1, or of the margin of a
+    verdict, it lies: `1.02× [1.001, 1.04]`.
+    """
+    interval = "" if low is None or high is None else f" [{_ratio_end(low)}, {_ratio_end(high)}]"
     return f"{value:.2f}×{interval}"
+
+
+def _ratio_end(value: float) -> str:
+    text, more = f"{value:.2f}", f"{value:.3f}"
+    return more if text in _TURNS and more != f"{text}0" else text
 
 
 def duration_interval(value: float, low: float | None, high: float | None) -> str:

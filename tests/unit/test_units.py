@@ -31,6 +31,13 @@ def test_a_ratio_never_stands_alone():
     assert units.ratio_interval(1.3712, None, None) == "1.37×"
 
 
+def test_an_end_tells_on_which_side_of_a_margin_it_lies():
+    """By a third decimal, where two do not."""
+    assert units.ratio_interval(1.02, 1.0012, 1.04) == "1.02× [1.001, 1.04]"
+    assert units.ratio_interval(0.99, 0.9789, 0.9996) == "0.99× [0.979, 1.00]"
+    assert units.ratio_interval(1.05, 1.0214, 1.08) == "1.05× [1.021, 1.08]"
+
+
 def test_digits_are_significant_ones():
     """Not decimals."""
     assert [units.digits(v) for v in (0.01234, 1.234, 123.4, 12340)] == [
