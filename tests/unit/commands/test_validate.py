@@ -104,7 +104,9 @@ def test_the_protocol_holds_where_rounds_as_samples_do_not(tmp_path):
 
 def test_order_is_judged_by_the_two_workers_of_the_reference(tmp_path):
     """A case that is slower is no slower place."""
-    found = measured(tmp_path, truths.slowed(SHORT, {0.25: 3}), blocks=4, min_pairs=6, max_pairs=6)
+    found = measured(
+        tmp_path, truths.slowed(SHORT, {0.25: 3}), blocks=4, min_pairs=12, max_pairs=12
+    )
     checks_ = list(judgements.order(found))
     assert [check.verdict for check in checks_] == ["holds", "holds"]
     assert [check.n for check in checks_] == [12, 12]
