@@ -196,7 +196,7 @@ def _drifting(m: Measurement) -> Iterator[Caution]:
         change, case = _drift(rounds.of_role(m, role)), m.side(role)
         if change is not None:
             figure = f"{case.variant} at batch {case.batch_size}: {100 * change:+.0f} %"
-            doubt = "the step time was not steady within blocks"
+            doubt = "the step time changed within blocks"
             yield Caution(doubt, "use a higher effort", figure)
 
 

@@ -22,13 +22,13 @@ TERMS = {
     "worker": "A fresh process that builds and trains one case.",
     "round": "A fraction of a second of training steps in one worker, timed as a whole.",
     "turn": "One round of each worker of a block, right after each other.",
-    "block": "Fresh workers that train in turns: one per case, two of the reference. Intervals are "
-    "computed over blocks.",
+    "block": "Fresh workers that train in turns: one per case, two of the reference (one at quick "
+    "effort). Intervals are computed over blocks.",
     "group": "Comparisons that are measured together and share their workers.",
-    "effort": "How many blocks a comparison has: few at quick effort (which gives no verdicts), "
+    "effort": "How many blocks a comparison has: one at quick effort (which gives no verdicts), "
     "more at default, most at thorough.",
-    "start-order effect": "The worker that starts first is slightly slower. Another worker starts "
-    "first in each block.",
+    "start-order effect": "In pairs (protocol 1) the worker that starts first was slightly slower. "
+    "Another worker starts first in each block.",
     "drift between runs": "A machine is not equally fast at all times. Intervals between two runs "
     "include that.",
     "control model": "A model that did not change between two runs and so shows drift.",

@@ -153,7 +153,7 @@ def _gate(gate: Gate) -> Iterator[str]:
         yield f"  {gate.unjudged} could not be judged"
     if gate.sees_from is not None:
         slower = units.percent(100 * gate.sees_from)
-        yield f"  sensitivity: half of the cases must become {slower} slower before the gate fails"
+        yield f"  sensitivity: half of the cases fail only if they become {slower} slower, or more"
 
 
 def _few(names: Sequence[str]) -> str:

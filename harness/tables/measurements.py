@@ -167,8 +167,7 @@ def _epoch(row: MeasuredRow) -> str:
 
 def _notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
     yield (
-        "rows are not paired: compare cases in the tables of speedups, not here; a row is over all "
-        "blocks of a case, measured at different moments"
+        "rows were measured at different moments: compare cases in the tables of speedups, not here"
     )
     sources = {row.epoch_s_source for row in rows}
     if marks := [note for source, (_, note) in _EPOCH_MARKS.items() if source in sources]:
