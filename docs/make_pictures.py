@@ -22,7 +22,7 @@ from harness.report import files
 from harness.report.names import shortened
 
 DOCS = Path(__file__).resolve().parent
-RUN = DOCS.parent / "results" / "examples" / "20261127-022320"
+RUN = DOCS.parent / "results" / "examples" / "20261127-072945"
 WIDTH, HEIGHT = 900, 1180
 REFERENCE, CASE, FAINT = "#9a6700", "#0969da", "#d0d7de"
 

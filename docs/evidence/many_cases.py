@@ -20,7 +20,7 @@ from statistics import median
 from harness import units
 from harness.records import Case, Measurement, ModelFacts, Run, run_file
 
-EXAMPLE = Path(__file__).parents[2] / "results" / "examples" / "20261125-014321"
+EXAMPLE = Path(__file__).parents[2] / "results" / "examples" / "20261127-064503"
 COMPARISONS_A_VARIANT = 4
 REPEATS = 3
 READ_TWO = (

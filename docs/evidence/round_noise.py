@@ -40,7 +40,7 @@ def residuals(run):
 
 
 def correlations(blocks):
-    """Return the rank-free correlation by lag; residuals beyond four scales count as four."""
+    """Return the correlation by lag; residuals beyond four scales count as four."""
     scale = 1.4826 * np.nanmedian(np.abs(np.concatenate(blocks)))
     clipped = [np.clip(block, -4 * scale, 4 * scale) for block in blocks]
     variance = np.nanmean(np.concatenate(clipped) ** 2)
@@ -71,8 +71,9 @@ def scatter(orders, references, correlation, rng, tries=2000):
         noise = (root @ rng.standard_normal(len(root))).reshape(len(orders), workers)
         times = np.empty_like(noise)
         np.put_along_axis(times, np.array(orders), noise, axis=1)
-        values = times[:, references].mean(axis=1)[:, None] - np.delete(times, references, axis=1)
-        found.append([trimmed_mean(one.tolist()) for one in values.T])
+        cases = np.delete(times, references, axis=1).T
+        pairs = [[times[:, one] - case for one in references] for case in cases]
+        found.append([np.mean([trimmed_mean(p.tolist()) for p in both]) for both in pairs])
     return np.std(found), np.std(np.mean(found, axis=1))
 
 

@@ -90,10 +90,10 @@ def logs_by_block(measurement: Measurement) -> Mapping[int, float]:
 
     Where rounds took turns, the 20 % trimmed mean over the turns of the logarithm of a worker of
     the reference less that of the case, and of these the mean over the workers of the reference;
-    in protocol 1, the median over pairs. Where one worker ran after the
-    other, rounds have no partner: the logarithm of the ratio of medians. Where the two sides get
-    batches in different ways, the logarithm of the ratio of sample times of `fit` after its first
-    execution, since rounds train on batches in memory.
+    in protocol 1, the median over pairs. Where one worker ran after the other, rounds have no
+    partner: the logarithm of the ratio of medians. Where the two sides get batches in different
+    ways, the logarithm of the ratio of sample times of `fit` after its first execution, since
+    rounds train on batches in memory.
     """
     if by_fit(measurement):
         return fit_logs(measurement, lambda fit, _: fit.later_sample_seconds)

@@ -15,7 +15,8 @@ _POWER = 0.8
 HOPELESS = 0.1
 DEFINITION = (
     f"faster, slower: the whole interval lies more than {100 * MARGIN:g} % from 1; same: all of it "
-    f"within {100 * MARGIN:g} %; small difference: all of it on one side of 1; else undecided"
+    f"within {100 * MARGIN:g} %; small difference: on one side of 1, partly within "
+    f"{100 * MARGIN:g} %; else undecided"
 )
 
 

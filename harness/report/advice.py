@@ -91,7 +91,11 @@ def _evidence(choice: Choice, advice: Advice) -> Iterator[str]:
     if choice.undecided:
         others = _value(choice.axis, " or ".join(str(other.value) for other in choice.undecided))
         shares = ", ".join(percent_of(other.throughput) for other in choice.undecided)
-        yield f"{units.capital(others)} may be within 5 % of the best, too: {shares}"
+        best = _value(choice.axis, choice.best)
+        yield (
+            f"{units.capital(others)} may be enough, too, but not every comparison shows it: "
+            f"{shares} of the throughput of {best}"
+        )
 
 
 def _reason(choice: Choice) -> str:

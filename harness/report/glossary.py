@@ -10,9 +10,9 @@ TERMS = {
     "faster, slower": f"The whole interval lies more than {_MARGIN} from 1. The largest of many "
     "speedups is likely to be a little too large.",
     "same": f"The whole interval lies within {_MARGIN} of 1.",
-    "small difference": "The whole interval lies on one side of 1, but not all of it more than "
-    f"{_MARGIN} away: there is a difference, and it is open whether it is larger than that.",
-    "undecided": "Anything else. The table states the smallest difference that a run like this one "
+    "small difference": f"The whole interval lies on one side of 1, partly within {_MARGIN} of it "
+    "and partly beyond: the direction is known, the size is open.",
+    "undecided": "None of these. The table states the smallest difference that a run like this one "
     "finds with 80 % probability.",
     "case": "A model with its batch size, device, backend, threads and other settings.",
     "reference": "The case with which a case is compared.",

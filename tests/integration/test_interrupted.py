@@ -19,6 +19,8 @@ from harness.records import journal, run_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signals_as_in_a_terminal")]
 
+# Torch is imported in half of the time, and every run here imports its framework.
+BACKEND = "torch" if importlib.util.find_spec("torch") else "tensorflow"
 SUITE = """
 import pytest
 
@@ -30,6 +32,7 @@ def test_it(train, size):
 
 def command(*more):
     options = ["--train-dataset", "synthetic", "--train-effort", "quick", "--train-steps", "1"]
+    options += ["--train-backend", BACKEND]
     return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, *more]
 
 
@@ -69,10 +72,9 @@ def test_a_killed_run_loses_nothing_and_leaves_nothing(tmp_path):
 
 RUN = [
     *(sys.executable, "-m", "harness", "run", "improved", "--dataset", "synthetic"),
-    *("--batch-sizes", "16,32", "--effort", "quick", "--steps", "1"),
+    *("--batch-sizes", "16,32", "--effort", "quick", "--steps", "1", "--backend", BACKEND),
 ]
-TORCH = importlib.util.find_spec("torch") is not None  # is imported in half of the time
-LONGEST = 6.0 if TORCH else 10.0  # seconds until a run is ended
+LONGEST = 6.0 if BACKEND == "torch" else 10.0  # seconds until a run is ended
 ENDS = {signal.SIGINT: 130, signal.SIGTERM: 130, signal.SIGHUP: 130, signal.SIGKILL: -9}
 TRIES = 20
 
@@ -94,7 +96,7 @@ def test_a_run_that_is_ended_at_random_moments_loses_nothing(tmp_path):
         finished = b'"kind": "outcome"' in before and before.count(b'"kind": "outcome"') == 2
         resume = ["--resume"] if before and not finished else []
         with subprocess.Popen(
-            [*RUN, *(["--backend", "torch"] if TORCH else []), *resume],
+            [*RUN, *resume],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
