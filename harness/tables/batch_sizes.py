@@ -114,9 +114,9 @@ def _largest(rows: Sequence[TriedRow]) -> str:
 def _draw_search(rows: list[TriedRow], caption: str) -> drawing.Figure:
     """Throughput above, memory below; a size that failed is a cross at how far it got."""
     figure, ((above,), (below,)) = drawing.grid(
-        _fastest(rows), caption, rows=2, size=(drawing.WIDTH, 5.4), share="col"
+        _chosen(rows), caption, rows=2, size=(drawing.WIDTH, 5.4), share="col"
     )
-    drawing.subtitled(above, "One warm-up per size; filled: measured properly afterwards")
+    drawing.subtitled(above, "One warm-up per size, a rough estimate; filled: measured afterwards")
     for index, label, its in labels.lines_of(rows, ("variant", "device"), ("backend",)):
         look = drawing.look(index)
         throughput = [(row, row.samples_per_s) for row in its if row.samples_per_s is not None]
@@ -142,12 +142,12 @@ def _draw_search(rows: list[TriedRow], caption: str) -> drawing.Figure:
     return figure
 
 
-def _fastest(rows: Sequence[TriedRow]) -> str:
-    known = [(row.samples_per_s, row) for row in rows if row.samples_per_s is not None]
-    if labels.differing(rows, _SEARCHED) or not known:
+def _chosen(rows: Sequence[TriedRow]) -> str:
+    sizes = [row.case.batch_size for row in rows if row.measured]
+    if labels.differing(rows, _SEARCHED) or not sizes:
         return "Throughput and memory by batch size"
-    most, row = max(known, key=lambda pair: pair[0])
-    return f"Batch {row.case.batch_size} is the fastest tried: about {units.count(most)} samples/s"
+    many = f"{min(sizes)} to {max(sizes)} are" if len(sizes) > 1 else f"{sizes[0]} is"
+    return f"First try: batch {many} worth measuring"
 
 
 def _memory(below: drawing.Axes, rows: Sequence[TriedRow]) -> None:

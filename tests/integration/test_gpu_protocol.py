@@ -47,7 +47,7 @@ def test_a_gpu_case_from_its_workers_to_its_files(tmp_path, monkeypatch):
     quick = EFFORTS["quick"]
     protocol = Protocol(
         **{name: getattr(quick, name) for name in quick.__slots__}
-        | {"effort": "default", "blocks": 2, "block_seconds": 6.0}
+        | {"effort": "default", "blocks": 2, "block_seconds": 12.0}
     )
     gpu = FakeGpu(reading=lambda number: busy_gpu(0.1 * number), processes=frozenset({os.getpid()}))
     case = Case("improved", "synthetic", 64, backend="torch", device="gpu", threads=1)

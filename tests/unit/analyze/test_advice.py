@@ -187,8 +187,7 @@ def test_a_smaller_size_that_may_do_is_named(tmp_path):
     assert [rival.value for rival in found.undecided] == [256]
     assert (
         "Batch 256 may be enough, too, but not every comparison shows it: 95 % [94, 96] of the "
-        "throughput of batch 4096"
-        in words.lines(Analysis(run))[0]
+        "throughput of batch 4096" in words.lines(Analysis(run))[0]
     )
 
 
