@@ -39,10 +39,10 @@ class Analysis:
         """Which comparison belongs to which table."""
         return Roles(self.run)
 
-    @functools.cached_property
+    @property
     def speedups(self) -> Speedups:
         """The speedups of all comparisons, each judged by what all tell about scatter."""
-        return Speedups.of(self.roles.measured)
+        return self.roles.speedups
 
     @functools.cached_property
     def cases(self) -> list[CaseData]:

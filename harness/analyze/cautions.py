@@ -9,7 +9,16 @@ from harness import units
 from harness.analyze import rounds, stats
 from harness.analyze.devices import gpu
 from harness.analyze.once import once
-from harness.records import Counters, GpuUsage, Measurement, Protocol, Role, Round, Surroundings
+from harness.records import (
+    Counters,
+    Estimate,
+    GpuUsage,
+    Measurement,
+    Protocol,
+    Role,
+    Round,
+    Surroundings,
+)
 
 SEPARATOR = " | "  # between the cautions of one cell
 OPTIMIZER_DIFFERS = "the optimizer differs too"
@@ -40,7 +49,7 @@ class Caution:
 
 @once
 def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution]:
-    """List the cautions of one comparison."""
+    """List the cautions of one comparison that do not depend on the others of its run."""
     return [
         *_disturbed(measurement),
         *changed(measurement.surroundings),
@@ -50,7 +59,6 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
         *_unequal(measurement),
         *_repeats(measurement, protocol),
         *_drifting(measurement),
-        *noise_floor(measurement, protocol),
     ]
 
 
@@ -215,11 +223,11 @@ def _drift(workers: Iterable[Sequence[Round]]) -> float | None:
     return estimate.value - 1 if shown else None
 
 
-def noise_floor(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
-    """Say that a case differs from itself, if this is such a comparison."""
-    if m.case != m.reference or protocol.effort == "quick":
-        return
-    estimate = stats.speedup(m)
-    if estimate.holds(1) is False:
+def noise_floor(m: Measurement, speedup: Estimate, protocol: Protocol) -> Iterator[Caution]:
+    """Say that a case differs from itself, if this is such a comparison.
+
+    The speedup is the one that the tables show.
+    """
+    if m.case == m.reference and protocol.effort != "quick" and speedup.holds(1) is False:
         advice = "trust no difference of that size, measure again in a quieter hour"
-        yield Caution("the case against itself did not give 1", advice, f"{estimate.value:.3f}×")
+        yield Caution("the case against itself did not give 1", advice, f"{speedup.value:.3f}×")

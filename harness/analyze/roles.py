@@ -6,6 +6,7 @@ from typing import Literal
 
 from harness.analyze import cautions
 from harness.analyze.cautions import Caution
+from harness.analyze.moderation import Speedups
 from harness.records import Case, Measurement, Run, comparison_key
 
 AXES = ("batch_size", "variant", "device", "backend", "threads")
@@ -92,8 +93,17 @@ class Roles:
         meant = {cautions.OPTIMIZER_DIFFERS} if m.key in self.rung_keys else set()
         if m.key in self.tuning_keys:
             meant = {cautions.OPTIMIZER_DIFFERS, cautions.JIT_DIFFERS}
-        found = cautions.of_measurement(m, self._run.protocol)
+        found = cautions.of_measurement(m, self._run.protocol) + self.noise_floor(m)
         return [caution for caution in found if caution.doubt not in meant]
+
+    def noise_floor(self, m: Measurement) -> list[Caution]:
+        """List the caution that a case differs from itself, if this is such a comparison."""
+        return list(cautions.noise_floor(m, self.speedups.speedup(m), self._run.protocol))
+
+    @functools.cached_property
+    def speedups(self) -> Speedups:
+        """The speedups of all comparisons, each judged by what all tell about scatter."""
+        return Speedups.of(self.measured)
 
 
 def scaling_kind(case: Case, reference: Case) -> Literal["strong", "weak"] | None:

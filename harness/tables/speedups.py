@@ -70,7 +70,10 @@ def _row(m: Measurement, axis: str, analysis: Analysis) -> SpeedupRow:
         judged=judged,
         epoch_speedup=epochs.speedup(m),
         efficiency=judged.speedup.value / (case.threads / reference.threads),
-        cautions=tuple(cautions.of_measurement(m, analysis.run.protocol)),
+        cautions=(
+            *cautions.of_measurement(m, analysis.run.protocol),
+            *analysis.roles.noise_floor(m),
+        ),
         recommended=case in _recommended_sizes(analysis),
         samples_per_s=rate * judged.speedup.value,
         peak_mib=analysis.observed[case].largest_mib("peak_rss_bytes"),

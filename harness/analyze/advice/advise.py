@@ -236,7 +236,7 @@ class _Group:
         sides = {case for m in compared for case in (m.case, m.reference)}
         itself = [m for m in self._measurements if m.case == m.reference and m.case in sides]
         doubts = [doubt for m in compared for doubt in cautions.disturbances(m)]
-        doubts += [d for m in itself for d in cautions.noise_floor(m, self._run.protocol)]
+        doubts += [doubt for m in itself for doubt in self._analysis.roles.noise_floor(m)]
         if not doubts:
             return "", ""
         return f"disturbed: {doubts[0].doubt} ({doubts[0].figure})", doubts[0].advice

@@ -13,7 +13,7 @@ from fakes import (
 )
 
 from harness.analyze import cautions
-from harness.records import Case, GpuReading, Surroundings, Usage
+from harness.records import Case, Estimate, GpuReading, Surroundings, Usage
 
 CASE = Case("improved", "mnist", 256, threads=2)
 REFERENCE = Case("baseline", "mnist", 256, threads=2)
@@ -197,3 +197,13 @@ def test_surroundings_that_stay_or_are_not_known_are_not_told(measurement):
     unknown = dataclasses.replace(CALM, suspended_seconds=None, clock_step_seconds=None)
     around = dataclasses.replace(quiet(measurement), surroundings=(CALM, CALM, unknown))
     assert cautions.of_measurement(around, PROTOCOL) == []
+
+
+def test_a_case_that_differs_from_itself_has_a_caution(measurement):
+    """By the interval that the tables show, which the other comparisons moderate."""
+    itself = dataclasses.replace(measurement, case=measurement.reference)
+    apart, around = Estimate(1.01, 1.005, 1.015, 3), Estimate(1.01, 0.99, 1.03, 3)
+    (caution,) = cautions.noise_floor(itself, apart, PROTOCOL)
+    assert caution.figure == "1.010×"
+    assert not list(cautions.noise_floor(itself, around, PROTOCOL))
+    assert not list(cautions.noise_floor(measurement, apart, PROTOCOL))
