@@ -17,6 +17,7 @@ from playwright.sync_api import sync_playwright
 
 from harness.analyze import rounds, stats
 from harness.analyze.moderation import Speedups
+from harness.analyze.verdicts import MARGIN
 from harness.records import Measurement, Run, folders
 from harness.report import files
 from harness.report.names import shortened
@@ -68,10 +69,11 @@ def draw_interval(m: Measurement, speedups: Speedups, path: Path) -> None:
         first = "block: mean without the outer fifths" if block == min(logs) else None
         axes.plot(math.exp(log), block, "D", color=CASE, label=first)
     whole = speedups.speedup(m)
-    row, label = len(logs), "speedup with its 95 % interval"
+    row, label = len(logs), f"speedup, {100 * m.confidence:g} % interval"
     errors = [[whole.value - whole.low], [whole.high - whole.value]]
     axes.errorbar(whole.value, row, xerr=errors, fmt="D", color=REFERENCE, capsize=5, label=label)
-    axes.axvspan(0.98, 1.02, color=FAINT, alpha=0.5, label="margin of 2 %")
+    name = f"margin of {100 * MARGIN:g} %"
+    axes.axvspan(1 / (1 + MARGIN), 1 + MARGIN, color=FAINT, alpha=0.5, label=name)
     axes.set(yticks=range(row + 1), yticklabels=[*(f"block {b + 1}" for b in logs), "speedup"])
     axes.set(xlabel=f"times as fast as batch {m.reference.batch_size}, per sample")
     axes.invert_yaxis()

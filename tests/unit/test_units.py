@@ -3,6 +3,7 @@
 import pytest
 
 from harness import units
+from harness.analyze.verdicts import MARGIN
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,10 @@ def test_an_end_tells_on_which_side_of_a_margin_it_lies():
     assert units.ratio_interval(1.02, 1.0012, 1.04) == "1.02× [1.001, 1.04]"
     assert units.ratio_interval(0.99, 0.9789, 0.9996) == "0.99× [0.979, 1.00]"
     assert units.ratio_interval(1.05, 1.0214, 1.08) == "1.05× [1.021, 1.08]"
+    for turn in (1 / (1 + MARGIN), 1.0, 1 + MARGIN):
+        text = units.ratio_interval(turn, turn - 0.001, turn + 0.001)
+        ends = text.partition("[")[2].rstrip("]").split(", ")
+        assert [len(end.partition(".")[2]) for end in ends] == [3, 3]
 
 
 def test_digits_are_significant_ones():
