@@ -27,8 +27,8 @@ TERMS = {
     "group": "Comparisons that are measured together and share their workers.",
     "effort": "How many blocks a comparison has: one at quick effort (which gives no verdicts), "
     "more at default, most at thorough.",
-    "start-order effect": "In pairs (protocol 1) the worker that started first was slightly slower. "
-    "Another worker starts first in each block.",
+    "start-order effect": "In pairs (protocol 1) the worker that started first was slightly "
+    "slower. Another worker starts first in each block.",
     "drift between runs": "A machine is not equally fast at all times. Intervals between two runs "
     "include that.",
     "control model": "A model that did not change between two runs and so shows drift.",
