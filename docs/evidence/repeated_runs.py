@@ -15,11 +15,12 @@ from pathlib import Path
 from harness.analyze import stats, verdicts
 from harness.analyze.compare import run_diff
 from harness.analyze.compare.case_matching import Matching
-from harness.analyze.compare.drift import RunTimes, block_times
+from harness.analyze.compare.drift import RunTimes, of_another_run
 from harness.errors import BadComparison
 from harness.records import Estimate, folders
+from harness.records.protocol import FEWEST_BLOCKS
 
-DRIFT, HOUR, BLOCKS = "drift of comparisons added", "drift and the hour added", "blocks alone"
+DRIFT, HOUR, BLOCKS = "drift of comparisons added", "the hour added: the rule", "blocks alone"
 
 
 def ratios(here, there):
@@ -30,6 +31,8 @@ def ratios(here, there):
         if not common:
             continue
         sides = [[o.times[case][key] for key in common] for o in (here, there)]
+        if min(len(logs) for side in sides for logs in side) < FEWEST_BLOCKS:
+            continue
         means = [statistics.fmean(map(statistics.fmean, side)) for side in sides]
         log, n = means[0] - means[1], len(common)
         blocks = [of_mean(logs, n) for side in sides for logs in side]
@@ -38,14 +41,15 @@ def ratios(here, there):
         for rule, parts in {BLOCKS: [], DRIFT: drift, HOUR: hour}.items():
             found["time", rule].append((log, [*blocks, *parts]))
     for case, speedups in here.speedups.items():
-        for against, logs in speedups.items():
-            others = there.speedups.get(case, {}).get(against)
-            if others:
-                log = statistics.fmean(others) - statistics.fmean(logs)
-                blocks = [of_mean(values, 1) for values in (logs, others)]
-                hour = [part for o in (here, there) for part in o.speedup_drift()]
-                for rule, parts in {BLOCKS: [], "the hour added": hour}.items():
-                    found["pair", rule].append((log, [*blocks, *parts]))
+        for against, one in speedups.items():
+            other = there.speedups.get(case, {}).get(against)
+            if other and min(one.n, other.n) >= FEWEST_BLOCKS:
+                log = other.value - one.value
+                blocks = [(its.variance, its.freedom) for its in (one, other)]
+                times = [*blocks, here.block_drift, there.block_drift]
+                found["pair", BLOCKS].append((log, blocks))
+                found["pair", "a block of times added"].append((log, times))
+                found["pair", HOUR].append((log, [of_another_run(its) for its in (one, other)]))
     return found
 
 
@@ -63,23 +67,6 @@ def count(found, confidence):
         called += verdicts.verdict(stats.exponential(ends)) in ("faster", "slower")
         left_out += abs(log) > half
     return called, left_out
-
-
-def product_correlation(run):
-    """Of a case's time with the rate of matrix products, over the comparisons it is in."""
-    times, rates = [], []
-    parts = defaultdict(list)
-    for outcome in run.outcomes:
-        flops = [s.product_flops for s in getattr(outcome, "starts", ()) if s.product_flops]
-        for case, logs in block_times(outcome).items() if flops else ():
-            if (case.threads, case.backend) == (outcome.case.threads, outcome.case.backend):
-                rate = math.log(statistics.median(flops))
-                parts[case].append((statistics.fmean(logs), rate))
-    for points in parts.values():
-        centers = [statistics.fmean(axis) for axis in zip(*points, strict=True)]
-        times += [time - centers[0] for time, _ in points if len(points) > 1]
-        rates += [rate - centers[1] for _, rate in points if len(points) > 1]
-    return (statistics.correlation(times, rates), len(times)) if len(times) > 2 else None
 
 
 def main():
@@ -123,9 +110,6 @@ def main():
     print(f"  harness compare: {dict(verdicts)}")
     beyond = math.sqrt(max(0.0, statistics.fmean(moved)))
     print(f"  ratios of speedups differ beyond their blocks by {100 * beyond:.1f} % (SD)")
-    for run in read:
-        if correlation := product_correlation(run):
-            print(f"{run.id}: time with product rate: r = %.2f, n = %d" % correlation)
 
 
 if __name__ == "__main__":

@@ -125,18 +125,25 @@ class Session:
             self._groups.add(comparison, wish)
 
     def measure(self, case: Case, reference: Case, wish: Wish = NO_WISH) -> Outcome:
-        """Measure a case against its reference, and all that was planned together with it."""
+        """Measure a case against its reference, and all that was planned together with it.
+
+        A case whose reference cannot be trained is measured against itself.
+        """
         if (known := self.runner.known(case, reference)) is not None:
             self.runner.show_known(known)
             return known
         planner, self.planner = self.planner, None
         if planner is not None:
             planner()
-        group = self._groups.take((case, reference), wish)
-        group = {one: w for one, w in group.items() if not self._refuse(*one)}
+        taken = self._groups.take((case, reference), wish)
+        group = {one: w for one, w in taken.items() if not self._refuse(*one)}
         runner, cases = self.runner, (case for one in group for case in one)
         self._launch().preload(cases, self._groups.coming())
         runner.measure_group(group)
+        for one, its in taken.items():
+            if one not in group and self.cases.untrainable(one[0]) is None:
+                self.expect(1)
+                self.measure(one[0], one[0], its)
         return self.runner.measure(case, reference)
 
     def _refuse(self, case: Case, reference: Case) -> bool:

@@ -1,4 +1,4 @@
-"""Block times of each case of a run, and how far they drift within the run."""
+"""Block times and speedups of each case of a run, and how far they drift within the run."""
 
 import dataclasses
 import math
@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from harness.analyze import rounds, stats
 from harness.analyze.compare.case_matching import Matching
+from harness.analyze.moderation import Speedups
 from harness.analyze.rounds import WorkerId
+from harness.analyze.stats import Mean
 from harness.records import Case, Failure, Measurement, Run
 
 Part = tuple[float, float]  # part of a variance, and its degrees of freedom
@@ -20,9 +22,10 @@ class RunTimes:
 
     run: Run
     own: dict[Case, Case]  # each matched case as the run itself names it
-    # By comparison, the log of the seconds per sample of each block; by reference, of the speedup.
+    # By comparison, the log of the seconds per sample of each block; by reference, the mean log of
+    # the speedup over blocks, with its moderated variance.
     times: dict[Case, dict[tuple[Case, Case], list[float]]]
-    speedups: dict[Case, dict[Case, Sequence[float]]]
+    speedups: dict[Case, dict[Case, Mean]]
     measured: set[tuple[Case, Case]]  # every measured comparison, and every full training
     failed: set[tuple[Case, Case]]
     block_drift: Part | None  # variance between the blocks of a comparison
@@ -33,8 +36,9 @@ class RunTimes:
         """Read the block times of every measurement."""
         own: dict[Case, Case] = {}
         times: dict[Case, dict[tuple[Case, Case], list[float]]] = defaultdict(dict)
-        speedups: dict[Case, dict[Case, Sequence[float]]] = defaultdict(dict)
+        speedups: dict[Case, dict[Case, Mean]] = defaultdict(dict)
         measured, failed, seen = set(), set(), set[WorkerId]()
+        moderated = Speedups.of(o for o in run.outcomes if isinstance(o, Measurement))
         for outcome in run.outcomes:
             case, reference = (found.match(c, run) for c in (outcome.case, outcome.reference))
             own |= {reference: outcome.reference, case: outcome.case}
@@ -45,7 +49,7 @@ class RunTimes:
             for side, logs in block_times(outcome, seen).items():
                 times[found.match(side, run)][case, reference] = logs
             if case != reference:
-                speedups[case][reference] = stats.speedup_logs(outcome)
+                speedups[case][reference] = moderated.mean(outcome)
         for training in run.trainings:
             recipe = training.recipe
             measured.add((found.match(recipe.case, run), found.match(recipe.reference, run)))
@@ -65,9 +69,14 @@ class RunTimes:
         variance, degrees = self.comparison_drift
         return [self.block_drift, ((1 + 1 / comparisons) * variance, degrees)]
 
-    def speedup_drift(self) -> list[Part] | None:
-        """Return the variance that drift between runs adds to a speedup: that of one block."""
-        return None if self.block_drift is None else [self.block_drift]
+
+def of_another_run(speedup: Mean) -> Part:
+    """Return the variance of a speedup's mean, and what drift between runs adds: that of a block.
+
+    Drift slows case and reference alike, as within a block. So the variance of one more block of
+    the speedup is added.
+    """
+    return (1 + speedup.n) * speedup.variance, speedup.freedom
 
 
 def block_times(measurement: Measurement, seen: set[WorkerId]) -> dict[Case, list[float]]:

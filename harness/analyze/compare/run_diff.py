@@ -13,7 +13,7 @@ from harness.analyze import stats, verdicts
 from harness.analyze.compare import case_matching, differences
 from harness.analyze.compare.case_matching import Matching
 from harness.analyze.compare.differences import Difference
-from harness.analyze.compare.drift import Part, RunTimes
+from harness.analyze.compare.drift import Part, RunTimes, of_another_run
 from harness.errors import BadComparison
 from harness.records import Case, Estimate, Run
 from harness.records.protocol import FEWEST_BLOCKS
@@ -150,8 +150,10 @@ class _Pair:
         if not common:
             return None
         against = min(common, key=self._moved)
-        drift = _both(run.speedup_drift() for run in self._sides)
-        return against, _ratio([there[against]], [here[against]], drift)
+        its = there[against], here[against]
+        log, blocks = its[0].value - its[1].value, min(one.n for one in its)
+        parts = tuple(map(of_another_run, its)) if blocks >= FEWEST_BLOCKS else None
+        return against, _Ratio(log, parts, blocks)
 
     def _all(self) -> _Ratio | None:
         """Median over the cases; its variance is pi/2 times that of a mean, and the drift's."""

@@ -22,8 +22,14 @@ def test_each_batch_size_is_compared_with_one_of_them():
 
 def test_each_model_is_compared_with_the_first_at_its_reference_size():
     """And has its own batch sizes."""
-    found = listed(["a", "b"], ["cpu"], [8], 8)
-    assert found == [("a@8/cpu", 8), ("b@8/cpu", 8), ("b@8/cpu", "a")]
+    found = listed(["a", "b"], ["cpu"], [8, 16], 8)
+    own = [("a@8/cpu", 8), ("a@16/cpu", 8), ("b@8/cpu", 8), ("b@16/cpu", 8)]
+    assert found == [*own, ("b@8/cpu", "a")]
+
+
+def test_a_further_model_of_one_batch_size_is_not_measured_twice():
+    """Its time is known from the comparison with the first."""
+    assert listed(["a", "b"], ["cpu"], [8], 8) == [("a@8/cpu", 8), ("b@8/cpu", "a")]
 
 
 def test_each_further_device_is_compared_with_the_first():
