@@ -28,6 +28,7 @@ _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
 _DRIFT = 0.03
+_FASTER_LATER = 3.0  # the slowest of the first rounds over later ones, or over a fit
 _SLEPT_SECONDS = 0.5
 _STEPPED_SECONDS = 1.0  # of a comparison; NTP slews by some ms a minute
 _MOST_CHANGES = 4  # that are told
@@ -59,6 +60,7 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
         *_unequal(measurement),
         *_repeats(measurement, protocol),
         *_drifting(measurement),
+        *_faster_later(measurement),
     ]
 
 
@@ -164,8 +166,9 @@ def shared_gpu(usages: Sequence[GpuUsage]) -> Iterator[Caution]:
 
 
 def _learning(m: Measurement) -> Iterator[Caution]:
-    if not m.facts.parameters_moved:
-        yield Caution("the parameters did not move", "check that the layers are trainable")
+    if not m.facts.parameters_moved and not any(start.moved_later for start in m.starts):
+        advice = "check layers, loss and learning rate, and over how many steps it accumulates"
+        yield Caution("the parameters did not move", advice)
         return
     if m.case.dataset == RANDOM_DATA:  # there is nothing to learn
         return
@@ -184,6 +187,9 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
     mine, other = m.facts.optimizer, m.reference_facts.optimizer
     if mine != other:
         yield Caution(OPTIMIZER_DIFFERS, together, f"{mine} against {other}")
+    policies = [facts.policy for facts in (m.facts, m.reference_facts)]
+    if policies[0] != policies[1] and m.case.precision == m.reference.precision:
+        yield Caution("the precisions differ", together, " against ".join(map(str, policies)))
     if m.facts.jit != m.reference_facts.jit:
         compiled = m.case if m.facts.jit else m.reference
         yield Caution(JIT_DIFFERS, together, compiled.backend)
@@ -206,6 +212,28 @@ def _drifting(m: Measurement) -> Iterator[Caution]:
             figure = f"{case.variant} at batch {case.batch_size}: {100 * change:+.0f} %"
             doubt = "the step time changed within blocks"
             yield Caution(doubt, "use a higher effort", figure)
+
+
+def _faster_later(m: Measurement) -> Iterator[Caution]:
+    """Say that steps were slow at first, longer than the warm-up waits for."""
+    for role in ("reference", "case"):
+        side: Role = role
+        fits = {start.block: start.fit for start in m.starts if start.role == side and start.fit}
+        found = []
+        for (whose, block), its in rounds.by_worker(m).items():
+            if whose != side:
+                continue
+            steps = rounds.step_seconds(its)
+            later = [statistics.median(steps[-max(1, len(steps) // 3) :])]
+            if (fit := fits.get(block)) is not None and fit.steps > fit.first_steps:
+                later.append(fit.later_sample_seconds * m.side(side).batch_size)
+            found.append(max(steps[: max(1, len(steps) // 3)]) / min(later))
+        times = statistics.median(found) if found else 0.0
+        if times >= _FASTER_LATER:
+            case = m.side(side)
+            figure = f"{case.variant} at batch {case.batch_size}: up to {times:.3g} times"
+            doubt = "steps became faster after the warm-up"
+            yield Caution(doubt, "do not trust its step time; measure more steps", figure)
 
 
 def _drift(workers: Iterable[Sequence[Round]]) -> float | None:

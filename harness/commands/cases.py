@@ -17,7 +17,7 @@ from harness.measure.trial import Inspected, inspect
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Ladder, Recipe, Rung
 from harness.worker import backends
-from harness.workloads import datasets, levers, registry
+from harness.workloads import datasets, fitting, levers, registry
 from harness.workloads.ladder import Step
 from harness.workloads.variants import Schedule
 
@@ -188,7 +188,15 @@ class Cases:
     def untrainable(self, case: Case) -> WorkerFailed | None:
         """Why a model of the user's cannot be trained; None where it can."""
         found = self.trial(case) if registry.is_own(case.variant) else None
+        fixed = self.fixed_batch(case)
+        if fixed is not None and fixed != case.batch_size:
+            return WorkerFailed("error", fitting.other_batch(case.batch_size, fixed))
         return found if isinstance(found, WorkerFailed) else None
+
+    def fixed_batch(self, case: Case) -> int | None:
+        """The batch size that the inputs of a user's model fix; None where any is possible."""
+        found = self.trial(case) if registry.is_own(case.variant) else None
+        return found.batch_size if isinstance(found, Inspected) else None
 
     def train_samples(self, case: Case) -> int:
         """Samples of an epoch of a case that can be trained."""

@@ -1,6 +1,7 @@
 """The command line: assembles the commands and turns errors into exit codes."""
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -21,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 done, 1 a case failed or a threshold was crossed, 2 wrong usage, 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):  # a locale may not know every character
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     typed = sys.argv[1:] if argv is None else argv
     arguments = build().parse_args(typed)
     arguments.typed = shlex.join(["harness", *typed])

@@ -109,12 +109,15 @@ class Session:
     def search(self, variant: str, device: str) -> Search:
         """Search for the batch sizes of a variant; none is chosen if it cannot be trained."""
         case = self.cases.case(batch_size=FIRST_BATCH, variant=variant, device=device)
+        fixed = self.cases.fixed_batch(case)
+        case = dataclasses.replace(case, batch_size=fixed or case.batch_size)
         if (failed := self.cases.untrainable(case)) is not None:
             self.expect(1)
             self.runner.refuse(case, case, failed)
             return Search(case, (), None, str(failed), ())
         samples = self.cases.train_samples(case)
-        return self.runner.search(case, samples, self.settings.memory_bytes)
+        most_bytes = self.settings.memory_bytes
+        return self.runner.search(case, samples, most_bytes, fixed=fixed is not None)
 
     def plan(self, comparisons: Iterable[Comparison], wish: Wish = NO_WISH) -> None:
         """Measure these comparisons together, as many as there can be at once.

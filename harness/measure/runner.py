@@ -267,11 +267,14 @@ class Runner:
             raise journals.unwritable(self.folder, error.strerror) from error
         return path
 
-    def search(self, case: Case, samples: int, memory_bytes: int | None) -> Search:
+    def search(
+        self, case: Case, samples: int, memory_bytes: int | None, *, fixed: bool = False
+    ) -> Search:
         """Search for batch sizes, unless this run already has; see `search.search`."""
         found = self.kept(Search, case.id)
         if found is None:
-            found = search(case, samples, memory_bytes, self._setup, self._observer.on_size)
+            on_size = self._observer.on_size
+            found = search(case, samples, memory_bytes, self._setup, on_size, fixed=fixed)
             self.keep(found)
         return found
 

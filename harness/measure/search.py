@@ -22,13 +22,15 @@ def search(
     memory_bytes: int | None,
     setup: Setup,
     on_size: Callable[[Case, TriedSize], None],
+    *,
+    fixed: bool = False,
 ) -> Search:
     """Try batch sizes, each in a fresh worker that only warms up.
 
     The times are rough: they only choose what is measured. The memory of a worker on the CPU is
     limited, by default to what is free, so that an allocation fails before the kernel kills a
     process. The search begins with the batch size of the case and ends at the last with the
-    samples of the training set.
+    samples of the training set. Where the model has a fixed batch size, it tries that one alone.
     """
     limit = _limit(case, setup) if memory_bytes is None else memory_bytes
     sizes: list[TriedSize] = []
@@ -40,8 +42,12 @@ def search(
         sizes.append(found)
         return found
 
-    ended = _upwards(case.batch_size, samples, tried)
-    if sizes[0].status == "oom":
+    if fixed:
+        tried(case.batch_size)
+        ended = f"the inputs of the model fix a batch size of {case.batch_size}"
+    else:
+        ended = _upwards(case.batch_size, samples, tried)
+    if sizes[0].status == "oom" and not fixed:
         ended = _downwards(case.batch_size, tried)
     sizes.sort(key=lambda size: size.batch_size)
     return Search(case, tuple(sizes), limit, ended, _chosen(sizes))

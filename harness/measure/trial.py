@@ -22,6 +22,7 @@ class Inspected:
         parameters: Number of all weights.
         losses: Of the first steps.
         no_data: Why the model trains on random data unasked; else empty.
+        batch_size: That the inputs of the model fix; None where any can be trained.
     """
 
     dataset: str
@@ -30,6 +31,7 @@ class Inspected:
     parameters: int
     losses: tuple[float, ...]
     no_data: str = ""
+    batch_size: int | None = None
 
 
 def inspect(case: Case, setup: Setup, images: str) -> Inspected:

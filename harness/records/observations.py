@@ -146,6 +146,8 @@ class Start:
     group_block: int | None = None
     place: int | None = None
     workers: int | None = None  # alive at once
+    # Whether the parameters moved by the end of the rounds; None where the first step moved them.
+    moved_later: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ class ModelFacts:
     device_name: str
     backend_version: str  # for example `tensorflow 2.21.0, keras 3.15.1` (evidence)
     initial_loss: float  # of the first step
-    parameters_moved: bool  # by the first step
+    parameters_moved: bool  # by the first execution
     jit: bool = False  # a compiler made one program of the step
     # How a GPU multiplies float32, as set: `float32`, `TF32`, or where it is which; None on a CPU.
     float32_math: str | None = None
@@ -183,3 +185,5 @@ class ModelFacts:
     layout: str | None = None  # kinds of layers; equal for models that differ only in width
     signature: str | None = None  # sample and output: `image float32 (28, 28, 1) → (10)`
     machines: int = 1  # that trained; several hosts may share one
+    # Name of Keras's dtype policy once the model is built: a user's file may have set it.
+    policy: str | None = None

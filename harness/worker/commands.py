@@ -5,6 +5,7 @@ A worker answers `inspect`; or `open`, `warm_up`, `round`, `counters`, `product_
 full training, `open_training`, `train` and one `next_epoch` per further epoch.
 """
 
+import dataclasses
 import math
 import time
 import traceback
@@ -21,7 +22,11 @@ from harness.worker.signature import signature
 from harness.worker.user_errors import Rejected
 from harness.workloads import datasets, fitting
 
-_TRIED_STEPS = 3  # a schedule may begin at a learning rate of 0
+_TRIED_STEPS = 3
+# Until the parameters move: a schedule may begin at a learning rate of 0, updates be accumulated
+# over many steps, or skipped while the scale of a loss is found.
+_MOST_TRIED_STEPS = 64
+_MOST_TRIED_SECONDS = 5.0
 
 
 class Commands:
@@ -33,11 +38,22 @@ class Commands:
         self._start: dict[str, Any] = {}
         self._no_data = ""
         self._traces_before = 0
+        self._unmoved: float | None = None  # the weights, if the first step did not move them
         self.on_gpu = False
         self.most_bytes: int | None = None  # that allocations may reach, if limited
 
-    def _prepare(self, case: Case, cpus: list[int], group: dict[str, Any] | None = None) -> Any:
-        """Load, build, and return the trainer, whose first step is still to come."""
+    def _prepare(
+        self,
+        case: Case,
+        cpus: list[int],
+        group: dict[str, Any] | None = None,
+        *,
+        small: bool = False,
+    ) -> Any:
+        """Load, build, and return the trainer, whose first step is still to come.
+
+        A small batch is that of the model where its inputs fix one.
+        """
         self.on_gpu = case.device == "gpu"
         resources.bind_threads(case.threads, cpus)
         backend = find_backend(case.backend)
@@ -54,7 +70,11 @@ class Commands:
         load_seconds, raw = self._phase("data", lambda: models.load(case))
         with backend.distributed(case):
             build_seconds, model = self._phase("build", lambda: models.build(case, raw))
+            if not model.trainable_weights:
+                raise Rejected("error", "the model has no trainable weight, so nothing is trained")
             given = self._signature = signature(model, case.input_shape)
+            if small and given.batch_size is not None:
+                case = dataclasses.replace(case, batch_size=given.batch_size)
             fit_seconds, data = self._phase("data", lambda: models.fitted(case, given, raw))
             self._trainer = backend.trainer(model, data, case)
         self._start = {
@@ -86,6 +106,7 @@ class Commands:
         seconds, loss = self._phase("first step", lambda: trainer.run(trainer.stride))
         _check_finite(loss, "of the first step is")
         moved = trainer.weights_digest() != before
+        self._unmoved = None if moved else before
         facts = self._facts()
         start = {
             **self._start,
@@ -103,6 +124,7 @@ class Commands:
             "parameters_moved": moved,
             "jit": bool(trainer.model.jit_compile),
             "float32_math": trainer.float32_math(),
+            "policy": models.policy(),
         }
         return {"start": start, "facts": facts}
 
@@ -131,19 +153,21 @@ class Commands:
 
     def inspect(self, case: dict[str, Any], cpus: list[int], images: str) -> dict[str, Any]:
         """Train a few steps, and choose the data if it is `auto`: `images` where they fit."""
-        trainer = self._prepare(from_json(Case, case), cpus)
+        trainer = self._prepare(from_json(Case, case), cpus, small=True)
         before = trainer.weights_digest()
-        losses = []
-        for step in range(1, _TRIED_STEPS + 1):
+        losses: list[float] = []
+        begin = time.perf_counter()
+        still = True
+        while len(losses) < _TRIED_STEPS or (
+            still
+            and len(losses) < _MOST_TRIED_STEPS
+            and time.perf_counter() - begin < _MOST_TRIED_SECONDS
+        ):
+            step = len(losses) + 1
             _, loss = self._phase(f"step {step}", lambda: trainer.run(trainer.stride))
             _check_finite(loss, f"of step {step} is")
             losses.append(loss)
-        if trainer.weights_digest() == before:
-            raise Rejected(
-                "error",
-                f"the parameters did not move in {_TRIED_STEPS} steps: check that layers are "
-                "trainable, the loss depends on them and the learning rate is not 0",
-            )
+            still = still and trainer.weights_digest() == before
         images_fit = self._no_data and fitting.takes_images(self._signature)
         return {
             "dataset": images if images_fit else trainer.case.dataset,
@@ -151,7 +175,8 @@ class Commands:
             "train_samples": self._trainer.data.epoch_samples,
             "signature": str(self._signature),
             "parameters": int(trainer.model.count_params()),
-            "losses": losses,
+            "losses": losses[:_TRIED_STEPS],
+            "batch_size": self._signature.batch_size,
         }
 
     def warm_up(self, seconds: float, floor_seconds: float) -> dict[str, Any]:
@@ -192,6 +217,7 @@ class Commands:
             "traces": self._trainer.traces - self._traces_before,
             "gpu_memory_bytes": gpu_memory,
             "gpu_memory_source": source,
+            "moved_later": self._unmoved and self._trainer.weights_digest() != self._unmoved,
         }
 
     def product_rate(self, seconds: float) -> dict[str, Any]:

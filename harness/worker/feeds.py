@@ -8,14 +8,24 @@ import random
 from operator import itemgetter
 from typing import Any
 
+from harness.errors import BadCase
 from harness.records.lever_declarations import FEED
 from harness.workloads.datasets import mapped, samples
 
 
-def arguments(feed: str, backend: str, x: Any, y: Any, batch_size: int) -> dict[str, Any]:
-    """The arguments of `Model.fit` that hold the data: arrays, or dicts or tuples of arrays."""
+def arguments(feed: str, backend: str, part: tuple[Any, ...], batch_size: int) -> dict[str, Any]:
+    """The arguments of `Model.fit` that hold the data: x, y and weights, as far as there are any.
+
+    Each is an array, or a dict or tuple of arrays.
+    """
     if feed == "arrays":
-        return {"x": x, "y": y, "batch_size": batch_size}
+        return {
+            **dict(zip(("x", "y", "sample_weight"), part, strict=False)),
+            "batch_size": batch_size,
+        }
+    if len(part) != 2:
+        raise BadCase(f"feed={feed} takes data of (x, y), without weights")
+    x, y = part
     if feed == "pydataset" or (feed == "device" and backend != "tensorflow"):
         return {"x": _py_dataset(x, y, batch_size, on_device=feed == "device")}
     if feed == "device":

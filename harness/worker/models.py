@@ -12,7 +12,7 @@ from harness.records import Case
 from harness.records.lever_declarations import LEVERS
 from harness.worker.signature import loss_name
 from harness.worker.user_errors import raised_by
-from harness.workloads import datasets, fitting, registry, sources, variants
+from harness.workloads import datasets, fitting, registry, sources, user_data, variants
 from harness.workloads.datasets import Dataset, leaves, mapped
 
 
@@ -27,6 +27,13 @@ def configure(case: Case) -> None:
             exec(statement, {module: importlib.import_module(module)})  # noqa: S102
     with contextlib.nullcontext() if case.backend == "tensorflow" else _hidden("tensorflow"):
         keras.utils.set_random_seed(case.seed)
+
+
+def policy() -> str:
+    """The name of the dtype policy in force, `float32` if nobody has set another."""
+    import keras
+
+    return str(keras.config.dtype_policy().name)
 
 
 @contextlib.contextmanager
@@ -56,16 +63,26 @@ def load(case: Case) -> Dataset | None:
     if case.dataset == datasets.FITTED:
         return None
     if sources.is_own(case.dataset):
+        with raised_by(case.variant):
+            registry.find(case.variant)  # its file may be executed up to its own `fit` only
         with raised_by(case.dataset):
-            return datasets.of_user(case.dataset)
+            return user_data.load(case.dataset)
     return datasets.load(case.dataset)
 
 
 def fitted(case: Case, signature: fitting.Signature, data: Dataset | None) -> Dataset:
-    """Fit the data to the model, or make random data."""
+    """Fit the data to the model, or make random data.
+
+    Raises:
+        BadCase: the inputs of the model fix another batch size.
+    """
+    fixed = signature.batch_size
+    if fixed is not None and fixed != case.batch_size:
+        raise BadCase(fitting.other_batch(case.batch_size, fixed))
     if data is None:
         return fitting.make(signature, case.batch_size, case.seed)
-    return fitting.fit(data, signature, case.dataset)
+    found = fitting.fit(data, signature, case.dataset)
+    return found if fixed is None else found.of_whole_batches(fixed)
 
 
 def build(case: Case, data: Dataset | None) -> Any:

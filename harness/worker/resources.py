@@ -23,7 +23,10 @@ def limit_memory(most_bytes: int) -> None:
     See setrlimit(2): RLIMIT_DATA covers private writable mappings.
     """
     reserved = max(0, status_bytes("VmData") - status_bytes("VmRSS"))
-    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes + reserved, resource.RLIM_INFINITY))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = most_bytes + reserved
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
 
 
 def read_counters() -> Totals:

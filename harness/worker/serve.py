@@ -20,6 +20,9 @@ def serve(channel: Channel) -> int:
 
     The exit code is 1 after a failure, which is reported.
     """
+    for stream in (sys.stdout, sys.stderr):  # a model may print what the locale cannot write
+        with contextlib.suppress(Exception):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     commands = Commands(channel)
     style: user_errors.Style = "short"
     try:

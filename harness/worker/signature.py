@@ -20,7 +20,14 @@ def signature(model: Any, input_shape: tuple[int, ...] | None) -> Signature:
     names = names if len(names) == len(shapes) else [f"output {i}" for i in range(len(shapes))]
     outputs = tuple(map(Output, names, shapes, losses))
     takes, gives = _kind(_structure(model, "input")), _kind(_structure(model, "output"))
-    return Signature(tuple(inputs), outputs, takes, gives)
+    return Signature(tuple(inputs), outputs, takes, gives, _fixed_batch(model))
+
+
+def _fixed_batch(model: Any) -> int | None:
+    """The batch size that the inputs of a model fix, as those of stateful layers do."""
+    structure = _structure(model, "input")
+    sizes = [] if structure is None else [tensor.shape[0] for tensor in leaves(structure)]
+    return next((int(size) for size in sizes if size is not None), None)
 
 
 def _structure(model: Any, which: str) -> Any:
@@ -109,7 +116,7 @@ def _consumers(model: Any, tensor: Any) -> Iterator[Any]:
 def _output_shapes(model: Any, inputs: Sequence[Input]) -> Sequence[Shape | None]:
     structure = _structure(model, "output")
     if structure is None:
-        return [None]
+        return [_called_shape(model, inputs)]
     shapes = [tuple(tensor.shape[1:]) for tensor in leaves(structure)]
     if all(None not in shape for shape in shapes):
         return shapes
@@ -119,6 +126,17 @@ def _output_shapes(model: Any, inputs: Sequence[Input]) -> Sequence[Shape | None
     given = model.compute_output_shape(whole if len(closed) > 1 else closed[0])
     found = [given] if _kind(structure) == "array" else leaves(given)
     return [tuple(shape[1:]) for shape in found]
+
+
+def _called_shape(model: Any, inputs: Sequence[Input]) -> Shape | None:
+    """The output of a model that only a call tells; None where there are several, or no input."""
+    if len(inputs) != 1:
+        return None
+    try:
+        shape = model.compute_output_shape((1, *inputs[0].shape))
+    except Exception:  # whatever a user's model raises, it is asked for its data then
+        return None
+    return tuple(shape[1:]) if all(isinstance(size, int) for size in shape) else None
 
 
 def _losses(model: Any, outputs: int) -> list[Any]:

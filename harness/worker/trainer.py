@@ -3,6 +3,7 @@
 import abc
 import importlib
 import itertools
+import math
 import os
 import statistics
 import time
@@ -10,6 +11,9 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
+from harness.errors import BadCase
 from harness.records import Case, Fit
 from harness.records.lever_declarations import LEVERS
 from harness.worker import feeds, work
@@ -38,7 +42,7 @@ class KerasTrainer(abc.ABC):
         # The variables of optimizer and metrics, else the first step traces twice.
         build = getattr(model, "_symbolic_build", None)  # Keras has no public name
         if build is not None:
-            build(data_batch=self._part(case.batch_size))
+            build(data_batch=self.data.part(case.batch_size))
         model.make_train_function()
 
     @property
@@ -56,15 +60,11 @@ class KerasTrainer(abc.ABC):
 
         self.model.train_step = counted
 
-    def _part(self, samples: int) -> Any:
-        """The first inputs and targets."""
-        return mapped((self.data.x_train, self.data.y_train), itemgetter(slice(samples)))
-
     def stacked(self) -> Any:
-        """A few whole batches of inputs and of targets: (batches, batch size, …)."""
+        """A few whole batches of inputs, targets and weights: (batches, batch size, …)."""
         size = self.case.batch_size
         count = max(1, min(_MEMORY_BATCHES, samples(self.data.x_train) // size))
-        part = self._part(count * size)
+        part = self.data.part(count * size)
         return mapped(part, lambda array: array.reshape(count, size, *array.shape[1:]))
 
     def batches(self) -> list[Any]:
@@ -103,11 +103,12 @@ class KerasTrainer(abc.ABC):
         whole = steps * batch >= self.data.epoch_samples
         held = samples(self.data.x_train)  # an epoch of random data has more
         trained = self.data.epoch_samples if whole else min(steps, held // batch) * batch
-        x, y = self._part(trained)
         clock = _epoch_clock(self.sync)
         try:
             self.model.fit(
-                **feeds.arguments(self.case.feed, self.case.backend, x, y, batch),
+                **feeds.arguments(
+                    self.case.feed, self.case.backend, self.data.part(trained), batch
+                ),
                 epochs=2 if trained % (batch * self.stride) else 1,
                 verbose=0,
                 callbacks=[clock],
@@ -197,6 +198,25 @@ def median_seconds(call: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
+def loss_in(logs: Any) -> float:
+    """Return the loss in what a step reports, and wait for it; infinite or NaN if any part is.
+
+    A model with a `train_step` of its own may report no entry `loss`: then it is the sum of the
+    entries whose names hold that word, or of all entries.
+
+    Raises:
+        BadCase: the step reports nothing.
+    """
+    logs = logs or {}
+    if "loss" in logs:
+        return float(logs["loss"])
+    values = {name: float(v) for name, v in logs.items() if math.prod(np.shape(v)) == 1}
+    if not values:
+        raise BadCase("train_step returns no figures; return a dict with the loss from it")
+    named = [value for name, value in values.items() if "loss" in name.lower()]
+    return math.fsum(named or values.values())
+
+
 class _EpochTimed(Exception):
     """The timed epoch has ended."""
 
@@ -224,7 +244,7 @@ def _epoch_clock(sync: Callable[[], None]) -> Any:
                 self.first_step_seconds = time.perf_counter() - self.begin
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            float(logs["loss"])
+            loss_in(logs)
             sync()
             self.seconds = time.perf_counter() - self.begin
             if self.batches == 1:

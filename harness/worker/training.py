@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.records import Epoch, Mistake
+from harness.worker import feeds
 from harness.worker.trainer import KerasTrainer
 from harness.workloads.datasets import Array, Arrays, samples
 
@@ -24,14 +25,12 @@ def train(trainer: KerasTrainer, epochs: int, on_epoch: OnEpoch, alive: Alive) -
     Without test samples there is no validation. The next epoch begins when `on_epoch` returns.
     `alive` gets the number of the epoch every few seconds.
     """
-    data = trainer.data
+    data, batch = trainer.data, trainer.case.batch_size
     trainer.model.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=trainer.case.batch_size,
+        **feeds.arguments("arrays", trainer.case.backend, data.part(samples(data.x_train)), batch),
         epochs=epochs,
         verbose=0,
-        validation_data=(data.x_test, data.y_test) if samples(data.x_test) else None,
+        validation_data=data.test_part() if samples(data.x_test) else None,
         callbacks=[_clock(trainer.sync, on_epoch, alive)],
     )
 

@@ -5,6 +5,7 @@ Targets stay as they are stored, `fitting` adapts them to a model. No framework 
 
 import contextlib
 import functools
+import operator
 import os
 import urllib.request
 from collections.abc import Callable
@@ -30,7 +31,7 @@ AUTO = "auto"  # of a user's model: its own, else bundled images or random data,
 FITTED = "fitted"  # random data that fits the model, see `harness.workloads.fitting`
 
 Array = NDArray[Any]
-Arrays = Array | dict[str, Array] | tuple[Array, ...]  # of several inputs: by name, or in order
+Arrays = Array | dict[str, Any] | tuple[Any, ...]  # of several inputs: by name, or in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Dataset:
     """Arrays of the shape (samples, …); a test set without samples if there is none.
 
     The bundled ones have float32 images (samples, 28, 28, 1) in 0 … 1 and class numbers.
-    `train_samples` are those of an epoch, if not the length of the arrays.
+    `train_samples` are those of an epoch, if not the length of the arrays; targets that a model
+    does not need are the empty tuple.
     """
 
     x_train: Arrays
@@ -46,6 +48,33 @@ class Dataset:
     x_test: Arrays
     y_test: Arrays
     train_samples: int | None = None
+    weights: Arrays | None = None  # of the training samples
+
+    def part(self, count: int) -> tuple[Arrays, ...]:
+        """Return the first training samples as `fit` takes them: x, y and weights, if any."""
+        whole = (self.x_train, self.y_train, *(() if self.weights is None else (self.weights,)))
+        present = whole if leaves(self.y_train) else whole[:1]
+        return tuple(mapped(one, operator.itemgetter(slice(count))) for one in present)
+
+    def test_part(self) -> tuple[Arrays, ...]:
+        """Return the test set as `fit` takes it: x, and y if there are targets."""
+        return (self.x_test, self.y_test) if leaves(self.y_test) else (self.x_test,)
+
+    def of_whole_batches(self, batch_size: int) -> "Dataset":
+        """Leave out the samples that fill no batch of that size, for training and for testing."""
+
+        def cut(arrays: Any, count: int) -> Any:
+            return mapped(arrays, operator.itemgetter(slice(count)))
+
+        train, test = (samples(x) // batch_size * batch_size for x in (self.x_train, self.x_test))
+        return Dataset(
+            cut(self.x_train, train),
+            cut(self.y_train, train),
+            cut(self.x_test, test),
+            cut(self.y_test, test),
+            None if self.train_samples is None else self.train_samples // batch_size * batch_size,
+            None if self.weights is None else cut(self.weights, train),
+        )
 
     @property
     def epoch_samples(self) -> int:
@@ -54,10 +83,12 @@ class Dataset:
 
 
 def leaves(nested: Any) -> list[Any]:
-    """The arrays, tensors or losses in a dict, tuple or list, or a single one."""
+    """The arrays, tensors or losses in dicts, tuples and lists, or a single one."""
     if isinstance(nested, dict):
-        return list(nested.values())
-    return list(nested) if isinstance(nested, (tuple, list)) else [nested]
+        nested = [*nested.values()]
+    if isinstance(nested, (tuple, list)):
+        return [leaf for part in nested for leaf in leaves(part)]
+    return [nested]
 
 
 def samples(arrays: Arrays) -> int:
@@ -68,7 +99,7 @@ def samples(arrays: Arrays) -> int:
 def mapped(nested: Any, change: Callable[[Array], Any]) -> Any:
     """The same dicts and tuples with every array in them changed."""
     if isinstance(nested, dict):
-        return {name: change(array) for name, array in nested.items()}
+        return {name: mapped(part, change) for name, part in nested.items()}
     if isinstance(nested, tuple):
         return tuple(mapped(part, change) for part in nested)
     return change(nested)
@@ -180,31 +211,7 @@ def _digits(seed: int) -> Dataset:
     return Dataset(*extend(~held_out, TRAIN_SAMPLES), *extend(held_out, TEST_SAMPLES))
 
 
-def of_user(name: str) -> Dataset:
-    """Load `file.py:name`: a function is called, data that is ready is taken (worker's side).
-
-    It is `(x, y)`, or `((x_train, y_train), (x_test, y_test))` as in `keras.datasets`, else
-    `BadData` is raised. Several inputs or outputs are a dict by name, or a list.
-    """
-    found = sources.find(name)
-    given, verb = (found(), "returned") if callable(found) else (found, "is")
-    if not isinstance(given, tuple) or len(given) != 2:
-        raise BadData(f"{name} {verb} {type(given).__name__}, not (x, y)")
-    parts = given if all(isinstance(part, tuple) for part in given) else (given, ())
-    if len(parts[0]) != 2 or len(parts[1]) not in (0, 2):
-        raise BadData(f"{name} {verb} neither (x, y) nor ((x, y), (x_test, y_test))")
-    return _checked(name, *(_arrays(array) for part in parts for array in part))
-
-
-def _arrays(given: Any) -> Arrays:
-    if isinstance(given, dict):
-        return {str(name): _plain(array) for name, array in given.items()}
-    if isinstance(given, list) and given and all(hasattr(part, "shape") for part in given):
-        return tuple(map(_plain, given))
-    return _plain(given)
-
-
-def _plain(given: Any) -> Array:
+def plain(given: Any) -> Array:
     """Bytes of images become 0 … 1, and float64 becomes float32."""
     array = np.asarray(given)
     if array.dtype == np.uint8 and array.ndim > 2:
@@ -212,22 +219,27 @@ def _plain(given: Any) -> Array:
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _checked(
+def checked(
     name: str,
     x_train: Arrays,
-    y_train: Arrays,
+    y_train: Arrays | None,
     x_test: Arrays | None = None,
     y_test: Arrays | None = None,
+    weights: Arrays | None = None,
+    train_samples: int | None = None,
 ) -> Dataset:
     """A dataset with one target per sample; without the arrays of a test set it has no samples."""
+    y_train = () if y_train is None else y_train
     x_test = none_of(x_train) if x_test is None else x_test
     y_test = none_of(y_train) if y_test is None else y_test
     for part, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
         arrays = [*leaves(x), *leaves(y)]
+        if part == "train" and weights is not None:
+            arrays += leaves(weights)
         if any(array.ndim == 0 for array in arrays) or len({len(a) for a in arrays}) > 1:
             shapes = [" and ".join(str(a.shape) for a in leaves(side)) for side in (x, y)]
             raise BadData(f"{name}: x_{part} has shape {shapes[0]}, y_{part} {shapes[1]}")
-    data = Dataset(x_train, y_train, x_test, y_test)
+    data = Dataset(x_train, y_train, x_test, y_test, train_samples, weights)
     if data.epoch_samples == 0:
         raise BadData(f"{name}: x_train holds no sample")
     return data
@@ -236,16 +248,16 @@ def _checked(
 def _from_npz(path: Path) -> Dataset:
     """Read `x_train`, `y_train`, `x_test`, `y_test`; several inputs are `x_train_NAME`."""
     arrays = _read_npz(path)
-    found: dict[str, Arrays] = {}
+    found: dict[str, Any] = {}
     for part in MNIST_KEYS:
         start = f"{part}_"
         named = {key.removeprefix(start): a for key, a in arrays.items() if key.startswith(start)}
         if part in arrays or named:
-            found[part] = mapped(arrays.get(part, named), _plain)
+            found[part] = mapped(arrays.get(part, named), plain)
     if missing := [key for key in MNIST_KEYS[:2] if key not in found]:
         held = ", ".join(arrays) or "nothing"
         raise BadData(f"{path} lacks {', '.join(missing)}; it holds {held}")
-    return _checked(str(path), **found)
+    return checked(str(path), **found)
 
 
 def _read_npz(path: Path) -> dict[str, Array]:

@@ -59,6 +59,7 @@ class Signature:
     outputs: tuple[Output, ...]
     takes: Structure = "array"
     gives: Structure = "array"
+    batch_size: int | None = None  # that the inputs fix
 
     def __str__(self) -> str:
         """One line: `tokens int32 (128) → (2)`."""
@@ -69,6 +70,13 @@ class Signature:
 
 def _shape(shape: Shape) -> str:
     return f"({', '.join('open' if size is None else str(size) for size in shape)})"
+
+
+def other_batch(batch_size: int, fixed: int) -> str:
+    """Say that a batch size is not the one that the inputs of a model fix."""
+    return (
+        f"batch size {batch_size} cannot be trained: the model's inputs fix the batch size {fixed}"
+    )
 
 
 def takes_images(signature: Signature) -> bool:
@@ -156,7 +164,7 @@ def fit(data: Dataset, signature: Signature, name: str) -> Dataset:
     x_train, x_test = (_inputs(x, signature, name) for x in (data.x_train, data.x_test))
     classes = [_classes(y) for y in leaves(data.y_train)]
     y_train, y_test = (_outputs(y, signature, classes, name) for y in (data.y_train, data.y_test))
-    return Dataset(x_train, y_train, x_test, y_test, data.train_samples)
+    return Dataset(x_train, y_train, x_test, y_test, data.train_samples, data.weights)
 
 
 def _classes(y: Array) -> int:
@@ -189,6 +197,8 @@ def with_channel(x: Array) -> Array:
 
 def _outputs(y: Arrays, signature: Signature, classes: Sequence[int], name: str) -> Arrays:
     wanted = signature.outputs
+    if not leaves(y):  # the losses of the model need no targets
+        return y
     given = zip(_in_order(y, wanted, "output", name), wanted, classes, strict=True)
     fitted = [_target(array, output, many, name) for array, output, many in given]
     return _structured(fitted, wanted, signature.gives)
@@ -200,6 +210,8 @@ def _target(y: Array, output: Output, known_classes: int, name: str) -> Array:
     if output.loss in _SPARSE or output.loss == "ctc":
         if output.loss in _SPARSE and y.ndim > 1 and y.dtype.kind == "f" and y.shape[-1] == last:
             y = y.argmax(axis=-1)
+        if output.loss in _SPARSE[:2]:
+            _check_labels(y, last, name)
         return y.astype(np.int32, copy=False)
     if y.ndim == 1 and y.dtype.kind in "iu" and last != 1:
         if len(y) and y.min() < 0:
@@ -214,6 +226,20 @@ def _target(y: Array, output: Output, known_classes: int, name: str) -> Array:
     if shape is not None:
         _check_shape(y, shape, "output", name)
     return y.astype(np.float32, copy=False)
+
+
+def _check_labels(labels: Array, classes: int | None, name: str) -> None:
+    """Raise `BadData` for the first label that is no class of the model's output."""
+    if classes is None or not labels.size or labels.dtype.kind not in "iuf":
+        return
+    above = np.flatnonzero(labels.ravel() >= classes)
+    if above.size:
+        first = labels.ravel()[above[0]]
+        sample = above[0] // max(1, labels.size // len(labels))
+        raise BadData(
+            f"{name}: label {first:g} of sample {sample} is out of range; the model has {classes} "
+            f"classes, 0 to {classes - 1}"
+        )
 
 
 def _check_shape(array: Array, wanted: Shape, what: str, name: str) -> None:

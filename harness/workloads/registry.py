@@ -74,7 +74,16 @@ def find(name: str) -> Build:
     if not is_own(name):
         arguments = BUNDLED[name] if name in BUNDLED else variants.with_changes(*_added(name))
         return functools.partial(variants.network, **arguments)
+    if sources.is_saved(name):
+        return functools.partial(variants.saved, name)
     found = sources.find(name)
     if not callable(found):
         raise UnknownName(f"{name!r} is {type(found).__name__}, not a function that builds a model")
+    if hasattr(found, "train_step") and not isinstance(found, type):  # a model, made already
+        return lambda: found
+    if needed := sources.needed(found):
+        raise UnknownName(
+            f"{name!r} cannot be called without {', '.join(needed)}; name a function without "
+            "arguments that returns the model"
+        )
     return found  # type: ignore[no-any-return]  # a user's function has no type here

@@ -1,22 +1,37 @@
-"""Find what a user wrote by `file.py:name` or `package.module:name`."""
+"""Find what a user wrote by `file.py:name`, `package.module:name`, or a saved model's file."""
 
 import importlib
-import importlib.util
-import sys
+import inspect
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from harness.errors import UnknownName
+from harness.workloads import scripts
+
+SAVED = (".keras", ".h5", ".hdf5")  # files of models
+FIT = "fit"  # the data that a file gives to its own `fit`
+_LIKE_DATA = ("train_ds", "train_dataset", "dataset", "x_train", "X_train", "load_data")
+
+_modules: dict[str, ModuleType] = {}  # by file
 
 
 def is_own(name: str) -> bool:
     """Whether something is in a file or module of the user's, not bundled: `my_model.py:data`."""
-    return ":" in name
+    return ":" in name or is_saved(name)
+
+
+def is_saved(name: str) -> bool:
+    """Whether a name is that of a saved model's file."""
+    return Path(name).suffix in SAVED and ":" not in Path(name).name
 
 
 def check(name: str) -> None:
     """Raise `UnknownName` if no worker can resolve a name; the user's code is not imported."""
+    if is_saved(name):
+        if not Path(name).is_file():
+            raise UnknownName(f"{name!r}: there is no such file")
+        return
     source, _, function = name.rpartition(":")
     if not function.isidentifier():
         raise UnknownName(f"{name!r}: what follows ':' must be the name of a function")
@@ -28,7 +43,9 @@ def find(name: str) -> Any:
     """Import what a user's file or module calls by a name (worker's side), else `UnknownName`."""
     check(name)
     source, _, wanted = name.rpartition(":")
-    found = getattr(_module(source), wanted, None)
+    found = getattr(_module(source, wanted), wanted, None)
+    if found is None and wanted == FIT:
+        found = scripts.given_to_fit(source)
     if found is None:
         raise UnknownName(f"{name!r}: {source} has no function {wanted!r}")
     return found
@@ -38,35 +55,41 @@ def data_of(model: str) -> tuple[str | None, str]:
     """Find `data` beside a user's model (worker's side): `file.py:data`, or None and the reason.
 
     Whatever has that name once the file is imported counts: defined in a branch, assigned,
-    imported. Modules and classes do not count.
+    imported. Modules, classes and text do not count. Without it, it is what the file gives to its
+    own `fit`: `file.py:fit`.
     """
-    source = model.rpartition(":")[0]
-    data = getattr(_module(source), "data", None)
-    if data is None or isinstance(data, (type, ModuleType)):
+    if is_saved(model):
         return None, "no data found"
-    if callable(data) or (isinstance(data, tuple) and len(data) == 2):
+    source, _, wanted = model.rpartition(":")
+    module = _module(source, wanted)
+    data = getattr(module, "data", None)
+    if isinstance(data, str):
+        return None, f"data in {source} is str, neither a function nor data"
+    if data is not None and not isinstance(data, (type, ModuleType)):
         return f"{source}:data", ""
-    return None, f"data in {source} is {type(data).__name__}, neither a function nor (x, y)"
+    if scripts.given_to_fit(source) is not None:
+        return f"{source}:{FIT}", ""
+    like = [name for name in _LIKE_DATA if hasattr(module, name)]
+    unused = f" ({like[0]} in {source} is not used: call it data)" if like else ""
+    return None, f"no data found{unused}"
 
 
-def _module(source: str) -> Any:
+def needed(function: Any) -> list[str]:
+    """Return the arguments that a function cannot be called without."""
+    try:
+        its = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    given = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [one.name for one in its if one.default is one.empty and one.kind not in given]
+
+
+def _module(source: str, wanted: str) -> Any:
     if source.endswith(".py"):
-        return _load_file(Path(source))
+        if source not in _modules:
+            _modules[source] = scripts.execute(Path(source), wanted)
+        return _modules[source]
     try:
         return importlib.import_module(source)
     except ModuleNotFoundError as error:
         raise UnknownName(f"there is no module {source!r}: {error}") from error
-
-
-def _load_file(path: Path) -> Any:
-    known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known  # model and data often stand in one file
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UnknownName(f"{path} cannot be loaded as Python")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbors
-    spec.loader.exec_module(module)
-    return module

@@ -110,3 +110,10 @@ def application(
         raise UnknownName(f"Keras has no application {name!r}; {hint}")
     chosen = {} if classes is None else {"classes": classes}
     return function(weights=None, input_shape=input_shape, **chosen)
+
+
+def saved(path: str) -> Any:
+    """Load a model that Keras has saved, `.keras` or `.h5`, with its loss and optimizer."""
+    import keras
+
+    return keras.models.load_model(path)

@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from harness.analyze import rounds, stats
+from harness.analyze import rounds
 from harness.analyze.compare.case_matching import Matching
 from harness.analyze.moderation import Speedups
 from harness.analyze.rounds import WorkerId

@@ -75,9 +75,13 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def _given(config: pytest.Config) -> dict[str, str | None]:
     """The text of each option, from the command line or the ini file."""
     keys = {option.name: f"train_{option.key}" for option in _OPTIONS}
-    return {
-        name: config.getoption(key) or str(config.getini(key)) or None for name, key in keys.items()
-    }
+    return {name: config.getoption(key) or _text(config.getini(key)) for name, key in keys.items()}
+
+
+def _text(value: Any) -> str | None:
+    """The text of an ini value, whose type in a TOML file may be a list or a number."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return ",".join(map(str, values)) or None
 
 
 def _session(config: pytest.Config) -> "Session":

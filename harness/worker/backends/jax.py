@@ -11,7 +11,7 @@ from harness.errors import BadCase
 from harness.records import Case, Fit
 from harness.worker import work
 from harness.worker.backends.backend import Backend
-from harness.worker.trainer import KerasTrainer, median_seconds
+from harness.worker.trainer import KerasTrainer, loss_in, median_seconds
 from harness.workloads.datasets import Dataset, mapped
 
 _STATE = [f"{name}_variables" for name in ("trainable", "non_trainable", "optimizer", "metrics")]
@@ -52,7 +52,7 @@ class JaxTrainer(KerasTrainer):
         assert logs is not None
         self._state = state
         self.sync()
-        return float(logs["loss"])
+        return loss_in(logs)
 
     def count_traces(self) -> None:
         """Count compiled steps only: without a compiler Python runs every step."""

@@ -7,7 +7,7 @@ from harness.errors import BadCase
 from harness.records import Case
 from harness.worker import work
 from harness.worker.backends.backend import Backend
-from harness.worker.trainer import KerasTrainer, median_seconds
+from harness.worker.trainer import KerasTrainer, loss_in, median_seconds
 from harness.workloads.datasets import Dataset
 
 
@@ -35,7 +35,7 @@ class TensorFlowTrainer(KerasTrainer):
         for _ in self.calls(steps):
             outputs = self.model.train_function(self._iterator)
         assert outputs is not None
-        loss = float(outputs["loss"])
+        loss = loss_in(outputs)
         self.sync()
         return loss
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.records import Case
 from harness.worker.backends.backend import Backend
-from harness.worker.trainer import KerasTrainer
+from harness.worker.trainer import KerasTrainer, loss_in
 from harness.workloads.datasets import Dataset
 
 
@@ -37,7 +37,7 @@ class TorchTrainer(KerasTrainer):
             from torch._dynamo.utils import counters
 
             self.traces = int(counters["stats"]["unique_graphs"])  # that the compiler has made
-        return float(logs["loss"])
+        return loss_in(logs)
 
     def count_traces(self) -> None:
         """Torch would compile a step with a count inside again each time: see `run`."""

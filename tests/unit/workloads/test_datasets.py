@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BadData, UnknownName
-from harness.workloads import datasets, sources
+from harness.workloads import datasets, sources, user_data
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,7 @@ def _no_mnist_here(monkeypatch, tmp_path):
     monkeypatch.delenv("MNIST_NPZ", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     datasets.load.cache_clear()
+    monkeypatch.setattr(sources, "_modules", {})
 
 
 def save(path, **arrays):
@@ -115,11 +116,11 @@ def test_a_function_gives_data_with_or_without_a_test_set(tmp_path, monkeypatch)
     """As arrays, or as `keras.datasets` does."""
     monkeypatch.syspath_prepend(str(tmp_path))
     name = function(tmp_path, "return np.zeros((4, 2)), np.arange(4)")
-    data = datasets.of_user(name)
+    data = user_data.load(name)
     assert (data.x_train.shape, data.x_train.dtype, len(data.x_test)) == ((4, 2), np.float32, 0)
-    sys.modules.pop("mine_data")
+    sources._modules.clear()
     both = "([np.ones(4), np.ones((4, 3))], [0.5] * 4), ([np.ones(2), np.ones((2, 3))], [1, 2])"
-    data = datasets.of_user(function(tmp_path, f"return {both}"))
+    data = user_data.load(function(tmp_path, f"return {both}"))
     assert [array.shape for array in data.x_train] == [(4,), (4, 3)]
     assert [array.shape for array in data.x_test] == [(2,), (2, 3)]
 
@@ -154,7 +155,7 @@ def test_whatever_is_called_data_once_the_file_is_imported_is_used(tmp_path, mon
     model.write_text(f"from data_loader import table\n{lines}\n")
     name, reason = sources.data_of(f"{model}:build")
     assert (name, reason) == (f"{model}:data", "")
-    assert datasets.of_user(name).epoch_samples == 3
+    assert user_data.load(name).epoch_samples == 3
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,8 @@ def test_whatever_is_called_data_once_the_file_is_imported_is_used(tmp_path, mon
         ("", "no data found"),
         ("import json as data", "no data found"),
         ("class data: pass", "no data found"),
-        ("data = 'table.csv'", "is str, neither a function nor (x, y)"),
+        ("data = 'table.csv'", "is str, neither a function nor data"),
+        ("x_train = [1]", "(x_train in {model} is not used: call it data)"),
     ],
 )
 def test_a_file_without_data_says_why(tmp_path, monkeypatch, line, reason):
@@ -174,14 +176,19 @@ def test_a_file_without_data_says_why(tmp_path, monkeypatch, line, reason):
     model.write_text(line)
     name, found = sources.data_of(f"{model}:build")
     assert name is None
-    assert found.endswith(reason)
+    assert found.endswith(reason.format(model=model))
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return np.zeros(3)", "returned ndarray, not"),
-        ("return (1,), (2,)", "returned neither"),
+        ("return None", "returned None, not"),
+        ("return 1, 2, 3, 4", "returned 4 values, not"),
+        ("return np.zeros((2, 2)), ['cat', 'dog']", r"as y text \('cat'\), not numbers"),
+        ("return [[1, 2], [3]], [1, 2]", "as x list of sequences of unlike length; pad them"),
+        ("return iter([])", "returned no batch"),
+        ("return iter([(1.0, 2.0)])", "returned single samples, not batches"),
+        ("return iter([(np.ones((2, 3)), [0, 1]), (np.ones((2, 4)), [0, 1])])", "unlike shapes"),
         ("return np.zeros((3, 2)), np.zeros(4)", r"x_train has shape \(3, 2\), y_train \(4,\)"),
     ],
 )
@@ -190,7 +197,7 @@ def test_a_function_that_gives_something_else_is_explained(tmp_path, monkeypatch
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mine_data", raising=False)
     with pytest.raises(BadData, match=message):
-        datasets.of_user(function(tmp_path, body))
+        user_data.load(function(tmp_path, body))
 
 
 @pytest.mark.parametrize(
