@@ -221,7 +221,7 @@ class FakeWorker:
             },
         }
 
-    def _warm_up(self, seconds, floor_seconds):
+    def _warm_up(self, seconds, floor_seconds, floor_steps=0):
         return {"step_seconds": self._step, "warm_up_steps": 2, "steady": True}
 
     def _round(self, steps):

@@ -37,6 +37,7 @@ class Cases:
     gpu: AnyGpu
     launch: Callable[[], AnyLauncher]  # called for the first trial
     on_trial: Callable[[Case, Trial], None]  # called with what the trial of a model has shown
+    slow_steps: dict[str, int] = field(default_factory=dict, init=False)  # of models, as tried
     _seen_gpus: dict[str, str | None] = field(default_factory=dict, init=False)
     _trials: dict[Case, Trial] = field(default_factory=dict, init=False)
 
@@ -179,6 +180,7 @@ class Cases:
             try:
                 found = inspect(case, setup, self.dataset)
                 dataset = found.dataset
+                self.slow_steps[case.variant] = found.slow_steps
             except WorkerFailed as error:
                 found, dataset = error, _with_known_data(case).dataset
             self._trials[key] = self._trials[replace(key, dataset=dataset)] = found

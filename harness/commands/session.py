@@ -183,6 +183,7 @@ class Session:
                     protocol,
                     self._launch(),
                     self.gpu,
+                    slow_steps=self.cases.slow_steps,
                     is_decided=verdicts.is_decided,
                     is_hopeless=verdicts.is_hopeless,
                 ),
@@ -257,6 +258,9 @@ class Session:
         parameters = f"{units.count(found.parameters)} parameters"
         tried = f"{parameters}, {found.signature}, loss {losses}; {made}"
         self._progress.inspected(case, f"builds and trains: {tried}")
+        if found.slow_steps:
+            text = f"the first {found.slow_steps} steps are slow; they are not timed"
+            self._progress.inspected(case, text)
         if found.no_data:
             text = f"{found.no_data}; trained on random data that fits the model"
             self._progress.inspected(case, text)

@@ -32,7 +32,7 @@ def search(
     process. The search begins with the batch size of the case and ends at the last with the
     samples of the training set. Where the model has a fixed batch size, it tries that one alone.
     """
-    limit = _limit(case, setup) if memory_bytes is None else memory_bytes
+    limit = _limit(case, setup, memory_bytes)
     sizes: list[TriedSize] = []
 
     def tried(size: int) -> TriedSize:
@@ -53,9 +53,11 @@ def search(
     return Search(case, tuple(sizes), limit, ended, _chosen(sizes))
 
 
-def _limit(case: Case, setup: Setup) -> int | None:
+def _limit(case: Case, setup: Setup, asked: int | None) -> int | None:
     if case.device == "cpu":
-        return memory_available()
+        return min(memory_available(), asked or memory_available())
+    if asked is not None:
+        return asked
     return None if setup.gpu.facts is None else setup.gpu.facts.memory_bytes
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from typing import Protocol as Interface
@@ -57,6 +57,7 @@ class Setup:
     launcher: AnyLauncher
     gpu: AnyGpu
     cpus: list[int] = field(default_factory=usable_cpus)  # numbers of those that a worker may use
+    slow_steps: Mapping[str, int] = field(default_factory=dict)  # by variant; see `Inspected`
     is_decided: Callable[[Measurement], bool] = lambda _: False  # at a look; see `Group`
     is_hopeless: Callable[[Measurement], bool] = lambda _: False  # after a first block
     read_host_state: Callable[[], HostState] = read_host_state  # around each block and epoch
@@ -122,7 +123,12 @@ class Side:
         """Train untimed until the rate is steady and a GPU has raised its clocks."""
         protocol = self._setup.protocol
         floor = protocol.gpu_round_seconds if self._case.device == "gpu" else 0.0
-        warm = self._ask("warm_up", seconds=protocol.warm_up_seconds, floor_seconds=floor)
+        warm = self._ask(
+            "warm_up",
+            seconds=protocol.warm_up_seconds,
+            floor_seconds=floor,
+            floor_steps=self._setup.slow_steps.get(self._case.variant, 0),
+        )
         self.step_seconds = float(warm.pop("step_seconds"))
         self._found |= warm
 

@@ -22,6 +22,7 @@ class Inspected:
         parameters: Number of all weights.
         losses: Of the first steps.
         no_data: Why the model trains on random data unasked; else empty.
+        slow_steps: How many steps at the beginning are several times as slow as later ones.
         batch_size: That the inputs of the model fix; None where any can be trained.
     """
 
@@ -32,6 +33,7 @@ class Inspected:
     losses: tuple[float, ...]
     no_data: str = ""
     batch_size: int | None = None
+    slow_steps: int = 0
 
 
 def inspect(case: Case, setup: Setup, images: str) -> Inspected:

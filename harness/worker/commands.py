@@ -23,6 +23,7 @@ from harness.worker.user_errors import Rejected
 from harness.workloads import datasets, fitting
 
 _TRIED_STEPS = 3
+_TIMED_STEPS = 16  # to see how many at the beginning are slow
 # Until the parameters move: a schedule may begin at a learning rate of 0, updates be accumulated
 # over many steps, or skipped while the scale of a loss is found.
 _MOST_TRIED_STEPS = 64
@@ -70,13 +71,13 @@ class Commands:
         load_seconds, raw = self._phase("data", lambda: models.load(case))
         with backend.distributed(case):
             build_seconds, model = self._phase("build", lambda: models.build(case, raw))
-            if not model.trainable_weights:
-                raise Rejected("error", "the model has no trainable weight, so nothing is trained")
             given = self._signature = signature(model, case.input_shape)
             if small and given.batch_size is not None:
                 case = dataclasses.replace(case, batch_size=given.batch_size)
             fit_seconds, data = self._phase("data", lambda: models.fitted(case, given, raw))
             self._trainer = backend.trainer(model, data, case)
+        if not model.trainable_weights:
+            raise Rejected("error", "the model has no trainable weight, so nothing is trained")
         self._start = {
             "import_rss_bytes": import_rss,
             "data_seconds": load_seconds + fit_seconds,
@@ -155,16 +156,17 @@ class Commands:
         """Train a few steps, and choose the data if it is `auto`: `images` where they fit."""
         trainer = self._prepare(from_json(Case, case), cpus, small=True)
         before = trainer.weights_digest()
-        losses: list[float] = []
+        losses, times = list[float](), list[float]()
         begin = time.perf_counter()
         still = True
         while len(losses) < _TRIED_STEPS or (
-            still
+            (still or len(losses) < _TIMED_STEPS)
             and len(losses) < _MOST_TRIED_STEPS
             and time.perf_counter() - begin < _MOST_TRIED_SECONDS
         ):
             step = len(losses) + 1
-            _, loss = self._phase(f"step {step}", lambda: trainer.run(trainer.stride))
+            seconds, loss = self._phase(f"step {step}", lambda: trainer.run(trainer.stride))
+            times.append(seconds)
             _check_finite(loss, f"of step {step} is")
             losses.append(loss)
             still = still and trainer.weights_digest() == before
@@ -176,10 +178,11 @@ class Commands:
             "signature": str(self._signature),
             "parameters": int(trainer.model.count_params()),
             "losses": losses[:_TRIED_STEPS],
+            "slow_steps": timing.slow_steps(times) * trainer.stride,
             "batch_size": self._signature.batch_size,
         }
 
-    def warm_up(self, seconds: float, floor_seconds: float) -> dict[str, Any]:
+    def warm_up(self, seconds: float, floor_seconds: float, floor_steps: int = 0) -> dict[str, Any]:
         """Train untimed until the rate is steady, on several hosts for a fixed number of steps."""
         trainer, clock = self._trainer, time.perf_counter
 
@@ -189,7 +192,8 @@ class Commands:
         if trainer.case.hosts > 1:
             warm = timing.warm_up_together(run, clock)
         else:
-            warm = timing.warm_up(run, clock, seconds, floor_seconds)
+            calls = -(-floor_steps // trainer.stride)
+            warm = timing.warm_up(run, clock, seconds, floor_seconds, calls)
         self._traces_before = trainer.traces
         trainer.reset_peak_memory()
         return {

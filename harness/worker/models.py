@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.errors import BadCase
@@ -103,7 +103,20 @@ def build(case: Case, data: Dataset | None) -> Any:
             _compile(model, case, is_application=is_application)
         if not model.built:
             _build_shapes(model, case, data)
+        if not _knows_variables(model.optimizer, model.trainable_variables):
+            model.optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
         return model
+
+
+def _knows_variables(optimizer: Any, variables: Iterable[Any]) -> bool:
+    """Whether an optimizer is not built yet, or for these variables.
+
+    Keras builds that of a model from an `.h5` file for variables that it replaces.
+    """
+    known = getattr(optimizer, "_trainable_variables_indices", None)  # Keras has no public name
+    if known is None or not getattr(optimizer, "built", False):
+        return True
+    return all(optimizer._var_key(variable) in known for variable in variables)
 
 
 def _application(name: str, case: Case, data: Dataset | None) -> Any:

@@ -9,6 +9,7 @@ Clock = Callable[[], float]
 _STEADY_SPREAD = 0.10
 _SHORT_SECONDS = 0.03
 _CAP_STEPS = 10_000
+_SLOW = 3.0  # times the later ones: a slow step
 _TOGETHER = 5  # executions on several hosts
 
 
@@ -22,9 +23,13 @@ class WarmUp:
 
 
 def warm_up(
-    run: Callable[[int], object], clock: Clock, cap_seconds: float, floor_seconds: float = 0.0
+    run: Callable[[int], object],
+    clock: Clock,
+    cap_seconds: float,
+    floor_seconds: float = 0.0,
+    floor_steps: int = 0,
 ) -> WarmUp:
-    """Run until the time per step is steady; the cap ends it, but not before the floor.
+    """Run until the time per step is steady; the cap ends it, but not before the floors.
 
     Short steps run in groups that double: on a GPU a single step that is waited for is slower
     than one of many.
@@ -38,8 +43,10 @@ def warm_up(
         now = clock()
         times.append((now - start) / steps)
         total += steps
-        if now - begin >= floor_seconds and (
-            now - begin >= cap_seconds or is_steady(times) or total >= _CAP_STEPS
+        if (
+            now - begin >= floor_seconds
+            and total >= floor_steps
+            and (now - begin >= cap_seconds or is_steady(times) or total >= _CAP_STEPS)
         ):
             break
         if now - start < _SHORT_SECONDS:
@@ -55,6 +62,18 @@ def warm_up_together(run: Callable[[int], object], clock: Clock) -> WarmUp:
         run(1)
         times.append(clock() - start)
     return WarmUp(_TOGETHER, is_steady(times), statistics.median(times[-3:]))
+
+
+def slow_steps(times: list[float]) -> int:
+    """How many steps at the beginning take three times as long as the last ones, or longer.
+
+    The first step, which is traced, is one of them; 0 if it is the only one.
+    """
+    later = statistics.median(times[-3:])
+    slow = 1
+    while slow < len(times) and times[slow] >= _SLOW * later:
+        slow += 1
+    return slow if slow > 1 else 0
 
 
 def is_steady(times: list[float]) -> bool:

@@ -102,7 +102,8 @@ def _module_name(path: Path) -> tuple[Path, str]:
     if len(parts) > 1 and all(part.isidentifier() for part in parts):
         return folder, ".".join(parts)
     taken = path.stem in sys.stdlib_module_names or path.stem in sys.modules
-    return path.parent, f"{path.stem}_of_{path.parent.name}" if taken else path.stem
+    name = f"{path.stem}_of_{path.parent.name}" if taken else path.stem
+    return path.parent, name.replace(".", "_")  # a dot would make it a part of a package
 
 
 @contextlib.contextmanager

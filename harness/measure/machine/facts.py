@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -90,8 +91,11 @@ def oom_kills() -> int | None:
 
 
 def memory_available() -> int:
-    """Return the memory for new processes, in bytes, limited by the cgroup."""
+    """Return the memory for new processes, in bytes, limited by the cgroup and by the shell."""
     available = psutil.virtual_memory().available
+    _, shell = resource.getrlimit(resource.RLIMIT_DATA)  # `ulimit -d`, of each process
+    if shell != resource.RLIM_INFINITY:
+        available = min(available, shell)
     limit = memory_limit()
     return available if limit is None else min(available, max(0, limit - (memory_used() or 0)))
 
