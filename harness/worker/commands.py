@@ -76,8 +76,6 @@ class Commands:
                 case = dataclasses.replace(case, batch_size=given.batch_size)
             fit_seconds, data = self._phase("data", lambda: models.fitted(case, given, raw))
             self._trainer = backend.trainer(model, data, case)
-        if not model.trainable_weights:
-            raise Rejected("error", "the model has no trainable weight, so nothing is trained")
         self._start = {
             "import_rss_bytes": import_rss,
             "data_seconds": load_seconds + fit_seconds,
@@ -170,6 +168,8 @@ class Commands:
             _check_finite(loss, f"of step {step} is")
             losses.append(loss)
             still = still and trainer.weights_digest() == before
+        if not trainer.model.trainable_weights:  # some models make theirs in the first step
+            raise Rejected("error", "the model has no trainable weight, so nothing is trained")
         images_fit = self._no_data and fitting.takes_images(self._signature)
         return {
             "dataset": images if images_fit else trainer.case.dataset,

@@ -10,6 +10,7 @@ _STEADY_SPREAD = 0.10
 _SHORT_SECONDS = 0.03
 _CAP_STEPS = 10_000
 _SLOW = 3.0  # times the later ones: a slow step
+_SLOW_SECONDS = 0.02  # longer than the later ones, at least
 _TOGETHER = 5  # executions on several hosts
 
 
@@ -29,13 +30,17 @@ def warm_up(
     floor_seconds: float = 0.0,
     floor_steps: int = 0,
 ) -> WarmUp:
-    """Run until the time per step is steady; the cap ends it, but not before the floors.
+    """Run the floor of steps, then until the time per step is steady.
+
+    The cap ends it, but not before the floor of seconds.
 
     Short steps run in groups that double: on a GPU a single step that is waited for is slower
     than one of many.
     """
+    if floor_steps:
+        run(floor_steps)
     times: list[float] = []
-    total, steps = 0, 1
+    total, steps = floor_steps, 1
     begin = clock()
     while True:
         start = clock()
@@ -43,10 +48,8 @@ def warm_up(
         now = clock()
         times.append((now - start) / steps)
         total += steps
-        if (
-            now - begin >= floor_seconds
-            and total >= floor_steps
-            and (now - begin >= cap_seconds or is_steady(times) or total >= _CAP_STEPS)
+        if now - begin >= floor_seconds and (
+            now - begin >= cap_seconds or is_steady(times) or total >= _CAP_STEPS
         ):
             break
         if now - start < _SHORT_SECONDS:
@@ -71,7 +74,7 @@ def slow_steps(times: list[float]) -> int:
     """
     later = statistics.median(times[-3:])
     slow = 1
-    while slow < len(times) and times[slow] >= _SLOW * later:
+    while slow < len(times) and times[slow] >= max(_SLOW * later, later + _SLOW_SECONDS):
         slow += 1
     return slow if slow > 1 else 0
 

@@ -203,13 +203,12 @@ def _of_frame(given: Any, where: str) -> Array:
     array: Array = given.to_numpy()
     if array.dtype != object or array.ndim == 1:
         return np.asarray(array)
-    columns = {str(c): getattr(given[c], "dtype", "") for c in given.columns}
     odd = {}
-    for name, dtype in columns.items():
+    for name in given.columns:
         try:
             np.asarray(given[name].to_numpy()).astype(np.float32)
         except (TypeError, ValueError):
-            odd[name] = dtype
+            odd[name] = given[name].dtype
     if odd:
         listed = ", ".join(f"{name} ({dtype})" for name, dtype in odd.items())
         raise BadData(f"{where} columns that are no numbers: {listed}; encode or drop them")

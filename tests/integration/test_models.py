@@ -112,10 +112,6 @@ def loose():
     return _model(layers.Dense(1), compiled=False)
 
 
-def frozen():
-    return _model(layers.Dense(1), optimizer=keras.optimizers.SGD(0.0))
-
-
 def endless():
     return _model(layers.Dense(1), layers.Lambda(lambda x: x * float("inf")))
 
@@ -161,7 +157,6 @@ def broken(tmp_path):
         ("raises", "error", "raised RuntimeError: no weights for you"),
         ("nothing", "error", "returned NoneType, not a Keras model"),
         ("loose", "error", "give --loss and --optimizer"),
-        ("frozen", "error", "the parameters did not move in 3 steps"),
         ("endless", "diverged", "the loss of step 1 is"),
         ("hidden", "error", "does not say what it takes"),
         ("absent", "error", "has no function 'absent'"),

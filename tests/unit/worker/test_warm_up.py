@@ -38,3 +38,20 @@ def test_hosts_warm_up_by_the_same_number_of_steps():
     warm = warm_up.warm_up_together(clock.run, clock)
     assert (warm.steps, warm.steady) == (5, True)
     assert round(warm.step_seconds, 6) == 0.1
+
+
+def test_steps_that_are_known_to_be_slow_are_left_out():
+    """Six equal slow steps would look steady."""
+    clock = FakeClock([0.4] * 6 + [0.1] * 20)
+    warm = warm_up.warm_up(clock.run, clock, cap_seconds=1, floor_steps=6)
+    assert (warm.steps, warm.steady) == (8, True)
+    assert round(warm.step_seconds, 6) == 0.1
+
+
+def test_slow_steps_are_those_before_the_time_falls():
+    """The first one, which is traced, is no matter by itself, nor is a hiccup later on."""
+    assert warm_up.slow_steps([0.4] * 6 + [0.001] * 10) == 6
+    assert warm_up.slow_steps([0.4] + [0.001] * 15) == 0
+    assert warm_up.slow_steps([0.4, 0.001, 0.001, 0.4] + [0.001] * 12) == 0
+    assert warm_up.slow_steps([0.4, 0.004] + [0.001] * 14) == 0
+    assert warm_up.slow_steps([0.4] * 16) == 0
