@@ -227,7 +227,7 @@ def _faster_later(m: Measurement) -> Iterator[Caution]:
             later = [statistics.median(steps[-max(1, len(steps) // 3) :])]
             if (fit := fits.get(block)) is not None and fit.steps > fit.first_steps:
                 later.append(fit.later_sample_seconds * m.side(side).batch_size)
-            found.append(max(steps[: max(1, len(steps) // 3)]) / min(later))
+            found.append(statistics.median(steps[: max(1, len(steps) // 3)]) / min(later))
         times = statistics.median(found) if found else 0.0
         if times >= _FASTER_LATER:
             case = m.side(side)

@@ -15,10 +15,11 @@ def signature(model: Any, input_shape: tuple[int, ...] | None) -> Signature:
     """Read inputs, outputs and losses of a compiled model; the shape is for a single open input."""
     inputs = _inputs(model, input_shape)
     shapes = _output_shapes(model, inputs)
-    losses = [loss_name(loss) for loss in _losses(model, len(shapes))]
+    losses = _losses(model, len(shapes))
+    left_out = [getattr(loss, "ignore_class", None) for loss in losses]
     names = _output_names(model)
     names = names if len(names) == len(shapes) else [f"output {i}" for i in range(len(shapes))]
-    outputs = tuple(map(Output, names, shapes, losses))
+    outputs = tuple(map(Output, names, shapes, map(loss_name, losses), left_out))
     takes, gives = _kind(_structure(model, "input")), _kind(_structure(model, "output"))
     return Signature(tuple(inputs), outputs, takes, gives, _fixed_batch(model))
 

@@ -43,12 +43,14 @@ class Input:
 class Output:
     """An output of a model, and its loss, which decides the form of targets.
 
-    The shape is None if unknown. The loss is Keras's function; empty for the user's own.
+    The shape is None if unknown. The loss is Keras's function; empty for the user's own. It may
+    leave out targets of one class number.
     """
 
     name: str
     shape: Shape | None
     loss: str
+    left_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ def _target(y: Array, output: Output, known_classes: int, name: str) -> Array:
         if output.loss in _SPARSE and y.ndim > 1 and y.dtype.kind == "f" and y.shape[-1] == last:
             y = y.argmax(axis=-1)
         if output.loss in _SPARSE[:2]:
-            _check_labels(y, last, name)
+            _check_labels(y, last, output.left_out, name)
         return y.astype(np.int32, copy=False)
     if y.ndim == 1 and y.dtype.kind in "iu" and last != 1:
         if len(y) and y.min() < 0:
@@ -228,14 +230,16 @@ def _target(y: Array, output: Output, known_classes: int, name: str) -> Array:
     return y.astype(np.float32, copy=False)
 
 
-def _check_labels(labels: Array, classes: int | None, name: str) -> None:
+def _check_labels(labels: Array, classes: int | None, left_out: int | None, name: str) -> None:
     """Raise `BadData` for the first label that is no class of the model's output."""
     if classes is None or not labels.size or labels.dtype.kind not in "iuf":
         return
-    above = np.flatnonzero(labels.ravel() >= classes)
-    if above.size:
-        first = labels.ravel()[above[0]]
-        sample = above[0] // max(1, labels.size // len(labels))
+    flat = labels.ravel()
+    outside = (flat < 0) | (flat >= classes)
+    if left_out is not None:
+        outside &= flat != left_out
+    if (found := np.flatnonzero(outside)).size:
+        first, sample = flat[found[0]], found[0] // (labels.size // len(labels))
         raise BadData(
             f"{name}: label {first:g} of sample {sample} is out of range; the model has {classes} "
             f"classes, 0 to {classes - 1}"

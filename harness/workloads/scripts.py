@@ -43,11 +43,16 @@ def execute(path: Path, wanted: str) -> ModuleType:
     Raises:
         UnknownName: the file cannot be loaded, or ends the program.
     """
-    where, name = _module_name(path.resolve())
-    if str(where) not in sys.path:
-        sys.path.insert(0, str(where))
+    resolved = path.resolve()
+    package, name = _module_name(resolved)
+    for folder in (package, resolved.parent):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
     if parent := name.rpartition(".")[0]:
-        importlib.import_module(parent)
+        try:
+            importlib.import_module(parent)
+        except Exception:  # a file that is meant to be run alone may stand in a broken package
+            name = name.replace(".", "_")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UnknownName(f"{path} cannot be loaded as Python")

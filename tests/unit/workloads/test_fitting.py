@@ -171,3 +171,17 @@ def test_a_signature_is_written_on_one_line():
     """As the trial of a model shows it."""
     tokens = Input("tokens", (128,), "int32", 8000)
     assert str(signature((2,), "", tokens)) == "tokens int32 (128) → (2)"
+
+
+@pytest.mark.parametrize(
+    ("labels", "named"), [([0, 3, 1], "label 3 of sample 1"), ([0, -1, 2], "label -1 of sample 1")]
+)
+def test_the_first_label_out_of_range_is_named(labels, named):
+    """Unless the loss leaves it out."""
+    given = dataset(np.zeros((3, 28, 28, 1)), np.array(labels))
+    loss = "sparse_categorical_crossentropy"
+    with pytest.raises(BadData, match=f"{named} is out of range; the model has 3 classes, 0 to 2"):
+        fitting.fit(given, signature((3,), loss), "mine")
+    (odd,) = (label for label in labels if not 0 <= label < 3)
+    lenient = Signature((IMAGE,), (Output("out", (3,), loss, odd),))
+    assert fitting.fit(given, lenient, "mine").y_train.tolist() == labels
