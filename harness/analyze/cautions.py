@@ -57,6 +57,7 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
         *_gpu(measurement, protocol),
         *_traced(measurement),
         *_learning(measurement),
+        *_left_out(measurement),
         *_unequal(measurement),
         *_repeats(measurement, protocol),
         *_drifting(measurement),
@@ -165,6 +166,12 @@ def shared_gpu(usages: Sequence[GpuUsage]) -> Iterator[Caution]:
         yield Caution("other processes were on the GPU", "end them and measure again", f"{others}")
 
 
+def _left_out(m: Measurement) -> Iterator[Caution]:
+    if rest := m.facts.left_out_samples:
+        doubt = "samples of an epoch fill no batch of the size that the model fixes"
+        yield Caution(doubt, "they are left out of its epochs", f"{rest}")
+
+
 def _learning(m: Measurement) -> Iterator[Caution]:
     if not m.facts.parameters_moved and not any(start.moved_later for start in m.starts):
         advice = "check layers, loss and learning rate, and over how many steps it accumulates"
@@ -190,6 +197,9 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
     policies = [facts.policy for facts in (m.facts, m.reference_facts)]
     if policies[0] != policies[1] and m.case.precision == m.reference.precision:
         yield Caution("the precisions differ", together, " against ".join(map(str, policies)))
+    if m.facts.eager != m.reference_facts.eager:
+        slow = m.case if m.facts.eager else m.reference
+        yield Caution("run_eagerly is on for one side only", together, slow.variant)
     if m.facts.jit != m.reference_facts.jit:
         compiled = m.case if m.facts.jit else m.reference
         yield Caution(JIT_DIFFERS, together, compiled.backend)

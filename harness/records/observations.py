@@ -187,3 +187,5 @@ class ModelFacts:
     machines: int = 1  # that trained; several hosts may share one
     # Name of Keras's dtype policy once the model is built: a user's file may have set it.
     policy: str | None = None
+    eager: bool = False  # the model was compiled with run_eagerly: Python runs every step
+    left_out_samples: int = 0  # of an epoch: they fill no batch of the size that the model fixes

@@ -124,6 +124,8 @@ class Commands:
             "jit": bool(trainer.model.jit_compile),
             "float32_math": trainer.float32_math(),
             "policy": models.policy(),
+            "eager": bool(trainer.model.run_eagerly),
+            "left_out_samples": trainer.data.left_out,
         }
         return {"start": start, "facts": facts}
 

@@ -49,6 +49,7 @@ class Dataset:
     y_test: Arrays
     train_samples: int | None = None
     weights: Arrays | None = None  # of the training samples
+    left_out: int = 0  # training samples that fill no batch, see `of_whole_batches`
 
     def part(self, count: int) -> tuple[Arrays, ...]:
         """Return the first training samples as `fit` takes them: x, y and weights, if any."""
@@ -74,6 +75,7 @@ class Dataset:
             cut(self.y_test, test),
             None if self.train_samples is None else self.train_samples // batch_size * batch_size,
             None if self.weights is None else cut(self.weights, train),
+            self.epoch_samples % batch_size,
         )
 
     @property

@@ -207,3 +207,42 @@ def test_a_case_that_differs_from_itself_has_a_caution(measurement):
     assert caution.figure == "1.010×"
     assert not list(cautions.noise_floor(itself, around, PROTOCOL))
     assert not list(cautions.noise_floor(measurement, apart, PROTOCOL))
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"policy": "mixed_float16"}, "the precisions differ (mixed_float16 against None)"),
+        ({"eager": True}, "run_eagerly is on for one side only (improved)"),
+        ({"left_out_samples": 4}, "fill no batch of the size that the model fixes (4)"),
+    ],
+)
+def test_what_a_user_s_model_sets_is_named(measurement, changed, text):
+    """Where one side only has it, or the numbers are of fewer samples."""
+    facts = dataclasses.replace(measurement.facts, **changed)
+    found = quiet(dataclasses.replace(measurement, facts=facts))
+    (caution,) = cautions.of_measurement(found, PROTOCOL)
+    assert text in str(caution)
+
+
+def test_parameters_that_moved_later_are_no_doubt(measurement):
+    """As with gradients that are accumulated over several steps."""
+    still = dataclasses.replace(measurement.facts, parameters_moved=False)
+    found = quiet(dataclasses.replace(measurement, facts=still))
+    assert "did not move" in str(cautions.of_measurement(found, PROTOCOL)[0])
+    starts = tuple(dataclasses.replace(start, moved_later=True) for start in found.starts)
+    moved = dataclasses.replace(found, starts=starts)
+    assert cautions.of_measurement(moved, PROTOCOL) == []
+
+
+def test_steps_that_become_faster_in_the_rounds_are_named(measurement):
+    """The case's step time is no steady one then."""
+    rounds = tuple(
+        dataclasses.replace(r, seconds=r.seconds * (50 if r.role == "case" and r.pair < 2 else 1))
+        for r in measurement.rounds
+    )
+    found = quiet(dataclasses.replace(measurement, rounds=rounds))
+    said = [str(caution) for caution in cautions.of_measurement(found, PROTOCOL)]
+    assert any(
+        "faster after the warm-up (improved at batch 256: up to 50 times)" in s for s in said
+    )
