@@ -85,6 +85,9 @@ def main():
         found = Matching.of([here, there])
         counted = ratios(RunTimes.of(here, found), RunTimes.of(there, found))
         logs = [log for log, _ in counted["time", BLOCKS]]
+        if not logs:
+            print(f"{here.id}, {there.id}: no common case has three blocks")
+            continue
         print(
             f"{here.id}, {there.id}: {len(logs)} cases; time ratios from "
             f"{math.exp(min(logs)):.3f} to {math.exp(max(logs)):.3f}, "

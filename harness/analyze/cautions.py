@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from harness.analyze import rounds, stats
 from harness.analyze.devices import gpu
 from harness.analyze.once import once
 from harness.records import (
+    Case,
     Counters,
     Estimate,
     GpuUsage,
@@ -28,7 +30,7 @@ _STEAL_SHARE = 0.02
 _OTHERS_CPUS = 0.10
 _WATCHING_SHARE = 0.01
 _DRIFT = 0.03
-_FASTER_LATER = 3.0  # the slowest of the first rounds over later ones, or over a fit
+_FASTER_LATER = 3.0  # a step of the first rounds over one of later rounds, or of a fit
 _SLEPT_SECONDS = 0.5
 _STEPPED_SECONDS = 1.0  # of a comparison; NTP slews by some ms a minute
 _MOST_CHANGES = 4  # that are told
@@ -167,6 +169,7 @@ def shared_gpu(usages: Sequence[GpuUsage]) -> Iterator[Caution]:
 
 
 def _left_out(m: Measurement) -> Iterator[Caution]:
+    """Say that an epoch is not the whole training set."""
     if rest := m.facts.left_out_samples:
         doubt = "samples of an epoch fill no batch of the size that the model fixes"
         yield Caution(doubt, "they are left out of its epochs", f"{rest}")
@@ -226,24 +229,21 @@ def _drifting(m: Measurement) -> Iterator[Caution]:
 
 def _faster_later(m: Measurement) -> Iterator[Caution]:
     """Say that steps were slow at first, longer than the warm-up waits for."""
-    for role in ("reference", "case"):
-        side: Role = role
-        fits = {start.block: start.fit for start in m.starts if start.role == side and start.fit}
-        found = []
-        for (whose, block), its in rounds.by_worker(m).items():
-            if whose != side:
-                continue
-            steps = rounds.step_seconds(its)
-            later = [statistics.median(steps[-max(1, len(steps) // 3) :])]
-            if (fit := fits.get(block)) is not None and fit.steps > fit.first_steps:
-                later.append(fit.later_sample_seconds * m.side(side).batch_size)
-            found.append(statistics.median(steps[: max(1, len(steps) // 3)]) / min(later))
-        times = statistics.median(found) if found else 0.0
-        if times >= _FASTER_LATER:
-            case = m.side(side)
-            figure = f"{case.variant} at batch {case.batch_size}: up to {times:.3g} times"
+    found: dict[Case, list[float]] = defaultdict(list)
+    for start in m.starts:
+        steps = rounds.step_seconds(rounds.by_worker(m).get((start.role, start.block), ()))
+        if not steps:
+            continue
+        case, third = m.side(start.role), max(1, len(steps) // 3)
+        later = statistics.median(steps[-third:])
+        if (fit := start.fit) is not None and fit.steps > fit.first_steps:
+            later = min(later, fit.later_sample_seconds * case.batch_size)
+        found[case].append(statistics.median(steps[:third]) / later)
+    for case, ratios in found.items():
+        if (ratio := statistics.median(ratios)) >= _FASTER_LATER:
+            figure = f"{case.variant} at batch {case.batch_size}: {ratio:.3g} times"
             doubt = "steps became faster after the warm-up"
-            yield Caution(doubt, "do not trust its step time; measure more steps", figure)
+            yield Caution(doubt, "its step time is too long; use a higher effort", figure)
 
 
 def _drift(workers: Iterable[Sequence[Round]]) -> float | None:

@@ -14,7 +14,10 @@ from harness.workloads.matrix import comparisons, reference_size
 def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     parser = commands.add_parser("run", help="measure models without a suite")
-    models = "my_model.py:build, pkg.mod:build, keras.applications:NAME or a bundled name"
+    models = (
+        "my_model.py:build, script.py:model, model.keras, pkg.mod:build, keras.applications:NAME "
+        "or a bundled name"
+    )
     parser.add_argument("models", nargs="+", metavar="MODEL", help=models)
     auto = "batch sizes, in samples per step; auto: search for them (default: auto)"
     options.finish(parser, "run", run, batch_sizes=auto)

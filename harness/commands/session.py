@@ -144,9 +144,11 @@ class Session:
         self._launch().preload(cases, self._groups.coming())
         runner.measure_group(group)
         for one, its in taken.items():
-            if one not in group and self.cases.untrainable(one[0]) is None:
-                self.expect(1)
-                self.measure(one[0], one[0], its)
+            alone = (one[0], one[0])
+            refused = one not in group and runner.known(*alone) is None
+            if refused and self.cases.untrainable(one[0]) is None:
+                self.expect(0 if alone in self._groups else 1)
+                self.measure(*alone, its)
         return self.runner.measure(case, reference)
 
     def _refuse(self, case: Case, reference: Case) -> bool:

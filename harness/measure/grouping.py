@@ -18,9 +18,13 @@ class Groups:
     def __init__(self) -> None:
         self._groups: list[Planned] = []
 
+    def __contains__(self, comparison: Comparison) -> bool:
+        """Whether a comparison is planned."""
+        return any(comparison in group for group in self._groups)
+
     def add(self, comparison: Comparison, wish: Wish) -> None:
         """Plan a comparison: with others of its cases if there are such, else in a new group."""
-        if any(comparison in group for group in self._groups):
+        if comparison in self:
             return
         group = next((g for g in self._groups if _fits(comparison, g)), None)
         if group is None:

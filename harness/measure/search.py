@@ -55,7 +55,8 @@ def search(
 
 def _limit(case: Case, setup: Setup, asked: int | None) -> int | None:
     if case.device == "cpu":
-        return min(memory_available(), asked or memory_available())
+        free = memory_available()
+        return free if asked is None else min(free, asked)
     if asked is not None:
         return asked
     return None if setup.gpu.facts is None else setup.gpu.facts.memory_bytes

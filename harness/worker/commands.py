@@ -223,8 +223,13 @@ class Commands:
             "traces": self._trainer.traces - self._traces_before,
             "gpu_memory_bytes": gpu_memory,
             "gpu_memory_source": source,
-            "moved_later": self._unmoved and self._trainer.weights_digest() != self._unmoved,
+            "moved_later": self._moved_later(),
         }
+
+    def _moved_later(self) -> bool | None:
+        """Whether the parameters have moved since the first step; None where that moved them."""
+        before = self._unmoved
+        return None if before is None else bool(self._trainer.weights_digest() != before)
 
     def product_rate(self, seconds: float) -> dict[str, Any]:
         """See `work.product_rate`; in the precision of the model's computations."""

@@ -1,4 +1,4 @@
-"""Execute a user's file as a module; training that the file itself does is left out.
+"""Execute a user's file as a module, without the training that it does (worker's side).
 
 A file that builds, compiles and trains at its top level is the most common one. Its `fit` would
 take as long as the user's training, in every worker. So the file is executed up to the `fit` of
@@ -66,6 +66,7 @@ def execute(path: Path, wanted: str) -> ModuleType:
     except _Reached as reached:
         _given[str(path)] = reached.data
     except SystemExit as error:
+        del sys.modules[name]
         said = printed.getvalue().strip().splitlines()
         why = said[-1] if said else f"exit {error.code}"
         raise UnknownName(
@@ -148,17 +149,20 @@ def _untrained(module: ModuleType, wanted: str) -> Iterator[None]:
 def _data(
     x: Any = None,
     y: Any = None,
-    *,
+    *_rest: Any,
     sample_weight: Any = None,
     validation_data: Any = None,
-    **_: Any,
+    **_named: Any,
 ) -> Any:
-    """Return the arguments of `fit` that are data, as a function `data` would return them."""
+    """Return the arguments of `fit` that are data, as a function `data` would return them.
+
+    Arrays to validate with are kept beside arrays to train with; a pipeline may be endless.
+    """
     train = x
     if sample_weight is not None:
         train = (x, y, sample_weight)
     elif y is not None:
         train = (x, y)
-    if validation_data is None or not isinstance(train, tuple):
-        return train
-    return (train, tuple(validation_data)[:2])
+    if isinstance(train, tuple) and isinstance(validation_data, (tuple, list)):
+        return train, tuple(validation_data)[:2]
+    return train

@@ -15,6 +15,7 @@ from harness.workloads.datasets import Array, Arrays, Dataset, leaves, samples
 _MOST_SAMPLES = datasets.TRAIN_SAMPLES
 _MOST_BYTES = 256 * 2**20
 _MOST_SECONDS = 20.0
+_UNLIKE = "sequences of unlike length; pad them (keras.utils.pad_sequences)"
 
 Part = tuple[Any, Any, Any]  # x, y or None, weights or None
 
@@ -87,7 +88,7 @@ def _batches(given: Any) -> tuple[Iterable[Any], int | None] | None:
 
 def _collected(batches: Iterable[Any], many: int | None, where: str) -> tuple[Part, int | None]:
     """Hold the first batches of a pipeline, all of them if they are few."""
-    begin, held = time.monotonic(), list[Part]()
+    end, held = time.monotonic() + _MOST_SECONDS, list[Part]()
     rows = size = 0
     complete = True
     for batch in batches:
@@ -99,7 +100,7 @@ def _collected(batches: Iterable[Any], many: int | None, where: str) -> tuple[Pa
         held.append((x, y, weights))
         rows += samples(x)
         size += sum(array.nbytes for array in leaves(x))
-        if rows >= _MOST_SAMPLES or size >= _MOST_BYTES or _late(begin):
+        if rows >= _MOST_SAMPLES or size >= _MOST_BYTES or time.monotonic() > end:
             complete = many == len(held)
             break
     if not held:
@@ -107,10 +108,6 @@ def _collected(batches: Iterable[Any], many: int | None, where: str) -> tuple[Pa
     epoch = None if complete or many is None else rows * many // len(held)
     x, y, weights = (_joined([part[i] for part in held], where) for i in range(3))
     return (x, y, weights), epoch
-
-
-def _late(begin: float) -> bool:
-    return time.monotonic() - begin > _MOST_SECONDS
 
 
 def _joined(parts: list[Any], where: str) -> Any:
@@ -178,7 +175,7 @@ def _array(given: Any, where: str) -> Array:
 def _unlike(given: Any) -> str:
     with contextlib.suppress(TypeError):
         if len({len(part) for part in given}) > 1:
-            return "sequences of unlike length; pad them (keras.utils.pad_sequences)"
+            return _UNLIKE
     return "what is no array of numbers"
 
 
@@ -189,8 +186,7 @@ def _of_objects(array: Array, where: str) -> Array:
         return array
     if its and all(hasattr(one, "__len__") for one in its):
         if len({np.shape(one) for one in its}) > 1:
-            text = "sequences of unlike length; pad them (keras.utils.pad_sequences)"
-            raise BadData(f"{where} an array of objects: {text}")
+            raise BadData(f"{where} an array of objects: {_UNLIKE}")
         return np.stack([np.asarray(one) for one in its])
     try:
         return array.astype(np.float32)

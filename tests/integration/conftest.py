@@ -9,9 +9,11 @@ from fakes import Silent
 from harness.measure.budget import Budget
 from harness.measure.launcher import Launcher
 from harness.measure.machine import facts
-from harness.measure.machine.gpu import open_gpu
+from harness.measure.machine.gpu import NoGpu, open_gpu
 from harness.measure.runner import Runner
 from harness.measure.side import Setup
+from harness.measure.trial import inspect
+from harness.records import Case
 from harness.records import protocol as protocols
 
 
@@ -38,3 +40,15 @@ def make_runner(launcher, tmp_path):
     yield make
     for runner in runners:
         runner.close()
+
+
+@pytest.fixture
+def tried(launcher):
+    """Inspect a model, as before its first round."""
+
+    def of(variant, dataset="auto", **fields):
+        case = Case(variant, dataset, 8, threads=2, **fields)
+        setup = Setup(protocols.choose("quick", timeout_seconds=200.0), launcher, NoGpu("none"))
+        return inspect(case, setup, "digits")
+
+    return of

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure.machine.gpu import NoGpu
-from harness.measure.side import Setup
-from harness.measure.trial import inspect
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Measurement, protocol
+from harness.records import Case, Measurement
 
 pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -50,13 +47,6 @@ def test_every_loss_of_keras_gets_targets_that_it_can_train_on():
     assert len(done.stdout.split()) >= 22
 
 
-def tried(launcher, variant, dataset="auto", **fields):
-    """Inspect a model."""
-    case = Case(variant, dataset, 8, threads=2, **fields)
-    setup = Setup(protocol.choose("quick", timeout_seconds=200.0), launcher, NoGpu("none"))
-    return inspect(case, setup, "digits")
-
-
 @pytest.mark.parametrize(
     ("variant", "fields", "signature"),
     [
@@ -69,22 +59,22 @@ def tried(launcher, variant, dataset="auto", **fields):
         ),
     ],
 )
-def test_data_is_made_to_fit(launcher, variant, fields, signature):
+def test_data_is_made_to_fit(tried, variant, fields, signature):
     """Integers for an embedding, several inputs and outputs, images of any size; where asked."""
     name = variant if "applications" in variant else str(EXAMPLES / variant)
-    found = tried(launcher, name, "fitted", **fields)
+    found = tried(name, "fitted", **fields)
     assert (found.dataset, found.signature, found.no_data) == ("fitted", signature, "")
 
 
-def test_a_model_of_mnist_s_shape_gets_the_images(launcher):
+def test_a_model_of_mnist_s_shape_gets_the_images(tried):
     """So that it compares with the bundled ones."""
-    assert tried(launcher, f"{EXAMPLES / 'my_model.py'}:small").dataset == "digits"
+    assert tried(f"{EXAMPLES / 'my_model.py'}:small").dataset == "digits"
 
 
-def test_the_data_of_a_function_is_used(launcher):
+def test_the_data_of_a_function_is_used(tried):
     """By the names of inputs and outputs."""
     data = f"{EXAMPLES / 'table.py'}:data"
-    found = tried(launcher, f"{EXAMPLES / 'table.py'}:build", data)
+    found = tried(f"{EXAMPLES / 'table.py'}:build", data)
     assert (found.dataset, found.train_samples) == (data, 20_000)
 
 
@@ -162,10 +152,10 @@ def broken(tmp_path):
         ("absent", "error", "has no function 'absent'"),
     ],
 )
-def test_a_model_that_cannot_be_trained_says_why(launcher, broken, name, kind, message):
+def test_a_model_that_cannot_be_trained_says_why(tried, broken, name, kind, message):
     """Before its first round, in one line."""
     with pytest.raises(WorkerFailed, match=message) as caught:
-        tried(launcher, f"{broken}:{name}")
+        tried(f"{broken}:{name}")
     assert caught.value.kind == kind
     assert "\n" not in str(caught.value)
 
@@ -178,10 +168,10 @@ def test_a_model_that_cannot_be_trained_says_why(launcher, broken, name, kind, m
         ("words", r"^InvalidArgumentError: indices\[\d,\d\] = -?\d+ is not in \[0, 5\)$", []),
     ],
 )
-def test_a_traceback_holds_the_frames_of_the_user_s_file(launcher, broken, name, message, frames):
+def test_a_traceback_holds_the_frames_of_the_user_s_file(tried, broken, name, message, frames):
     """None where the line says all; TensorFlow's page about a graph is cut to its sentence."""
     with pytest.raises(WorkerFailed, match=message) as caught:
-        tried(launcher, f"{broken}:{name}")
+        tried(f"{broken}:{name}")
     told = [line for line in caught.value.log_tail.splitlines() if line.startswith('  File "')]
     assert [line.rpartition(", ")[2] for line in told] == frames
     assert all(str(broken) in line for line in told)
@@ -191,45 +181,45 @@ def test_a_traceback_holds_the_frames_of_the_user_s_file(launcher, broken, name,
     "line",
     ["from made import table as data", "data = functools.partial(table, 17)", "data = table(17)"],
 )
-def test_data_that_is_imported_assigned_or_ready_is_trained(launcher, broken, line):
+def test_data_that_is_imported_assigned_or_ready_is_trained(tried, broken, line):
     """As is a function that the file defines."""
     table = "import numpy as np\n\ndef table(n=17):\n    return np.ones((n, 4)), np.ones((n, 1))\n"
     (broken.parent / "made.py").write_text(table)
     own = broken.with_name("own.py")
     own.write_text(f"import functools\nfrom made import table\n{BROKEN}\n{line}\n")
-    found = tried(launcher, f"{own}:late")
+    found = tried(f"{own}:late")
     assert (found.dataset, found.train_samples, found.no_data) == (f"{own}:data", 17, "")
 
 
-def test_a_schedule_may_begin_at_a_learning_rate_of_0(launcher, broken):
+def test_a_schedule_may_begin_at_a_learning_rate_of_0(tried, broken):
     """The weights move in the second step."""
-    found = tried(launcher, f"{broken}:late")
+    found = tried(f"{broken}:late")
     assert (found.dataset, found.no_data) == ("fitted", "no data found")
 
 
-def test_an_open_length_is_closed_and_float_inputs_of_an_embedding_are_whole(launcher, broken):
+def test_an_open_length_is_closed_and_float_inputs_of_an_embedding_are_whole(tried, broken):
     """As asked, or with a usual one."""
     name = f"{broken}:sequence"
-    assert tried(launcher, name).signature == "input float32 (128) → (3)"
-    assert tried(launcher, name, input_shape=(20,)).signature == "input float32 (20) → (3)"
+    assert tried(name).signature == "input float32 (128) → (3)"
+    assert tried(name, input_shape=(20,)).signature == "input float32 (20) → (3)"
 
 
-def test_a_model_that_is_not_compiled_gets_a_loss_and_an_optimizer(launcher, broken):
+def test_a_model_that_is_not_compiled_gets_a_loss_and_an_optimizer(tried, broken):
     """Those that are asked for."""
-    found = tried(launcher, f"{broken}:loose", loss="mae", optimizer="adam")
+    found = tried(f"{broken}:loose", loss="mae", optimizer="adam")
     assert found.parameters == 5
 
 
-def test_a_shape_as_asked_builds_a_model_without_an_input(launcher, broken):
+def test_a_shape_as_asked_builds_a_model_without_an_input(tried, broken):
     """Its output is known then."""
-    found = tried(launcher, f"{broken}:hidden", input_shape=(6,))
+    found = tried(f"{broken}:hidden", input_shape=(6,))
     assert found.parameters == 21
 
 
-def test_an_unknown_application_is_explained(launcher):
+def test_an_unknown_application_is_explained(tried):
     """With names that are near."""
     with pytest.raises(WorkerFailed, match="did you mean MobileNetV3Small"):
-        tried(launcher, "keras.applications:MobilNetV3Smal")
+        tried("keras.applications:MobilNetV3Smal")
 
 
 def test_a_model_of_several_inputs_is_measured(make_runner):
