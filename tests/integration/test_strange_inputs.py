@@ -178,7 +178,10 @@ other.compile("sgd", "mse")
 other.fit(np.ones((4, 2)), np.ones(4), epochs=options.epochs)
 model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
 model.compile("sgd", "mse")
-history = model.fit(x_train, y, epochs=options.epochs, batch_size=32)
+import tensorflow as tf
+
+endless = tf.data.Dataset.from_tensor_slices((x_train, y)).batch(7).repeat()
+history = model.fit(x_train, y, 32, options.epochs, validation_data=endless, validation_steps=1)
 model.save("would_overwrite.keras")
 print(history.history["loss"][-1])
 """
