@@ -11,10 +11,10 @@ from harness.analyze.training.groups import groups
 from harness.analyze.verdicts import MARGIN, Verdict
 from harness.records import Estimate, Failure, Measurement
 from harness.report.names import comparison, differing
-from harness.tables.accuracy import ACCURACY, EFFECTIVE_SPEEDUP, PairRow, points
 from harness.tables.declare import speedup_of
 from harness.tables.levers import ALONE, LEVERS, STACK
 from harness.tables.scaling import SCALING
+from harness.tables.training.accuracy import ACCURACY, EFFECTIVE_SPEEDUP, PairRow, points
 
 _VERDICTS: dict[Verdict, str] = {
     "faster": "faster",

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analyze.analysis import Analysis
 from harness.tables import (
-    accuracy,
     batch_sizes,
     bottleneck,
     device,
+    keras_examples,
     ladder,
     levers,
     measurements,
     scaling,
     speedups,
-    trainings,
     work,
 )
 from harness.tables.declare import Table, to_frame
 from harness.tables.drawing import Figure
+from harness.tables.training import accuracy, convergence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,8 @@ TABLES: tuple[Table[Any], ...] = (
     scaling.SCALING,
     scaling.SCALING_OUTLOOK,
     bottleneck.BOTTLENECK,
-    trainings.CONVERGENCE,
+    keras_examples.KERAS_EXAMPLES,
+    convergence.CONVERGENCE,
     accuracy.ACCURACY,
     accuracy.EFFECTIVE_SPEEDUP,
 )
@@ -49,7 +50,7 @@ TABLES: tuple[Table[Any], ...] = (
 # Charts of a run that belong to no table, by name.
 MORE_CHARTS: tuple[Callable[[Analysis, str], Iterator[tuple[str, Figure]]], ...] = (
     device.timelines,
-    trainings.hardest_digits,
+    convergence.hardest_digits,
 )
 
 

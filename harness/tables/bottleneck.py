@@ -82,6 +82,7 @@ def _notes(rows: Sequence[BottleneckRow]) -> Iterator[str]:
         "of a copy; arithmetic: at most, at the rate of a matrix product"
     )
     name = _namer(rows)
+    yield from _feeds(rows, name)
     for row in rows:
         if {finding.verdict for finding in row.found.findings} & {THROTTLED, DISTURBED}:
             yield f"{name(row)}: {'; '.join(row.evidence)}"
@@ -89,6 +90,20 @@ def _notes(rows: Sequence[BottleneckRow]) -> Iterator[str]:
         its = [name(row) for row in rows if reason in row.missing]
         few = len(its) <= _FEW and len(its) < len(rows)  # many show as gaps
         yield f"missing: {reason}" + (f" [{', '.join(its)}]" if few else "")
+
+
+def _feeds(rows: Sequence[BottleneckRow], name: Callable[[BottleneckRow], str]) -> Iterator[str]:
+    """Say where `fit` trained on a pipeline of the user's, and where it could not."""
+    by_feed: dict[str, list[str]] = {}
+    for row in rows:
+        facts = row.found.data.facts
+        if facts.in_memory:
+            feed = f"on arrays in memory instead of the pipeline ({facts.in_memory})"
+            by_feed.setdefault(feed, []).append(name(row))
+        elif facts.pipeline:
+            by_feed.setdefault(f"on your own {facts.pipeline}", []).append(name(row))
+    for feed, names in by_feed.items():
+        yield f"fit trained {feed}" + (f": {', '.join(names)}" if len(names) < len(rows) else "")
 
 
 def _tries(rows: Sequence[BottleneckRow]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from harness.analyze.verdicts import DEFINITION
 from harness.records import Case, Estimate, Training
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, case_name, columns, speedup_of
-from harness.tables.trainings import with_ends
+from harness.tables.training.convergence import with_ends
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
