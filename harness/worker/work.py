@@ -1,4 +1,4 @@
-"""The work of a Keras model, counted from its layers: arithmetic, memory, kinds of layers."""
+"""The work of a Keras model besides its arithmetic: memory, kinds of layers; rates of a machine."""
 
 import hashlib
 import json
@@ -13,39 +13,6 @@ _LONG_ENOUGH = 0.005
 _LARGEST_PRODUCT = 8192
 _SMALLEST_COPY = 128 * 2**20  # beyond the caches that a worker has to itself
 _LARGEST_COPY = 2**30
-
-
-def macs(model: Any) -> tuple[int | None, str]:
-    """Multiply-accumulates per sample, without biases, and the source of the count.
-
-    Convolutions cost output positions × kernel weights, dense layers their kernel weights (per
-    position). Layers without weights cost nothing. None and the reason if a layer has no rule.
-    """
-    import keras
-
-    layers = keras.layers
-    convolutions = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-    depthwise = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
-    normalizations = (layers.BatchNormalization, layers.GroupNormalization)
-    free = (*normalizations, layers.LayerNormalization, layers.Normalization, layers.Embedding)
-    total = 0
-    for layer in _leaves(model, keras.Model):
-        if not layer.weights or isinstance(layer, free):
-            continue
-        name, shape = type(layer).__name__, _output_shape(layer)
-        if shape is None:
-            return None, f"not counted: {name} has no single output shape"
-        if isinstance(layer, (*convolutions, *depthwise)):
-            channels_first = layer.data_format == "channels_first"
-            positions = shape[2:] if channels_first else shape[1:-1]
-        elif isinstance(layer, layers.Dense):
-            positions = shape[1:-1]
-        else:
-            return None, f"not counted: no rule for {name}"
-        if None in positions:
-            return None, f"not counted: the output shape of {name} is open"
-        total += math.prod(positions) * math.prod(layer.kernel.shape)
-    return total, "layers"
 
 
 def _output_shape(layer: Any) -> Any:
