@@ -28,6 +28,11 @@ class Estimate:
         low, high = (None if end is None else change(end) for end in (self.low, self.high))
         return Estimate(change(self.value), low, high, self.n, self.confidence)
 
+    def inverse(self) -> "Estimate":
+        """Return the estimate of one over a positive value: a rate for a time."""
+        low, high = (None if end is None else 1 / end for end in (self.high, self.low))
+        return Estimate(1 / self.value, low, high, self.n, self.confidence)
+
     def holds(self, value: float) -> bool | None:
         """Whether the interval contains a value; None without an interval."""
         return None if self.low is None or self.high is None else self.low <= value <= self.high

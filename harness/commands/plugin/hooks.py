@@ -26,7 +26,10 @@ _MARKERS = (
     f"matrix({', '.join(collection.MATRIX)}): what a test trains unless an option says so",
     "ladder(name, steps): one test per change of a ladder, as in baseline@256,+adam,@1024",
     "convergence: full training; runs with -m convergence, or if its file is named",
+    "keras_examples: the Keras project's example models; runs with -m keras_examples, or if its "
+    "file is named",
 )
+_ON_REQUEST = ("convergence", "keras_examples")  # markers
 _SESSION = pytest.StashKey["Session"]()
 # Text says why no file was written, None that nothing was measured.
 _WRITTEN: pytest.StashKey["Written | str | None"] = pytest.StashKey()
@@ -115,13 +118,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect full trainings unless the user has selected them."""
-    if "convergence" in (config.option.markexpr or ""):
-        return
+    """Deselect what takes long unless the user has selected it."""
+    asked = config.option.markexpr or ""
+    markers = [marker for marker in _ON_REQUEST if marker not in asked]
     root = config.invocation_params.dir
     named = {(root / argument.split("::")[0]).resolve() for argument in config.args}
     left_out = [
-        item for item in items if item.get_closest_marker("convergence") and item.path not in named
+        item
+        for item in items
+        if item.path not in named and any(map(item.get_closest_marker, markers))
     ]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
