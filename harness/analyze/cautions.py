@@ -60,6 +60,7 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
         *_traced(measurement),
         *_learning(measurement),
         *_left_out(measurement),
+        *_own_settings(measurement),
         *_unequal(measurement),
         *_repeats(measurement, protocol),
         *_drifting(measurement),
@@ -173,6 +174,14 @@ def _left_out(m: Measurement) -> Iterator[Caution]:
     if rest := m.facts.left_out_samples:
         doubt = "samples of an epoch fill no batch of the size that the model fixes"
         yield Caution(doubt, "they are left out of its epochs", f"{rest}")
+
+
+def _own_settings(m: Measurement) -> Iterator[Caution]:
+    """Say what a user's file sets of the process that trains it."""
+    asked = dict.fromkeys((*m.facts.own_settings, *m.reference_facts.own_settings))
+    if asked:
+        doubt = "the file of the model sets threads, devices, seeds or variables itself"
+        yield Caution(doubt, "use options of the harness instead", "; ".join(asked))
 
 
 def _learning(m: Measurement) -> Iterator[Caution]:

@@ -3,7 +3,7 @@
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 
 from rich.console import Console
@@ -63,7 +63,7 @@ def examine(gpu: AnyGpu) -> Iterator[Finding]:
     usable = len(machine.usable_cpus())
     yield from cpu(machine.cpu_name(), os.cpu_count() or 1, usable, cgroup.cpu_quota())
     yield frequency(machine.governor())
-    yield memory(machine.memory_available(), cgroup.memory_limit())
+    yield memory(machine.memory_available(), cgroup.memory_limit(), machine.shell_limits())
     yield data()
     yield from disturbances(time.sleep)
     yield from graphics(gpu)
@@ -100,9 +100,11 @@ def frequency(governor: str | None) -> Finding:
     return Finding("CPU", "note", f"{text}; the clock follows the load", advice)
 
 
-def memory(available: int, limit: int | None) -> Finding:
+def memory(available: int, limit: int | None, shell: Mapping[str, int]) -> Finding:
     """Say how much memory a training may use."""
     cut = "" if limit is None else f"; the cgroup's limit is {units.mebibytes(limit)}"
+    for name, most in shell.items():
+        cut += f"; the shell's limit is {units.mebibytes(most)} ({name})"
     text = f"{units.mebibytes(available)} available{cut}"
     if available >= _LITTLE_MEMORY:
         return Finding("memory", "ok", text)

@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,12 +91,16 @@ def oom_kills() -> int | None:
     return None
 
 
+def shell_limits() -> dict[str, int]:
+    """Return the hard limits of a process's memory in bytes, by the `ulimit` that sets them."""
+    kinds = {"ulimit -d": resource.RLIMIT_DATA, "ulimit -v": resource.RLIMIT_AS}
+    hard = {name: resource.getrlimit(kind)[1] for name, kind in kinds.items()}
+    return {name: limit for name, limit in hard.items() if limit != resource.RLIM_INFINITY}
+
+
 def memory_available() -> int:
     """Return the memory for new processes, in bytes, limited by the cgroup and by the shell."""
-    available = psutil.virtual_memory().available
-    _, shell = resource.getrlimit(resource.RLIMIT_DATA)  # `ulimit -d`, of each process
-    if shell != resource.RLIM_INFINITY:
-        available = min(available, shell)
+    available = min(psutil.virtual_memory().available, *shell_limits().values(), sys.maxsize)
     limit = memory_limit()
     return available if limit is None else min(available, max(0, limit - (memory_used() or 0)))
 

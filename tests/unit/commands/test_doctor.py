@@ -45,9 +45,9 @@ def test_the_governor_is_said(governor, state):
 @pytest.mark.parametrize(("available", "state"), [(20, "ok"), (2, "problem")])
 def test_too_little_memory_is_a_problem(available, state):
     """Two workers must fit."""
-    found = doctor.memory(available * 2**30, 24 * 2**30)
+    found = doctor.memory(available * 2**30, 24 * 2**30, {"ulimit -d": 2**30})
     assert found.state == state
-    assert "the cgroup's limit is 24.0 GiB" in found.text
+    assert "the cgroup's limit is 24.0 GiB; the shell's limit is 1024 MiB (ulimit -d)" in found.text
 
 
 def test_the_dataset_is_said(monkeypatch, tmp_path):

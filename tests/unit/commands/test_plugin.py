@@ -377,3 +377,32 @@ def test_every_option_is_in_the_help_with_its_default(no_charts, pytester):
     text = pytester.runpytest_inprocess("--help").stdout.str()
     for option in options_of("suites"):
         assert f"--train-{option.name}" in text
+
+
+@pytest.mark.parametrize(
+    ("lines", "passed", "message"),
+    [
+        ('[tool.pytest.ini_options]\ntrain_batch_sizes = "8,16"', 2, ""),
+        ('[tool.pytest.ini_options]\ntrain_batch_sizes = ["8", "16"]', 2, ""),
+        ("[tool.pytest.ini_options]\ntrain_batch_sizes = 8", 1, ""),
+        ('[tool.pytest]\ntrain_batch_sizes = "8,16"', 2, ""),
+        (
+            '[tool.pytest.ini_options]\ntrain_effort = "fast"',
+            0,
+            "*no 'fast'; known: quick, default, thorough*",
+        ),
+    ],
+)
+def test_a_toml_file_sets_them_in_its_own_types(
+    no_charts, pytester, launcher, lines, passed, message
+):
+    """Text, lists and numbers; what is wrong is named by its key."""
+    pytester.makepyfile(test_mine=SUITE)
+    more = 'train_variants = "improved"\ntrain_dataset = "synthetic"\n'
+    pytester.makepyprojecttoml(f"{lines}\n{more}")
+    done = pytester.runpytest_inprocess("--train-effort=quick" if passed else "-q")
+    if passed:
+        done.assert_outcomes(passed=passed)
+    else:
+        done.stderr.fnmatch_lines([message])
+        assert "INTERNALERROR" not in done.stdout.str()
