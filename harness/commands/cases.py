@@ -200,6 +200,12 @@ class Cases:
         found = self.trial(case) if registry.is_own(case.variant) else None
         return found.batch_size if isinstance(found, Inspected) else None
 
+    def levers(self, case: Case) -> list[str]:
+        """The settings that are tried on a case by default."""
+        found = self.trial(case) if registry.is_own(case.variant) else None
+        pipeline = found.pipeline if isinstance(found, Inspected) else ""
+        return levers.tried(case.backend, pipeline)
+
     def train_samples(self, case: Case) -> int:
         """Samples of an epoch of a case that can be trained."""
         found = self.trial(case) if registry.is_own(case.variant) else None

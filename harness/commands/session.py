@@ -256,7 +256,8 @@ class Session:
         if isinstance(found, WorkerFailed):  # each of its comparisons fails
             return
         losses = " → ".join(f"{loss:.4g}" for loss in found.losses)
-        made = "random data" if found.dataset == datasets.FITTED else f"data {found.dataset}"
+        of = f" ({found.pipeline})" if found.pipeline else ""
+        made = "random data" if found.dataset == datasets.FITTED else f"data {found.dataset}{of}"
         parameters = f"{units.count(found.parameters)} parameters"
         tried = f"{parameters}, {found.signature}, loss {losses}; {made}"
         self._progress.inspected(case, f"builds and trains: {tried}")

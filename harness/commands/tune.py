@@ -43,7 +43,7 @@ def _tune(session: Session, model: str) -> bool:
     if session.cases.untrainable(plain):
         session.measure(plain, plain)
         return False
-    wanted = settings.levers or levers.tried(settings.backend)
+    wanted = settings.levers or session.cases.levers(plain)
     reasons = {lever: session.cases.unavailable(plain, lever) for lever in wanted}
     tuner = Tuner(session, plain, [lever for lever in wanted if reasons[lever]])
     possible = [lever for lever in wanted if not reasons[lever]]

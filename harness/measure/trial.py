@@ -24,6 +24,7 @@ class Inspected:
         no_data: Why the model trains on random data unasked; else empty.
         slow_steps: How many steps at the beginning are several times as slow as later ones.
         batch_size: That the inputs of the model fix; None where any can be trained.
+        pipeline: That the data come from; empty for arrays.
     """
 
     dataset: str
@@ -34,6 +35,7 @@ class Inspected:
     no_data: str = ""
     batch_size: int | None = None
     slow_steps: int = 0
+    pipeline: str = ""
 
 
 def inspect(case: Case, setup: Setup, images: str) -> Inspected:

@@ -45,9 +45,9 @@ class Case:
         return self.backend, self.device, self.threads, self.precision
 
     @property
-    def feed(self) -> str:
-        """How `fit` gets its batches."""
-        return self.setting("feed") or "arrays"
+    def feed(self) -> str | None:
+        """How `fit` gets its batches; None: as the data comes, in arrays or from a pipeline."""
+        return self.setting("feed")
 
     @property
     def steps_per_execution(self) -> int:

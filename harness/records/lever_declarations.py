@@ -15,6 +15,14 @@ Variables = Mapping[str, str]
 _ALL = ("tensorflow", "jax", "torch")
 _SWITCH = ("on", "off")
 _FEEDS = ("device", "pydataset")  # of every backend
+# What is tried on a user's pipeline, by its kind; arrays show what the whole pipeline costs.
+PIPELINE_FEEDS = {
+    "tf.data": ("arrays", "prefetch", "cache", "parallel"),
+    "PyDataset": ("arrays", "workers"),
+    "DataLoader": ("arrays", "workers"),
+    "generator": ("arrays",),
+}
+OF_PIPELINES = ("prefetch", "cache", "parallel", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,8 @@ class Lever:
     line: Mapping[str, Callable[[Any], str]] = dataclasses.field(default_factory=dict)
     printed: Callable[[Any], str] | None = None  # instead: a worker does the same in another way
     argument: str = ""  # of `Model.compile`, an attribute of the compiled model
-    # By setting, the expression that `fit` trains on: of `x`, `y` and a batch size.
+    # By setting, the expression that `fit` trains on: of `x`, `y` and a batch size, or of
+    # `batches`.
     batches: Mapping[str, str] = dataclasses.field(default_factory=dict)
     # By backend and setting, variables that are set before Python starts.
     environment: Mapping[str, Mapping[str, Variables]] = dataclasses.field(default_factory=dict)
@@ -162,9 +171,10 @@ LEVERS = (
     Lever(
         "feed",
         "how fit gets its batches: arrays; tf.data from slices; batched, cached and prefetched; "
-        "resident on the device; a PyDataset",
+        "resident on the device; a PyDataset; a pipeline of yours prefetched, cached, with "
+        "parallel maps or with workers",
         {"tensorflow": ("slices", "cached", *_FEEDS), "jax": _FEEDS, "torch": _FEEDS},
-        ("arrays", "slices", "cached", "device", "pydataset"),
+        ("arrays", "slices", "cached", *_FEEDS, *OF_PIPELINES),
         batches={
             "slices": "tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch({size})"
             ".prefetch(tf.data.AUTOTUNE)",
@@ -172,6 +182,10 @@ LEVERS = (
             ".shuffle(-(-len(x) // {size})).prefetch(tf.data.AUTOTUNE)",
             "device": "...  # batches that are tensors on the device already",
             "pydataset": "...  # a keras.utils.PyDataset that returns whole batches",
+            "prefetch": "batches.prefetch(tf.data.AUTOTUNE)",
+            "cache": "batches.cache()  # where all of it fits into memory",
+            "parallel": "....map(..., num_parallel_calls=tf.data.AUTOTUNE)",
+            "workers": "...  # workers= of a PyDataset, num_workers= of a DataLoader",
         },
     ),
     Lever(

@@ -26,7 +26,7 @@ class Round(Counters):
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One timed epoch of a `Model.fit` over arrays in memory."""
+    """One timed epoch of a `Model.fit`."""
 
     steps: int
     samples: int
@@ -36,6 +36,7 @@ class Fit:
     first_step_seconds: float
     whole_epoch: bool  # it covered the training set once
     first_steps: int = 1  # steps in `first_step_seconds`: those of one execution
+    feed: str = "arrays"  # how it got its batches: a setting of the lever, or a kind of pipeline
 
     @property
     def later_sample_seconds(self) -> float:
@@ -189,3 +190,6 @@ class ModelFacts:
     policy: str | None = None
     eager: bool = False  # the model was compiled with run_eagerly: Python runs every step
     left_out_samples: int = 0  # of an epoch: they fill no batch of the size that the model fixes
+    pipeline: str = ""  # that the data come from: tf.data, PyDataset, DataLoader, generator
+    own_settings: tuple[str, ...] = ()  # that the user's file makes, and what became of them
+    in_memory: str = ""  # why `fit` trains on the first batches in memory and not on the pipeline

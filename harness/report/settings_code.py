@@ -41,7 +41,7 @@ def _lines(tuning: Tuning, stacked: Case) -> Iterator[str]:
     plain = tuning.plain
     changed = [lever for lever in SETTINGS if lever.setting(stacked) != lever.setting(plain)]
     before = list(filter(None, (_statement(lever, stacked) for lever in changed)))
-    batches = "" if stacked.feed == plain.feed else FEED.batches.get(stacked.feed, "")
+    batches = "" if stacked.feed == plain.feed else FEED.batches.get(stacked.feed or "", "")
     batches = batches.format(size=stacked.batch_size)
     imports = [f"import {statement.partition('.')[0]}" for statement in before]
     if "tf.data" in batches:

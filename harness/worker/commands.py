@@ -14,13 +14,13 @@ from typing import Any
 
 from harness.records import Case, Epoch, from_json, to_json
 from harness.records.counters import change
-from harness.worker import models, resources, training, work
+from harness.worker import feeds, models, resources, training, work
 from harness.worker import warm_up as timing
 from harness.worker.backends import find as find_backend
 from harness.worker.channel import Channel
 from harness.worker.signature import signature
 from harness.worker.user_errors import Rejected
-from harness.workloads import datasets, fitting
+from harness.workloads import datasets, fitting, own_settings
 
 _TRIED_STEPS = 3
 _TIMED_STEPS = 16  # to see how many at the beginning are slow
@@ -28,6 +28,9 @@ _TIMED_STEPS = 16  # to see how many at the beginning are slow
 # over many steps, or skipped while the scale of a loss is found.
 _MOST_TRIED_STEPS = 64
 _MOST_TRIED_SECONDS = 5.0
+# Of a `fit` that waits for its data: times as long as its steps alone, and seconds.
+_LONGEST_FIT = 3.0
+_LEAST_FIT_SECONDS = 2.0
 
 
 class Commands:
@@ -38,6 +41,8 @@ class Commands:
         self._trainer: Any = None
         self._start: dict[str, Any] = {}
         self._no_data = ""
+        self._own_settings: list[str] = []
+        self._step_seconds = 0.0  # of the warm-up
         self._traces_before = 0
         self._unmoved: float | None = None  # the weights, if the first step did not move them
         self.on_gpu = False
@@ -50,10 +55,12 @@ class Commands:
         group: dict[str, Any] | None = None,
         *,
         small: bool = False,
+        whole: bool = False,
     ) -> Any:
         """Load, build, and return the trainer, whose first step is still to come.
 
-        A small batch is that of the model where its inputs fix one.
+        A small batch is that of the model where its inputs fix one. The whole data of a pipeline
+        is held for a training in full.
         """
         self.on_gpu = case.device == "gpu"
         resources.bind_threads(case.threads, cpus)
@@ -66,11 +73,12 @@ class Commands:
         if self.on_gpu and not backend.gpus():
             raise Rejected("unsupported", backend.unseen())
         import_rss = resources.high_water_bytes()
-        if case.dataset == datasets.AUTO:
-            case, self._no_data = models.with_own_data(case)
-        load_seconds, raw = self._phase("data", lambda: models.load(case))
         with backend.distributed(case):
-            build_seconds, model = self._phase("build", lambda: models.build(case, raw))
+            with own_settings.noted() as self._own_settings:
+                if case.dataset == datasets.AUTO:
+                    case, self._no_data = models.with_own_data(case)
+                load_seconds, raw = self._phase("data", lambda: models.load(case, whole=whole))
+                build_seconds, model = self._phase("build", lambda: models.build(case, raw))
             given = self._signature = signature(model, case.input_shape)
             if small and given.batch_size is not None:
                 case = dataclasses.replace(case, batch_size=given.batch_size)
@@ -126,8 +134,16 @@ class Commands:
             "policy": models.policy(),
             "eager": bool(trainer.model.run_eagerly),
             "left_out_samples": trainer.data.left_out,
+            "own_settings": self._own_settings,
+            **self._pipeline(),
         }
         return {"start": start, "facts": facts}
+
+    def _pipeline(self) -> dict[str, str]:
+        """What kind of pipeline the data came from, and why `fit` does not train on it."""
+        data = self._trainer.data
+        kind = data.pipeline.kind if data.pipeline else ""
+        return {"pipeline": kind, "in_memory": feeds.why_in_memory(self._trainer.case, data)}
 
     def _early_loss(self, steps: int) -> float:
         """Train on from the first execution; the mean loss of the second half of `steps`."""
@@ -182,6 +198,7 @@ class Commands:
             "losses": losses[:_TRIED_STEPS],
             "slow_steps": timing.slow_steps(times) * trainer.stride,
             "batch_size": self._signature.batch_size,
+            "pipeline": self._pipeline()["pipeline"],
         }
 
     def warm_up(self, seconds: float, floor_seconds: float, floor_steps: int = 0) -> dict[str, Any]:
@@ -198,8 +215,9 @@ class Commands:
             warm = timing.warm_up(run, clock, seconds, floor_seconds, calls)
         self._traces_before = trainer.traces
         trainer.reset_peak_memory()
+        self._step_seconds = warm.step_seconds / trainer.stride
         return {
-            "step_seconds": warm.step_seconds / trainer.stride,
+            "step_seconds": self._step_seconds,
             "warm_up_steps": warm.steps * trainer.stride,
             "steady": warm.steady,
         }
@@ -248,12 +266,13 @@ class Commands:
         return {"allreduce_seconds": seconds, "allreduce_bytes": size}
 
     def fit(self, steps: int) -> dict[str, Any]:
-        """Time a real `Model.fit`."""
-        return {"fit": to_json(self._trainer.fit(steps))}
+        """Time a real `Model.fit` of so many steps, or of what it trains in a few times as long."""
+        longest = max(_LEAST_FIT_SECONDS, _LONGEST_FIT * steps * self._step_seconds)
+        return {"fit": to_json(self._trainer.fit(steps, longest))}
 
     def open_training(self, case: dict[str, Any], cpus: list[int]) -> dict[str, Any]:
         """Load and build for a full training, without a step."""
-        self._prepare(from_json(Case, case), cpus)
+        self._prepare(from_json(Case, case), cpus, whole=True)
         test_samples = datasets.samples(self._trainer.data.x_test)
         return {"facts": {**self._facts(), "test_samples": test_samples}}
 

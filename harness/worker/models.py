@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,8 +13,21 @@ from harness.records import Case
 from harness.records.lever_declarations import LEVERS
 from harness.worker.signature import loss_name
 from harness.worker.user_errors import raised_by
-from harness.workloads import datasets, fitting, registry, sources, user_data, variants
-from harness.workloads.datasets import Dataset, leaves, mapped
+from harness.workloads import (
+    datasets,
+    fitting,
+    own_settings,
+    registry,
+    sources,
+    user_data,
+    variants,
+)
+from harness.workloads.datasets import HELD_BATCHES, Dataset, leaves, mapped
+
+_LEGACY = (
+    f"{{}} asks for legacy Keras by {own_settings.LEGACY}; only Keras 3 is measured: unset it, and "
+    "import keras"
+)
 
 
 def configure(case: Case) -> None:
@@ -58,15 +72,19 @@ def with_own_data(case: Case) -> tuple[Case, str]:
     return dataclasses.replace(case, dataset=name or datasets.FITTED), reason
 
 
-def load(case: Case) -> Dataset | None:
-    """Load a case's data; None for random data, which needs the model."""
+def load(case: Case, *, whole: bool) -> Dataset | None:
+    """Load a case's data, of a pipeline what rounds need or the `whole`, as far as it is held.
+
+    None for random data, which needs the model.
+    """
     if case.dataset == datasets.FITTED:
         return None
     if sources.is_own(case.dataset):
         with raised_by(case.variant):
             registry.find(case.variant)  # its file may be executed up to its own `fit` only
         with raised_by(case.dataset):
-            return user_data.load(case.dataset)
+            enough = [] if whole else [HELD_BATCHES * case.batch_size]
+            return user_data.load(case.dataset, *enough)
     return datasets.load(case.dataset)
 
 
@@ -96,8 +114,12 @@ def build(case: Case, data: Dataset | None) -> Any:
     with raised_by(case.variant):
         source, _, name = case.variant.rpartition(":")
         is_application = source == "keras.applications"
-        model = _application(name, case, data) if is_application else registry.find(case.variant)()
+        with _legacy(case.variant):
+            found = None if is_application else registry.find(case.variant)()
+        model = _application(name, case, data) if is_application else found
         if not isinstance(model, keras.Model):
+            if type(model).__module__.startswith("tf_keras"):
+                raise BadCase(_LEGACY.format(case.variant))
             raise BadCase(f"{case.variant} returned {type(model).__name__}, not a Keras model")
         if not model.compiled or case.loss or case.optimizer:
             _compile(model, case, is_application=is_application)
@@ -106,6 +128,17 @@ def build(case: Case, data: Dataset | None) -> Any:
         if not _knows_variables(model.optimizer, model.trainable_variables):
             model.optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
         return model
+
+
+@contextlib.contextmanager
+def _legacy(name: str) -> Iterator[None]:
+    """Say so where a file fails since it asks for legacy Keras."""
+    try:
+        yield
+    except ImportError as error:
+        if os.environ.get(own_settings.LEGACY, "0").lower() in ("1", "true"):
+            raise BadCase(_LEGACY.format(name)) from error
+        raise
 
 
 def _knows_variables(optimizer: Any, variables: Iterable[Any]) -> bool:

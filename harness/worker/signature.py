@@ -1,11 +1,12 @@
 """Read inputs, outputs and losses of a Keras model, for data that fits it."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.workloads.datasets import leaves
-from harness.workloads.fitting import Input, Output, Shape, Signature, Structure
+from harness.workloads.datasets import leaves, mapped
+from harness.workloads.fitting import Form, Input, Output, Shape, Signature
 
 _OPEN_LENGTH = 128  # of a sequence whose length the model leaves open
 _OPEN_EDGE = 224  # of an image
@@ -20,7 +21,7 @@ def signature(model: Any, input_shape: tuple[int, ...] | None) -> Signature:
     names = _output_names(model)
     names = names if len(names) == len(shapes) else [f"output {i}" for i in range(len(shapes))]
     outputs = tuple(map(Output, names, shapes, map(loss_name, losses), left_out))
-    takes, gives = _kind(_structure(model, "input")), _kind(_structure(model, "output"))
+    takes, gives = _form(_structure(model, "input")), _form(_structure(model, "output"))
     return Signature(tuple(inputs), outputs, takes, gives, _fixed_batch(model))
 
 
@@ -40,14 +41,29 @@ def _structure(model: Any, which: str) -> Any:
         return tensors[0] if tensors else None
 
 
-def _kind(structure: Any) -> Structure:
-    if isinstance(structure, dict):
-        return "dict"
-    return "tuple" if isinstance(structure, (list, tuple)) else "array"
+def _form(structure: Any) -> Form:
+    """How tensors are nested, each by its place among all."""
+    places = itertools.count()
+
+    def of(part: Any) -> Form:
+        if isinstance(part, dict):
+            return {str(key): of(value) for key, value in part.items()}
+        return tuple(map(of, part)) if isinstance(part, (list, tuple)) else next(places)
+
+    return of(structure)
 
 
-def _keys(structure: Any) -> list[str]:
-    return [str(key) for key in structure] if isinstance(structure, dict) else []
+def _keys(structure: Any, before: str = "") -> list[str]:
+    """The keys of the tensors in a dict, those of nested ones joined by a slash."""
+    if not isinstance(structure, dict):
+        return []
+    found = []
+    for key, value in structure.items():
+        name = f"{before}{key}"
+        parts = leaves(value)
+        numbered = [name] if len(parts) == 1 else [f"{name}/{i}" for i in range(len(parts))]
+        found += _keys(value, f"{name}/") or numbered
+    return found
 
 
 def _output_names(model: Any) -> list[str]:
@@ -123,10 +139,22 @@ def _output_shapes(model: Any, inputs: Sequence[Input]) -> Sequence[Shape | None
         return shapes
     closed = [(1, *i.shape) for i in inputs]
     taken = _structure(model, "input")
-    whole = dict(zip(taken, closed, strict=True)) if isinstance(taken, dict) else closed
-    given = model.compute_output_shape(whole if len(closed) > 1 else closed[0])
-    found = [given] if _kind(structure) == "array" else leaves(given)
-    return [tuple(shape[1:]) for shape in found]
+    whole = mapped(_form(taken), lambda place: closed[place])
+    given = model.compute_output_shape([*whole] if _is_list_of_shapes(whole) else whole)
+    return [tuple(shape[1:]) for shape in _shapes_in(given)]
+
+
+def _is_list_of_shapes(whole: Any) -> bool:
+    return isinstance(whole, tuple) and bool(whole) and isinstance(whole[0], tuple)
+
+
+def _shapes_in(given: Any) -> list[Any]:
+    """The shapes in a structure; a shape is a tuple as well."""
+    if isinstance(given, dict):
+        return [shape for part in given.values() for shape in _shapes_in(part)]
+    if isinstance(given, (list, tuple)) and any(isinstance(p, (list, tuple, dict)) for p in given):
+        return [shape for part in given for shape in _shapes_in(part)]
+    return [given]
 
 
 def _called_shape(model: Any, inputs: Sequence[Input]) -> Shape | None:

@@ -16,11 +16,11 @@ import numpy as np
 from harness.errors import BadCase
 from harness.records import Case, Fit
 from harness.records.lever_declarations import LEVERS
-from harness.worker import feeds, work
-from harness.workloads.datasets import Dataset, mapped, samples
+from harness.worker import arithmetic, feeds, work
+from harness.workloads.datasets import HELD_BATCHES, Dataset, mapped, samples
 
-_MEMORY_BATCHES = 8
 _CALLS = 9
+_FEWEST = 3  # executions of a `fit` that is ended early
 _OPEN_FITS: list["_EpochTimed"] = []
 
 
@@ -67,7 +67,7 @@ class KerasTrainer(abc.ABC):
     def stacked(self) -> Any:
         """A few whole batches of inputs, targets and weights: (batches, batch size, …)."""
         size = self.case.batch_size
-        count = max(1, min(_MEMORY_BATCHES, samples(self.data.x_train) // size))
+        count = max(1, min(HELD_BATCHES, samples(self.data.x_train) // size))
         part = self.data.part(count * size)
         return mapped(part, lambda array: array.reshape(count, size, *array.shape[1:]))
 
@@ -92,41 +92,41 @@ class KerasTrainer(abc.ABC):
     def sync(self) -> None:
         """Wait until the device is idle."""
 
-    def fit(self, steps: int) -> Fit:
+    def fit(self, steps: int, seconds: float) -> Fit:
         """Time one epoch of a real `Model.fit` over a number of whole steps, or the whole set.
+
+        A pipeline may be far slower than the steps: the epoch ends after so many seconds.
 
         The time is that of the epoch, as in Keras's progress bar, without what `fit` prepares
         before. A smaller last batch is a new shape that is traced once per training; then the
-        second epoch is timed, which is like all later ones.
+        second epoch is timed, which is like all later ones. The same holds for the shapes that a
+        pipeline announces.
 
         An exception leaves `fit` at the end of that epoch with its input pipeline open: to close
         it, tf.data may wait seconds for its tuning thread (`OptimizeLoop` in
         `tensorflow/core/framework/model.cc` doubles its period each time).
         """
-        batch = self.case.batch_size
-        whole = steps * batch >= self.data.epoch_samples
-        held = samples(self.data.x_train)  # an epoch of random data has more
-        trained = self.data.epoch_samples if whole else min(steps, held // batch) * batch
-        clock = _epoch_clock(self.sync)
+        fed = feeds.feed(self.case, self.data, steps)
+        self.trace(fed)
+        clock = _epoch_clock(self.sync, seconds)
         try:
-            self.model.fit(
-                **feeds.arguments(
-                    self.case.feed, self.case.backend, self.data.part(trained), batch
-                ),
-                epochs=2 if trained % (batch * self.stride) else 1,
-                verbose=0,
-                callbacks=[clock],
-            )
+            self.model.fit(**fed.arguments, epochs=fed.epochs, verbose=0, callbacks=[clock])
         except _EpochTimed as end:
             _OPEN_FITS.append(end)
+        trained = min(fed.samples, clock.executions * self.stride * self.case.batch_size)
         return Fit(
-            steps=-(-trained // batch),
+            steps=-(-trained // self.case.batch_size),
             samples=trained,
             seconds=clock.seconds,
             first_step_seconds=clock.first_step_seconds,
-            whole_epoch=whole,
+            whole_epoch=fed.whole and trained == fed.samples,
             first_steps=self.stride,
+            feed=fed.kind,
         )
+
+    def trace(self, fed: feeds.Feed) -> None:
+        """Trace the step for the shapes that a feed announces, where a framework does so."""
+        return
 
     def weights_digest(self) -> float:
         """The sum of all weights' magnitudes, which changes when they do."""
@@ -137,7 +137,7 @@ class KerasTrainer(abc.ABC):
 
     def work(self) -> dict[str, Any]:
         """The fields of `ModelFacts` that `work` counts."""
-        macs, source = work.macs(self.model)
+        macs, source = arithmetic.macs(self.model, self.data.part(1)[0])
         return {
             "macs_per_sample": macs,
             "macs_source": source,
@@ -231,35 +231,43 @@ class _EpochTimed(Exception):
     """The timed epoch has ended."""
 
 
-def _epoch_clock(sync: Callable[[], None]) -> Any:
+def _epoch_clock(sync: Callable[[], None], most_seconds: float) -> Any:
     """A callback that times the latest epoch and its first execution.
 
-    A hook at the *end* of batches would make Keras sync every step, one at their begin does not
+    The epoch ends after so many seconds and three executions. A hook at the *end* of batches would
+    make Keras sync every step, one at their begin does not
     (`keras/src/callbacks/callback_list.py`). `sync` is called after the first step and the last.
     """
     import keras
 
     class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
         begin = seconds = first_step_seconds = 0.0
-        batches = 0
+        epoch = begun = executions = 0  # executions that have begun, and of the timed epoch
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.batches = 0
+            self.epoch, self.begun = epoch, 0
             self.begin = time.perf_counter()
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            self.batches += 1
-            if self.batches == 2:
+            self.begun += 1
+            if self.begun == 2:
                 sync()
                 self.first_step_seconds = time.perf_counter() - self.begin
+            elif self.begun > _FEWEST and time.perf_counter() - self.begin > most_seconds:
+                self._end(self.begun - 1)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             loss_in(logs)
+            self._end(self.begun)
+
+        def _end(self, executions: int) -> None:
+            if self.epoch < self.params["epochs"] - 1:
+                return
             sync()
             self.seconds = time.perf_counter() - self.begin
-            if self.batches == 1:
+            self.executions = executions
+            if executions == 1:
                 self.first_step_seconds = self.seconds
-            if epoch == self.params["epochs"] - 1:
-                raise _EpochTimed
+            raise _EpochTimed
 
     return EpochClock()

@@ -27,7 +27,7 @@ def train(trainer: KerasTrainer, epochs: int, on_epoch: OnEpoch, alive: Alive) -
     """
     data, batch = trainer.data, trainer.case.batch_size
     trainer.model.fit(
-        **feeds.arguments("arrays", trainer.case.backend, data.part(samples(data.x_train)), batch),
+        **feeds.arrays(data.part(samples(data.x_train)), batch),
         epochs=epochs,
         verbose=0,
         validation_data=data.test_part() if samples(data.x_test) else None,

@@ -4,6 +4,7 @@ Targets stay as they are stored, `fitting` adapts them to a model. No framework 
 """
 
 import contextlib
+import dataclasses
 import functools
 import operator
 import os
@@ -23,6 +24,8 @@ from harness.workloads import sources
 CLASSES = 10
 TRAIN_SAMPLES = 60_000
 TEST_SAMPLES = 10_000
+MOST_BYTES = 256 * 2**20  # that random data, or a part of a pipeline, takes in memory
+HELD_BATCHES = 8  # that rounds train on, over and over
 BUNDLED = ("mnist", "digits", "synthetic")
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -50,6 +53,8 @@ class Dataset:
     train_samples: int | None = None
     weights: Arrays | None = None  # of the training samples
     left_out: int = 0  # training samples that fill no batch, see `of_whole_batches`
+    pipeline: Any = None  # a `Pipeline` that the training arrays are the first batches of
+    unlike: str = ""  # why the model cannot be given what that pipeline gives
 
     def part(self, count: int) -> tuple[Arrays, ...]:
         """Return the first training samples as `fit` takes them: x, y and weights, if any."""
@@ -61,6 +66,22 @@ class Dataset:
         """Return the test set as `fit` takes it: x, and y if there are targets."""
         return (self.x_test, self.y_test) if leaves(self.y_test) else (self.x_test,)
 
+    def repeated(self, count: int) -> "Dataset":
+        """Repeat the training samples until there are so many, or 256 MiB."""
+        held = samples(self.x_train)
+        size = sum(array.nbytes for array in leaves(self.x_train))
+        count = min(count, max(held, MOST_BYTES * held // max(1, size)))
+
+        def again(array: Array) -> Array:
+            return array[np.arange(count) % held]
+
+        return dataclasses.replace(
+            self,
+            x_train=mapped(self.x_train, again),
+            y_train=mapped(self.y_train, again),
+            weights=None if self.weights is None else mapped(self.weights, again),
+        )
+
     def of_whole_batches(self, batch_size: int) -> "Dataset":
         """Leave out the samples that fill no batch of that size, for training and for testing."""
 
@@ -68,14 +89,16 @@ class Dataset:
             return mapped(arrays, operator.itemgetter(slice(count)))
 
         train, test = (samples(x) // batch_size * batch_size for x in (self.x_train, self.x_test))
-        return Dataset(
-            cut(self.x_train, train),
-            cut(self.y_train, train),
-            cut(self.x_test, test),
-            cut(self.y_test, test),
-            None if self.train_samples is None else self.train_samples // batch_size * batch_size,
-            None if self.weights is None else cut(self.weights, train),
-            self.epoch_samples % batch_size,
+        epoch = self.train_samples
+        return dataclasses.replace(
+            self,
+            x_train=cut(self.x_train, train),
+            y_train=cut(self.y_train, train),
+            x_test=cut(self.x_test, test),
+            y_test=cut(self.y_test, test),
+            train_samples=None if epoch is None else epoch // batch_size * batch_size,
+            weights=None if self.weights is None else cut(self.weights, train),
+            left_out=self.epoch_samples % batch_size,
         )
 
     @property
@@ -98,7 +121,7 @@ def samples(arrays: Arrays) -> int:
     return len(leaves(arrays)[0])
 
 
-def mapped(nested: Any, change: Callable[[Array], Any]) -> Any:
+def mapped(nested: Any, change: Callable[[Any], Any]) -> Any:
     """The same dicts and tuples with every array in them changed."""
     if isinstance(nested, dict):
         return {name: mapped(part, change) for name, part in nested.items()}
@@ -156,8 +179,10 @@ def mnist_path() -> Path | None:
 
 
 def _keras_cache() -> Path:
-    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    return keras_home / "datasets" / "mnist.npz"
+    home = Path("/tmp")  # noqa: S108  (Keras takes it where there is no home)
+    with contextlib.suppress(RuntimeError):  # neither HOME nor the user is known
+        home = Path.home()
+    return Path(os.environ.get("KERAS_HOME", home / ".keras")) / "datasets" / "mnist.npz"
 
 
 @functools.lru_cache(maxsize=1)

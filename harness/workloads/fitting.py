@@ -3,18 +3,27 @@
 `harness.worker.signature` reads the `Signature` of a Keras model.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from harness.errors import BadData
 from harness.workloads import datasets
-from harness.workloads.datasets import TRAIN_SAMPLES, Array, Arrays, Dataset, leaves, none_of
+from harness.workloads.datasets import (
+    MOST_BYTES,
+    TRAIN_SAMPLES,
+    Array,
+    Arrays,
+    Dataset,
+    leaves,
+    mapped,
+    none_of,
+)
 
-_MOST_BYTES = 256 * 2**20
 _SPARSE = ("sparse_categorical_crossentropy", "categorical_generalized_cross_entropy", "circle")
 _CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
 _ONE_HOT = (*_CATEGORICAL, "categorical_hinge", "kl_divergence")
@@ -23,7 +32,9 @@ _YES_OR_NO = (*_BINARY, "hinge", "squared_hinge", "dice", "tversky")
 CLASSIFYING = (*_SPARSE[:2], *_CATEGORICAL)
 
 Shape = tuple[int | None, ...]  # of one sample; None where open
-Structure = Literal["array", "dict", "tuple"]
+# How arrays are nested in what a model takes or gives: a number is the place of an array, and dicts
+# and tuples hold forms.
+Form = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +66,15 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Inputs of a model, none if only a call tells, and one output per loss."""
+    """Inputs of a model, none if only a call tells, and one output per loss.
+
+    `takes` and `gives` say how they are nested.
+    """
 
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
-    takes: Structure = "array"
-    gives: Structure = "array"
+    takes: Form = 0
+    gives: Form = 0
     batch_size: int | None = None  # that the inputs fix
 
     def __str__(self) -> str:
@@ -101,10 +115,10 @@ def make(signature: Signature, batch_size: int, seed: int = 0) -> Dataset:
             "or define data in the same file"
         )
     sample = sum(math.prod(_closed(i.shape)) * _dtype(i).itemsize for i in inputs)
-    samples = min(TRAIN_SAMPLES, max(2 * batch_size, _MOST_BYTES // max(1, sample)))
+    samples = min(TRAIN_SAMPLES, max(2 * batch_size, MOST_BYTES // max(1, sample)))
     rng = np.random.default_rng(seed)
-    x = _structured([_values(rng, samples, i) for i in inputs], inputs, signature.takes)
-    y = _structured([_targets(rng, samples, o) for o in outputs], outputs, signature.gives)
+    x = _nested([_values(rng, samples, i) for i in inputs], signature.takes)
+    y = _nested([_targets(rng, samples, o) for o in outputs], signature.gives)
     return Dataset(x, y, none_of(x), none_of(y), TRAIN_SAMPLES)
 
 
@@ -150,10 +164,8 @@ def _one_hot(labels: Array, classes: int) -> Array:
     return np.eye(classes, dtype=np.float32)[labels]
 
 
-def _structured(arrays: Sequence[Array], of: Sequence[Input | Output], kind: Structure) -> Arrays:
-    if kind == "dict":
-        return {one.name: array for one, array in zip(of, arrays, strict=True)}
-    return arrays[0] if kind == "array" else tuple(arrays)
+def _nested(arrays: Sequence[Array], form: Form) -> Any:
+    return mapped(form, lambda place: arrays[place])
 
 
 def fit(data: Dataset, signature: Signature, name: str) -> Dataset:
@@ -166,7 +178,28 @@ def fit(data: Dataset, signature: Signature, name: str) -> Dataset:
     x_train, x_test = (_inputs(x, signature, name) for x in (data.x_train, data.x_test))
     classes = [_classes(y) for y in leaves(data.y_train)]
     y_train, y_test = (_outputs(y, signature, classes, name) for y in (data.y_train, data.y_test))
-    return Dataset(x_train, y_train, x_test, y_test, data.train_samples, data.weights)
+    found = dataclasses.replace(
+        data, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test
+    )
+    if data.pipeline is not None and _form(found) != (given := _form(data)):
+        unlike = f"its batches of {_words(given)} are converted to {_words(_form(found))}"
+        return dataclasses.replace(found, pipeline=None, unlike=unlike)
+    return found
+
+
+def _form(data: Dataset) -> Any:
+    """Structure and shapes of a sample; a last axis of 1 makes no difference to Keras."""
+
+    def of(array: Array) -> Shape:
+        shape = array.shape[1:]
+        return shape[:-1] if shape[-1:] == (1,) else shape
+
+    return mapped(data.x_train, of), mapped(data.y_train, of)
+
+
+def _words(form: Any) -> str:
+    """Write `(784), (10)`."""
+    return ", ".join(str(part) for part in form)
 
 
 def _classes(y: Array) -> int:
@@ -178,9 +211,9 @@ def _inputs(x: Arrays, signature: Signature, name: str) -> Arrays:
     wanted = signature.inputs
     if not wanted:
         return x if isinstance(x, (dict, tuple)) else with_channel(x)
-    given = _in_order(x, wanted, "input", name)
+    given = _in_order(x, signature.takes, wanted, "input", name)
     fitted = [_input(array, i, name) for array, i in zip(given, wanted, strict=True)]
-    return _structured(fitted, wanted, signature.takes)
+    return _nested(fitted, signature.takes)  # type: ignore[no-any-return]
 
 
 def _input(array: Array, wanted: Input, name: str) -> Array:
@@ -201,9 +234,10 @@ def _outputs(y: Arrays, signature: Signature, classes: Sequence[int], name: str)
     wanted = signature.outputs
     if not leaves(y):  # the losses of the model need no targets
         return y
-    given = zip(_in_order(y, wanted, "output", name), wanted, classes, strict=True)
-    fitted = [_target(array, output, many, name) for array, output, many in given]
-    return _structured(fitted, wanted, signature.gives)
+    given = _in_order(y, signature.gives, wanted, "output", name)
+    known = zip(given, wanted, classes, strict=True)
+    fitted = [_target(array, output, many, name) for array, output, many in known]
+    return _nested(fitted, signature.gives)  # type: ignore[no-any-return]
 
 
 def _target(y: Array, output: Output, known_classes: int, name: str) -> Array:
@@ -254,16 +288,31 @@ def _check_shape(array: Array, wanted: Shape, what: str, name: str) -> None:
 
 
 def _in_order(
-    given: Arrays, wanted: Sequence[Input | Output], what: str, dataset: str
+    given: Arrays, form: Form, wanted: Sequence[Input | Output], what: str, dataset: str
 ) -> list[Array]:
-    """The arrays in the order of the model's inputs or outputs."""
+    """The arrays in the order of the model's inputs or outputs: by name, else by place."""
     names = [one.name for one in wanted]
-    if isinstance(given, dict):
-        if missing := [name for name in names if name not in given]:
-            raise BadData(f"{dataset} lacks {what} {', '.join(missing)}; it has {', '.join(given)}")
-        return [given[name] for name in names]
-    arrays = leaves(given)
-    if len(arrays) != len(names):
-        wants = f"{len(names)} {what}s ({', '.join(names)})"
-        raise BadData(f"the model has {wants}, {dataset} has {len(arrays)}")
-    return arrays
+    if isinstance(given, dict) and not isinstance(form, dict):
+        form = {name: place for place, name in enumerate(names)}
+    found: dict[int, Array] = {}
+
+    def take(part: Any, of: Form) -> None:
+        if isinstance(of, dict) and isinstance(part, dict):
+            if missing := [key for key in of if key not in part]:
+                has = ", ".join(part)
+                raise BadData(f"{dataset} lacks {what} {', '.join(missing)}; it has {has}")
+            part, of = tuple(part[key] for key in of), (*of.values(),)
+        forms = (*of.values(),) if isinstance(of, dict) else of
+        forms = forms if isinstance(forms, tuple) else None
+        parts = part if isinstance(part, tuple) else (part,)
+        if len(parts) != (1 if forms is None else len(forms)) or isinstance(part, dict):
+            wants = f"{len(names)} {what}s ({', '.join(names)})"
+            raise BadData(f"the model has {wants}, {dataset} has {len(leaves(given))}")
+        if forms is None:
+            found[of] = parts[0]
+            return
+        for inner, its in zip(parts, forms, strict=True):
+            take(inner, its)
+
+    take(given, form)
+    return [found[place] for place in range(len(names))]

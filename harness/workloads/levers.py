@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import BadCase, UnknownName, similar
 from harness.records import Case
-from harness.records.lever_declarations import LEVERS, Lever
+from harness.records.lever_declarations import FEED, LEVERS, OF_PIPELINES, PIPELINE_FEEDS, Lever
 from harness.workloads import registry
 
 _ENVIRONMENT = "env:"
@@ -27,12 +27,17 @@ def find(name: str) -> Lever:
     return _BY_NAME[name]
 
 
-def tried(backend: str) -> list[str]:
-    """The settings tried by default; a name alone for a lever that a backend lacks."""
+def tried(backend: str, pipeline: str = "") -> list[str]:
+    """The settings tried by default; a name alone for a lever that a backend lacks.
+
+    Data that comes from a pipeline, of a kind of `PIPELINE_FEEDS`, is fed in other ways.
+    """
     found = []
     for lever in LEVERS:
         if not lever.asked:
             settings = lever.tried.get(backend, ())
+            if lever is FEED and pipeline:
+                settings = PIPELINE_FEEDS[pipeline]
             found += [f"{lever.name}={setting}" for setting in settings] or [lever.name]
     return found
 
@@ -120,7 +125,8 @@ def unavailable(text: str, case: Case) -> str | None:
             return lever.absent[case.backend]
         if lever.only and lever.only != case.device:
             return f"only on {lever.only.upper()}s"
-        if lever.name == "feed" and setting not in ("arrays", *lever.tried[case.backend]):
+        anywhere = ("arrays", *OF_PIPELINES)
+        if lever is FEED and setting not in (*anywhere, *lever.tried[case.backend]):
             return f"tf.data would bring TensorFlow into the worker of {case.backend}"
     changed = change(case, text)
     if (case.device, changed.precision) == ("cpu", "mixed_float16"):

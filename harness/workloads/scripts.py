@@ -11,6 +11,7 @@ import importlib.util
 import io
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,19 +19,34 @@ from typing import Any
 from harness.errors import UnknownName
 
 _SAVES = ("save", "save_weights", "export")  # would write an untrained model over a trained one
-_given: dict[str, Any] = {}  # by file: what the file's own `fit` was given
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a file gives to its own `fit`.
+
+    Attributes:
+        data: As a function `data` would return it.
+        steps_per_epoch: None if the file leaves it to the data.
+    """
+
+    data: Any
+    steps_per_epoch: int | None
+
+
+_given: dict[str, Given] = {}  # by file
 
 
 class _Reached(BaseException):
-    """The file calls `fit` of the model that is measured, with this data."""
+    """The file calls `fit` of the model that is measured."""
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, given: Given) -> None:
         super().__init__()
-        self.data = data
+        self.given = given
 
 
-def given_to_fit(path: str) -> Any:
-    """Return the data that a file which was executed gave to its own `fit`; None without one."""
+def given_to_fit(path: str) -> Given | None:
+    """Return what a file that was executed gave to its own `fit`; None without one."""
     return _given.get(path)
 
 
@@ -64,7 +80,7 @@ def execute(path: Path, wanted: str) -> ModuleType:
         with contextlib.redirect_stderr(_Both(sys.stderr, printed)), _untrained(module, wanted):
             spec.loader.exec_module(module)
     except _Reached as reached:
-        _given[str(path)] = reached.data
+        _given[str(path)] = reached.given
     except SystemExit as error:
         del sys.modules[name]
         said = printed.getvalue().strip().splitlines()
@@ -152,9 +168,10 @@ def _data(
     *_rest: Any,
     sample_weight: Any = None,
     validation_data: Any = None,
+    steps_per_epoch: int | None = None,
     **_named: Any,
-) -> Any:
-    """Return the arguments of `fit` that are data, as a function `data` would return them.
+) -> Given:
+    """Take the arguments of `fit` that are data.
 
     Arrays to validate with are kept beside arrays to train with; a pipeline may be endless.
     """
@@ -164,5 +181,5 @@ def _data(
     elif y is not None:
         train = (x, y)
     if isinstance(train, tuple) and isinstance(validation_data, (tuple, list)):
-        return train, tuple(validation_data)[:2]
-    return train
+        train = train, tuple(validation_data)[:2]
+    return Given(train, steps_per_epoch)

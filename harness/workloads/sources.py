@@ -13,6 +13,7 @@ SAVED = (".keras", ".h5", ".hdf5")  # files of models
 FIT = "fit"  # the data that a file gives to its own `fit`
 _LIKE_DATA = ("train_ds", "train_dataset", "dataset", "x_train", "X_train", "load_data")
 
+_BUNDLED = {"keras_examples": "harness.workloads.keras_examples"}
 _modules: dict[str, ModuleType] = {}  # by file
 
 
@@ -44,11 +45,18 @@ def find(name: str) -> Any:
     check(name)
     source, _, wanted = name.rpartition(":")
     found = getattr(_module(source, wanted), wanted, None)
-    if found is None and wanted == FIT:
-        found = scripts.given_to_fit(source)
+    if found is None and wanted == FIT and (given := scripts.given_to_fit(source)):
+        found = given.data
     if found is None:
         raise UnknownName(f"{name!r}: {source} has no function {wanted!r}")
     return found
+
+
+def steps_per_epoch(name: str) -> int | None:
+    """Return the steps that a file whose own `fit` gives the data names; None without them."""
+    source, _, wanted = name.rpartition(":")
+    given = scripts.given_to_fit(source) if wanted == FIT else None
+    return None if given is None else given.steps_per_epoch
 
 
 def data_of(model: str) -> tuple[str | None, str]:
@@ -85,6 +93,7 @@ def needed(function: Any) -> list[str]:
 
 
 def _module(source: str, wanted: str) -> Any:
+    source = _BUNDLED.get(source, source)
     if source.endswith(".py"):
         if source not in _modules:
             _modules[source] = scripts.execute(Path(source), wanted)

@@ -1,32 +1,52 @@
 """Data of a user's, whatever `Model.fit` takes, as arrays in memory (worker's side)."""
 
 import contextlib
-import itertools
+import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, ValuesView
+from collections.abc import Callable, ValuesView
 from typing import Any
 
 import numpy as np
 
 from harness.errors import BadData
-from harness.workloads import datasets, sources
+from harness.workloads import datasets, pipelines, sources
 from harness.workloads.datasets import Array, Arrays, Dataset, leaves, samples
+from harness.workloads.pipelines import Pipeline
 
 _MOST_SAMPLES = datasets.TRAIN_SAMPLES
-_MOST_BYTES = 256 * 2**20
 _MOST_SECONDS = 20.0
+_SMALL, _SHORT = 1024, 1.0  # samples, seconds
 _UNLIKE = "sequences of unlike length; pad them (keras.utils.pad_sequences)"
 
-Part = tuple[Any, Any, Any]  # x, y or None, weights or None
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Held:
+    """What is held of the training or the test data.
+
+    Attributes:
+        samples: Of an epoch, if they are not those that are held.
+        pipeline: That the data came from, if `fit` can train on it.
+    """
+
+    x: Any = None
+    y: Any = None
+    weights: Any = None
+    samples: int | None = None
+    pipeline: Pipeline | None = None
 
 
-def load(name: str) -> Dataset:
+def load(name: str, enough: int = _MOST_SAMPLES) -> Dataset:
     """Load `file.py:name`: a function is called, data that is ready is taken.
 
     It is what `Model.fit` takes: `x`, `(x, y)`, `(x, y, sample_weight)` of arrays, frames or
     lists; a tf.data.Dataset, a PyDataset, a Torch DataLoader or a generator of batches; or a pair
     of those, for training and for testing, as in `keras.datasets`. Several inputs or outputs are a
-    dict by name, or a list. Of batches at most 60 000 samples, 256 MiB or 20 s are held.
+    dict by name, or a list.
+
+    Args:
+        name: Of the function or the data.
+        enough: Samples to hold of a pipeline. Of one that does not tell its length up to 60 000
+            are held, to find the length. Of any at most 256 MiB or 20 s are held.
 
     Raises:
         BadData: it cannot be used; the text says what it is and what to return instead.
@@ -37,77 +57,90 @@ def load(name: str) -> Dataset:
         raise BadData(f"{name} {verb} None, not (x, y)")
     where = f"{name} {verb}"
     train, test = given if _is_pair(given) else (given, None)
-    (x, y, weights), epoch = _part(train, where)
-    (x_test, y_test, _), _ = _part(test, where) if test is not None else ((None,) * 3, None)
-    return datasets.checked(name, x, y, x_test, y_test, weights, epoch)
+
+    def again() -> Any:
+        return found() if test is None else found()[0]
+
+    steps = sources.steps_per_epoch(name)
+    held = _part(train, where, again if callable(found) else None, enough, steps)
+    tested = _Held() if test is None else _part(test, where)
+    data = datasets.checked(
+        name, held.x, held.y, tested.x, tested.y, held.weights, train_samples=held.samples
+    )
+    return dataclasses.replace(data, pipeline=held.pipeline)
 
 
 def _is_pair(given: Any) -> bool:
     """Whether it is data for training and for testing."""
     if not isinstance(given, tuple) or len(given) != 2:
         return False
-    return all(isinstance(part, tuple) or _batches(part) is not None for part in given)
+    return all(isinstance(part, tuple) or pipelines.kind_of(part) for part in given)
 
 
-def _part(given: Any, where: str) -> tuple[Part, int | None]:
-    """Return x, y and weights as arrays, and the samples of an epoch if more than are held."""
-    if (found := _batches(given)) is not None:
-        return _collected(*found, where)
+def _part(
+    given: Any,
+    where: str,
+    again: Callable[[], Any] | None = None,
+    enough: int = _MOST_SAMPLES,
+    steps: int | None = None,
+) -> _Held:
+    """Hold data as arrays; `again` makes them anew, and an epoch has so many steps if given."""
+    if pipelines.kind_of(given):
+        return _collected(given, where, again, enough, steps)
+    return _Held(*_values(given, where))
+
+
+def _values(given: Any, where: str) -> tuple[Any, Any, Any]:
+    """Return x, y and weights as arrays."""
     if isinstance(given, tuple):
         if not 1 <= len(given) <= 3:
             raise BadData(f"{where} {len(given)} values, not x, (x, y) or (x, y, sample_weight)")
         x, y, weights = (*given, None, None)[:3]
     else:
         x, y, weights = given, None, None
-    if _batches(x) is not None:
+    if pipelines.kind_of(x):
         raise BadData(f"{where} {type(x).__name__} as x of a tuple; return it alone")
-    targets = None if y is None else _arrays(y, f"{where} as y", _target)
     return (
         _arrays(x, f"{where} as x", _array),
-        targets,
+        None if y is None else _arrays(y, f"{where} as y", _target),
         None if weights is None else _arrays(weights, f"{where} as sample_weight", _array),
-    ), None
+    )
 
 
-def _batches(given: Any) -> tuple[Iterable[Any], int | None] | None:
-    """Return the batches of a pipeline and their number, None if unknown; None for other data."""
-    if hasattr(given, "element_spec"):  # a tf.data.Dataset
-        many = int(given.cardinality())
-        return given, many if many >= 0 else None
-    if hasattr(given, "batch_sampler") and hasattr(given, "dataset"):  # a Torch DataLoader
-        with contextlib.suppress(TypeError):  # of a dataset that has no length
-            return given, len(given)
-        return given, None
-    if hasattr(given, "__getitem__") and hasattr(given, "on_epoch_end"):  # a PyDataset
-        with contextlib.suppress(TypeError, AttributeError, NotImplementedError):
-            if (many := given.num_batches) is not None:
-                return (given[i] for i in range(int(many))), int(many)
-        return (given[i] for i in itertools.count()), None
-    return (given, None) if isinstance(given, Iterator) and not hasattr(given, "shape") else None
-
-
-def _collected(batches: Iterable[Any], many: int | None, where: str) -> tuple[Part, int | None]:
+def _collected(
+    given: Any, where: str, again: Callable[[], Any] | None, enough: int, steps: int | None
+) -> _Held:
     """Hold the first batches of a pipeline, all of them if they are few."""
-    end, held = time.monotonic() + _MOST_SECONDS, list[Part]()
-    rows = size = 0
+    begin, held = time.monotonic(), list[tuple[Any, Any, Any]]()
+    many, rows, size, first = steps or pipelines.length(given), 0, 0, None
+    most = _MOST_SAMPLES if many is None else min(enough, _MOST_SAMPLES)
     complete = True
-    for batch in batches:
+    for batch in pipelines.batches(given):
         if isinstance(batch, (tuple, list)) and not 1 <= len(batch) <= 3:
             raise BadData(f"{where} batches of {len(batch)} values, not x, (x, y) or (x, y, w)")
-        (x, y, weights), _ = _part(tuple(batch) if isinstance(batch, list) else batch, where)
-        if any(array.ndim == 0 for array in leaves(x)):
+        part = _values(tuple(batch) if isinstance(batch, list) else batch, where)
+        if any(array.ndim == 0 for array in leaves(part[0])):
             raise BadData(f"{where} single samples, not batches; batch them, as fit needs it")
-        held.append((x, y, weights))
-        rows += samples(x)
-        size += sum(array.nbytes for array in leaves(x))
-        if rows >= _MOST_SAMPLES or size >= _MOST_BYTES or time.monotonic() > end:
+        first = batch if first is None else first
+        held.append(part)
+        rows += samples(part[0])
+        size += sum(array.nbytes for array in leaves(part[0]))
+        seconds = time.monotonic() - begin
+        # Of a small data set all are held: then the samples of an epoch are known exactly.
+        full = rows >= most and (rows >= _SMALL or seconds > _SHORT)
+        if full or size >= datasets.MOST_BYTES or seconds > _MOST_SECONDS:
             complete = many == len(held)
             break
     if not held:
         raise BadData(f"{where} no batch")
-    epoch = None if complete or many is None else rows * many // len(held)
     x, y, weights = (_joined([part[i] for part in held], where) for i in range(3))
-    return (x, y, weights), epoch
+    kind, pipeline = pipelines.kind_of(given), None
+    if kind and (again or kind != "generator" or not complete):  # one that has ended gives no more
+        make = again or (lambda: given)
+        fixed = pipelines.is_fixed(given)
+        pipeline = Pipeline(kind, make, many, samples(held[0][0]), first, fixed)
+    epoch = None if complete or many is None else rows * many // len(held)
+    return _Held(x, y, weights, epoch, pipeline)
 
 
 def _joined(parts: list[Any], where: str) -> Any:
@@ -150,7 +183,7 @@ def _array(given: Any, where: str) -> Array:
     name = type(given).__name__
     if hasattr(given, "toarray") and hasattr(given, "nnz"):  # scipy.sparse
         rows, columns = given.shape
-        if 4 * rows * columns > 16 * _MOST_BYTES:
+        if 4 * rows * columns > 16 * datasets.MOST_BYTES:
             raise BadData(f"{where} {name} of shape {given.shape}, too large as .toarray()")
         given = given.toarray()
     elif hasattr(given, "row_splits"):

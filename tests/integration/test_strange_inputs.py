@@ -1,5 +1,8 @@
 """Models and data as people write them, with real TensorFlow: what Keras trains is measured."""
 
+import subprocess
+import sys
+
 import pytest
 
 from harness.measure.worker_process import WorkerFailed
@@ -273,3 +276,105 @@ def test_a_file_of_a_package_is_imported_as_a_part_of_it(tried, folder, name):
     """Where its name can be one."""
     (folder / "nets" / "models.py").write_text(MODELS)
     assert tried(f"{folder}/nets/{name}:network").parameters == 41
+
+
+SLOW = """
+import time
+
+import keras
+import numpy as np
+from keras import layers
+
+
+class Slow(layers.Layer):
+    def call(self, x):
+        import tensorflow as tf
+
+        def wait(x):
+            Slow.calls += 1
+            time.sleep(0.2 if Slow.calls <= 6 else 0.0)
+            return x
+
+        Slow.calls = 0
+        y = tf.numpy_function(wait, [x], tf.float32)
+        return x + 0 * tf.stop_gradient(tf.ensure_shape(y, x.shape))
+
+
+def build():
+    model = keras.Sequential([keras.Input((6,)), Slow(), layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=False)
+    return model
+
+
+def data():
+    return np.ones((64, 6)), np.zeros(64)
+"""
+PRECISIONS = """
+import keras
+import tensorflow as tf
+
+
+def _of(policy):
+    keras.config.set_dtype_policy(policy)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def half():
+    return _of("mixed_float16")
+
+
+def double():
+    keras.config.set_floatx("float64")
+    return _of("float64")
+
+
+def threads():
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    keras.utils.set_random_seed(7)
+    return _of("float32")
+"""
+
+
+def test_slow_first_steps_are_counted_in_the_trial(tried, tmp_path):
+    """Six equal slow steps would look steady."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    assert tried(f"{tmp_path}/slow.py:build").slow_steps >= 6
+
+
+def test_what_a_file_sets_is_kept_or_told(make_runner, tmp_path):
+    """Precisions are kept; threads are those of the case."""
+    file = tmp_path / "sets.py"
+    file.write_text(PRECISIONS)
+    runner, facts = make_runner(), {}
+    for name in ("half", "double", "threads"):
+        case = Case(f"{file}:{name}", "fitted", 8, threads=2)
+        outcome = runner.measure(case, case)
+        assert isinstance(outcome, Measurement), outcome
+        facts[name] = outcome.facts
+    assert [f.policy for f in facts.values()] == ["mixed_float16", "float64", "float32"]
+    assert facts["threads"].own_settings == (
+        "set_intra_op_parallelism_threads(1) (not done, the case decides it)",
+        "set_random_seed(7) (done)",
+    )
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_saved_model_is_measured_with_its_optimizer(make_runner, tmp_path, suffix):
+    """The variables of an optimizer in an `.h5` file are made anew."""
+    file = tmp_path / f"saved.{suffix}"
+    script = (
+        "import keras, numpy as np\n"
+        "model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])\n"
+        "loss = keras.losses.MeanSquaredError()\n"
+        "model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss)\n"
+        "model.fit(np.ones((8, 6)), np.ones(8), verbose=0)\n"
+        f"model.save({str(file)!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    case = Case(str(file), "fitted", 8, threads=1)
+    outcome = make_runner().measure(case, case)
+    assert isinstance(outcome, Measurement), outcome
+    assert outcome.facts.optimizer == "SGD"
+    assert outcome.facts.optimizer_bytes >= 4 * 7  # the momentum of each weight

@@ -46,7 +46,8 @@ BOUNDS = (
         "input_share",
         0.2,
         "fit adds {} to its steps",
-        "prepare the data once and keep it in memory, or prepare it on more threads",
+        "prefetch batches, cache what is prepared, prepare on more threads or workers; of a "
+        "pipeline tune tries each",
     ),
     # From half on, no other change can bring more than removing the fixed cost.
     Bound(

@@ -83,10 +83,10 @@ class JaxTrainer(KerasTrainer):
         self.model.jax_state_sync()
         self.model._jax_state = self._state = None  # the next step donates them
 
-    def fit(self, steps: int) -> Fit:
+    def fit(self, steps: int, seconds: float) -> Fit:
         """See `KerasTrainer.fit`."""
         self._give_back()
-        return super().fit(steps)
+        return super().fit(steps, seconds)
 
     def weights_digest(self) -> float:
         """See `KerasTrainer.weights_digest`."""

@@ -3,10 +3,13 @@
 import contextlib
 from typing import Any, ClassVar
 
+import numpy as np
+
 from harness.errors import BadCase
 from harness.records import Case
 from harness.worker import work
 from harness.worker.backends.backend import Backend
+from harness.worker.feeds import Feed
 from harness.worker.trainer import KerasTrainer, loss_in, median_seconds
 from harness.workloads.datasets import Dataset
 
@@ -45,6 +48,33 @@ class TensorFlowTrainer(KerasTrainer):
 
         if self.case.device == "gpu":
             tf.test.experimental.sync_devices()
+
+    def trace(self, fed: Feed) -> None:
+        """Train one batch of the shapes and types that a pipeline announces."""
+        import tensorflow as tf
+
+        source = fed.arguments["x"]
+        if "batch_size" in fed.arguments:
+            return
+        # Traced anew: TensorFlow would join the shapes of rounds with these, and may lose a rank.
+        self.model.make_train_function(force=True)
+        if not hasattr(source, "element_spec"):  # Keras announces no batch size either
+            import keras
+
+            first = keras.tree.map_structure(np.asarray, fed.batch)
+            first = tuple(first) if isinstance(first, list) else first
+            self.model.fit((batch for batch in [first]), verbose=0)
+            return
+        spec = source.element_spec
+
+        def announced(array: Any, of: Any) -> Any:
+            cast = np.asarray(array).astype(of.dtype.as_numpy_dtype)
+            return cast if cast.ndim == of.shape.rank else cast.reshape(-1, *of.shape[1:])
+
+        flat = map(announced, tf.nest.flatten(fed.batch), tf.nest.flatten(spec))
+        batch = tf.nest.pack_sequence_as(spec, [*flat])
+        once = tf.data.Dataset.from_generator(lambda: iter([batch]), output_signature=spec)
+        self.model.fit(once, verbose=0)
 
     def device_name(self) -> str:
         """The device that holds the weights."""

@@ -37,7 +37,7 @@ def test_a_lever_moves_the_field_of_a_case_or_is_kept_by_its_name():
     )
     assert levers.change(PLAIN, "threads=half").threads == 1
     assert levers.change(PLAIN, "steps_per_execution=4").steps_per_execution == 4
-    assert PLAIN.feed == "arrays"
+    assert PLAIN.feed is None
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,6 @@ def test_a_feed_is_the_expression_that_is_printed(monkeypatch, feed, calls):
     tensorflow = FakeData()
     monkeypatch.setitem(sys.modules, "tensorflow", tensorflow)
     x = {"a": np.zeros((20, 3)), "b": np.zeros(20)}
-    found = feeds.arguments(feed, "tensorflow", (x, np.zeros(20)), 8)
+    found = feeds._of_arrays(feed, "tensorflow", (x, np.zeros(20)), 8)
     assert found == {"x": tensorflow}
     assert tensorflow.calls == calls

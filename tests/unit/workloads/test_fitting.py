@@ -58,7 +58,7 @@ def test_labels_of_ctc_are_sequences_without_the_blank():
 def test_whole_numbers_stay_below_the_vocabulary():
     """In the type that the input has, even if that is float32."""
     inputs = (Input("a", (5,), "int32", below=3), Input("b", (), "float32", below=2))
-    wanted = Signature(inputs, (Output("o", (1,), "mean_squared_error"),), takes="dict")
+    wanted = Signature(inputs, (Output("o", (1,), "mean_squared_error"),), takes={"a": 0, "b": 1})
     x = fitting.make(wanted, 8).x_train
     assert set(np.unique(x["a"])) == {0, 1, 2}
     assert x["a"].dtype == np.int32
@@ -144,8 +144,8 @@ def test_several_inputs_and_outputs_are_matched_by_name_or_order():
     wanted = Signature(
         (Input("a", (2,), "float32"), Input("b", (), "int32", 9)),
         (Output("p", (1,), "mean_squared_error"), Output("q", (1,), "binary_crossentropy")),
-        takes="dict",
-        gives="tuple",
+        takes={"a": 0, "b": 1},
+        gives=(0, 1),
     )
     a, b, p, q = np.ones((3, 2)), np.arange(3), np.ones(3), np.array([0, 1, 1])
     none = (a[:0], b[:0])
