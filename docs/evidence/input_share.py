@@ -1,8 +1,9 @@
 """Is the cost of a pipeline found? A `tf.data` pipeline that waits a known time per batch.
 
 The same model is measured with pipelines that wait a part or a multiple of the step time, with and
-without `prefetch` at the end. Without prefetch the wait adds to each step; with prefetch only what
-is longer than the step does. The truth is the time per batch of the pipeline alone. Run as
+without prefetching, which tf.data adds by itself unless it is told not to. Without prefetching the
+wait adds to each step; with prefetching only what is longer than the step does. The truth is the
+time per batch of the pipeline alone. Run as
 `python docs/evidence/input_share.py`.
 """
 
@@ -52,7 +53,9 @@ def data():
 
     batches = tf.data.Dataset.range(4000).map(batch)
     batches = batches.map(lambda a, b: (tf.ensure_shape(a, x.shape), tf.ensure_shape(b, y.shape)))
-    return batches.prefetch(1) if PREFETCH else batches
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
+    return batches.prefetch(1) if PREFETCH else batches.with_options(options)
 """
 
 
@@ -66,12 +69,13 @@ def write(folder: Path, name: str, seconds: float, *, prefetch: bool) -> Path:
 def alone(file: Path) -> float:
     """Return the seconds per batch of a pipeline that nobody waits for."""
     code = (
-        "import importlib.util, itertools, sys, time\n"
+        "import importlib.util, os, time\n"
         f"spec = importlib.util.spec_from_file_location('its', {str(file)!r})\n"
         "its = importlib.util.module_from_spec(spec); spec.loader.exec_module(its)\n"
         "batches = iter(its.data()); next(batches); begin = time.perf_counter()\n"
         "[next(batches) for _ in range(100)]\n"
-        "print((time.perf_counter() - begin) / 100)\n"
+        "print((time.perf_counter() - begin) / 100, flush=True)\n"
+        "os._exit(0)\n"  # at once: the pipeline waits for Python, and Python for the pipeline
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout)

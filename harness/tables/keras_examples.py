@@ -86,31 +86,36 @@ def _notes(rows: Sequence[ExampleRow]) -> Iterator[str]:
         "together; the version of TensorFlow is not stated. A ratio to it compares machines"
     )
     yield "s/epoch: of as many samples as the published dataset has, by the rate of the steps"
-    for row in rows:
-        if row.published is not None and row.published.contradiction:
-            where = f"{_name(row)} on the {row.case.device.upper()}"
-            yield f"! {where}: what is published contradicts itself: {row.published.contradiction}"
+    doubts = {
+        f"{_name(row)} on the {row.case.device.upper()}": row.published.contradiction
+        for row in rows
+        if row.published is not None and row.published.contradiction
+    }
+    for where, doubt in doubts.items():
+        yield f"! {where}: what is published contradicts itself: {doubt}"
 
 
 def _draw(rows: list[ExampleRow], caption: str) -> drawing.Figure:
-    """A line per model: its rate at each batch size, and the published one."""
-    models = list(dict.fromkeys(map(_name, rows)))
+    """A line per model and backend: its rate at each batch size, and the published one."""
+    where = labels.place_of(rows)
+    lines = list(dict.fromkeys(_name(row) + where(row) for row in rows))
     sizes = sorted({row.case.batch_size for row in rows})
     figure, axes = drawing.single(
         _finding(rows),
         f"samples per second with 95 % interval; {labels.common(rows, ('backend', 'device'))}",
         caption,
-        1.6 + 0.42 * len(models),
+        1.6 + 0.36 * len(lines),
     )
-    drawing.horizontal(axes, models)
+    drawing.horizontal(axes, lines)
     for row in rows:
         index = sizes.index(row.case.batch_size)
-        place = models.index(_name(row)) + 0.16 * (index - (len(sizes) - 1) / 2)
+        line = lines.index(_name(row) + where(row))
+        place = line + 0.16 * (index - (len(sizes) - 1) / 2)
         looks = drawing.look(index)
         mark = {"fmt": looks["marker"], "color": looks["color"], "markersize": 5}
         drawing.interval(axes, row.samples_per_s, place, **mark)
         if row.published is not None:
-            at = row.published.samples_per_s, models.index(_name(row))
+            at = row.published.samples_per_s, line
             axes.plot(*at, "X", color="white", markeredgecolor="black", markersize=8)
             if row.published.contradiction:
                 drawing.beside(axes, "contradicts itself", *at)
@@ -136,9 +141,8 @@ def _finding(rows: Sequence[ExampleRow]) -> str:
     assert best.judged is not None
     speedup = f"{best.judged.speedup.value:.3g} times"
     size = best.case.batch_size
-    return (
-        f"Batch {size} brings most to {_name(best)}: {speedup} the rate of batch {best.reference}"
-    )
+    model = _name(best) + labels.place_of(rows)(best)
+    return f"Batch {size} brings most to {model}: {speedup} the rate of batch {best.reference}"
 
 
 KERAS_EXAMPLES = Table(

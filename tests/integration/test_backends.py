@@ -74,7 +74,7 @@ trainer = find("{backend}").trainer(model, Dataset(x, y, x[:0], y[:0]), case)
 before = trainer.weights_digest()
 trainer.run(3)
 assert trainer.weights_digest() != before
-fit = trainer.fit(2)
+fit = trainer.fit(2, 60.0)
 assert 0 < fit.first_step_seconds < fit.seconds, fit
 if "{backend}" == "jax":
     model.jax_state_sync()  # the fit was left before it gave the state back

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.analyze import keras_examples
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Measurement
 
@@ -33,7 +34,7 @@ for name in names:
     trainer = Trainer(model, data, case)
     loss = trainer.run(2)
     assert math.isfinite(loss), (name, loss)
-    trainer.fit(2)
+    trainer.fit(2, 60.0)
     print(name)
 """
 
@@ -240,3 +241,11 @@ def test_a_search_ends_at_the_memory_it_may_take(make_runner):
     assert [probe.status for probe in failed] == ["oom"] * len(failed), found
     assert failed
     assert all(probe.peak_bytes < 1800 * 2**20 for probe in failed)
+
+
+@pytest.mark.parametrize("name", keras_examples.names())
+def test_every_example_of_keras_is_trained(tried, name):
+    """On random data of its shape, or on images."""
+    found = tried(name)
+    assert found.dataset == ("digits" if "(28, 28, 1)" in found.signature else "fitted")
+    assert found.parameters > 10_000
