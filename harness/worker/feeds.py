@@ -78,6 +78,7 @@ def _of_pipeline(case: Case, data: Dataset, steps: int) -> Feed:
     count = many if many is not None and whole else steps
     source, epochs = pipeline.sized(size), 1
     ends = whole and pipeline.kind != "generator" and pipelines.length(source) is not None
+    ends = ends and not data.left_out  # else a last batch would come that the model cannot take
     if case.feed == "cache":  # the second epoch reads what the first has kept
         source, epochs, ends = source.take(count).cache(), 2, True
     elif case.feed is not None:

@@ -108,15 +108,15 @@ print(int(model.optimizer.iterations))
     assert done.stdout.split() == ["3"]
 
 
-def test_a_subclassed_model_is_trained_without_a_count(make_runner, tmp_path):
-    """Its layers have no shape to count from; the reason stands where the count would."""
+def test_a_subclassed_model_is_trained_and_counted(make_runner, tmp_path):
+    """By its `call` on symbolic tensors."""
     path = tmp_path / "mine.py"
     path.write_text(SUBCLASSED)
     case = Case(f"{path}:build", "synthetic", 32)
     outcome = make_runner().measure(case, case)
     assert isinstance(outcome, Measurement), outcome
-    assert outcome.facts.macs_per_sample is None
-    assert outcome.facts.macs_source.startswith("not counted: ")
+    assert outcome.facts.macs_per_sample == 784 * 10
+    assert outcome.facts.macs_source == "layers"
     assert outcome.facts.parameters == 7850
 
 
