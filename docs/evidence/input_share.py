@@ -1,9 +1,9 @@
 """Is the cost of a pipeline found? A `tf.data` pipeline that waits a known time per batch.
 
 The same model is measured with pipelines that wait a part or a multiple of the step time, with and
-without prefetching, which tf.data adds by itself unless it is told not to. Without prefetching the
-wait adds to each step; with prefetching only what is longer than the step does. The truth is the
-time per batch of the pipeline alone. Run as
+without prefetching. TensorFlow makes the next batch while a step runs, in plain Keras as well, so
+only the wait beyond the step time adds to a step; prefetching changes nothing for waits of equal
+length. The truth is computed from the time per batch of the pipeline alone. Run as
 `python docs/evidence/input_share.py`.
 """
 
@@ -116,9 +116,7 @@ def main() -> None:
         for (factor, prefetch), file in files.items():
             row = found[found["variant"].str.startswith(file.stem + ".py")].iloc[0]
             own = steps[steps["variant"].str.startswith(file.stem + ".py")].iloc[0]
-            wait = alone(file) if not prefetch else alone(files[factor, False])
-            truth = wait / (own["step_us"] / 1e6)
-            truth = max(0.0, truth - 1) if prefetch else truth
+            truth = max(0.0, alone(files[factor, False]) / (own["step_us"] / 1e6) - 1)
             interval = f"[{row['input_share_low']:.3f}, {row['input_share_high']:.3f}]"
             print(
                 f"wait {factor:g} steps{', prefetched' if prefetch else ''}: truth {truth:.3f}, "
