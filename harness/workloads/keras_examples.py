@@ -82,7 +82,7 @@ def text_transformer() -> Any:
             self.embedding = layers.Embedding(_LENGTH, 32)
 
         def build(self, shape: Any) -> None:
-            self.embedding.build((_LENGTH,))
+            self.embedding.build(shape[1:2])
 
         def call(self, x: Any) -> Any:
             return x + self.embedding(ops.arange(_LENGTH))
