@@ -113,10 +113,11 @@ def main() -> None:
         run = measured([plain, *files.values()], folder / "second")
         print(f"measured in {time.monotonic() - begin:.0f} s", flush=True)
         found, steps = run.table("bottleneck"), run.table("measurements")
+        waits = {factor: alone(files[factor, False]) for factor in FACTORS}
         for (factor, prefetch), file in files.items():
             row = found[found["variant"].str.startswith(file.stem + ".py")].iloc[0]
             own = steps[steps["variant"].str.startswith(file.stem + ".py")].iloc[0]
-            truth = max(0.0, alone(files[factor, False]) / (own["step_us"] / 1e6) - 1)
+            truth = max(0.0, waits[factor] / (own["step_us"] / 1e6) - 1)
             interval = f"[{row['input_share_low']:.3f}, {row['input_share_high']:.3f}]"
             print(
                 f"wait {factor:g} steps{', prefetched' if prefetch else ''}: truth {truth:.3f}, "

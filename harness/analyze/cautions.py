@@ -180,8 +180,9 @@ def _own_settings(m: Measurement) -> Iterator[Caution]:
     """Say what a user's file sets of the process that trains it."""
     asked = dict.fromkeys((*m.facts.own_settings, *m.reference_facts.own_settings))
     if asked:
-        doubt = "the file of the model sets threads, devices, seeds or variables itself"
-        yield Caution(doubt, "use options of the harness instead", "; ".join(asked))
+        doubt = "the file of the model sets threads, devices, seeds or variables"
+        advice = "choose threads and devices by options, and set variables in the shell"
+        yield Caution(doubt, advice, "; ".join(asked))
 
 
 def _learning(m: Measurement) -> Iterator[Caution]:

@@ -101,7 +101,7 @@ def _feeds(rows: Sequence[BottleneckRow], name: Callable[[BottleneckRow], str]) 
             feed = f"on arrays in memory instead of the pipeline ({facts.in_memory})"
             by_feed.setdefault(feed, []).append(name(row))
         elif facts.pipeline:
-            by_feed.setdefault(f"on your own {facts.pipeline}", []).append(name(row))
+            by_feed.setdefault(f"on your pipeline ({facts.pipeline})", []).append(name(row))
     for feed, names in by_feed.items():
         yield f"fit trained {feed}" + (f": {', '.join(names)}" if len(names) < len(rows) else "")
 

@@ -21,8 +21,8 @@ class ExampleRow:
     Attributes:
         epoch_s: Of as many samples as the published dataset has, at the rate of the steps.
         reference: The batch size that the speedup is over; None for that size itself.
-        published_batch: Of the published figures; they stand in the row of that size alone, or in
-            the first row of the model where that size was not measured.
+        published: Stands in the row of its batch size alone, or in the first row of the model
+            where that size was not measured.
     """
 
     case: Case = columns("variant backend device threads batch_size")
@@ -31,10 +31,9 @@ class ExampleRow:
     macs_per_sample: int | None
     reference: int | None
     judged: Judged | None = columns(declare.JUDGED)
-    published_batch: int | None
     published: Published | None = columns(
-        "published_samples_per_s=samples_per_s published_epoch_s=epoch_s published_wall_s=wall_s "
-        "contradiction"
+        "published_batch=batch_size published_samples_per_s=samples_per_s "
+        "published_epoch_s=epoch_s published_wall_s=wall_s contradiction"
     )
 
 
@@ -56,7 +55,6 @@ def _rows(analysis: Analysis) -> list[ExampleRow]:
                 macs_per_sample=data.facts.macs_per_sample,
                 reference=None if m is None else m.reference.batch_size,
                 judged=None if m is None else judge(m, analysis),
-                published_batch=known.batch_size if case == home[0] else None,
                 published=known if case == home[0] else None,
             )
         )
@@ -75,9 +73,10 @@ def _published(row: ExampleRow) -> str:
     """Write the published rate, its batch size where that is another, and a doubt."""
     if row.published is None:
         return units.MISSING
-    size = "" if row.published_batch == row.case.batch_size else f" (batch {row.published_batch})"
+    size = row.published.batch_size
+    other = "" if size == row.case.batch_size else f" (batch {size})"
     doubt = " !" if row.published.contradiction else ""
-    return units.digits(row.published.samples_per_s) + size + doubt
+    return units.digits(row.published.samples_per_s) + other + doubt
 
 
 def _notes(rows: Sequence[ExampleRow]) -> Iterator[str]:

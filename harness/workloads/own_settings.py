@@ -19,7 +19,6 @@ _DECIDED = {
         "config.threading.set_intra_op_parallelism_threads",
         "config.threading.set_inter_op_parallelism_threads",
         "config.set_visible_devices",
-        "config.set_soft_device_placement",
         "config.set_logical_device_configuration",
         "config.experimental.set_memory_growth",
         "config.experimental.set_visible_devices",

@@ -32,7 +32,7 @@ ROOT, SCRIPTS = Path(__file__).parents[2], Path(__file__).with_name("scripts")
 def test_a_stranger_s_script_is_measured_as_it_is(
     tmp_path, name, batch, pipeline, samples, cautions
 ):
-    """Up to its own `fit`, on the data that it gives to that; nothing of it is saved."""
+    """The script is executed up to its `fit`, whose data are trained; no model is saved."""
     script = SCRIPTS / f"{name}.py"
     options = ("--effort", "quick", "--batch-sizes", str(batch), "--devices", "cpu")
     done = subprocess.run(

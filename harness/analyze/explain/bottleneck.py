@@ -46,8 +46,8 @@ BOUNDS = (
         "input_share",
         0.2,
         "fit adds {} to its steps",
-        "prefetch batches, cache what is prepared, prepare on more threads or workers; of a "
-        "pipeline tune tries each",
+        "prefetch batches, cache what is prepared, use more threads or workers; tune tries these "
+        "on a pipeline",
     ),
     # From half on, no other change can bring more than removing the fixed cost.
     Bound(

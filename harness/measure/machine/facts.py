@@ -7,7 +7,6 @@ import os
 import platform
 import resource
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def shell_limits() -> dict[str, int]:
 
 def memory_available() -> int:
     """Return the memory for new processes, in bytes, limited by the cgroup and by the shell."""
-    available = min(psutil.virtual_memory().available, *shell_limits().values(), sys.maxsize)
+    available = min([psutil.virtual_memory().available, *shell_limits().values()])
     limit = memory_limit()
     return available if limit is None else min(available, max(0, limit - (memory_used() or 0)))
 
