@@ -16,10 +16,14 @@ from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
 from harness.measure.grouping import Groups
-from harness.measure.hosts import group
+from harness.measure.hosts.about import this_host
+from harness.measure.hosts.discovery import Hosts
+from harness.measure.hosts.door import Door
 from harness.measure.hosts.follow import follow
+from harness.measure.hosts.group import GroupLauncher
 from harness.measure.machine.facts import describe
 from harness.measure.machine.gpu import AnyGpu, open_gpu
+from harness.measure.machine.host_state import read_host_state
 from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
@@ -69,8 +73,8 @@ class Session:
         self._console = console
         self._command = command
         self._budget = Budget(settings.max_seconds, 0, time.monotonic)
-        self._launcher: launchers.Launcher | group.GroupLauncher | None = None
-        self._followers: list[group.Follower] | None = None
+        self._launcher: launchers.Launcher | GroupLauncher | None = None
+        self._door: Door | None = None
         self._runner: Runner | None = None
         self._groups = Groups()
 
@@ -91,14 +95,20 @@ class Session:
             HarnessError: the dataset, a batch size or the run to resume cannot be used, or a host
                 of the job is late or differs.
         """
-        settings, hosts = self.settings, self.settings.hosts
-        if hosts is not None and self._followers is None:
-            more = f"{hosts.size - 1} more of {hosts.size} hosts, on port {hosts.port}"
-            self._console.print(f"waiting for {more}")
-            self._followers = group.gather(hosts, group.about(), settings.timeout)
+        settings = self.settings
+        if settings.hosts is not None and self._door is None:
+            self._gather(settings.hosts)
         self.cases.check(sizes)
         if folder := self._resumed():
             ResumedRun.read(folder).check(folder, settings.protocol, describe(self.gpu))
+
+    def _gather(self, hosts: Hosts) -> None:
+        """Wait for the other hosts of the job."""
+        settings, more = self.settings, hosts.size - 1
+        self._console.print(f"waiting for {more} more of {hosts.size} hosts, on port {hosts.port}")
+        door = self._door = Door.open(hosts, settings.output, this_host(), settings.timeout)
+        door.on_wait = self._console.print
+        door.wait(settings.timeout)
 
     def expect(self, comparisons: int) -> None:
         """Add to the number of comparisons that are to come."""
@@ -188,6 +198,7 @@ class Session:
                     slow_steps=self.cases.slow_steps,
                     is_decided=verdicts.is_decided,
                     is_hopeless=verdicts.is_hopeless,
+                    read_host_state=functools.partial(read_host_state, self._partners),
                 ),
                 describe(self.gpu),
                 progress,
@@ -198,6 +209,9 @@ class Session:
             if self._runner.damaged:
                 progress.damaged(folder, self._runner.damaged)
         return self._runner
+
+    def _partners(self) -> set[int]:
+        return set() if self._door is None else self._door.partners()
 
     def _resumed(self) -> Path | None:
         resume = self.settings.resume
@@ -212,14 +226,14 @@ class Session:
         hosts, seconds = self.settings.hosts, self.settings.timeout
         assert hosts is not None
         with launchers.Launcher(cuda_device=self.gpu.cuda_device) as launcher:
-            return follow(hosts, group.about(), launcher, seconds)
+            return follow(hosts, self.settings.output, this_host(), launcher, seconds)
 
     def close(self) -> None:
         """End every worker and keep what was measured."""
         if self._launcher is not None:
             self._launcher.close()
-        for follower in self._followers or ():
-            follower.close()
+        if self._door is not None:
+            self._door.close()
         if self._runner is not None:
             self._runner.close()
 
@@ -235,13 +249,13 @@ class Session:
 
         return files.write(shortened(self._runner.save()), self._runner.folder)
 
-    def _launch(self) -> launchers.Launcher | group.GroupLauncher:
+    def _launch(self) -> launchers.Launcher | GroupLauncher:
         """Return the launcher; the first call begins to import the framework."""
         if self._launcher is None:
             gpu, settings = self.gpu.cuda_device, self.settings
             own = self._launcher = launchers.Launcher(cuda_device=gpu, traceback=settings.traceback)
-            if settings.hosts is not None:
-                self._launcher = group.GroupLauncher(own, settings.hosts, self._followers or [])
+            if settings.hosts is not None and self._door is not None:
+                self._launcher = GroupLauncher(own, settings.hosts, self._door)
             # The variant does not matter: what is imported is the same for all.
             self._launcher.prepare(self.cases.outline())
         return self._launcher

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness.measure.block import BlockRun, Measured, Member, is_interleaved
 from harness.measure.budget import Budget
 from harness.measure.side import Setup
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.worker_process import HostLost, WorkerFailed
 from harness.records import Block, Case, Ended, Failure, Measurement, Outcome, Round
 from harness.records import protocol as protocols
 
@@ -60,6 +60,7 @@ class Group:
     on_outcome: Callable[[Outcome], None]
     blocks: dict[Comparison, list[Block]]
     pending: list[Comparison] = field(default_factory=list, init=False)
+    _lost: set[Comparison] = field(default_factory=set, init=False)  # of which a host was lost
     _share: float = field(default=1.0, init=False)  # of the rounds of the first block
     _begin: float = field(default_factory=time.perf_counter, init=False)
 
@@ -86,7 +87,7 @@ class Group:
                 if comparison in slow:
                     self.pending.remove(comparison)
                 elif failed := [case for case in comparison if case in measured.failed]:
-                    self._fail(comparison, failed[0], measured.failed[failed[0]])
+                    self._failed(comparison, failed[0], measured.failed[failed[0]])
             self._end([c for c in self.pending if self._is_hopeless(c)], "screened")
             self._look()
             self._end([c for c in self.pending if len(self.blocks[c]) >= wanted])
@@ -149,6 +150,14 @@ class Group:
         self._end([c for c in seen if self.setup.is_decided(self._measurement(c))], "decided")
         if any(map(_differs, self.comparisons)) and not any(map(_differs, self.pending)):
             self._end([c for c in self.pending if c in seen], "decided")
+
+    def _failed(self, comparison: Comparison, failed: Case, error: WorkerFailed) -> None:
+        """End a comparison; if a host was lost for the first time, measure the block again."""
+        again = isinstance(error, HostLost) and not error.final and comparison not in self._lost
+        if again:
+            self._lost.add(comparison)
+        else:
+            self._fail(comparison, failed, error)
 
     def _fail(self, comparison: Comparison, failed: Case, error: WorkerFailed) -> None:
         case, reference = comparison

@@ -2,7 +2,7 @@
 
 from harness import units
 from harness.measure.machine.facts import memory_available, memory_in_all, oom_kills
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.worker_process import HostLost, WorkerFailed
 from harness.records import FailureKind
 
 
@@ -18,7 +18,7 @@ def explained(
         used, free = units.mebibytes(error.rss_bytes), units.mebibytes(memory_available())
         text = f"{error} ({used} were in use, {free} free)"
         return WorkerFailed(error.kind, text, error.log_tail)
-    if error.kind != "killed":
+    if error.kind != "killed" or isinstance(error, HostLost):
         return error
     kind: FailureKind = "killed"
     message, kills = str(error), oom_kills()

@@ -39,6 +39,14 @@ class WorkerFailed(Exception):
         return Failure(case, reference, self.kind, str(self), self.log_tail)
 
 
+class HostLost(WorkerFailed):
+    """The host of a worker is lost; if that is not `final`, its block may be measured again."""
+
+    def __init__(self, kind: FailureKind, message: str, *, final: bool = False) -> None:
+        super().__init__(kind, message)
+        self.final = final
+
+
 @dataclass(eq=False)
 class WorkerProcess:
     """The parent's side of one worker."""

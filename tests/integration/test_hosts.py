@@ -9,9 +9,11 @@ import time
 
 import pytest
 
+from harness.measure.hosts.about import this_host
 from harness.measure.hosts.discovery import Hosts
+from harness.measure.hosts.door import Door
 from harness.measure.hosts.follow import follow
-from harness.measure.hosts.group import GroupLauncher, about, gather
+from harness.measure.hosts.group import GroupLauncher
 from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.worker_process import WorkerFailed
@@ -63,24 +65,23 @@ def test_logical_devices_learn_what_one_does(launcher, backend):
 
 
 @pytest.fixture
-def group(launcher):
+def group(launcher, tmp_path):
     """The first of two hosts; the other one is served by a thread, its workers are processes."""
-    with socket.create_server(("", 0)) as probe:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    first = Hosts(0, 2, "127.0.0.1", port, "a test", "token")
+    first = Hosts(0, 2, "127.0.0.1", port, "a test")
 
     def serve():
         with Launcher() as own:
             served.append(own)
-            follow(dataclasses.replace(first, rank=1), about(), own, 60.0)
+            follow(dataclasses.replace(first, rank=1), tmp_path, this_host(), own, 60.0)
 
     served = []
     thread = threading.Thread(target=serve)
     thread.start()
-    followers = gather(first, about(), 60.0)
-    yield GroupLauncher(launcher, first, followers), served[0]
-    for follower in followers:
-        follower.close()
+    with Door.open(first, tmp_path, this_host(), 60.0) as door:
+        door.wait(60.0)
+        yield GroupLauncher(launcher, first, door), served[0]
     thread.join(60)
     assert not thread.is_alive()
 

@@ -1,6 +1,5 @@
 """The hosts of a job and the rank of this one: from the job's launcher or from `--hosts`."""
 
-import hashlib
 import os
 import re
 import socket
@@ -17,7 +16,6 @@ _RANKS = {  # variables in which a job launcher sets rank and size
     "Kubernetes": ("JOB_COMPLETION_INDEX", "WORLD_SIZE"),
     "its environment": ("RANK", "WORLD_SIZE"),
 }
-_JOBS = ("SLURM_JOB_ID", "OMPI_MCA_ess_base_jobid", "PMIX_NAMESPACE", "JOBSET_NAME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,6 @@ class Hosts:
         size: Number of hosts.
         address: Where host 0 listens, on the port.
         said_by: Source of these values.
-        token: Equal on all hosts of a job; host 0 accepts no other.
     """
 
     rank: int
@@ -37,7 +34,6 @@ class Hosts:
     address: str
     port: int
     said_by: str
-    token: str
 
 
 def find(given: str | None, environ: Mapping[str, str] = os.environ) -> Hosts | None:
@@ -84,7 +80,7 @@ def _given(text: str) -> Hosts:
             )
         rank = next(i for i, name in enumerate(hosts) if name in here)
     address, _, port = hosts[0].partition(":")
-    return Hosts(rank, len(hosts), address, _port(port), "--hosts", _token(names))
+    return Hosts(rank, len(hosts), address, _port(port), "--hosts")
 
 
 def _started(who: str, rank: str, size: str, environ: Mapping[str, str]) -> Hosts:
@@ -95,8 +91,7 @@ def _started(who: str, rank: str, size: str, environ: Mapping[str, str]) -> Host
         lack = f"{size} processes without the address of the first one"
         raise BadCase(f"--hosts: {who} started {lack}; set MASTER_ADDR")
     port = _port(environ.get("MASTER_PORT", ""))
-    token = _token(",".join(environ.get(name, "") for name in _JOBS) + address)
-    return Hosts(int(rank), int(size), address, port, who, token)
+    return Hosts(int(rank), int(size), address, port, who)
 
 
 def _port(text: str) -> int:
@@ -112,7 +107,3 @@ def _first(environ: Mapping[str, str]) -> str | None:
         return None if found is None else found[1] + (found[2] or "")
     name, job = environ.get("JOBSET_NAME"), environ.get("REPLICATED_JOB_NAME")
     return f"{name}-{job}-0-0.{name}" if name and job else None
-
-
-def _token(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -7,62 +7,82 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from harness.measure.hosts import keys
+from harness.measure.hosts.about import Host
 from harness.measure.hosts.discovery import Hosts
-from harness.measure.hosts.group import HostsFailed
+from harness.measure.hosts.door import HostsFailed
+from harness.measure.hosts.messages import WrongMessage, checked
+from harness.measure.hosts.sealed import HANDSHAKE_SECONDS, SealedChannel
 from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.oom import explained
 from harness.measure.worker_process import WorkerFailed, WorkerProcess
-from harness.records import Case, from_json
-from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
+from harness.records import Case, to_json
+from harness.worker.channel import ChannelClosed, Command, Garbled
 
-_RETRY_SECONDS = 0.5
+_RETRY_SECONDS = 0.25
 
 
-def follow(hosts: Hosts, about: dict[str, Any], launcher: Launcher, timeout: float) -> int:
+def follow(hosts: Hosts, folder: Path, here: Host, launcher: Launcher, timeout: float) -> int:
     """Serve the first host until it closes the connection; return the number of workers started.
 
-    `about` holds the versions of this host, see `group.about`; `timeout` is in seconds, for the
-    first host to answer.
+    `folder` is the output folder of the job; `timeout` is in seconds, for the first host to answer.
 
     Raises:
         HostsFailed: the first host is late, refuses this one, or is lost during the run.
+        NoKey: the file of the job's secret cannot be used.
     """
-    channel = _connected(hosts, timeout)
-    channel.send(token=hosts.token, rank=hosts.rank, name=socket.gethostname(), about=about)
-    try:
-        answer = channel.receive(timeout)
-    except (ChannelClosed, TimeoutError, Garbled):
-        raise HostsFailed(
-            f"the first host ({hosts.address}) did not accept host {hosts.rank}; of another job?"
-        ) from None
-    if "refused" in answer:
-        raise HostsFailed(f"the first host ({hosts.address}) refused this one: {answer['refused']}")
-    return _Service(channel, launcher).serve()
+    return _Service(_joined(hosts, folder, here, timeout), launcher).serve()
 
 
-def _connected(hosts: Hosts, timeout: float) -> Channel:
+def _joined(hosts: Hosts, folder: Path, here: Host, timeout: float) -> SealedChannel:
+    """Try until the first host answers that has the same secret."""
     deadline = time.monotonic() + timeout
+    first = f"the first host ({hosts.address}, port {hosts.port})"
     while True:
+        secret = keys.given() or keys.read(folder, hosts)
         try:
-            return Channel(socket.create_connection((hosts.address, hosts.port), _RETRY_SECONDS))
+            if secret is None:
+                why = f"has written no {keys.path(folder, hosts)}; if it runs, {keys.EXPORT}"
+            else:
+                return _connected(hosts, here, secret)
+        except (ChannelClosed, Garbled, WrongMessage, TimeoutError) as error:
+            why = "has another key, or another program has its port"
+            if isinstance(error, TimeoutError):
+                why = f"did not answer in time; {why}"
         except OSError as error:
-            if time.monotonic() >= deadline:
-                raise HostsFailed(
-                    f"the first host ({hosts.address}, port {hosts.port}) did not answer within "
-                    f"{timeout:g} s: {error}"
-                ) from None
-            time.sleep(_RETRY_SECONDS)
+            why = f"cannot be reached: {error.strerror or error}"
+        if time.monotonic() >= deadline:
+            raise HostsFailed(f"{first} {why} (after {timeout:g} s)")
+        time.sleep(_RETRY_SECONDS)
+
+
+def _connected(hosts: Hosts, here: Host, secret: bytes) -> SealedChannel:
+    connection = socket.create_connection((hosts.address, hosts.port), HANDSHAKE_SECONDS)
+    try:
+        channel = SealedChannel.open(connection, secret, first=False)
+        channel.send(what="join", rank=hosts.rank, host=to_json(here))
+        told, answer = checked(channel.receive(HANDSHAKE_SECONDS), "welcome", "refused")
+    except BaseException:
+        connection.close()
+        raise
+    if told == "refused":
+        connection.close()
+        raise HostsFailed(f"the first host ({hosts.address}) refused this one: {answer['why']}")
+    channel.trust()
+    return channel
 
 
 @dataclass
 class _Service:
     """Runs workers by the number that the first host gives them, each request in a thread."""
 
-    _channel: Channel
+    _channel: SealedChannel
     _launcher: Launcher
     _workers: dict[int, WorkerProcess] = field(default_factory=dict)
     _asking: threading.Thread | None = None
@@ -70,26 +90,34 @@ class _Service:
 
     def serve(self) -> int:
         """Answer until the first host closes the connection; return the number of workers."""
+        requests: dict[str, Callable[..., None]] = {
+            "start": self._start,
+            "ask": self._ask,
+            "end": self._end,
+        }
         try:
             while True:
-                message = self._channel.receive()
-                getattr(self, f"_{message.pop('what')}")(**message)
-        except (ChannelClosed, Garbled):
+                what, fields = checked(self._channel.receive(), *requests)
+                requests[what](**fields)
+        except (ChannelClosed, Garbled, WrongMessage) as error:
             busy = list(self._workers)
             for number in busy:
                 self._end(number)
+            self._channel.close()
+            if isinstance(error, WrongMessage):
+                raise HostsFailed(f"the first host sent a wrong message: {error}") from error
             if busy:
                 raise HostsFailed("the first host is lost: its connection has ended") from None
             return self._count
 
-    def _start(self, number: int, case: dict[str, Any], timeout: float) -> None:
+    def _start(self, number: int, case: Case, timeout: float) -> None:
         try:
-            self._workers[number] = self._launcher.start(from_json(Case, case), timeout)
+            self._workers[number] = self._launcher.start(case, timeout)
         except WorkerFailed as error:
             self._failed(error)
         else:
             self._count += 1
-            self._channel.send(started=number)
+            self._channel.send(what="started", number=number)
 
     def _ask(self, number: int, command: Command, arguments: dict[str, Any]) -> None:
         worker = self._workers.get(number)
@@ -107,7 +135,7 @@ class _Service:
                 except WorkerFailed as error:
                     self._failed(error)
                 else:
-                    self._channel.send(**answer)
+                    self._channel.send(what="answer", answer=answer)
 
         self._asking = threading.Thread(target=ask)
         self._asking.start()
@@ -123,4 +151,6 @@ class _Service:
 
     def _failed(self, error: WorkerFailed) -> None:
         known = explained(error, None, None)
-        self._channel.send(failed=known.kind, message=str(known), log_tail=known.log_tail)
+        self._channel.send(
+            what="failed", kind=known.kind, message=str(known), log_tail=known.log_tail
+        )

@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import psutil
@@ -129,15 +129,16 @@ def busy_processes(seconds: float, sleep: Callable[[float], None]) -> list[tuple
     return sorted(busy, key=lambda one: -one[1])
 
 
-def other_runs() -> int:
-    """Count other runs of this harness on this machine.
+def other_runs(partners: Collection[int] = ()) -> int:
+    """Count other runs of this harness on this machine, without those of the partners.
 
-    The last argument of a run's server and workers is the id of the process that measures.
+    The last argument of a run's server and workers is the id of the process that measures; the
+    partners are such ids of the other hosts of a job.
     """
-    found = set()
+    found, ours = set(), {str(pid) for pid in (os.getpid(), *partners)}
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if any(module in words for module in _CHILDREN) and words[-1] != str(os.getpid()):
+        if any(module in words for module in _CHILDREN) and words[-1] not in ours:
             found.add(words[-1])
     return len(found)
 

@@ -1,6 +1,7 @@
 """State of the host around a block: clocks, usable CPUs, other runs of this harness."""
 
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from harness.measure.machine.cgroup import cpu_quota
@@ -24,8 +25,11 @@ class HostState:
     wall_offset_seconds: float | None
 
 
-def read_host_state() -> HostState:
-    """Read the state now; takes some 20 ms, so never call this while something is timed."""
+def read_host_state(partners: Callable[[], Collection[int]] = tuple) -> HostState:
+    """Read the state now; takes some 20 ms, so never call this while something is timed.
+
+    `partners` gives the process ids of the other hosts of a job on this machine.
+    """
     boot = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else None
     # The monotonic clock stands still while the machine is suspended, see clock_gettime(2).
     monotonic, wall = time.monotonic(), time.time()
@@ -33,7 +37,7 @@ def read_host_state() -> HostState:
     limit = "" if quota is None else f", quota {quota:g}"
     return HostState(
         cpus=",".join(map(str, usable_cpus())) + limit,
-        other_runs=other_runs(),
+        other_runs=other_runs(partners()),
         slept_seconds=None if boot is None else boot - monotonic,
         wall_offset_seconds=None if boot is None else wall - boot,
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 from operator import itemgetter
 from typing import Any, ClassVar
 
@@ -187,6 +188,9 @@ class Jax(Backend):
         """Processes on CPUs communicate through gloo."""
         import jax
         import keras
+
+        # Read by JAX in the process of rank 0, which else listens on all addresses of its host.
+        os.environ.setdefault("JAX_COORDINATOR_BIND_ADDRESS", address)
 
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         keras.distribution.initialize(address, size, rank)

@@ -10,7 +10,7 @@ from harness.analyze import rounds, stats, verdicts
 from harness.measure import block
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.worker_process import HostLost, WorkerFailed
 from harness.records import Case, Failure, Measurement
 from harness.workloads import levers
 
@@ -84,11 +84,12 @@ def test_a_case_that_fails_is_a_row_and_the_others_go_on(tmp_path):
 
 
 class FailsLate(FakeLauncher):
-    """The worker of one case fails in its third round."""
+    """The worker of one case fails in some of its rounds, by default the third."""
 
-    def __init__(self, case):
+    def __init__(self, case, rounds=(3,), error=None):
         super().__init__()
-        self._broken, self._rounds = case, 0
+        self._broken, self._rounds, self._failing = case, 0, rounds
+        self._error = error or WorkerFailed("diverged", "the loss is nan")
 
     def start(self, case, timeout):
         worker = super().start(case, timeout)
@@ -97,8 +98,8 @@ class FailsLate(FakeLauncher):
 
             def ask(command, **arguments):
                 self._rounds += command == "round"
-                if self._rounds == 3:
-                    raise WorkerFailed("diverged", "the loss is nan")
+                if command == "round" and self._rounds in self._failing:
+                    raise self._error
                 return plain(command, **arguments)
 
             worker.ask = ask
@@ -110,6 +111,19 @@ def test_a_case_that_fails_in_its_rounds_leaves_the_block(tmp_path):
     launcher = FailsLate(CASES[0])
     found = measure(tmp_path, launcher, blocks=2)
     assert (found[CASES[0]].kind, found[CASES[0]].message) == ("diverged", "the loss is nan")
+    assert {r.block for r in found[CASES[1]].rounds} == {0, 1}
+    assert launcher.running == 0
+
+
+@pytest.mark.parametrize(("rounds", "measured"), [((3,), True), ((1, 2), False)])
+def test_a_block_whose_host_was_lost_is_measured_again_once(tmp_path, rounds, measured):
+    """A comparison that loses a host for the second time fails; the others have all blocks."""
+    launcher = FailsLate(CASES[0], rounds, HostLost("killed", "host 1 (b) is lost"))
+    found = measure(tmp_path, launcher, blocks=2)
+    if measured:
+        assert {r.block for r in found[CASES[0]].rounds} == {0, 1}
+    else:
+        assert found[CASES[0]].message == "host 1 (b) is lost"
     assert {r.block for r in found[CASES[1]].rounds} == {0, 1}
     assert launcher.running == 0
 

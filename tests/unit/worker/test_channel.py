@@ -4,7 +4,6 @@ import socket
 
 import pytest
 
-from harness.worker import channel
 from harness.worker.channel import Channel, ChannelClosed, Garbled
 
 
@@ -35,7 +34,7 @@ def test_what_is_no_message_is_garbled(ends, line):
 
 def test_a_message_without_an_end_is_garbled(ends, monkeypatch):
     """Before it fills the memory."""
-    monkeypatch.setattr(channel, "_LONGEST", 1000)
+    monkeypatch.setattr(Channel, "longest", 1000)
     ours, theirs = ends
     theirs.sendall(b"x" * 2000)
     with pytest.raises(Garbled):
