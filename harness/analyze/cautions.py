@@ -15,6 +15,7 @@ from harness.records import (
     Counters,
     Estimate,
     GpuUsage,
+    Machine,
     Measurement,
     Protocol,
     Role,
@@ -66,6 +67,11 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
         *_drifting(measurement),
         *_faster_later(measurement),
     ]
+
+
+def of_machine(machine: Machine) -> list[Caution]:
+    """List the cautions of every figure of a run."""
+    return [Caution(part.what, part.advice) for part in machine.withheld]
 
 
 def disturbed_cpus(its: Sequence[Counters], seconds: float, cpus: int) -> Iterator[Caution]:

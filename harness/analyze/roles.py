@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from typing import Literal
 
 from harness.analyze import cautions
@@ -93,8 +94,13 @@ class Roles:
         meant = {cautions.OPTIMIZER_DIFFERS} if m.key in self.rung_keys else set()
         if m.key in self.tuning_keys:
             meant = {cautions.OPTIMIZER_DIFFERS, cautions.JIT_DIFFERS}
-        found = cautions.of_measurement(m, self._run.protocol) + self.noise_floor(m)
-        return [caution for caution in found if caution.doubt not in meant]
+        return [caution for caution in self.doubts(m) if caution.doubt not in meant]
+
+    def doubts(self, m: Measurement) -> list[Caution]:
+        """List all cautions of a comparison."""
+        run = self._run
+        found = cautions.of_machine(run.machine), cautions.of_measurement(m, run.protocol)
+        return [*itertools.chain(*found), *self.noise_floor(m)]
 
     def noise_floor(self, m: Measurement) -> list[Caution]:
         """List the caution that a case differs from itself, if this is such a comparison."""

@@ -28,7 +28,7 @@ from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Outcome, Protocol, Search
+from harness.records import Case, Machine, Outcome, Protocol, Search
 from harness.records import protocol as protocols
 from harness.records.folders import locate, new_run_folder
 from harness.records.resume import ResumedRun
@@ -98,9 +98,11 @@ class Session:
         settings = self.settings
         if settings.hosts is not None and self._door is None:
             self._gather(settings.hosts)
+        for part in self._machine.withheld:
+            self._console.print(f"{part.what}; {part.advice}", style="yellow")
         self.cases.check(sizes)
         if folder := self._resumed():
-            ResumedRun.read(folder).check(folder, settings.protocol, describe(self.gpu))
+            ResumedRun.read(folder).check(folder, settings.protocol, self._machine)
 
     def _gather(self, hosts: Hosts) -> None:
         """Wait for the other hosts of the job."""
@@ -200,7 +202,7 @@ class Session:
                     is_hopeless=verdicts.is_hopeless,
                     read_host_state=functools.partial(read_host_state, self._partners),
                 ),
-                describe(self.gpu),
+                self._machine,
                 progress,
                 self._budget,
                 target_accuracy=settings.target,
@@ -209,6 +211,13 @@ class Session:
             if self._runner.damaged:
                 progress.damaged(folder, self._runner.damaged)
         return self._runner
+
+    @functools.cached_property
+    def _machine(self) -> Machine:
+        """This machine, with what is held back on any host of the job."""
+        machine = describe(self.gpu)
+        others = () if self._door is None else self._door.withheld()
+        return dataclasses.replace(machine, withheld=(*machine.withheld, *others))
 
     def _partners(self) -> set[int]:
         return set() if self._door is None else self._door.partners()

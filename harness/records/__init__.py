@@ -32,7 +32,7 @@ from harness.records.observations import (
     Surroundings,
     Usage,
 )
-from harness.records.run import SCHEMA, Gpu, Machine, Run
+from harness.records.run import SCHEMA, Gpu, Machine, Run, Withheld
 from harness.records.search import Attempt, Search, TriedSize, Tuning
 from harness.records.training import Epoch, Mistake, Recipe, Training
 
@@ -76,6 +76,7 @@ __all__ = [
     "TriedSize",
     "Tuning",
     "Usage",
+    "Withheld",
     "comparison_key",
     "from_json",
     "to_json",

@@ -26,6 +26,14 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A part of the machine that the starter of the process does not let it use."""
+
+    what: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """Where a run was measured."""
 
@@ -42,6 +50,7 @@ class Machine:
     gpu_facts: Gpu | None = None
     libraries: dict[str, str] = field(default_factory=dict)
     commit: str | None = None  # of the current folder, and whether tracked files differ
+    withheld: tuple[Withheld, ...] = ()  # on any host of the job
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

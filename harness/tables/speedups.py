@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from harness import units
-from harness.analyze import cautions
 from harness.analyze.advice.advise import advise
 from harness.analyze.analysis import Analysis
 from harness.analyze.cases import quotient
@@ -70,10 +69,7 @@ def _row(m: Measurement, axis: str, analysis: Analysis) -> SpeedupRow:
         judged=judged,
         epoch_speedup=epochs.speedup(m),
         efficiency=judged.speedup.value / (case.threads / reference.threads),
-        cautions=(
-            *cautions.of_measurement(m, analysis.run.protocol),
-            *analysis.roles.noise_floor(m),
-        ),
+        cautions=tuple(analysis.roles.doubts(m)),
         recommended=case in _recommended_sizes(analysis),
         samples_per_s=rate * judged.speedup.value,
         peak_mib=analysis.observed[case].largest_mib("peak_rss_bytes"),

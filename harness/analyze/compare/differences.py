@@ -42,7 +42,7 @@ def between(reference: Run, other: Run, matching: Matching) -> tuple[Difference,
     return tuple(fact for fact in dict.fromkeys(facts) if fact.reference != fact.other)
 
 
-_SEPARATE = {"id", "libraries", "gpu_facts", "gpu_reason"}
+_SEPARATE = {"id", "libraries", "gpu_facts", "gpu_reason", "withheld"}
 # A commit does not change the time of every case: it changes models, one by one.
 _SLIGHT = {"commit", "memory_bytes", "memory_limit_bytes"}
 

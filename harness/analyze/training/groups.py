@@ -7,8 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from harness import units
 from harness.analyze.analysis import Analysis
-from harness.analyze.cautions import Caution, changed, disturbed_cpus, stopped_by_quota
-from harness.records import Case, Training
+from harness.analyze.cautions import (
+    Caution,
+    changed,
+    disturbed_cpus,
+    of_machine,
+    stopped_by_quota,
+)
+from harness.records import Case, Machine, Training
 
 Pair = tuple[Training, Training]  # a training and the one of its reference, of the same seed
 _FAR_LONGER = 1.5
@@ -56,8 +62,9 @@ def median_epoch(training: Training) -> float:
     return statistics.median(epoch.seconds for epoch in training.epochs)
 
 
-def cautions(group: Sequence[Training]) -> Iterator[Caution]:
+def cautions(group: Sequence[Training], machine: Machine) -> Iterator[Caution]:
     """Say what else kept the machine busy during a group's epochs, and what changed there."""
+    yield from of_machine(machine)
     epochs = [epoch for training in group for epoch in training.epochs]
     seconds = sum(e.seconds + e.validation_seconds for e in epochs)
     yield from disturbed_cpus(epochs, seconds, group[0].recipe.case.threads)
@@ -77,5 +84,5 @@ def caution_lines(analysis: Analysis) -> Iterator[str]:
     """Yield a line per doubt about the times of trainings."""
     for group in groups(analysis):
         case = group[0].recipe.case
-        for caution in cautions(group):
+        for caution in cautions(group, analysis.run.machine):
             yield f"Caution: {caution} [{case.variant} {case.batch_size}]"

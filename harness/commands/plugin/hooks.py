@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import shlex
 import sys
 from collections.abc import Callable
@@ -50,6 +51,23 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if any(_given(config).values()):
         _session(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say that pytest may have read no ini file because of a folder elsewhere that an option names.
+
+    It looks for the file before it knows the options of plugins, and takes the folder for one of
+    tests.
+    """
+    if config.inipath is not None:
+        return None
+    here, ours = config.invocation_params.dir, {f"--train-{option.name}" for option in _OPTIONS}
+    for name, value in itertools.pairwise(map(str, config.invocation_params.args)):
+        there = (here / value).resolve()
+        if name in ours and there.exists() and not there.is_relative_to(here):
+            why = f"it may have taken {value} for a folder of tests"
+            return f"training benchmark: pytest has read no ini file; {why}: write {name}={value}"
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)

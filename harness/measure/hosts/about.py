@@ -7,7 +7,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.measure.machine.facts import usable_cpus, versions
+from harness.measure.machine.facts import usable_cpus, versions, withheld
+from harness.records import Withheld
 
 _LIBRARIES = ("keras", "jax", "jaxlib", "numpy")
 
@@ -20,6 +21,7 @@ class Host:
         boot: Id of its running machine, the same in all containers of that machine.
         pid: Of its process, on that machine.
         cpus: That it may use.
+        withheld: What its starter holds back.
         versions: Of Python and libraries; all hosts of a job must have the same.
     """
 
@@ -27,6 +29,7 @@ class Host:
     boot: str
     pid: int
     cpus: int
+    withheld: tuple[Withheld, ...]
     versions: dict[str, str | None]
 
     def differences(self, other: "Host") -> str:
@@ -42,10 +45,11 @@ def this_host() -> Host:
     """Describe this host."""
     found = versions()
     return Host(
-        name=socket.gethostname(),
+        name=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         boot=_boot(),
         pid=os.getpid(),
         cpus=len(usable_cpus()),
+        withheld=withheld(),
         versions={
             "harness": found.get("training-harness"),
             "python": platform.python_version(),

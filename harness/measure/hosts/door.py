@@ -10,11 +10,12 @@ import socket
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from harness import units
 from harness.errors import HarnessError
 from harness.measure.hosts import keys
 from harness.measure.hosts.about import Host
@@ -23,6 +24,7 @@ from harness.measure.hosts.follower import Follower
 from harness.measure.hosts.messages import WrongMessage, checked
 from harness.measure.hosts.sealed import HANDSHAKE_SECONDS, SealedChannel
 from harness.measure.worker_process import HostLost
+from harness.records import Withheld
 from harness.worker.channel import ChannelClosed, Garbled
 
 RETURN_SECONDS = 60.0  # that a lost host has to come back
@@ -132,6 +134,16 @@ class Door:
     def machines(self) -> int:
         """Count the running machines of the job."""
         return len({self._here.boot, *(one.host.boot for one in self._in_order())})
+
+    def withheld(self) -> Iterator[Withheld]:
+        """Yield what the starters of the other hosts hold back, and which has other CPUs."""
+        ours = self._here.cpus
+        for one in self._in_order():
+            for part in one.host.withheld:
+                yield Withheld(f"{one.name}: {part.what}", part.advice)
+            if one.host.cpus != ours:
+                there = f"{one.name} may use {units.plural(one.host.cpus, 'CPU')}, this host {ours}"
+                yield Withheld(there, "give every host of the job as many")
 
     def partners(self) -> set[int]:
         """Return the process ids of those other hosts that are on this machine."""

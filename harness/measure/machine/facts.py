@@ -12,9 +12,11 @@ from pathlib import Path
 
 import psutil
 
+from harness.measure.machine import gpu as gpus
+from harness.measure.machine import starter
 from harness.measure.machine.cgroup import cpu_quota, memory_limit, memory_used
 from harness.measure.machine.gpu import AnyGpu
-from harness.records import Machine
+from harness.records import Machine, Withheld
 from harness.worker.backends import BACKENDS
 
 _LIBRARIES = (
@@ -46,7 +48,15 @@ def describe(gpu: AnyGpu) -> Machine:
         gpu_facts=gpu.facts,
         libraries=versions(),
         commit=commit(),
+        withheld=withheld(),
     )
+
+
+def withheld() -> tuple[Withheld, ...]:
+    """Say what the starter of this process does not let it use."""
+    cpus = len(usable_cpus()), os.cpu_count() or 1
+    memory = memory_limit(), psutil.virtual_memory().total
+    return tuple(starter.withheld(cpus, memory, (gpus.count(), gpus.installed())))
 
 
 def commit() -> str | None:
@@ -98,8 +108,12 @@ def shell_limits() -> dict[str, int]:
 
 
 def memory_available() -> int:
-    """Return the memory for new processes, in bytes, limited by the cgroup and by the shell."""
-    available = min([psutil.virtual_memory().available, *shell_limits().values()])
+    """Return the memory for new processes, in bytes.
+
+    Limited by the cgroup, by the shell and by Slurm.
+    """
+    limits = [*shell_limits().values(), *filter(None, [starter.memory_limit()])]
+    available = min([psutil.virtual_memory().available, *limits])
     limit = memory_limit()
     return available if limit is None else min(available, max(0, limit - (memory_used() or 0)))
 

@@ -233,10 +233,15 @@ def _visible(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def count() -> int:
-    """Count the GPUs that a process may use: by `CUDA_VISIBLE_DEVICES`, else by NVML."""
+    """Count the GPUs that a process may use: by `CUDA_VISIBLE_DEVICES`, else all."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
+    return installed()
+
+
+def installed() -> int:
+    """Count the GPUs that NVML lists; 0 without NVML."""
     import pynvml
 
     try:

@@ -55,7 +55,7 @@ class EpochRow:
 def _epochs(group: Sequence[Training], analysis: Analysis) -> Iterator[EpochRow]:
     goal, published = analysis.run.target_accuracy, published_epochs(group[0], analysis.run)
     reached = _reached(group, goal)
-    cautions, seconds = tuple(groups.cautions(group)), list[float]()
+    cautions, seconds = tuple(groups.cautions(group, analysis.run.machine)), list[float]()
     for number, epochs in enumerate(zip(*(t.epochs for t in group), strict=True), 1):
         seconds.append(statistics.median(epoch.seconds for epoch in epochs))
         yield EpochRow(

@@ -380,6 +380,19 @@ def test_every_option_is_in_the_help_with_its_default(no_charts, pytester):
 
 
 @pytest.mark.parametrize(
+    ("between", "ini_read"), [(" ", False), ("=", True)], ids=["two words", "one word"]
+)
+def test_an_output_folder_elsewhere_that_hides_the_ini_file_is_told(
+    pytester, tmp_path_factory, between, ini_read
+):
+    """Pytest takes the second word for a folder of tests, and looks for the file above both."""
+    pytester.makeini("[pytest]")
+    output = f"--train-output{between}{tmp_path_factory.mktemp('elsewhere')}"
+    found = pytester.runpytest("--collect-only", *output.split())
+    assert ("write --train-output=" in found.stdout.str()) != ini_read
+
+
+@pytest.mark.parametrize(
     ("lines", "passed", "message"),
     [
         ('[tool.pytest.ini_options]\ntrain_batch_sizes = "8,16"', 2, ""),
