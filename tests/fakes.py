@@ -452,6 +452,7 @@ def runner_of(
     read_host_state=lambda: QUIET,
     is_decided=lambda _: False,
     is_hopeless=lambda _: False,
+    command=None,
     **changes,
 ):
     """A runner over fake workers, without a GPU; `changes` are of its protocol."""
@@ -471,6 +472,7 @@ def runner_of(
         observer or Silent(),
         budget or Budget(None, comparisons, FakeClock()),
         target_accuracy=target,
+        command=command,
     )
 
 

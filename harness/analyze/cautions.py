@@ -35,6 +35,13 @@ _FASTER_LATER = 3.0  # a step of the first rounds over one of later rounds, or o
 _SLEPT_SECONDS = 0.5
 _STEPPED_SECONDS = 1.0  # of a comparison; NTP slews by some ms a minute
 _MOST_CHANGES = 4  # that are told
+_FEWER_BLOCKS = {  # by how a comparison ended
+    "complete": (
+        "not all blocks fitted into the time limit",
+        "allow more minutes for a narrower interval",
+    ),
+    "interrupted": ("the run was interrupted before all blocks", "continue it"),
+}
 THROTTLED_SHARE = 0.05  # of readings, from which a lowered clock is told
 
 
@@ -226,9 +233,8 @@ def _unequal(m: Measurement) -> Iterator[Caution]:
 
 def _repeats(m: Measurement, protocol: Protocol) -> Iterator[Caution]:
     blocks = len(rounds.blocks(m))
-    if blocks < protocol.blocks and m.ended == "complete":
-        doubt = "not all blocks fitted into the time limit"
-        advice = "allow more minutes for a narrower interval"
+    doubt, advice = _FEWER_BLOCKS.get(m.ended, ("", ""))
+    if blocks < protocol.blocks and doubt:
         yield Caution(doubt, advice, f"{blocks} of {protocol.blocks}")
 
 

@@ -231,7 +231,8 @@ class Settings:
     resume: str | None = option(
         "RUN",
         str,
-        f"continue an interrupted run: its id or a beginning of it (alone: {LATEST})",
+        f"continue an interrupted run: its id or a beginning of it (alone: {LATEST}); {AUTO}: the "
+        "unfinished run of the same command, else begin one",
         commands=(*_MEASURE, "validate"),
         bare=LATEST,
     )

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # What a parser's `add_subparsers` returns; argparse has no public name for it.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 INTERRUPTED = 130
-TO_RESUME = "Interrupted: the same command with --resume measures the rest."
 RUN = "run id, a unique beginning of it, its folder, or latest"
 
 

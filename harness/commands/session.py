@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import units
-from harness.commands import options, output
+from harness.commands import interrupts, options, output
 from harness.commands.cases import Cases, Comparison, Trial
-from harness.commands.options import Settings
+from harness.commands.options import AUTO, Settings
+from harness.errors import BadRun
 from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
@@ -30,8 +31,8 @@ from harness.measure.side import Setup
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Machine, Outcome, Protocol, Search
 from harness.records import protocol as protocols
-from harness.records.folders import locate, new_run_folder
-from harness.records.resume import ResumedRun
+from harness.records.folders import RUNS, locate, new_run_folder
+from harness.records.resume import ResumedRun, unfinished
 from harness.workloads import datasets
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Session:
         unavailable_levers: Settings that no test tries since they cannot be tried here, in order.
         planned: Number of comparisons in all.
         planner: Plans them; called before the first is measured.
-        interrupted: True if the body of the context manager was interrupted.
+        interrupt: What has interrupted the body of the context manager.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Session:
         self.unavailable_levers: dict[str, None] = {}
         self.planned = 0
         self.planner: Callable[[], None] | None = None
-        self.interrupted = False
+        self.interrupt: KeyboardInterrupt | None = None
         self.gpu = gpu
         self.smoke = smoke
         self._console = console
@@ -85,8 +86,8 @@ class Session:
     def __exit__(self, kind: object, error: object, where: object) -> bool:
         """End the workers; an interrupt goes no further."""
         self.close()
-        self.interrupted = isinstance(error, KeyboardInterrupt)
-        return self.interrupted
+        self.interrupt = error if isinstance(error, KeyboardInterrupt) else None
+        return self.interrupt is not None
 
     def check(self, sizes: Iterable[tuple[str | None, int]] = ()) -> None:
         """Check what a run needs before its first case; `sizes` of variants as far as known.
@@ -101,7 +102,7 @@ class Session:
         for part in self._machine.withheld:
             self._console.print(f"{part.what}; {part.advice}", style="yellow")
         self.cases.check(sizes)
-        if folder := self._resumed():
+        if (folder := self._resumed) and settings.resume != AUTO:
             ResumedRun.read(folder).check(folder, settings.protocol, self._machine)
 
     def _gather(self, hosts: Hosts) -> None:
@@ -190,7 +191,7 @@ class Session:
                 protocol = dataclasses.replace(settings.protocol, effort="quick", **once)
             from harness.analyze import verdicts
 
-            folder = self._resumed() or new_run_folder(settings.output)
+            folder = self._resumed or new_run_folder(settings.output)
             self._runner = Runner.open(
                 folder,
                 Setup(
@@ -222,9 +223,22 @@ class Session:
     def _partners(self) -> set[int]:
         return set() if self._door is None else self._door.partners()
 
+    @functools.cached_property
     def _resumed(self) -> Path | None:
-        resume = self.settings.resume
-        return locate(resume, self.settings.output) if resume else None
+        """The folder of the run to go on with; None to begin one."""
+        resume, results = self.settings.resume, self.settings.output
+        if resume != AUTO:
+            return locate(resume, results) if resume else None
+        folder = unfinished(results / RUNS, self._command)
+        if folder is None:
+            return None
+        try:
+            ResumedRun.read(folder).check(folder, self.settings.protocol, self._machine)
+        except BadRun as error:  # as on another node
+            self._console.print(f"cannot go on with a run, and begins one: {error}")
+            return None
+        self._console.print(f"goes on with {folder}")
+        return folder
 
     def follow(self) -> int:
         """Serve the first host of a job until its run ends, and count the workers started here.
@@ -237,6 +251,11 @@ class Session:
         with launchers.Launcher(cuda_device=self.gpu.cuda_device) as launcher:
             return follow(hosts, self.settings.output, this_host(), launcher, seconds)
 
+    def end(self) -> None:
+        """Note that the run has tried all that its command asks for."""
+        if self._runner is not None:
+            self._runner.end()
+
     def close(self) -> None:
         """End every worker and keep what was measured."""
         if self._launcher is not None:
@@ -247,7 +266,11 @@ class Session:
             self._runner.close()
 
     def write(self) -> "Written | None":
-        """Analyze the run and write its tables, charts and page; None if nothing was measured."""
+        """Analyze the run and write its tables, charts and page; None if nothing was measured.
+
+        A signal that would end a run as Ctrl-C does is ignored from now on.
+        """
+        interrupts.no_more()
         if self._runner is None:
             return None
         run = self._runner.run()
@@ -302,10 +325,13 @@ def measured(arguments: argparse.Namespace, body: Callable[[Session], bool], **f
     complete = False
     with Session(settings, gpu, output.progress(), arguments.typed, smoke=False) as session:
         complete = body(session)  # an interrupt ends it, and what was measured is shown
+        session.end()
     written = session.write()
     if written is not None:
         output.show(written, as_json=arguments.json)
-    if session.interrupted:
-        output.progress().print(output.TO_RESUME)
+    if session.interrupt is not None:
+        output.progress().print(
+            interrupts.to_resume(session.interrupt, "--resume", settings.resume)
+        )
         return output.INTERRUPTED
     return 0 if complete else 1

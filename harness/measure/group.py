@@ -169,7 +169,8 @@ class Group:
 
     def partial(self) -> list[Measurement]:
         """Return what is measured of comparisons whose blocks are not complete."""
-        return [self._measurement(one) for one in self.pending if self.blocks[one]]
+        found = [self._measurement(one) for one in self.pending if self.blocks[one]]
+        return [dataclasses.replace(one, ended="interrupted") for one in found]
 
     def _measurement(self, comparison: Comparison) -> Measurement:
         (case, reference), blocks = comparison, self.blocks[comparison]

@@ -327,6 +327,10 @@ class Runner:
             known = self._lines[outcome.key] = (outcome, run_file.line(outcome))
         return known[1]
 
+    def end(self) -> None:
+        """Note in the journal that everything was tried that the command asks for."""
+        self._journal.write(journals.END, wall_seconds=self._wall_seconds())
+
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()

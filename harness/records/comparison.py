@@ -8,8 +8,8 @@ from harness.records.case import Case, Compared
 from harness.records.observations import ModelFacts, Role, Round, Start, Surroundings
 
 # After all blocks, or as many as the time limit left; at a look; after a first block that excludes
-# a gain.
-Ended = Literal["complete", "decided", "screened"]
+# a gain; by an interrupt of the run.
+Ended = Literal["complete", "decided", "screened", "interrupted"]
 FailureKind = Literal["oom", "killed", "timeout", "unsupported", "diverged", "error", "interrupted"]
 
 

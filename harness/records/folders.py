@@ -11,10 +11,11 @@ from harness.records import run_file
 from harness.records.journal import unwritable
 
 _ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+RUNS = "runs"  # the folder of runs in one of results
 read = run_file.read
 
 
-def new_run_folder(results: Path, kind: str = "runs") -> Path:
+def new_run_folder(results: Path, kind: str = RUNS) -> Path:
     """Make the folder of a new run, named by the time, so that names sort by start.
 
     Raises:
@@ -33,7 +34,7 @@ def new_run_folder(results: Path, kind: str = "runs") -> Path:
             raise unwritable(folder, error.strerror) from error
 
 
-def locate(name: str, results: Path, kind: str = "runs") -> Path:
+def locate(name: str, results: Path, kind: str = RUNS) -> Path:
     """Resolve a run id, a unique beginning of one, a folder, or `latest`.
 
     The id of a run among the examples is found, too.
@@ -58,6 +59,14 @@ def locate(name: str, results: Path, kind: str = "runs") -> Path:
         known = ", ".join(path.name for path in (matches or found)[-5:]) or "none"
         raise UnknownName(f"{what} with {name!r} in {folder}; there are: {known}")
     return matches[0]
+
+
+def locate_all(name: str, results: Path) -> list[Path]:
+    """Resolve a run as `locate` does; a folder of results stands for all of its runs."""
+    inside = Path(name) / RUNS
+    if inside.is_dir() and not (Path(name) / run_file.NAME).exists():
+        return sorted(path for path in inside.iterdir() if path.is_dir())
+    return [locate(name, results)]
 
 
 @contextlib.contextmanager

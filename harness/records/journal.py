@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Self
 from harness.errors import BadRun
 
 NAME = "journal.jsonl"
+END = "end"  # the kind of the last entry of a run that nothing interrupted
 SCHEMA = 2
 READABLE_SCHEMAS = (1, SCHEMA)  # 1 has no checksums
 _KIND = re.compile(rb'\{"kind": "(\w+)"')
@@ -71,6 +72,18 @@ class Journal:
         """Close the file; an error was reported when the entry was written."""
         with contextlib.suppress(OSError):
             self._file.close()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether another process is writing the journal of a run."""
+    try:
+        with (folder / NAME).open("ab") as file:
+            _lock(file.fileno())
+    except BlockingIOError:
+        return True
+    except OSError:  # it cannot be written: `Journal.open` says why
+        return False
+    return False
 
 
 def _lock(descriptor: int) -> None:

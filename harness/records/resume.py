@@ -34,6 +34,23 @@ def kind_of(record: type[Any]) -> str:
     return next(kind for kind, records in KINDS.items() if issubclass(record, records))
 
 
+def unfinished(runs: Path, command: str) -> Path | None:
+    """Find the newest run in a folder that this command began and did not end.
+
+    One that another process is measuring does not count.
+    """
+    for folder in sorted(runs.glob("*"), reverse=True):
+        try:
+            first = next(journal.read(folder), {})
+            if first.get("command") != command or journal.is_locked(folder):
+                continue
+            if not ResumedRun.read(folder).ended:
+                return folder
+        except BadRun:  # no run, or a damaged one
+            continue
+    return None
+
+
 @dataclass
 class ResumedRun:
     """What a journal holds of an interrupted run; records, failures and blocks by their key."""
@@ -48,6 +65,7 @@ class ResumedRun:
     # Of comparisons without an outcome.
     blocks: dict[str, list[Block]] = field(default_factory=lambda: defaultdict(list))
     damaged: list[int] = field(default_factory=list)  # lines; what they held is measured again
+    ended: bool = False  # everything that its command asks for was tried
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -68,6 +86,7 @@ class ResumedRun:
 
     def _take(self, entry: dict[str, Any]) -> None:
         kind = entry["kind"]
+        self.ended = kind == journal.END
         if kind == "run":
             schema = entry.get("schema", 1)
             if schema not in journal.READABLE_SCHEMAS:

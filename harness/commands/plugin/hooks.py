@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.commands.interrupts import as_interrupts
+from harness.commands.interrupts import as_interrupts, to_resume
 from harness.commands.options import options_of, parse
 from harness.commands.plugin import collection, fixtures, terminal
 from harness.commands.plugin.fixtures import Train, Tune
@@ -32,6 +32,7 @@ _MARKERS = (
 )
 _ON_REQUEST = ("convergence", "keras_examples")  # markers
 _SESSION = pytest.StashKey["Session"]()
+_INTERRUPTS = pytest.StashKey["_Interrupts"]()
 # Text says why no file was written, None that nothing was measured.
 _WRITTEN: pytest.StashKey["Written | str | None"] = pytest.StashKey()
 
@@ -87,7 +88,9 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     except HarnessError as error:
         print(error, file=sys.stderr)
         return int(pytest.ExitCode.TESTS_FAILED)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        by = error.args[0] if error.args else "Ctrl-C"
+        print(f"host {hosts.rank} of {hosts.size}: ended by {by}")
         return int(pytest.ExitCode.INTERRUPTED)
     print(f"host {hosts.rank} of {hosts.size}: {workers} workers trained; the first one reports")
     return int(pytest.ExitCode.OK)
@@ -122,6 +125,8 @@ def _session(config: pytest.Config) -> "Session":
         smoke = disabled and not config.getoption("benchmark_enable")
         console = terminal.console(config)
         session = config.stash[_SESSION] = Session(settings, gpu, console, command, smoke=smoke)
+        config.stash[_INTERRUPTS] = _Interrupts()
+        config.pluginmanager.register(config.stash[_INTERRUPTS])
         config.add_cleanup(session.close)  # also after an error
     return config.stash[_SESSION]
 
@@ -223,21 +228,25 @@ def _refuse_workers(config: pytest.Config) -> None:
         pytest.fail(why, pytrace=False)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End the workers and write the files of the run."""
     stash = session.config.stash
     measured = stash.get(_SESSION, None)
     if measured is None:
         return
-    measured.close()
     try:
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not (
+            session.shouldstop or session.shouldfail
+        ):
+            measured.end()
+        measured.close()
         stash[_WRITTEN] = measured.write()
     except HarnessError as error:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         stash[_WRITTEN] = str(error)
 
 
-def pytest_terminal_summary(exitstatus: int, config: pytest.Config) -> None:
+def pytest_terminal_summary(config: pytest.Config) -> None:
     """Show tables, cautions and paths after pytest's own output."""
     written = config.stash.get(_WRITTEN, None)
     if written is None:
@@ -251,8 +260,24 @@ def pytest_terminal_summary(exitstatus: int, config: pytest.Config) -> None:
     from harness.report import console as summary
 
     summary.show(console, written, failures=False)
-    if exitstatus == pytest.ExitCode.INTERRUPTED:
-        console.print("Interrupted: the same command with --train-resume measures the rest.")
+
+
+class _Interrupts:
+    """A plugin that keeps what has interrupted the session."""
+
+    error: BaseException | None = None
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Called by pytest, without its configuration."""
+        self.error = excinfo.value
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say in the last line how an interrupted run is gone on with."""
+    error = config.stash[_INTERRUPTS].error if _INTERRUPTS in config.stash else None
+    if error is not None and config.stash.get(_WRITTEN, None) is not None:
+        print(to_resume(error, "--train-resume", _session(config).settings.resume))
 
 
 @pytest.hookimpl(optionalhook=True)

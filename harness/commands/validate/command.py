@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.commands import options, values
 from harness.commands import output as printed
+from harness.commands.interrupts import to_resume
 from harness.measure.machine.gpu import open_gpu
 from harness.records import to_json
 from harness.records.folders import locate, new_run_folder
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from harness.commands.validate.claims import Check
 
 _KIND = "validation"
+_RESUME = f"continue an interrupted one: its id or a beginning of it (alone: {options.LATEST})"
 
 
 def add(commands: printed.Commands) -> None:
@@ -29,7 +31,7 @@ def add(commands: printed.Commands) -> None:
     for parser in (both, noise):
         efforts = "quick (some minutes) or thorough (some hours) (default: quick)"
         parser.add_argument("--effort", default="quick", help=efforts)
-        options.finish(parser, "validate", validate)
+        options.finish(parser, "validate", validate, resume=_RESUME)
 
 
 def validate(arguments: argparse.Namespace) -> int:
@@ -55,8 +57,8 @@ def validate(arguments: argparse.Namespace) -> int:
 
     try:
         validation.run(parts, show)
-    except KeyboardInterrupt:
-        progress.print(printed.TO_RESUME)
+    except KeyboardInterrupt as error:
+        progress.print(to_resume(error, "--resume", resume))
         return printed.INTERRUPTED
     if arguments.json:
         printed.print_json(to_json(validation.found))

@@ -106,7 +106,7 @@ class Door:
         whose = ", ".join(address for address, _ in self._strangers.most_common(3))
         return f"; {many} connections without the job's key were closed ({whose})" if many else ""
 
-    def followers(self, timeout: float = RETURN_SECONDS) -> list[Follower]:
+    def followers(self, timeout: float) -> list[Follower]:
         """Return the other hosts by their numbers; one that is lost may come back in time.
 
         Raises:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.measure.hosts.discovery import Hosts
-from harness.measure.hosts.door import Door
+from harness.measure.hosts.door import RETURN_SECONDS, Door
 from harness.measure.hosts.follower import Follower
 from harness.measure.launcher import Launcher
 from harness.measure.worker_process import WorkerFailed, WorkerProcess
@@ -136,7 +136,7 @@ class GroupLauncher:
         """
         if case.hosts == 1:
             return self._launcher.start(case, timeout)
-        followers = self._door.followers()
+        followers = self._door.followers(min(timeout, RETURN_SECONDS))
         local, machines = self._launcher.start(case, timeout), self._door.machines()
         worker = GroupWorker(local, followers, self._hosts.address, machines, timeout)
         try:

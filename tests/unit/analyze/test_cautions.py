@@ -67,13 +67,20 @@ def test_a_loss_that_does_not_fall_is_named(measurement):
     assert any("loss did not fall" in caution.doubt for caution in of(quiet(measurement), loss=3.0))
 
 
-def test_fewer_blocks_than_asked_for_are_named(measurement):
-    """After a time limit."""
-    few = dataclasses.replace(
-        quiet(measurement), rounds=tuple(r for r in measurement.rounds if r.block == 0)
-    )
+@pytest.mark.parametrize(
+    ("ended", "doubt"),
+    [
+        ("complete", "not all blocks fitted into the time limit"),
+        ("interrupted", "the run was interrupted before all blocks"),
+        ("decided", None),
+    ],
+)
+def test_fewer_blocks_than_asked_for_are_named(measurement, ended, doubt):
+    """With the reason, unless they were enough."""
+    first = tuple(r for r in measurement.rounds if r.block == 0)
+    few = dataclasses.replace(quiet(measurement), rounds=first, ended=ended)
     found = cautions.of_measurement(few, PROTOCOL)
-    assert [caution.figure for caution in found] == ["1 of 3"]
+    assert [(one.doubt, one.figure) for one in found] == ([(doubt, "1 of 3")] if doubt else [])
 
 
 def test_a_case_that_gets_faster_within_its_blocks_is_named(measurement):

@@ -12,12 +12,38 @@ from harness.commands import interrupts
 pytestmark = pytest.mark.usefixtures("signals_as_in_a_terminal")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_signal_is_an_interrupt_and_is_put_back(number):
-    """For as long as a run lasts."""
-    with pytest.raises(KeyboardInterrupt), interrupts.as_interrupts():
-        os.kill(os.getpid(), number)
+    """For as long as a run lasts; the report of a run is not interrupted again."""
+    with interrupts.as_interrupts():
+        with pytest.raises(KeyboardInterrupt, match=signal.Signals(number).name):
+            os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(number) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    ("error", "resume", "line"),
+    [
+        (
+            KeyboardInterrupt(),
+            None,
+            "Interrupted: the same command with --resume measures",
+        ),
+        (KeyboardInterrupt("SIGTERM"), "auto", "Interrupted by SIGTERM: the same command measures"),
+    ],
+)
+def test_the_last_line_says_how_to_go_on(error, resume, line):
+    """A command that goes on by itself is the same one."""
+    assert interrupts.to_resume(error, "--resume", resume).startswith(line)
+
+
+def test_a_signal_does_not_interrupt_the_writing_of_a_report():
+    """What was measured is worth the seconds."""
+    with interrupts.as_interrupts():
+        interrupts.no_more()
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_signal_that_is_ignored_stays_so():

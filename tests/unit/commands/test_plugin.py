@@ -240,6 +240,37 @@ def test_an_interrupted_run_keeps_what_it_measured_and_is_gone_on_with(
     assert [folder] == run_folders(pytester)
 
 
+def test_one_command_begins_a_run_and_goes_on_with_it(no_charts, run, pytester, launcher):
+    """As a script that a scheduler starts again; a run that has ended is not gone on with."""
+    command = ("--train-variants", "baseline", "--train-batch-sizes", "256,1024")
+    command += ("--train-effort", "default", "--train-resume", "auto")
+    launcher.interrupt_at_round = 40
+    result = run(*command)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert result.outlines[-1] == "Interrupted: the same command measures the rest."
+    (folder,) = run_folders(pytester)
+    launcher.interrupt_at_round, launcher.rounds = None, 0
+    result = run(*command)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([f"*goes on with {folder}"])
+    assert [folder] == run_folders(pytester)
+    run(*command).assert_outcomes(passed=2)
+    assert len(run_folders(pytester)) == 2
+
+
+def test_a_run_of_another_machine_is_left_alone(no_charts, run, pytester, launcher, monkeypatch):
+    """Where a scheduler starts a job again on another node."""
+    command = (*ONE, "--train-resume", "auto")
+    launcher.interrupt_at_round = 3
+    assert run(*command).ret == pytest.ExitCode.INTERRUPTED
+    launcher.interrupt_at_round = None
+    monkeypatch.setattr("harness.measure.machine.facts.cpu_name", lambda: "another CPU")
+    result = run(*command)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*cannot go on with a run, and begins one: *another machine*"])
+    assert len(run_folders(pytester)) == 2
+
+
 def test_a_run_is_not_gone_on_with_at_another_effort(no_charts, run, launcher):
     """Said before anything is measured."""
     run(*ONE)

@@ -14,7 +14,6 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.measure.hosts import discovery as found
-from harness.measure.hosts import door as doors
 from harness.measure.hosts import keys
 from harness.measure.hosts.about import this_host
 from harness.measure.hosts.discovery import Hosts
@@ -264,7 +263,7 @@ def test_a_worker_that_fails_ends_its_partners(group, side):
 def lost(group, launcher, worker):
     """Cut the connection while both work."""
     group.launcher.answers["round"] = group.other.answers["round"] = "hang"
-    (follower,) = group.door.followers()
+    (follower,) = group.door.followers(5.0)
     threading.Timer(0.3, follower._channel._socket.shutdown, [socket.SHUT_RDWR]).start()
     with pytest.raises(WorkerFailed, match=r"host 1 .* is lost") as error:
         worker.ask("round", steps=1)
@@ -274,7 +273,7 @@ def lost(group, launcher, worker):
 
 def test_a_host_that_is_lost_ends_the_case_and_all_that_follow(group, monkeypatch):
     """With its name, once it has not come back in time; it is waited for once."""
-    monkeypatch.setattr(doors.Door.followers, "__defaults__", (0.4,))
+    monkeypatch.setattr("harness.measure.hosts.group.RETURN_SECONDS", 0.4)
     group.follow()
     launcher, worker = started(group)
     lost(group, launcher, worker)
@@ -413,7 +412,7 @@ def test_hosts_without_a_common_folder_have_a_variable(group, monkeypatch):
     """A short one is refused."""
     monkeypatch.setenv(keys.VARIABLE, SECRET)
     group.follow()
-    (follower,) = group.gather().followers()
+    (follower,) = group.gather().followers(5.0)
     assert follower.rank == 1
     assert list(group.folder.iterdir()) == []
     monkeypatch.setenv(keys.VARIABLE, "short")
@@ -485,7 +484,7 @@ def test_what_a_stranger_says_does_not_end_a_host_that_waits(group):
             with contextlib.suppress(OSError):
                 heard.append(connection.recv(1000))
             connection.close()
-    (follower,) = group.gather(30.0).followers()
+    (follower,) = group.gather(30.0).followers(5.0)
     assert follower.rank == 1
     assert not any(b"earlier job" in text for text in heard)
     assert group.other.workers == []
@@ -582,7 +581,7 @@ def test_one_in_between_can_cut_the_connection_and_no_more(group, change, worker
 def test_a_wrong_request_ends_the_host_with_a_line(group, message, reason):
     """Even from the first host."""
     group.follow()
-    (follower,) = group.gather().followers()
+    (follower,) = group.gather().followers(5.0)
     follower._channel.send(**message)
     group.join()
     assert "the first host sent a wrong message" in group.ended[0]
@@ -595,7 +594,7 @@ def test_a_wrong_answer_gives_the_host_up(group):
     launcher, worker = started(group)
     group.other.answers["round"] = {"what": 1}  # an answer may hold anything
     assert worker.ask("round", steps=1) == {"seconds": 1.0}
-    (follower,) = group.door.followers()
+    (follower,) = group.door.followers(5.0)
     follower._channel._taken = iter([10**6])  # as if a message were missing
     with pytest.raises(WorkerFailed, match=r"host 1 .* is lost"):
         worker.ask("round", steps=1)

@@ -20,7 +20,7 @@ from harness.records import (
     journal,
     to_json,
 )
-from harness.records.resume import ResumedRun
+from harness.records.resume import ResumedRun, unfinished
 
 SMALL, LARGE = Case("baseline", "synthetic", 256), Case("baseline", "synthetic", 1024)
 ROUNDS = 3 * 2 * 2 + 3 * 2 * 3  # blocks, turns, workers: two of the reference alone, then a case
@@ -109,3 +109,37 @@ def test_a_block_comes_back_as_it_was(tmp_path):
     assert block == from_json(Block, to_json(block))
     assert (block.plan.of("case").steps, block.plan.of("reference").steps) == (1, 1)
     assert {"case", "reference"} == set(block.facts)
+
+
+def begun(results, name, command, *, ended=False):
+    """A run of a command, with one comparison; its journal is open."""
+    runner = runner_of(results / "runs" / name, FakeLauncher(seconds), command=command)
+    runner.measure(SMALL, SMALL)
+    if ended:
+        runner.end()
+    return runner
+
+
+def test_the_newest_unfinished_run_of_a_command_is_found(tmp_path):
+    """Not an ended one, one of another command, a damaged one, or one that is being measured."""
+    runs = tmp_path / "runs"
+    assert unfinished(runs, "mine") is None
+    for name, command, ended in (
+        ("1", "mine", False),
+        ("2", "mine", False),
+        ("3", "another", False),
+        ("4", "mine", True),
+    ):
+        begun(tmp_path, name, command, ended=ended).close()
+    (runs / "5").mkdir()
+    (runs / "5" / "journal.jsonl").write_bytes(b"\x00\xff")
+    assert unfinished(runs, "mine") == runs / "2"
+    again = runner_of(runs / "2", FakeLauncher(seconds))
+    assert unfinished(runs, "mine") == runs / "1", "it is being measured"
+    again.end()
+    again.close()
+    assert unfinished(runs, "mine") == runs / "1", "it was ended when it was gone on with"
+    again = runner_of(runs / "4", FakeLauncher(seconds))
+    again.measure(LARGE, SMALL)
+    again.close()
+    assert unfinished(runs, "mine") == runs / "4", "more was asked of it, and not ended"
