@@ -1,22 +1,34 @@
-"""`harness compare`: runs case by case, and a page that ranks them."""
+"""`harness compare`: runs case by case, or the machines of many runs, ranked on a page."""
 
 import argparse
+import concurrent.futures
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.commands import options, output, values
-from harness.errors import BadComparison
+from harness.errors import BadComparison, HarnessError
 from harness.records import folders as runs
 from harness.records.run_file import gc_paused
+
+if TYPE_CHECKING:
+    from harness.analyze.compare.fleet import RunSummary
+    from harness.analyze.compare.gate import Gate
+
+_MOST_PROCESSES = 8
+_AT_ONCE = 8  # runs that a process reads before it answers
 
 
 def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     parser = commands.add_parser("compare", help="compare runs, case by case")
-    parser.add_argument("runs", nargs="+", metavar="RUN", help=output.RUN)
+    which = f"{output.RUN}; a folder of results stands for all of its runs"
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=which)
     parser.add_argument("--reference", help="the run the others are compared with (the first)")
     slower = "exit with 1 if a case is shown to be slower by more, or has newly failed"
     parser.add_argument("--fail-if-slower", metavar="PERCENT", help=slower)
-    page = "also write a page that ranks the runs"
+    page = "rank the kinds of machines in each case, and write that as a page"
     parser.add_argument("--page", type=Path, metavar="FILE.html", help=page)
     prices = "price per hour of each machine, shown on --page"
     parser.add_argument("--prices", metavar="RUN=PRICE,…", help=prices)
@@ -24,24 +36,27 @@ def add(commands: output.Commands) -> None:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    """Compare runs with the first, or with another; return 1 if a threshold is crossed."""
+    """Compare runs with the first, or with another; return 1 if a threshold is crossed.
+
+    With a page the machines are ranked instead; a threshold is judged all the same.
+    """
     with gc_paused():
         from harness.analyze.compare import gate, run_diff
-        from harness.analyze.compare.ranking import ranking
         from harness.report import run_diffs
-        from harness.report.html import ranking_page
-        from harness.report.names import shortened
 
+    folders = _folders(arguments)
+    if arguments.page is not None:
+        _rank(folders, arguments)
+        if arguments.fail_if_slower is None:
+            return 0
     slower = arguments.fail_if_slower
     share = None if slower is None else gate.threshold(slower)
-    reference, *others = _folders(arguments)
-    with runs.errors_as_bad_run(reference, *others):
-        first, *rest = [runs.read(folder) for folder in (reference, *others)]
+    judged: Gate | None = None
+    with runs.errors_as_bad_run(*folders):
+        first, *rest = [runs.read(folder) for folder in folders]
         found = run_diff.compare(first, rest)
-        if arguments.page is not None:
-            short = [shortened(run) for run in (first, *rest)]
-            ranking_page.write(ranking(short, _prices(arguments.prices)), short, arguments.page)
         judged = None if share is None else gate.judge(found, share)
+    if arguments.page is None or not arguments.json:
         if arguments.json:
             print(run_diffs.to_json_text(found, judged))
         else:
@@ -52,7 +67,7 @@ def compare(arguments: argparse.Namespace) -> int:
 def _folders(arguments: argparse.Namespace) -> list[Path]:
     """The folder of the reference, then those of the other runs."""
     results = Path(arguments.output)
-    folders = [runs.locate(name, results) for name in arguments.runs]
+    folders = [folder for name in arguments.runs for folder in runs.locate_all(name, results)]
     if arguments.reference is not None:
         reference = runs.locate(arguments.reference, results)
         same = reference.resolve()
@@ -60,6 +75,47 @@ def _folders(arguments: argparse.Namespace) -> list[Path]:
     if len(folders) < 2:
         raise BadComparison("compare takes two runs or more: harness compare RUN RUN")
     return folders
+
+
+def _rank(folders: Sequence[Path], arguments: argparse.Namespace) -> None:
+    """Rank the kinds of machines; a run that cannot be read is a line."""
+    from harness.analyze.compare import fleet
+    from harness.report import formats
+    from harness.report.html import fleet_page
+
+    console, prices = output.console(), _prices(arguments.prices)
+    read = _summaries(folders)
+    problems = [one for one in read if isinstance(one, str)]
+    found = fleet.compare([one for one in read if not isinstance(one, str)], prices)
+    found.notes[:0] = problems
+    fleet_page.write(found, arguments.page)
+    if arguments.json:
+        output.print_json(fleet_page.document(found))
+        return
+    for note in found.notes:
+        formats.say(console, f"Caution: {note}")
+    console.print(formats.to_rich(fleet_page.ranking(found), console.width, str(arguments.page)))
+    console.print(f"\nWritten to {arguments.page}", soft_wrap=True)
+
+
+def _summaries(folders: Sequence[Path]) -> "list[RunSummary | str]":
+    """Read runs side by side, and keep of each what a comparison needs, or why it has nothing."""
+    processes = min(_MOST_PROCESSES, os.cpu_count() or 1, 1 + len(folders) // _AT_ONCE)
+    if processes == 1:
+        return [_summary(folder) for folder in folders]
+    with concurrent.futures.ProcessPoolExecutor(processes) as pool:
+        return list(pool.map(_summary, folders, chunksize=_AT_ONCE))
+
+
+def _summary(folder: Path) -> "RunSummary | str":
+    from harness.analyze.compare import fleet
+    from harness.report.names import shortened
+
+    try:
+        with runs.errors_as_bad_run(folder):
+            return fleet.summarize(shortened(runs.read(folder)))
+    except HarnessError as error:
+        return f"left out: {error}"
 
 
 def _prices(text: str | None) -> dict[str, float]:

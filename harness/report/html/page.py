@@ -10,7 +10,7 @@ import jinja2
 
 from harness import units
 from harness.analyze.analysis import Analysis
-from harness.analyze.compare.run_diff import machine
+from harness.analyze.compare.fleet import Fleet
 from harness.records import Run
 from harness.report import glossary, notes
 from harness.tables.text import TextTable, caption
@@ -70,10 +70,10 @@ def render(
     )
 
 
-def render_ranking(tables: Mapping[str, TextTable], runs: Sequence[Run]) -> str:
-    """Write the page that ranks runs, best first; each case's table by the id of its section."""
-    return _TEMPLATES.get_template("ranking.html").render(
-        tables=tables, runs=runs, machine=machine, script_hash=_hash("sort.js"), tall=_TALL
+def render_fleet(tables: Mapping[str, TextTable], runs: TextTable, fleet: Fleet) -> str:
+    """Write the page of many runs; each case's table by the id of its section."""
+    return _TEMPLATES.get_template("fleet.html").render(
+        tables=tables, runs=runs, fleet=fleet, script_hash=_hash("sort.js"), tall=_TALL
     )
 
 

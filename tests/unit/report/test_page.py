@@ -8,12 +8,13 @@ from html.parser import HTMLParser
 from typing import get_args
 
 import pytest
-from fakes import HOSTILE, MACHINE, hostile_run, protocol
+from fakes import HOSTILE, hostile_run
 from samples import dataframes, text_table
 
 from harness.analyze.analysis import Analysis
+from harness.analyze.compare.fleet import Fleet, RankedRow
 from harness.analyze.verdicts import Verdict
-from harness.records import Run
+from harness.records import Estimate
 from harness.report import files
 from harness.report.html import page
 from harness.report.sentence import sentence
@@ -178,8 +179,10 @@ def test_a_verdict_is_colored_by_what_it_is_and_not_by_its_words():
     )
     verdicts = [*get_args(Verdict), None]
     rows = [(f"model {n}", f"words {n}", verdict) for n, verdict in enumerate(verdicts)]
-    run = Run("a", "2026-11-25T01:00:00+00:00", MACHINE, protocol(), ())
-    text = page.render_ranking({"case_1": build("Title", columns, rows)}, [run])
+    row = RankedRow("a", 1, "m", 2, Estimate(1, 1, 1, 2), Estimate(1, 1, 1, 2), None, *[None] * 5)
+    nothing = build("Runs", columns[:1], [])
+    found = Fleet(None, [row], [])
+    text = page.render_fleet({"case_1": build("Title", columns, rows)}, nothing, found)
     cells = [attributes.get("class") for attributes in Tags(text).all("td")]
     assert cells == [
         "verdict faster",
