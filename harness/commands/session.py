@@ -249,6 +249,7 @@ class Session:
         hosts, seconds = self.settings.hosts, self.settings.timeout
         assert hosts is not None
         with launchers.Launcher(cuda_device=self.gpu.cuda_device) as launcher:
+            launcher.prepare(self.cases.outline(backend="jax"))  # the only one of several hosts
             return follow(hosts, self.settings.output, this_host(), launcher, seconds)
 
     def end(self) -> None:

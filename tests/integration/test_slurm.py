@@ -1,7 +1,7 @@
 """A real Slurm of two nodes: the documented lines, binding, arrays, preemption, a lost node."""
 
 import csv
-import json
+import importlib.util
 import os
 import re
 import shlex
@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[2]
 CPUS = len(usable_cpus())
 # Small, so that starting is most of it.
 SMALL = "--train-effort quick --train-steps 1 --train-variants improved --train-batch-sizes 16"
-ONE = "run improved --dataset synthetic --batch-sizes 16 --backend jax --steps 1"
+# Torch is imported in half of the time.
+BACKEND = "torch" if importlib.util.find_spec("torch") else "jax"
+ONE = f"run improved --dataset synthetic --batch-sizes 16 --backend {BACKEND} --steps 1"
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +106,9 @@ def test_the_documented_line_trains_on_two_nodes_with_all_cpus(cluster, tmp_path
 
 
 @pytest.mark.skipif(CPUS < 2, reason="there is nothing to hold back")
-@pytest.mark.parametrize("options", ["", "--exclusive"])
-def test_one_cpu_of_a_node_is_told_at_first_and_in_the_table(cluster, tmp_path, options):
+def test_one_cpu_of_a_node_is_told_at_first_and_in_the_table(cluster, tmp_path):
     """What Slurm gives a task by default."""
-    line = f"srun -N 1 {options} {sys.executable} -m harness {ONE} --effort quick"
+    line = f"srun {sys.executable} -m harness {ONE} --effort quick"
     code, shown = run(cluster, f"{line} --output {tmp_path}")
     assert code == 0, shown
     told = rf"Slurm lets this process use 1 of the {CPUS} CPUs .*; add -c {CPUS} to srun or sbatch"
@@ -122,7 +123,7 @@ def test_an_array_into_one_folder_is_one_page(cluster, tmp_path):
     text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^sbatch --array.*$", text, re.MULTILINE)
     line = line.replace("-c 64", f"-c {CPUS}").replace("0-7", "0-1%1")
-    suite = f"suites/test_batch_size.py {SMALL} --train-backend jax"
+    suite = f"suites/test_batch_size.py {SMALL} --train-backend {BACKEND}"
     line = line.replace("suites/test_batch_size.py", suite).replace("fleet/", f"{tmp_path}/")
     code, shown = run(cluster, line.replace("sbatch ", f"sbatch --wait -o {tmp_path}/%a.log "))
     logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
@@ -179,9 +180,8 @@ def test_a_job_that_is_cancelled_says_how_to_go_on(cluster, tmp_path, job):
     wait_for(lambda: "Interrupted by SIGTERM" in log.read_text())
     said = [line for line in log.read_text().splitlines() if not line.startswith("srun:")]
     assert said[-1] == "Interrupted by SIGTERM: the same command measures the rest."
-    assert "Measurements (device: cpu" in log.read_text()
     (folder,) = (tmp_path / "results" / "runs").iterdir()
-    assert json.loads((folder / "run.json").read_text())["outcomes"]
+    assert (folder / "tables" / "measurements.csv").exists()
 
 
 def test_a_node_that_is_lost_is_a_row_with_its_name(cluster, tmp_path):
