@@ -63,6 +63,8 @@ def check(name: str) -> None:
             raise UnknownName(f"{name!r}: no change {change!r}; known: {', '.join(CHANGES)}")
     if is_own(name):
         sources.check(name)
+    elif name.endswith(".py"):
+        raise UnknownName(sources.unnamed(name))
     elif name not in BUNDLED and not _added(name):
         hint = similar(name, BUNDLED, most=2, cutoff=0.4)
         raise UnknownName(f"no variant {name!r}; {hint} (your own: path/to/file.py:function)")

@@ -1,5 +1,6 @@
 """Find what a user wrote by `file.py:name`, `package.module:name`, or a saved model's file."""
 
+import ast
 import importlib
 import inspect
 from pathlib import Path
@@ -11,6 +12,8 @@ from harness.workloads import scripts
 
 SAVED = (".keras", ".h5", ".hdf5")  # files of models
 FIT = "fit"  # the data that a file gives to its own `fit`
+_LIKE_MODEL = ("model", "build", "net")
+_MOST_NAMED = 3
 _LIKE_DATA = ("train_ds", "train_dataset", "dataset", "x_train", "X_train", "load_data")
 
 _BUNDLED = {"keras_examples": "harness.workloads.keras_examples"}
@@ -38,6 +41,29 @@ def check(name: str) -> None:
         raise UnknownName(f"{name!r}: what follows ':' must be the name of a function")
     if source.endswith(".py") and not Path(source).is_file():
         raise UnknownName(f"{name!r}: there is no file {source}")
+
+
+def unnamed(file: str) -> str:
+    """Say what of a file can be named, where the file alone was named."""
+    try:
+        body = ast.parse(Path(file).read_bytes()).body
+    except OSError:
+        return f"there is no file {file!r}"
+    except (SyntaxError, ValueError):
+        body = []
+    functions = [one.name for one in body if isinstance(one, (ast.FunctionDef, ast.ClassDef))]
+    assigned = [
+        target.id
+        for one in body
+        if isinstance(one, ast.Assign) and isinstance(one.value, ast.Call)
+        for target in one.targets
+        if isinstance(target, ast.Name)
+    ]
+    found = [*dict.fromkeys((*functions, *assigned))]
+    likely = [name for name in found if any(part in name.lower() for part in _LIKE_MODEL)]
+    names = (likely or functions)[:_MOST_NAMED] or ["build"]
+    which = " or ".join(f"{file}:{name}" for name in names)
+    return f"{file!r}: name the function or the model in the file as well: {which}"
 
 
 def find(name: str) -> Any:

@@ -34,6 +34,25 @@ def test_a_name_that_resolves_to_nothing_is_explained(name, message):
         registry.check(name)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import keras\nroot = str()\nmodel = keras.Model()\n", "mine.py:model$"),
+        ("def helper(): pass\ndef make_net(): pass\n", "mine.py:make_net$"),
+        ("def first(): pass\nx = 1\n", "mine.py:first$"),
+        ("x = (", "mine.py:build$"),
+        (None, "there is no file"),
+    ],
+)
+def test_a_file_alone_is_answered_with_what_it_holds(tmp_path, text, message):
+    """Names that sound like a model come first."""
+    file = tmp_path / "mine.py"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UnknownName, match=message):
+        registry.check(str(file))
+
+
 def test_a_file_without_the_function_is_explained(tmp_path):
     """Known only once it is imported, in the worker."""
     file = tmp_path / "mine.py"
