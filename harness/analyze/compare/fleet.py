@@ -19,6 +19,7 @@ from harness.errors import BadComparison
 from harness.records import Case, Estimate, Run
 from harness.records.protocol import FEWEST_BLOCKS
 
+_MOST_NAMED = 12
 _QUANTILES = (0.1, 0.9)  # of runs: between them lie 80 % of the runs
 
 
@@ -91,7 +92,7 @@ class Fleet:
         control: Name of the case that most comparisons have as reference; None without one.
         rows: By case, fastest kind first.
         runs: By kind, slowest run first.
-        notes: A line per run that lacks something or is left out.
+        notes: A line per run that is left out, and one on those that lack cases.
     """
 
     control: str | None
@@ -154,7 +155,10 @@ def compare(summaries: Iterable[RunSummary], prices: Mapping[str, float]) -> Fle
         BadComparison: a price names no run, runs of one kind have two prices, or no case is shared.
     """
     runs, notes = _comparable(list(summaries))
-    shared = [case for case, n in Counter(c for run in runs for c in run.cases).items() if n > 1]
+    counts = Counter(case for run in runs for case in run.cases)
+    shared = sorted(
+        (c for c, n in counts.items() if n > 1), key=lambda c: (c.variant, c.batch_size)
+    )
     if not shared:
         raise BadComparison("the runs share no case: there is nothing to rank")
     notes += _incomplete(runs)
@@ -190,8 +194,10 @@ def _comparable(runs: list[RunSummary]) -> tuple[list[RunSummary], list[str]]:
 def _incomplete(runs: Sequence[RunSummary]) -> list[str]:
     """Name runs with fewer cases than most have: they failed in part or were not finished."""
     usual, _ = Counter(len(run.cases) for run in runs).most_common(1)[0]
-    few = [run for run in runs if len(run.cases) < usual]
-    return [f"{run.id} has {len(run.cases)} of {usual} cases" for run in few]
+    few = [f"{run.id} ({len(run.cases)})" for run in runs if len(run.cases) < usual]
+    more = f" and {len(few) - _MOST_NAMED} more" if len(few) > _MOST_NAMED else ""
+    few_names = ", ".join(few[:_MOST_NAMED])
+    return [f"fewer cases than most runs, which have {usual}: {few_names}{more}"] if few else []
 
 
 def _control(runs: Sequence[RunSummary]) -> Case | None:

@@ -61,7 +61,7 @@ def test_each_case_is_ranked_by_throughput(runs):
     assert second.verdict == "slower"
     assert ("baseline 1024", 3) not in rows
     assert [kind[:4] for kind in found.kinds] == ["Fast", "Slow", "Old "]
-    assert found.notes == ["three has 1 of 2 cases"]
+    assert found.notes == ["fewer cases than most runs, which have 2: three (1)"]
 
 
 def test_a_price_of_no_run_and_runs_without_a_common_case_are_refused(runs, tmp_path):
