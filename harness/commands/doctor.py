@@ -64,6 +64,8 @@ def examine(gpu: AnyGpu) -> Iterator[Finding]:
     yield from cpu(machine.cpu_name(), os.cpu_count() or 1, usable, cgroup.cpu_quota())
     yield frequency(machine.governor())
     yield memory(machine.memory_available(), cgroup.memory_limit(), machine.shell_limits())
+    for part in machine.withheld():
+        yield Finding("job", "note", part.what, part.advice)
     yield data()
     yield from disturbances(time.sleep)
     yield from graphics(gpu)

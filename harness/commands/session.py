@@ -17,6 +17,7 @@ from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
 from harness.measure.grouping import Groups
+from harness.measure.hosts import estimate
 from harness.measure.hosts.about import this_host
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.door import Door
@@ -148,9 +149,7 @@ class Session:
         if (known := self.runner.known(case, reference)) is not None:
             self.runner.show_known(known)
             return known
-        planner, self.planner = self.planner, None
-        if planner is not None:
-            planner()
+        self._plan()
         taken = self._groups.take((case, reference), wish)
         group = {one: w for one, w in taken.items() if not self._refuse(*one)}
         runner, cases = self.runner, (case for one in group for case in one)
@@ -179,6 +178,30 @@ class Session:
         """How to measure as many comparisons as are planned."""
         chosen = self.settings.protocol
         return protocols.of_few(chosen) if self.planned < protocols.FEW else chosen
+
+    def expected_seconds(self) -> float:
+        """Estimate how long the planned comparisons take; a worker is tried for several hosts."""
+        plain = protocols.expected_seconds(self.protocol, self.planned)
+        if self._door is None:
+            return plain
+        self._plan()
+        several = [one for one in self._groups if one[0][0].hosts > 1]
+        if not several:
+            return plain
+        (_, reference), _ = several[0]
+        setup = Setup(self.protocol, self._launch(), self.gpu)
+        try:
+            found = estimate.tried(reference, setup)
+        except WorkerFailed:  # its comparisons will say so
+            return plain
+        others = protocols.expected_seconds(self.protocol, self.planned - len(several))
+        machines = self._door.machines()
+        return others + estimate.expected_seconds(several, found, self.protocol, machines)
+
+    def _plan(self) -> None:
+        planner, self.planner = self.planner, None
+        if planner is not None:
+            planner()
 
     @property
     def runner(self) -> Runner:

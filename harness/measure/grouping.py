@@ -22,6 +22,11 @@ class Groups:
         """Whether a comparison is planned."""
         return any(comparison in group for group in self._groups)
 
+    def __iter__(self) -> Iterator[tuple[Comparison, Wish]]:
+        """Yield all that are planned."""
+        for group in self._groups:
+            yield from group.items()
+
     def add(self, comparison: Comparison, wish: Wish) -> None:
         """Plan a comparison: with others of its cases if there are such, else in a new group."""
         if comparison in self:

@@ -190,7 +190,7 @@ def _params(item: pytest.Item) -> dict[str, Any]:
 def _sentence(session: "Session") -> str:
     """Say in one line what is going to be measured, and about how long it takes."""
     settings, planned = session.settings, session.planned
-    seconds, protocol = protocols.expected_seconds(session.protocol, planned), session.protocol
+    seconds, protocol = session.expected_seconds(), session.protocol
     limit = settings.max_seconds
     if limit is not None and limit < seconds:
         about = f"blocks and rounds will be dropped to stay near {units.seconds(limit)}"

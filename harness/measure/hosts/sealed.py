@@ -7,6 +7,7 @@ handshake, as `multiprocessing.connection` has it, would let a peer in between h
 speak for itself. The text is not encrypted.
 """
 
+import contextlib
 import hashlib
 import hmac
 import itertools
@@ -73,6 +74,12 @@ class SealedChannel(Channel):
         """Send one message; several threads may."""
         with self._sending:  # so that messages leave in the order of their numbers
             super().send(**message)
+
+    def close(self) -> None:
+        """Close this side; a thread that is receiving gets `ChannelClosed`."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        super().close()
 
     def _line(self, text: bytes) -> bytes:
         return self._mac(self._ours, next(self._sent), text) + text

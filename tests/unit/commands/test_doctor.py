@@ -50,6 +50,20 @@ def test_too_little_memory_is_a_problem(available, state):
     assert "the cgroup's limit is 24.0 GiB; the shell's limit is 1024 MiB (ulimit -d)" in found.text
 
 
+def test_what_the_starter_of_a_job_holds_back_is_said(monkeypatch):
+    """With the option that gives it."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setattr(facts, "usable_cpus", lambda: [0])
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr(doctor, "disturbances", lambda sleep: [])
+    monkeypatch.setattr(doctor, "frameworks", lambda gpu, versions: [])
+    found = [one for one in doctor.examine(FakeGpu(name=None)) if one.subject == "job"]
+    assert [one.text for one in found if "CPUs" in one.text] == [
+        "Slurm lets this process use 1 of the 8 CPUs of this machine"
+    ]
+    assert found[0].advice == "add -c 8 to srun or sbatch"
+
+
 def test_the_dataset_is_said(monkeypatch, tmp_path):
     """MNIST, what is used in its place, or what is wrong."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))

@@ -11,18 +11,23 @@ import threading
 import time
 
 import pytest
+from fakes import FakeGpu, FakeLauncher, protocol
 
 from harness.errors import HarnessError
+from harness.measure.group import Wish
 from harness.measure.hosts import discovery as found
 from harness.measure.hosts import keys
 from harness.measure.hosts.about import this_host
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.door import Door, HostsFailed
+from harness.measure.hosts.estimate import Tried, expected_seconds, tried
 from harness.measure.hosts.follow import follow
 from harness.measure.hosts.group import GroupLauncher
 from harness.measure.machine.facts import usable_cpus
+from harness.measure.side import Setup
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case
+from harness.records import protocol as protocols
 
 ONE = Case("baseline", "mnist", 256, "jax", threads=2, jit=True)
 
@@ -307,6 +312,25 @@ def test_a_host_that_was_lost_may_come_back(group):
     group.join()
     assert "the first host is lost" in group.ended[0]
     assert group.ended[1] == 1
+
+
+def test_a_host_that_comes_in_anew_takes_the_place_of_itself(group):
+    """What waits for the old one ends at once, and may be tried again with the new one."""
+    group.follow()
+    launcher, worker = started(group)
+    group.launcher.answers["round"] = group.other.answers["round"] = "hang"
+    anew = Threaded()
+    threading.Timer(0.3, group.follow, kwargs={"launcher": anew}).start()
+    begin = time.monotonic()
+    with pytest.raises(WorkerFailed, match=r"host 1 .*(come in anew|is lost)") as error:
+        worker.ask("round", steps=1)
+    assert time.monotonic() - begin < 8
+    assert not error.value.final
+    launcher.end(worker)
+    again = launcher.start(CASE, 5.0)
+    assert anew.workers
+    launcher.end(again)
+    launcher.close()
 
 
 def test_an_interrupt_ends_all_workers_at_once(group):
@@ -599,3 +623,27 @@ def test_a_wrong_answer_gives_the_host_up(group):
     with pytest.raises(WorkerFailed, match=r"host 1 .* is lost"):
         worker.ask("round", steps=1)
     launcher.end(worker)
+
+
+def test_an_estimate_counts_starts_steps_and_blocks():
+    """By hand, for one block of a case on two hosts and its reference, with 16 early steps."""
+    found, quick = Tried(start_seconds=10.0, sample_seconds=0.01), protocols.choose("quick")
+    asked = [((CASE, ONE), Wish(early_steps=16))]
+    reference = 10 + (16 + 2) * 2.56 + 2.56 + 2 * 2.56 + 1.5
+    case = 17.5 + (16 + 5) * 2.56 + 2.56 + 1.5
+    whole = expected_seconds(asked, found, quick, machines=1)
+    assert whole == pytest.approx(reference + case)
+    apart = expected_seconds(asked, found, quick, machines=2)
+    assert apart == pytest.approx(reference + 17.5 + (16 + 5) * 1.28 + 1.28 + 1.5)
+    again = [*asked, ((dataclasses.replace(CASE, batch_size=512), ONE), Wish())]
+    more = expected_seconds(again, found, quick, machines=1) - whole
+    assert more == pytest.approx(17.5 + 5 * 5.12 + 5.12 + 1.5), "both share their reference"
+
+
+def test_a_worker_is_tried_on_one_host():
+    """For its start, first step and step."""
+    launcher = FakeLauncher(lambda case: 1e-3)
+    setup = Setup(protocol(), launcher, FakeGpu(name=None))
+    found = tried(CASE, setup)
+    assert (found.start_seconds, found.sample_seconds) == pytest.approx((0.6, 1e-3))
+    assert launcher.running == 0
