@@ -629,15 +629,19 @@ def test_an_estimate_counts_starts_steps_and_blocks():
     """By hand, for one block of a case on two hosts and its reference, with 16 early steps."""
     found, quick = Tried(start_seconds=10.0, sample_seconds=0.01), protocols.choose("quick")
     asked = [((CASE, ONE), Wish(early_steps=16))]
-    reference = 10 + (16 + 2) * 2.56 + 2.56 + 2 * 2.56 + 1.5
-    case = 17.5 + (16 + 5) * 2.56 + 2.56 + 1.5
+    step = 2.56
+    reference = 10 + (16 + 2) * step + step + 2 * step + 1.5
+    shared, apart = step / 1.5, step / 2
     whole = expected_seconds(asked, found, quick, machines=1)
-    assert whole == pytest.approx(reference + case)
-    apart = expected_seconds(asked, found, quick, machines=2)
-    assert apart == pytest.approx(reference + 17.5 + (16 + 5) * 1.28 + 1.28 + 1.5)
+    assert whole == pytest.approx(reference + 17.5 + (16 + 5) * shared + shared + 1.5)
+    assert expected_seconds(asked, found, quick, machines=2) == pytest.approx(
+        reference + 17.5 + (16 + 5) * apart + apart + 1.5
+    )
     again = [*asked, ((dataclasses.replace(CASE, batch_size=512), ONE), Wish())]
     more = expected_seconds(again, found, quick, machines=1) - whole
-    assert more == pytest.approx(17.5 + 5 * 5.12 + 5.12 + 1.5), "both share their reference"
+    assert more == pytest.approx(17.5 + 6 * 2 * shared + 1.5), "both share their reference"
+    default = expected_seconds(asked, found, protocols.choose("default"), machines=1)
+    assert default > 3 * whole - 2 * 16 * (step + shared), "early steps are in the first block"
 
 
 def test_a_worker_is_tried_on_one_host():
