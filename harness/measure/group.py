@@ -87,7 +87,7 @@ class Group:
                 if comparison in slow:
                     self.pending.remove(comparison)
                 elif failed := [case for case in comparison if case in measured.failed]:
-                    self._failed(comparison, failed[0], measured.failed[failed[0]])
+                    self._again_or_fail(comparison, failed[0], measured.failed[failed[0]])
             self._end([c for c in self.pending if self._is_hopeless(c)], "screened")
             self._look()
             self._end([c for c in self.pending if len(self.blocks[c]) >= wanted])
@@ -151,7 +151,7 @@ class Group:
         if any(map(_differs, self.comparisons)) and not any(map(_differs, self.pending)):
             self._end([c for c in self.pending if c in seen], "decided")
 
-    def _failed(self, comparison: Comparison, failed: Case, error: WorkerFailed) -> None:
+    def _again_or_fail(self, comparison: Comparison, failed: Case, error: WorkerFailed) -> None:
         """End a comparison; if a host was lost for the first time, measure the block again."""
         again = isinstance(error, HostLost) and not error.final and comparison not in self._lost
         if again:

@@ -1,15 +1,11 @@
 """A real Open MPI starts the documented line, and binds to one core unless it is told otherwise."""
 
-import csv
 import importlib.util
-import os
 import re
-import shlex
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
+import jobs
 import pytest
 
 from harness.measure.machine.facts import usable_cpus
@@ -17,7 +13,6 @@ from harness.measure.machine.facts import usable_cpus
 # Torch is imported in half of the time.
 BACKEND = "torch" if importlib.util.find_spec("torch") else "jax"
 CPUS = len(usable_cpus())
-ROOT = Path(__file__).parents[2]
 SMALL = "--train-effort quick --train-steps 1 --train-variants improved --train-batch-sizes 16"
 pytestmark = [
     pytest.mark.slow,
@@ -28,42 +23,19 @@ pytestmark = [
 
 
 def run(command):
-    folder = Path(sys.executable).parent
-    environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("SLURM")},
-        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    }
-    done = subprocess.run(
-        shlex.split(command),
-        cwd=ROOT,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    return done.returncode, done.stdout
-
-
-def rows(tmp_path, name):
-    (path,) = tmp_path.glob(f"runs/*/tables/{name}.csv")
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    as_root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    return jobs.run(command, jobs.environment(**as_root))
 
 
 def test_the_documented_line_trains_on_two_hosts_with_all_cpus(tmp_path):
     """Two processes of one machine here."""
     pytest.importorskip("jax")
-    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    text = (jobs.ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^mpirun .*hosts auto$", text, re.MULTILINE)
     line = line.replace("node01", "127.0.0.1").replace("mpirun ", "mpirun --oversubscribe ")
     code, shown = run(f"{line} {SMALL} --train-output={tmp_path}")
     assert code == 0, shown
-    found = rows(tmp_path, "scaling")
+    found = jobs.table(tmp_path, "scaling")
     assert {row["kind"] for row in found} == {"strong", "weak"}
     assert {row["threads"] for row in found} == {str(CPUS)}
     assert "lets this process use" not in shown
@@ -81,5 +53,5 @@ def test_one_core_is_told_at_first_and_in_the_table(tmp_path):
         rf"Open MPI lets this process use \d of the {CPUS} CPUs .*; add --bind-to none to mpirun",
         shown,
     )
-    (row,) = rows(tmp_path, "measurements")
+    (row,) = jobs.table(tmp_path, "measurements")
     assert "Open MPI lets this process use" in row["cautions"]

@@ -2,15 +2,14 @@
 
 import csv
 import importlib.util
-import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import jobs
 import psutil
 import pytest
 import slurm
@@ -19,7 +18,7 @@ from harness.measure.machine.facts import usable_cpus
 from harness.records import journal, run_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signals_as_in_a_terminal")]
-ROOT = Path(__file__).parents[2]
+ROOT = jobs.ROOT
 CPUS = len(usable_cpus())
 # Small, so that starting is most of it.
 SMALL = "--train-effort quick --train-steps 1 --train-variants improved --train-batch-sizes 16"
@@ -35,13 +34,7 @@ def cluster(tmp_path_factory):
         pytest.skip(reason)
     pytest.importorskip("jax")
     with slurm.cluster(tmp_path_factory.mktemp("slurm") / "two") as variables:
-        folder = Path(sys.executable).parent
-        yield {
-            **variables,
-            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
-        }
+        yield jobs.environment(SLURM_CONF=variables["SLURM_CONF"])
 
 
 def documented(starter):
@@ -51,25 +44,8 @@ def documented(starter):
     return line.replace("-c 64", f"-c {CPUS}")
 
 
-def run(cluster, command, **more):
-    done = subprocess.run(
-        shlex.split(command),
-        cwd=ROOT,
-        env=cluster,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=400,
-        **more,
-    )
-    return done.returncode, done.stdout
-
-
-def table(folder, name):
-    (path,) = folder.glob(f"runs/*/tables/{name}.csv")
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def run(cluster, command):
+    return jobs.run(command, cluster)
 
 
 def entries(folder, kind):
@@ -95,7 +71,7 @@ def test_the_documented_line_trains_on_two_nodes_with_all_cpus(cluster, tmp_path
     line = f"{documented('srun')} {SMALL} --train-output={tmp_path} -s"
     code, shown = run(cluster, line)
     assert code == 0, shown
-    rows = table(tmp_path, "scaling")
+    rows = jobs.table(tmp_path, "scaling")
     assert {row["kind"] for row in rows} == {"strong", "weak"}
     assert {row["threads"] for row in rows} == {str(CPUS)}
     assert "lets this process use" not in shown
@@ -113,7 +89,7 @@ def test_one_cpu_of_a_node_is_told_at_first_and_in_the_table(cluster, tmp_path):
     assert code == 0, shown
     told = rf"Slurm lets this process use 1 of the {CPUS} CPUs .*; add -c {CPUS} to srun or sbatch"
     assert re.search(told, shown.splitlines()[0])
-    (row,) = table(tmp_path, "measurements")
+    (row,) = jobs.table(tmp_path, "measurements")
     assert row["threads"] == "1"
     assert "Slurm lets this process use 1 of" in row["cautions"]
 

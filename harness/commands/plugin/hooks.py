@@ -6,6 +6,7 @@ import itertools
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,11 +65,17 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return None
     here, ours = config.invocation_params.dir, {f"--train-{option.name}" for option in _OPTIONS}
     for name, value in itertools.pairwise(map(str, config.invocation_params.args)):
-        there = (here / value).resolve()
-        if name in ours and there.exists() and not there.is_relative_to(here):
+        if name in ours and _is_elsewhere(value, here):
             why = f"it may have taken {value} for a folder of tests"
             return f"training benchmark: pytest has read no ini file; {why}: write {name}={value}"
     return None
+
+
+def _is_elsewhere(value: str, here: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # too long for a path, or none at all
+        there = (here / value).resolve()
+        return there.exists() and not there.is_relative_to(here)
+    return False
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -410,6 +410,13 @@ def test_every_option_is_in_the_help_with_its_default(no_charts, pytester):
         assert f"--train-{option.name}" in text
 
 
+def test_a_value_that_is_no_path_is_not_taken_for_one(pytester):
+    """However long it is."""
+    ladder = "baseline@256" + ",+adam" * 200
+    found = pytester.runpytest("--collect-only", "--train-ladder", ladder)
+    assert found.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
 @pytest.mark.parametrize(
     ("between", "ini_read"), [(" ", False), ("=", True)], ids=["two words", "one word"]
 )
