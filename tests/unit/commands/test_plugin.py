@@ -412,7 +412,7 @@ def test_every_option_is_in_the_help_with_its_default(no_charts, pytester):
 
 def test_a_value_that_is_no_path_is_not_taken_for_one(pytester):
     """However long it is."""
-    ladder = "baseline@256" + ",+adam" * 200
+    ladder = "baseline@256" + ",@512,@256" * 100
     found = pytester.runpytest("--collect-only", "--train-ladder", ladder)
     assert found.ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
