@@ -2,11 +2,13 @@
 
 import dataclasses
 import os
+import re
 import signal
 import socket
 import threading
 import time
 
+import jobs
 import pytest
 
 from harness.measure.hosts.about import this_host
@@ -111,3 +113,32 @@ def test_a_process_that_is_killed_ends_the_other_at_once(group):
     launcher.end(worker)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_the_documented_line_of_hosts_by_name(tmp_path):
+    """Two processes with a secret of a variable and no folder in common."""
+    one("jax")
+    text = (jobs.ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^pytest .*--train-hosts node01,node02@0$", text, re.MULTILINE)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    line = line.replace("node01,node02@0", f"127.0.0.1:{port},127.0.0.1@{{}}")
+    line = line.replace("-k hosts", '-k "hosts and strong"')
+    line += " --train-effort quick --train-steps 1 --train-variants improved"
+    line += " --train-batch-sizes 16 --train-output {}"
+    variables = jobs.environment(HARNESS_HOSTS_KEY="a secret of this test")
+    ended = {}
+
+    def host(rank):
+        ended[rank] = jobs.run(line.format(rank, tmp_path / str(rank)), variables)
+
+    threads = [threading.Thread(target=host, args=(rank,)) for rank in (1, 0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [code for code, _ in ended.values()] == [0, 0], ended
+    assert "host 1 of 2: 1 workers trained; the first one reports" in ended[1][1]
+    (row,) = jobs.table(tmp_path / "0", "scaling")
+    assert row["kind"] == "strong"
+    assert not (tmp_path / "1").exists()

@@ -113,19 +113,21 @@ def test_an_array_into_one_folder_is_one_page(cluster, tmp_path):
         assert {row["runs"] for row in csv.DictReader(file)} == {"2"}
 
 
-SCRIPT = """#!/bin/bash
-#SBATCH --requeue --open-mode=append
-srun -c {cpus} {python} -m harness {one} --output {folder} --resume auto
-"""
+def documented_script(folder):
+    """The one of docs/scaling.md, with a run that is short."""
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^#!/bin/bash\n.*?^srun .*?$", text, re.MULTILINE | re.DOTALL)
+    short = f"{sys.executable} -m harness {ONE} --output {folder} --resume auto"
+    assert "pytest suites/ --train-resume auto" in script
+    script = script.replace("pytest suites/ --train-resume auto", short)
+    return script.replace("-c 64", f"-c {CPUS}") + "\n"
 
 
 @pytest.fixture
 def job(cluster, tmp_path):
     """A job whose run is in its second block, or later; its number and its log."""
     script, log = tmp_path / "job.sh", tmp_path / "log"
-    script.write_text(
-        SCRIPT.format(cpus=CPUS, python=sys.executable, one=ONE, folder=tmp_path / "results")
-    )
+    script.write_text(documented_script(tmp_path / "results"))
     _, number = run(cluster, f"sbatch --parsable -c {CPUS} -o {log} {script}")
     wait_for(lambda: entries(tmp_path / "results", "block"))
     yield int(number), log
