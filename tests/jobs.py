@@ -31,7 +31,7 @@ def run(command, variables):
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=400,
+        timeout=900,
     )
     return done.returncode, done.stdout
 
