@@ -157,8 +157,9 @@ def test_the_ranking_does_not_depend_on_the_unit_of_time(runs, shift):
     assert told(plain) == told(fleet.compare(summaries(0.0)[::-1], {}))
 
 
-def test_compare_writes_the_page(runs, tmp_path, capsys):
+def test_compare_writes_the_page(runs, tmp_path, capsys, monkeypatch):
     """And the same as CSV and on the console; a damaged and an unfinished run are lines."""
+    monkeypatch.setenv("COLUMNS", "400")  # so that no path is broken
     page = tmp_path / "pages" / "ranking.html"
     folders = [tmp_path / run.id for run in runs]
     damaged = tmp_path / "damaged"
