@@ -75,7 +75,8 @@ def spread(parts: Sequence[tuple[float, float]], confidence: float = 0.95) -> fl
     variance = sum(part for part, _ in parts)
     if variance == 0:
         return 0.0
-    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts if part)
+    # By shares of the variance: squares of tiny variances would be 0.
+    freedom = 1 / sum((part / variance) ** 2 / degrees for part, degrees in parts if part)
     return student_t_quantile((1 + confidence) / 2, freedom) * math.sqrt(variance)
 
 

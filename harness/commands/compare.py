@@ -14,7 +14,6 @@ from harness.records.run_file import gc_paused
 
 if TYPE_CHECKING:
     from harness.analyze.compare.fleet import RunSummary
-    from harness.analyze.compare.gate import Gate
 
 _MOST_PROCESSES = 8
 _AT_ONCE = 8  # runs that a process reads before it answers
@@ -44,23 +43,21 @@ def compare(arguments: argparse.Namespace) -> int:
         from harness.analyze.compare import gate, run_diff
         from harness.report import run_diffs
 
+    slower = arguments.fail_if_slower
+    share = None if slower is None else gate.threshold(slower)
     folders = _folders(arguments)
     if arguments.page is not None:
         _rank(folders, arguments)
-        if arguments.fail_if_slower is None:
+        if share is None:
             return 0
-    slower = arguments.fail_if_slower
-    share = None if slower is None else gate.threshold(slower)
-    judged: Gate | None = None
     with runs.errors_as_bad_run(*folders):
         first, *rest = [runs.read(folder) for folder in folders]
         found = run_diff.compare(first, rest)
         judged = None if share is None else gate.judge(found, share)
-    if arguments.page is None or not arguments.json:
-        if arguments.json:
-            print(run_diffs.to_json_text(found, judged))
-        else:
-            run_diffs.show(output.console(), found, judged)
+    if not arguments.json:
+        run_diffs.show(output.console(), found, judged)
+    elif arguments.page is None:
+        print(run_diffs.to_json_text(found, judged))
     return int(judged is not None and bool(judged.crossed))
 
 
@@ -86,7 +83,11 @@ def _rank(folders: Sequence[Path], arguments: argparse.Namespace) -> None:
     console, prices = output.console(), _prices(arguments.prices)
     read = _summaries(folders)
     problems = [one for one in read if isinstance(one, str)]
-    found = fleet.compare([one for one in read if not isinstance(one, str)], prices)
+    summaries = [one for one in read if not isinstance(one, str)]
+    if len(summaries) < 2:
+        few = f"{len(summaries)} of {len(read)} runs can be read"
+        raise BadComparison(f"{few}, and a ranking takes two; {problems[0]}")
+    found = fleet.compare(summaries, prices)
     found.notes[:0] = problems
     fleet_page.write(found, arguments.page)
     if arguments.json:

@@ -11,7 +11,7 @@ _SHORT_SECONDS = 0.03
 _CAP_STEPS = 10_000
 _SLOW = 3.0  # times the later ones: a slow step
 _SLOW_SECONDS = 0.02  # longer than the later ones, at least
-_TOGETHER = 5  # executions on several hosts
+TOGETHER = 5  # executions on several hosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ def warm_up(
 def warm_up_together(run: Callable[[int], object], clock: Clock) -> WarmUp:
     """Run the same number of executions on every host, whatever their time."""
     times = []
-    for _ in range(_TOGETHER):
+    for _ in range(TOGETHER):
         start = clock()
         run(1)
         times.append(clock() - start)
-    return WarmUp(_TOGETHER, is_steady(times), statistics.median(times[-3:]))
+    return WarmUp(TOGETHER, is_steady(times), statistics.median(times[-3:]))
 
 
 def slow_steps(times: list[float]) -> int:

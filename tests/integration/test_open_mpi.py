@@ -1,4 +1,4 @@
-"""A real Open MPI starts the documented line, and binds to one core unless it is told otherwise."""
+"""A real Open MPI starts the documented line; without an option it binds to one core."""
 
 import importlib.util
 import re

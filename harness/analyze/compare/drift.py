@@ -70,6 +70,16 @@ class RunTimes:
         return [self.block_drift, ((1 + 1 / comparisons) * variance, degrees)]
 
 
+def own_parts(groups: Sequence[Sequence[float]]) -> list[Part]:
+    """Return the variance of a mean over groups of block values, as the part of each group.
+
+    The variance of a mean over several groups is that of each over the square of their number.
+    """
+    return [
+        (statistics.variance(logs) / len(logs) / len(groups) ** 2, len(logs) - 1) for logs in groups
+    ]
+
+
 def of_another_run(speedup: Mean) -> Part:
     """Return the variance of a speedup's mean, and what drift between runs adds: that of a block.
 

@@ -12,7 +12,7 @@ from harness.analyze import stats, verdicts
 from harness.analyze.analysis import Analysis
 from harness.analyze.compare import case_matching
 from harness.analyze.compare.case_matching import Matching
-from harness.analyze.compare.drift import Part, RunTimes
+from harness.analyze.compare.drift import Part, RunTimes, own_parts
 from harness.analyze.compare.run_diff import CONFIDENCE, machine
 from harness.analyze.verdicts import Verdict
 from harness.errors import BadComparison
@@ -139,10 +139,7 @@ def _parts(groups: Sequence[Sequence[float]], times: RunTimes) -> tuple[Part, ..
     drift = times.time_drift(len(groups))
     if drift is None or min(map(len, groups)) < FEWEST_BLOCKS:
         return None
-    own = [
-        (statistics.variance(logs) / len(logs) / len(groups) ** 2, len(logs) - 1) for logs in groups
-    ]
-    return (*own, *drift)
+    return (*own_parts(groups), *drift)
 
 
 def compare(summaries: Iterable[RunSummary], prices: Mapping[str, float]) -> Fleet:

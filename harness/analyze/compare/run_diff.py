@@ -13,7 +13,7 @@ from harness.analyze import stats, verdicts
 from harness.analyze.compare import case_matching, differences
 from harness.analyze.compare.case_matching import Matching
 from harness.analyze.compare.differences import Difference
-from harness.analyze.compare.drift import Part, RunTimes, of_another_run
+from harness.analyze.compare.drift import Part, RunTimes, of_another_run, own_parts
 from harness.errors import BadComparison
 from harness.records import Case, Estimate, Run
 from harness.records.protocol import FEWEST_BLOCKS
@@ -242,20 +242,12 @@ class _Pair:
 
 
 def _ratio(above: _Groups, below: _Groups, drift: Sequence[Part] | None) -> _Ratio:
-    """Return the ratio of geometric means over the groups of two runs.
-
-    The variance of a mean over several groups is that of each over the square of their number.
-    """
+    """Return the ratio of geometric means over the groups of two runs."""
     means = [statistics.fmean(map(statistics.fmean, groups)) for groups in (above, below)]
     log, blocks = means[0] - means[1], min(map(len, (*above, *below)))
     if drift is None or blocks < FEWEST_BLOCKS:
         return _Ratio(log, None, blocks)
-    own = [
-        (statistics.variance(logs) / len(logs) / len(groups) ** 2, len(logs) - 1)
-        for groups in (above, below)
-        for logs in groups
-    ]
-    return _Ratio(log, (*own, *drift), blocks)
+    return _Ratio(log, (*own_parts(above), *own_parts(below), *drift), blocks)
 
 
 def _both(drifts: Iterable[list[Part] | None]) -> list[Part] | None:

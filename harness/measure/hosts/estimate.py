@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from harness.measure.group import Comparison, Wish
 from harness.measure.side import Setup, Side
 from harness.records import Case, Protocol
+from harness.worker.warm_up import TOGETHER
 
 # Of two hosts on one machine over one host (AMD EPYC, 2 CPUs, JAX 0.10.2, baseline at 256): a start
 # takes 1.75 times as long; both together train 1.5 times as fast, since JAX leaves CPUs idle.
 _JOINED = 1.75
 _SHARED = 1.5
-_TOGETHER = 5  # steps of the warm-up on several hosts, see `worker.warm_up`
 _RATES_SECONDS = 1.5  # to find the rates of a worker's machine
 
 
@@ -69,7 +69,7 @@ def expected_seconds(
         if alone:
             its = found.start_seconds + 2 * step + timed + max(protocol.fit_seconds, 2 * step)
         else:
-            its = _JOINED * found.start_seconds + _TOGETHER * step + timed
+            its = _JOINED * found.start_seconds + TOGETHER * step + timed
         its += _RATES_SECONDS
         if case in references and protocol.blocks > 1:  # its second worker
             its += found.start_seconds + 2 * step + timed

@@ -1,7 +1,7 @@
 """What started this process, and what of the machine that starter holds back: CPUs, memory, GPUs.
 
-Schedulers bind a process to one CPU unless they are told otherwise, so a whole node may be measured
-with one thread. See srun(1), mpirun(1), and the variables that both set.
+Schedulers bind a process to one CPU unless an option says otherwise, so a whole node may be
+measured with one thread. See srun(1), mpirun(1), and the variables that both set.
 """
 
 import os

@@ -182,6 +182,9 @@ def test_compare_writes_the_page(runs, tmp_path, capsys, monkeypatch):
     assert "unfinished/run.json cannot be read" in " ".join(shown.split())
     assert main(["compare", *names, "--page", str(page), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["ranking"]) == 5
+    useless = [str(damaged), str(unfinished), str(folders[0])]
+    assert main(["compare", *useless, "--page", str(page)]) == 2
+    assert "1 of 3 runs can be read, and a ranking takes two; left out" in capsys.readouterr().err
     assert main(["compare", *names, "--page", str(page), "--prices", "two=much"]) == 2
     assert "--prices: two: 'much' is not a number above 0" in capsys.readouterr().err
 

@@ -123,3 +123,8 @@ def test_an_estimate_in_another_unit_keeps_its_interval():
     assert Estimate(2000.0, 1000.0, 3000.0, 6) == seconds.times(1e3)
     alone = dataclasses.replace(seconds, low=None, high=None)
     assert (alone.times(1e3).low, alone.times(1e3).high) == (None, None)
+
+
+def test_an_interval_of_tiny_variances_has_a_width():
+    """The square of each is 0 to a computer."""
+    assert stats.spread([(1e-200, 3), (1e-200, 3)]) > 0

@@ -1,4 +1,4 @@
-"""Several devices and hosts: what is compared, and how it is told."""
+"""Several devices and hosts: what is compared, and how it is shown."""
 
 import dataclasses
 

@@ -220,7 +220,7 @@ def started(group, timeout=5.0):
 
 
 def test_all_workers_of_a_group_do_the_same(group):
-    """Each is told its number and where the first one is; the answer is the first one's."""
+    """Each gets its number and the address of the first one, whose answer counts."""
     group.follow()
     launcher, worker = started(group)
     group.other.answers["round"] = {"seconds": 2.0}
@@ -515,7 +515,7 @@ def test_what_a_stranger_says_does_not_end_a_host_that_waits(group):
 
 
 def test_one_with_another_key_is_sent_away_and_counted(group, monkeypatch):
-    """The host is told what it is for."""
+    """The host learns the likely reasons."""
     group.open()
     monkeypatch.setenv(keys.VARIABLE, SECRET)
     group.follow(timeout=0.5)
