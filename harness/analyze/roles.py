@@ -43,7 +43,9 @@ class Roles:
 
     @functools.cached_property
     def auxiliary(self) -> set[Case]:
-        """Cases that exist only for a table of their own: of a ladder, of settings, of scaling.
+        """Cases that exist only for a table of their own: a ladder's, settings', scaling's.
+
+        References of another version are such, too.
 
         Of a ladder they are the unnamed models between its ends: the baseline with changes,
         `baseline+adam+wide_kernel`. Of settings all but the unmodified case, of scaling all
@@ -53,7 +55,8 @@ class Roles:
         unnamed = {case for case in between if "+" in case.variant and ":" not in case.variant}
         with_settings = self._only_in(self.tuning_keys) - {t.plain for t in self._run.tunings}
         cases = (case for o in self._run.outcomes for case in (o.case, o.reference))
-        return unnamed | with_settings | {case for case in cases if case.replicas > 1}
+        alone = {case for case in cases if case.replicas > 1 or case.version}
+        return unnamed | with_settings | alone
 
     def _only_in(self, keys: set[str]) -> set[Case]:
         """Return the cases of the comparisons with these keys that are in no other."""
@@ -87,6 +90,7 @@ class Roles:
             and m.key not in elsewhere
             and not any(differs_only_in(axis, m.case, m.reference) for axis in AXES)
             and scaling_kind(m.case, m.reference) is None
+            and m.case.version == m.reference.version
         ]
 
     def cautions(self, m: Measurement) -> list[Caution]:

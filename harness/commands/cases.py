@@ -14,6 +14,7 @@ from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu, count
 from harness.measure.side import AnyLauncher, Setup
 from harness.measure.trial import Inspected, inspect
+from harness.measure.versions.open import OtherVersion
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Ladder, Recipe, Rung
 from harness.worker import backends
@@ -37,6 +38,7 @@ class Cases:
     gpu: AnyGpu
     launch: Callable[[], AnyLauncher]  # called for the first trial
     on_trial: Callable[[Case, Trial], None]  # called with what the trial of a model has shown
+    other: OtherVersion | None = field(default=None, init=False)  # of all references
     slow_steps: dict[str, int] = field(default_factory=dict, init=False)  # of models, as tried
     _seen_gpus: dict[str, str | None] = field(default_factory=dict, init=False)
     _trials: dict[Case, Trial] = field(default_factory=dict, init=False)
@@ -131,7 +133,13 @@ class Cases:
     def comparison(
         self, *, differs_in: Mapping[str, Any] | None = None, **fields: Any
     ) -> Comparison:
-        """Complete a case from its fields, and its reference, which differs in some of them."""
+        """Complete a case from its fields, and its reference, which differs in some of them.
+
+        Where the run compares versions, every reference is the same case in the other version.
+        """
+        if self.other is not None:
+            self.other.check(fields["variant"])
+            differs_in = {"version": self.other.version.name}
         return self.case(**fields), self.case(**{**fields, **(differs_in or {})})
 
     def ladder(self, name: str, steps: Sequence[Step], **fields: Any) -> Ladder:
@@ -180,7 +188,8 @@ class Cases:
             try:
                 found = inspect(case, setup, self.dataset)
                 dataset = found.dataset
-                self.slow_steps[case.variant] = found.slow_steps
+                slow = self.slow_steps.get(case.variant, 0)
+                self.slow_steps[case.variant] = max(slow, found.slow_steps)
             except WorkerFailed as error:
                 found, dataset = error, _with_known_data(case).dataset
             self._trials[key] = self._trials[replace(key, dataset=dataset)] = found

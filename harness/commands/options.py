@@ -14,6 +14,7 @@ from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.discovery import find as find_hosts
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu
+from harness.measure.versions.open import Wanted
 from harness.measure.worker_process import Traceback
 from harness.records import DEVICES, Protocol
 from harness.records import protocol as protocols
@@ -24,6 +25,7 @@ AUTO = "auto"
 LATEST = "latest"
 _MEASURE = ("suites", "run", "tune")  # `suites`: pytest
 _READ = ("report", "advise", "compare")
+_VERSIONS = ("suites", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Option:
         default: As text; None: the value is None, and the suite or the machine decides.
         commands: Those that have it.
         bare: The value of the option without one; None where it needs one.
+        several: Whether it may be given several times; then its text has a line per time.
         name: As on the command line, without the dashes.
     """
 
@@ -46,6 +49,7 @@ class Option:
     default: str | None = None
     commands: tuple[str, ...] = _MEASURE
     bare: str | None = None
+    several: bool = False
     name: str = ""
 
     @property
@@ -61,6 +65,8 @@ class Option:
     def arguments(self) -> dict[str, Any]:
         """What `add_argument` and pytest's `addoption` take; absent is None."""
         found: dict[str, Any] = {"metavar": self.metavar, "help": self.help}
+        if self.several:
+            found["action"] = "append"
         return found if self.bare is None else {**found, "nargs": "?", "const": self.bare}
 
 
@@ -102,6 +108,17 @@ def _devices(text: str) -> tuple[str, ...]:
 
 def _batch_sizes(text: str) -> tuple[int, ...]:
     return () if text == AUTO else list_of(count)(text)
+
+
+def _variables(text: str) -> tuple[tuple[str, str], ...]:
+    """Read a variable per line."""
+    found = dict[str, str]()
+    for line in text.splitlines():
+        name, sign, value = line.strip().partition("=")
+        if not sign or not name:
+            raise BadCase(f"{line!r} is not NAME=VALUE")
+        found[name] = value
+    return tuple(found.items())
 
 
 def _hosts(text: str) -> Hosts | None:
@@ -228,6 +245,26 @@ class Settings:
     output: Path = option(
         "DIR", Path, "folder of results", "results", commands=(*_MEASURE, *_READ, "validate")
     )
+    reference_rev: str | None = option(
+        "REV",
+        str,
+        "compare with the same model at another commit: main, HEAD~1, a tag",
+        commands=_VERSIONS,
+    )
+    reference_python: str | None = option(
+        "PATH",
+        str,
+        "compare with the same model under another interpreter, or its environment's folder",
+        commands=_VERSIONS,
+    )
+    reference_env: tuple[tuple[str, str], ...] = option(
+        "NAME=VALUE",
+        _variables,
+        "compare with the same model with another environment variable; may be repeated",
+        "",
+        commands=_VERSIONS,
+        several=True,
+    )
     resume: str | None = option(
         "RUN",
         str,
@@ -241,6 +278,11 @@ class Settings:
     def protocol(self) -> Protocol:
         """How to measure: the effort's protocol with the user's steps and timeout."""
         return protocols.choose(self.effort, self.steps, self.timeout)
+
+    @property
+    def wanted_version(self) -> Wanted:
+        """Which other version references are trained in."""
+        return Wanted(self.reference_rev, self.reference_python, self.reference_env)
 
     @property
     def max_seconds(self) -> float | None:
@@ -281,7 +323,11 @@ def finish(parser: argparse.ArgumentParser, name: str, function: Function, **tex
 
 
 def parse(
-    given: Mapping[str, str | None], root: Path, gpu: AnyGpu, prefix: str = "--", **fixed: Any
+    given: Mapping[str, str | list[str] | None],
+    root: Path,
+    gpu: AnyGpu,
+    prefix: str = "--",
+    **fixed: Any,
 ) -> Settings:
     """Check what a user gave.
 
@@ -296,7 +342,11 @@ def parse(
         HarnessError: a value that cannot be used; the text says which and why.
     """
     values = {
-        one.key: named(f"{prefix}{one.name}", one.parse, text)
+        one.key: named(
+            f"{prefix}{one.name}",
+            one.parse,
+            "\n".join(text) if isinstance(text, list) else text,
+        )
         for one in OPTIONS
         if (text := given.get(one.name) or given.get(one.key))
     }

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from harness.commands import options, output
 from harness.commands.cases import Comparison
 from harness.commands.session import Session, measured
-from harness.records import Failure
+from harness.commands.tune import early_steps
+from harness.measure.group import NO_WISH, Wish
+from harness.records import Case, Failure
 from harness.workloads import registry
 from harness.workloads.matrix import comparisons, reference_size
 
@@ -33,12 +35,19 @@ def run(arguments: argparse.Namespace) -> int:
 def _measure(session: Session, models: Sequence[str]) -> bool:
     wanted = _comparisons(session, models)
     session.expect(len(wanted))
-    session.plan(wanted)
-    for case, reference in wanted:
-        session.measure(case, reference)
+    wishes = {one: _wish(session, *one) for one in wanted}
+    for one, wish in wishes.items():
+        session.plan([one], wish)
+    for (case, reference), wish in wishes.items():
+        session.measure(case, reference, wish)
     found = session.runner.run()
     failed = any(isinstance(outcome, Failure) for outcome in found.outcomes)
     return not failed and all(search.chosen for search in found.searches)
+
+
+def _wish(session: Session, case: Case, reference: Case) -> Wish:
+    """Between versions, compare what is learned, too."""
+    return NO_WISH if session.version is None else Wish(early_steps(case, reference))
 
 
 def _comparisons(session: Session, models: Sequence[str]) -> list[Comparison]:
@@ -46,7 +55,7 @@ def _comparisons(session: Session, models: Sequence[str]) -> list[Comparison]:
     settings = session.settings
     for model in models:
         registry.check(model)
-    session.check()
+    session.check(models=models)
     for device in settings.devices:
         session.cases.check_device(device)
     sizes: dict[tuple[str, str], Sequence[int]] = {}
@@ -61,7 +70,8 @@ def _comparisons(session: Session, models: Sequence[str]) -> list[Comparison]:
                 sizes[model, device] = sorted(chosen)
                 if chosen:  # the fastest comes first
                     references[model, device] = chosen[0]
-    return [
+    made = (
         session.cases.comparison(**fields, differs_in=differs)
         for fields, differs in comparisons(models, settings.devices, sizes, references)
-    ]
+    )
+    return list(dict.fromkeys(made))  # between versions several are one

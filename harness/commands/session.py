@@ -4,15 +4,15 @@ import argparse
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import units
-from harness.commands import interrupts, options, output
+from harness.commands import interrupts, options, output, versions
 from harness.commands.cases import Cases, Comparison, Trial
 from harness.commands.options import AUTO, Settings
-from harness.errors import BadRun
+from harness.errors import BadCase, BadRun
 from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
@@ -29,8 +29,9 @@ from harness.measure.machine.host_state import read_host_state
 from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
+from harness.measure.versions.open import open_version
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Machine, Outcome, Protocol, Search
+from harness.records import Case, Machine, Outcome, Protocol, Search, Version
 from harness.records import protocol as protocols
 from harness.records.folders import RUNS, locate, new_run_folder
 from harness.records.resume import ResumedRun, unfinished
@@ -90,21 +91,43 @@ class Session:
         self.interrupt = error if isinstance(error, KeyboardInterrupt) else None
         return self.interrupt is not None
 
-    def check(self, sizes: Iterable[tuple[str | None, int]] = ()) -> None:
-        """Check what a run needs before its first case; `sizes` of variants as far as known.
+    def check(
+        self, sizes: Iterable[tuple[str | None, int]] = (), models: Sequence[str] = ()
+    ) -> None:
+        """Check what a run needs before its first case.
+
+        Args:
+            sizes: Batch sizes of variants, as far as known.
+            models: That are trained, as far as known.
 
         Raises:
-            HarnessError: the dataset, a batch size or the run to resume cannot be used, or a host
-                of the job is late or differs.
+            HarnessError: the dataset, a batch size, the other version or the run to resume cannot
+                be used, or a host of the job is late or differs.
         """
         settings = self.settings
+        if settings.wanted_version and self.cases.other is None:
+            self._open_version(models)
         if settings.hosts is not None and self._door is None:
             self._gather(settings.hosts)
         for part in self._machine.withheld:
             self._console.print(f"{part.what}; {part.advice}", style="yellow")
         self.cases.check(sizes)
         if (folder := self._resumed) and settings.resume != AUTO:
-            ResumedRun.read(folder).check(folder, settings.protocol, self._machine)
+            ResumedRun.read(folder).check(folder, settings.protocol, self._machine, self.version)
+
+    @property
+    def version(self) -> Version | None:
+        """What references are trained in, where that is not what is here."""
+        return None if self.cases.other is None else self.cases.other.version
+
+    def _open_version(self, models: Sequence[str]) -> None:
+        settings = self.settings
+        if settings.hosts is not None:
+            raise BadCase("two versions are compared on one host; leave out --train-hosts")
+        wanted = settings.wanted_version
+        self.cases.other = open_version(wanted, models, settings.backend, settings.output)
+        for line in versions.lines(self.cases.other.version):
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _gather(self, hosts: Hosts) -> None:
         """Wait for the other hosts of the job."""
@@ -231,6 +254,7 @@ class Session:
                 self._budget,
                 target_accuracy=settings.target,
                 command=self._command,
+                version=self.version,
             )
             if self._runner.damaged:
                 progress.damaged(folder, self._runner.damaged)
@@ -256,7 +280,9 @@ class Session:
         if folder is None:
             return None
         try:
-            ResumedRun.read(folder).check(folder, self.settings.protocol, self._machine)
+            ResumedRun.read(folder).check(
+                folder, self.settings.protocol, self._machine, self.version
+            )
         except BadRun as error:  # as on another node
             self._console.print(f"cannot go on with a run, and begins one: {error}")
             return None
@@ -286,6 +312,8 @@ class Session:
             self._launcher.close()
         if self._door is not None:
             self._door.close()
+        if self.cases.other is not None:
+            self.cases.other.close()
         if self._runner is not None:
             self._runner.close()
 
@@ -309,7 +337,11 @@ class Session:
         """Return the launcher; the first call begins to import the framework."""
         if self._launcher is None:
             gpu, settings = self.gpu.cuda_device, self.settings
-            own = self._launcher = launchers.Launcher(cuda_device=gpu, traceback=settings.traceback)
+            other = self.cases.other
+            places = {} if other is None else other.places
+            own = self._launcher = launchers.Launcher(
+                cuda_device=gpu, traceback=settings.traceback, places=places
+            )
             if settings.hosts is not None and self._door is not None:
                 self._launcher = GroupLauncher(own, settings.hosts, self._door)
             # The variant does not matter: what is imported is the same for all.

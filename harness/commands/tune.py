@@ -57,8 +57,13 @@ def _tune(session: Session, model: str) -> bool:
 
 def wish(case: Case, reference: Case) -> Wish:
     """Say how a setting is measured: screened, and its early losses are compared."""
+    return Wish(early_steps(case, reference), screened=True)
+
+
+def early_steps(case: Case, reference: Case) -> int:
+    """Return the steps after which the losses of both sides are compared."""
     strides = (case.steps_per_execution, reference.steps_per_execution)
-    return Wish(early_steps=2 * math.lcm(_EARLY_STEPS // 2, *strides), screened=True)
+    return 2 * math.lcm(_EARLY_STEPS // 2, *strides)
 
 
 class Tuner:

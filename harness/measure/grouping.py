@@ -66,5 +66,5 @@ def _fits(comparison: Comparison, group: Planned) -> bool:
 
 def _kind(comparison: Comparison) -> tuple[object, ...]:
     """Comparisons of one kind can be measured together: the same way, in the same environment."""
-    environments = [tuple(levers.environment(case).items()) for case in comparison]
-    return is_interleaved(*comparison), *environments
+    its = [(case.version, *levers.environment(case).items()) for case in comparison]
+    return is_interleaved(*comparison), *its

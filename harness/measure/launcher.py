@@ -9,12 +9,12 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Literal, Self
 
 from harness.measure import worker_log as logs
+from harness.measure.versions.place import HERE, Place
 from harness.measure.worker_process import Traceback, WaitCode, WorkerFailed, WorkerProcess
 from harness.records import Case
 from harness.worker import backends, processes
@@ -22,7 +22,8 @@ from harness.worker.channel import Channel, ChannelClosed, Garbled
 from harness.workloads import levers
 
 Method = Literal["fork", "spawn"]
-_Key = tuple[str, str, bool, tuple[tuple[str, str], ...]]  # backend, device, several, environment
+# Backend, device, several, version, environment.
+_Key = tuple[str, str, bool, str, tuple[tuple[str, str], ...]]
 _MOST_LEVERED = 3  # servers of a changed environment: two sides of a comparison, and the next
 _GRACE_SECONDS = 5.0
 _PRELOAD_TIMEOUT = 300.0
@@ -36,11 +37,13 @@ class Launcher:
         method: `fork` from a server that has imported the framework, or `spawn` a new interpreter
             per worker.
         cuda_device: Value of `CUDA_VISIBLE_DEVICES` for a worker on the GPU.
+        places: Where workers of other versions run, by the name of the version.
     """
 
     method: Method = "fork" if hasattr(os, "fork") else "spawn"
     cuda_device: str | None = None
     traceback: Traceback = "short"
+    places: Mapping[str, Place] = field(default_factory=dict)
     _servers: dict[_Key, "Server"] = field(default_factory=dict, init=False)
     _workers: list[WorkerProcess] = field(default_factory=list, init=False)
 
@@ -87,7 +90,8 @@ class Launcher:
         key = _key(case)
         if key not in self._servers:
             self._close_levered()
-            self._servers[key] = Server.start(case.backend, self._environment(case))
+            place = self._place(case)
+            self._servers[key] = Server.start(case.backend, place, self._environment(case))
         try:
             yield self._servers[key]
         except WorkerFailed:
@@ -100,14 +104,19 @@ class Launcher:
         if not self._workers and len(levered) >= _MOST_LEVERED:
             self._servers.pop(levered[0]).close()
 
+    def _place(self, case: Case) -> Place:
+        return self.places.get(case.version, HERE)
+
     def _environment(self, case: Case) -> dict[str, str]:
         backend, several = backends.find(case.backend), case.replicas > 1
+        place = self._place(case)
         return {
             "PYTHONFAULTHANDLER": "1",
             **backend.environment(case.device, self.cuda_device, several=several),
+            **place.variables,
             **levers.environment(case),
             # So that the child finds this package and the user's modules.
-            "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
+            "PYTHONPATH": os.pathsep.join(place.path),
         }
 
     def start(self, case: Case, timeout: float) -> WorkerProcess:
@@ -123,7 +132,8 @@ class Launcher:
                 with self._server(case) as server:
                     pid, wait_code = server.fork(case.dataset, theirs, log, timeout)
             else:
-                pid, wait_code = _spawn(self._environment(case), theirs, log)
+                place = self._place(case)
+                pid, wait_code = _spawn(place, self._environment(case), theirs, log)
         channel = Channel(ours)
         worker = WorkerProcess(pid, channel, log, wait_code, timeout, self.traceback)
         self._workers.append(worker)
@@ -148,7 +158,8 @@ class Launcher:
 
 def _key(case: Case) -> _Key:
     several = case.device == "gpu" and case.replicas > 1
-    return case.backend, case.device, several, tuple(levers.environment(case).items())
+    environment = tuple(levers.environment(case).items())
+    return case.backend, case.device, several, case.version, environment
 
 
 @dataclass(eq=False)
@@ -164,13 +175,13 @@ class Server:
     _preloaded: bool = field(default=False, init=False)
 
     @classmethod
-    def start(cls, backend: str, environment: Mapping[str, str]) -> Self:
+    def start(cls, backend: str, place: Place, environment: Mapping[str, str]) -> Self:
         """Start a server that imports the framework of a backend."""
         ours, theirs = socket.socketpair()
         log = logs.create()
         with theirs:
             module = "harness.worker.forkserver"
-            process = _start_child(module, theirs, backend, log=log, environment=environment)
+            process = _start_child(place, module, theirs, backend, log=log, environment=environment)
         return cls(backend, process, ours, Channel(ours), log)
 
     @property
@@ -248,10 +259,11 @@ class Server:
 
 
 def _spawn(
-    environment: Mapping[str, str], theirs: socket.socket, log: IO[bytes]
+    place: Place, environment: Mapping[str, str], theirs: socket.socket, log: IO[bytes]
 ) -> tuple[int, WaitCode]:
     """Start a worker in a new interpreter; return its process id and what waits for its end."""
-    process = _start_child("harness.worker.serve", theirs, log=log, environment=environment)
+    module = "harness.worker.serve"
+    process = _start_child(place, module, theirs, log=log, environment=environment)
 
     def wait_code(wait: float) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -262,7 +274,12 @@ def _spawn(
 
 
 def _start_child(
-    module: str, end: socket.socket, *arguments: str, log: IO[bytes], environment: Mapping[str, str]
+    place: Place,
+    module: str,
+    end: socket.socket,
+    *arguments: str,
+    log: IO[bytes],
+    environment: Mapping[str, str],
 ) -> "subprocess.Popen[bytes]":
     """Run a module of this package in a new interpreter and session.
 
@@ -270,11 +287,12 @@ def _start_child(
     environment is all that it has.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", module, str(end.fileno()), *arguments, str(os.getpid())],
+        [*place.python, "-m", module, str(end.fileno()), *arguments, str(os.getpid())],
         pass_fds=[end.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
         env=environment,
+        cwd=place.folder,
         start_new_session=True,
     )

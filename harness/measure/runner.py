@@ -30,6 +30,7 @@ from harness.records import (
     Search,
     Training,
     TriedSize,
+    Version,
     comparison_key,
     run_file,
     to_json,
@@ -108,6 +109,7 @@ class Runner:
         *,
         target_accuracy: float | None = None,
         command: str | None = None,
+        version: Version | None = None,
     ) -> Self:
         """Begin a run, or resume the one that the folder holds, which keeps its own command.
 
@@ -115,7 +117,8 @@ class Runner:
             BadRun: the run cannot be resumed, or its folder cannot be written.
         """
         resumed = ResumedRun.read(folder) if (folder / journals.NAME).exists() else ResumedRun()
-        resumed.check(folder, setup.protocol, machine)
+        resumed.check(folder, setup.protocol, machine, version)
+        resumed.version = version
         if known := resumed.protocol:
             timeout = setup.protocol.timeout_seconds
             protocol = dataclasses.replace(known, timeout_seconds=timeout)
@@ -132,6 +135,7 @@ class Runner:
                 protocol=to_json(setup.protocol),
                 machine=to_json(machine),
                 command=command,
+                version=version and to_json(version),
             )
         return cls(folder, setup, machine, observer, budget, target_accuracy, resumed, journal)
 
@@ -156,6 +160,7 @@ class Runner:
             searches=tuple(records["search"].values()),
             command=self._resumed.command,
             tunings=tuple(records["tuning"].values()),
+            version=self._resumed.version,
         )
 
     def keep(self, record: Record) -> None:

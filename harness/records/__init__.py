@@ -35,6 +35,7 @@ from harness.records.observations import (
 from harness.records.run import SCHEMA, Gpu, Machine, Run, Withheld
 from harness.records.search import Attempt, Search, TriedSize, Tuning
 from harness.records.training import Epoch, Mistake, Recipe, Training
+from harness.records.version import Change, Version
 
 __all__ = [
     "DEVICES",
@@ -43,6 +44,7 @@ __all__ = [
     "Block",
     "BlockPlan",
     "Case",
+    "Change",
     "Counters",
     "Ended",
     "Epoch",
@@ -76,6 +78,7 @@ __all__ = [
     "TriedSize",
     "Tuning",
     "Usage",
+    "Version",
     "Withheld",
     "comparison_key",
     "from_json",

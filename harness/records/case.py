@@ -34,6 +34,7 @@ class Case:
     hosts: int = 1  # over which the devices are spread evenly
     # `name=value` of every setting that has no field of its own, sorted: see `workloads.levers`.
     levers: tuple[str, ...] = ()
+    version: str = ""  # the name of another version of files, interpreter or environment
 
     def setting(self, lever: str) -> str | None:
         """Return what a lever is set to; None if it is unchanged."""
@@ -83,6 +84,7 @@ _WRITTEN = {  # in an id, and beside a model's name; what is not here, as it is
     "seed": ("s{}", "seed {}"),
     "replicas": ("x{}", "on {} devices"),
     "hosts": ("h{}", "of {} hosts"),
+    "version": ("at {}", "at {}"),
 }
 _AS_IT_IS = ("{}", "{}")
 _FIELDS = dataclasses.fields(Case)

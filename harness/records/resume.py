@@ -16,6 +16,7 @@ from harness.records.comparison import Block, Failure, Ladder, Outcome
 from harness.records.run import Machine
 from harness.records.search import Search, Tuning
 from harness.records.training import Training
+from harness.records.version import Version
 
 Record = Outcome | Training | Ladder | Search | Tuning
 KINDS: dict[str, Any] = {  # of the journal's entries that hold one whole record
@@ -57,6 +58,7 @@ class ResumedRun:
 
     protocol: Protocol | None = None
     machine: Machine | None = None
+    version: Version | None = None  # that references are trained in
     started_at: str | None = None
     command: str | None = None
     wall_seconds: float = 0.0  # how long the run had taken
@@ -94,6 +96,8 @@ class ResumedRun:
                 raise ValueError(f"schema {schema}, this version reads {readable}")
             self.protocol = from_json(Protocol, entry["protocol"])
             self.machine = from_json(Machine, entry["machine"])
+            if known := entry.get("version"):
+                self.version = from_json(Version, known)
             self.started_at = entry["started_at"]
             self.command = entry.get("command")
         elif kind == "block":
@@ -118,7 +122,9 @@ class ResumedRun:
         numbers = {start.group_block for one in held for start in one.starts}
         return max((number for number in numbers if number is not None), default=-1)
 
-    def check(self, folder: Path, protocol: Protocol, machine: Machine) -> None:
+    def check(
+        self, folder: Path, protocol: Protocol, machine: Machine, version: Version | None = None
+    ) -> None:
         """Refuse times that do not compare: BadRun if protocol, machine or a version differs.
 
         The timeout changes no time. A run keeps its blocks, as many as its number of comparisons
@@ -140,3 +146,5 @@ class ResumedRun:
         if self.machine is not None and _identity(self.machine) != _identity(machine):
             where = "on another machine or with other versions"
             raise BadRun(f"{folder} was measured {where}; start a new run")
+        if self.machine is not None and self.version != version:
+            raise BadRun(f"{folder} compares other files or versions; start a new run")

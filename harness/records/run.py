@@ -6,6 +6,7 @@ from harness.records.case import Protocol
 from harness.records.comparison import Ladder, Outcome
 from harness.records.search import Search, Tuning
 from harness.records.training import Training
+from harness.records.version import Version
 
 SCHEMA = 2
 READABLE_SCHEMAS = (1, SCHEMA)  # 1 has one dict per round, 2 has columns
@@ -69,4 +70,5 @@ class Run:
     searches: tuple[Search, ...] = ()
     command: str | None = None  # what the user typed
     tunings: tuple[Tuning, ...] = ()
+    version: Version | None = None  # that references are trained in
     schema: int = SCHEMA

@@ -14,6 +14,7 @@ _SIDES = {  # what a field adds to the name of the case, and the name of the ref
     "device": (" on the {}", "the {}"),
     "backend": (" with {}", "{}"),
     "threads": (" on {} threads", "{}"),
+    "version": ("", "{}"),
 }
 _SETTINGS = ("precision", "jit", "optimizer")  # settings that are fields of a case
 _USUAL = {f.name: f.default for f in dataclasses.fields(Case) if f.name in _SETTINGS}

@@ -14,6 +14,7 @@ from harness.tables import (
     measurements,
     scaling,
     speedups,
+    versions,
     work,
 )
 from harness.tables.declare import Table, to_frame
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # In the order in which they are shown.
 TABLES: tuple[Table[Any], ...] = (
+    versions.VERSION_SPEEDUP,
     measurements.MEASUREMENTS,
     batch_sizes.BATCH_SIZE_SEARCH,
     speedups.BATCH_SIZE_SPEEDUP,

@@ -29,7 +29,9 @@ class MeasuredRow:
         failed: What a note says of a case that failed.
     """
 
-    case: Case = columns("case=id variant dataset batch_size device backend threads precision jit")
+    case: Case = columns(
+        "case=id variant dataset batch_size device backend threads precision jit version"
+    )
     optimizer: str | None
     status: str
     reason: str | None = None
@@ -232,7 +234,7 @@ MEASUREMENTS = Table(
     selected=lambda rows: [row for row in rows if not row.auxiliary or row.reason],
     csv=(
         "case variant dataset batch_size device device_name backend threads optimizer precision "
-        "float32_math jit *"
+        "float32_math jit version *"
     ),
     columns=(
         labels.VARIANT,

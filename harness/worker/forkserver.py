@@ -22,7 +22,7 @@ import traceback
 from harness.worker import processes, serve
 from harness.worker.backends import find as find_backend
 from harness.worker.channel import Channel, ChannelClosed
-from harness.workloads import datasets, sources
+from harness.workloads import datasets, redirect, sources
 
 
 def main(argv: list[str]) -> None:
@@ -37,6 +37,7 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
 
     find_backend(backend).preload()
+    redirect.install()
     processes.adopt_orphans()
     channel = Channel(control)
     code = 1

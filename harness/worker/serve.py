@@ -13,6 +13,7 @@ from harness import units
 from harness.worker import processes, resources, user_errors
 from harness.worker.channel import COMMANDS, Channel, ChannelClosed
 from harness.worker.commands import Commands
+from harness.workloads import redirect
 
 
 def serve(channel: Channel) -> int:
@@ -63,6 +64,7 @@ def _log_bytes() -> int:
 def main(argv: list[str]) -> int:
     """Serve as a spawned worker."""
     processes.die_with_parent(int(argv[1]))
+    redirect.install()
     return serve(Channel(socket.socket(fileno=int(argv[0]))))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from harness.errors import UnknownName, similar
-from harness.workloads import sources, variants
+from harness.workloads import redirect, sources, variants
 from harness.workloads.variants import BUNDLED
 
 Build = Callable[[], Any]
@@ -77,7 +77,7 @@ def find(name: str) -> Build:
         arguments = BUNDLED[name] if name in BUNDLED else variants.with_changes(*_added(name))
         return functools.partial(variants.network, **arguments)
     if sources.is_saved(name):
-        return functools.partial(variants.saved, name)
+        return functools.partial(variants.saved, redirect.path(name))
     found = sources.find(name)
     if not callable(found):
         raise UnknownName(f"{name!r} is {type(found).__name__}, not a function that builds a model")

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import UnknownName
-from harness.workloads import scripts
+from harness.workloads import redirect, scripts
 
 SAVED = (".keras", ".h5", ".hdf5")  # files of models
 FIT = "fit"  # the data that a file gives to its own `fit`
@@ -33,13 +33,13 @@ def is_saved(name: str) -> bool:
 def check(name: str) -> None:
     """Raise `UnknownName` if no worker can resolve a name; the user's code is not imported."""
     if is_saved(name):
-        if not Path(name).is_file():
+        if not Path(redirect.path(name)).is_file():
             raise UnknownName(f"{name!r}: there is no such file")
         return
     source, _, function = name.rpartition(":")
     if not function.isidentifier():
         raise UnknownName(f"{name!r}: what follows ':' must be the name of a function")
-    if source.endswith(".py") and not Path(source).is_file():
+    if source.endswith(".py") and not Path(redirect.path(source)).is_file():
         raise UnknownName(f"{name!r}: there is no file {source}")
 
 
@@ -71,7 +71,7 @@ def find(name: str) -> Any:
     check(name)
     source, _, wanted = name.rpartition(":")
     found = getattr(_module(source, wanted), wanted, None)
-    if found is None and wanted == FIT and (given := scripts.given_to_fit(source)):
+    if found is None and wanted == FIT and (given := _given_to_fit(source)):
         found = given.data
     if found is None:
         raise UnknownName(f"{name!r}: {source} has no function {wanted!r}")
@@ -81,7 +81,7 @@ def find(name: str) -> Any:
 def steps_per_epoch(name: str) -> int | None:
     """Return the steps that a file whose own `fit` gives the data names; None without them."""
     source, _, wanted = name.rpartition(":")
-    given = scripts.given_to_fit(source) if wanted == FIT else None
+    given = _given_to_fit(source) if wanted == FIT else None
     return None if given is None else given.steps_per_epoch
 
 
@@ -101,7 +101,7 @@ def data_of(model: str) -> tuple[str | None, str]:
         return None, f"data in {source} is str, neither a function nor data"
     if data is not None and not isinstance(data, (type, ModuleType)):
         return f"{source}:data", ""
-    if scripts.given_to_fit(source) is not None:
+    if _given_to_fit(source) is not None:
         return f"{source}:{FIT}", ""
     like = [name for name in _LIKE_DATA if hasattr(module, name)]
     unused = f" ({like[0]} in {source} is not used: call it data)" if like else ""
@@ -118,11 +118,15 @@ def needed(function: Any) -> list[str]:
     return [one.name for one in its if one.default is one.empty and one.kind not in given]
 
 
+def _given_to_fit(source: str) -> scripts.Given | None:
+    return scripts.given_to_fit(redirect.path(source))
+
+
 def _module(source: str, wanted: str) -> Any:
     source = _BUNDLED.get(source, source)
     if source.endswith(".py"):
         if source not in _modules:
-            _modules[source] = scripts.execute(Path(source), wanted)
+            _modules[source] = scripts.execute(Path(redirect.path(source)), wanted)
         return _modules[source]
     try:
         return importlib.import_module(source)

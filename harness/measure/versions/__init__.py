@@ -1,0 +1,1 @@
+"""Another version of what is trained: other files, another interpreter, another environment."""
