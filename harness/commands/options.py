@@ -14,7 +14,7 @@ from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.discovery import find as find_hosts
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu
-from harness.measure.versions.open import Wanted
+from harness.measure.versions.open_version import Wanted
 from harness.measure.worker_process import Traceback
 from harness.records import DEVICES, Protocol
 from harness.records import protocol as protocols

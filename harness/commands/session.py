@@ -29,7 +29,7 @@ from harness.measure.machine.host_state import read_host_state
 from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
-from harness.measure.versions.open import open_version
+from harness.measure.versions.open_version import open_version
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case, Machine, Outcome, Protocol, Search, Version
 from harness.records import protocol as protocols

@@ -48,14 +48,14 @@ class Interpreter:
                 stdin=subprocess.DEVNULL,
             )
             found = json.loads(done.stdout.splitlines()[-1])
+            one = cls(path, tuple(found["python"]), found["packages"])
         except OSError as error:
             raise BadCase(f"{path} cannot be started: {error.strerror}") from error
         except subprocess.CalledProcessError as error:
             last = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
             raise BadCase(f"{path} is no Python that can be used: {last}") from error
-        except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        except (subprocess.TimeoutExpired, ValueError, IndexError, TypeError, KeyError) as error:
             raise BadCase(f"{path} does not answer as Python does") from error
-        one = cls(path, tuple(found["python"]), found["packages"])
         one._check(found["missing"])
         return one
 

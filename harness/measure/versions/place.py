@@ -67,10 +67,13 @@ def elsewhere(
 
 def _own_folders() -> Iterator[str]:
     """Yield what stands in the search path for the user's own modules."""
-    prefixes = (sys.prefix, sys.base_prefix)
-    libraries = [Path(one, name).resolve() for one in prefixes for name in _LIBRARIES]
     for one in map(Path, sys.path):
-        real = one.resolve()
-        inside = any(real.is_relative_to(folder) for folder in libraries)
-        if not inside and real != _PACKAGE.parent and real.is_dir():
+        if not is_library(one) and one.resolve() != _PACKAGE.parent and one.is_dir():
             yield str(one.absolute())
+
+
+def is_library(path: Path) -> bool:
+    """Whether a file or folder belongs to this interpreter or to what is installed for it."""
+    prefixes = (sys.prefix, sys.base_prefix)
+    folders = [Path(one, name).resolve() for one in prefixes for name in _LIBRARIES]
+    return any(path.resolve().is_relative_to(folder) for folder in folders)

@@ -31,7 +31,7 @@ def happened(monkeypatch):
     """What the servers do, in order; Torch cannot be imported."""
     found = []
 
-    def start(backend, environment):
+    def start(backend, place, environment):
         name = f"A={environment['A']}" if "A" in environment else backend
         found.append(f"start {name}")
         return FakeServer(name, found, backend == "torch")

@@ -14,7 +14,7 @@ from harness.measure.versions import interpreter
 from harness.measure.versions.checkout import Checkout, TemporaryFolder
 from harness.measure.versions.git import Repository
 from harness.measure.versions.interpreter import Interpreter
-from harness.measure.versions.place import HERE, UNTOUCHED, Place, elsewhere
+from harness.measure.versions.place import HERE, UNTOUCHED, Place, elsewhere, is_library
 from harness.records import Change, Version
 from harness.workloads import sources
 
@@ -94,7 +94,7 @@ def open_version(
     try:
         checkout = commit = python = None
         if wanted.revision is not None:
-            repository = Repository.of(_of_user(models))
+            repository = _repository(models)
             commit = repository.commit(wanted.revision)
             checkout = Checkout.make(repository, commit, folder.path)
             out = left_out.resolve()
@@ -143,10 +143,12 @@ def _variables(environment: Sequence[tuple[str, str]]) -> Iterator[Change]:
             yield Change("variable", name, f"{'unset' if here is None else here}, was {value}")
 
 
-def _of_user(models: Sequence[str]) -> Path:
-    """Return a file of a user's model; without one the current folder."""
-    files = (_file_of(model) for model in models)
-    return next((file for file in files if file is not None), Path.cwd())
+def _repository(models: Sequence[str]) -> Repository:
+    """Find the repository of the first model that is in one, else that of the current folder."""
+    for file in filter(None, map(_file_of, models)):
+        with contextlib.suppress(BadCase):
+            return Repository.of(file)
+    return Repository.of(Path.cwd())
 
 
 def _file_of(variant: str) -> Path | None:
@@ -166,4 +168,5 @@ def _folder_of(package: str) -> Path | None:
         with contextlib.suppress(ImportError, ValueError):
             found = importlib.util.find_spec(package)
     places = [] if found is None else [found.origin, *(found.submodule_search_locations or [])]
-    return next((Path(place) for place in places if place), None)
+    own = (Path(place) for place in places if place and not is_library(Path(place)))
+    return next(own, None)
