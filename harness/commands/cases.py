@@ -159,8 +159,9 @@ class Cases:
     ) -> list[Recipe]:
         """Complete full trainings from the settings and check them.
 
-        The first variant, or the one in `references`, is what a variant is compared with. None
-        for batch sizes or epochs means those of the settings or of a variant's recipe.
+        The first variant, or the one in `references`, is what a variant is compared with; where
+        the run compares versions, the same training in the other version. None for batch sizes or
+        epochs means those of the settings or of a variant's recipe.
         """
         cases: dict[str, list[tuple[Case, int]]] = {}
         for variant in dict.fromkeys(variants):
@@ -170,11 +171,23 @@ class Cases:
                 (self.case(variant=variant, batch_size=size, **fields), many)
                 for size in batch_sizes or [schedule.batch_size]
             ]
+        if self.other is not None:
+            return self._recipes_of_versions(cases)
         first = next(iter(cases))
         found = []
         for variant, made in cases.items():
             reference = cases.get(references.get(variant, first), cases[first])[0]
             found += [Recipe(case, many, *reference) for case, many in made]
+        return found
+
+    def _recipes_of_versions(self, cases: Mapping[str, Sequence[tuple[Case, int]]]) -> list[Recipe]:
+        assert self.other is not None
+        found = []
+        for variant, made in cases.items():
+            self.other.check(variant)
+            for case, epochs in made:
+                there = replace(case, version=self.other.version.name)
+                found += [Recipe(one, epochs, there, epochs) for one in (there, case)]
         return found
 
     def trial(self, case: Case) -> Trial:

@@ -44,7 +44,7 @@ def compare(arguments: argparse.Namespace) -> int:
         from harness.report import run_diffs
 
     slower = arguments.fail_if_slower
-    share = None if slower is None else gate.threshold(slower)
+    share = None if slower is None else values.named("--fail-if-slower", values.percent, slower)
     folders = _folders(arguments)
     if arguments.page is not None:
         _rank(folders, arguments)

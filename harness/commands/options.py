@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from harness.commands.values import checked, count, list_of, named, one_of, positive
+from harness.commands.values import checked, count, list_of, named, one_of, percent, positive
 from harness.errors import BadCase
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.discovery import find as find_hosts
@@ -25,7 +25,7 @@ AUTO = "auto"
 LATEST = "latest"
 _MEASURE = ("suites", "run", "tune")  # `suites`: pytest
 _READ = ("report", "advise", "compare")
-_VERSIONS = ("suites", "run")
+_VERSIONS = _MEASURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Option:
         commands: Those that have it.
         bare: The value of the option without one; None where it needs one.
         several: Whether it may be given several times; then its text has a line per time.
+        flag: Whether it has no value on the command line; then its text is `True`.
         name: As on the command line, without the dashes.
     """
 
@@ -50,6 +51,7 @@ class Option:
     commands: tuple[str, ...] = _MEASURE
     bare: str | None = None
     several: bool = False
+    flag: bool = False
     name: str = ""
 
     @property
@@ -64,6 +66,8 @@ class Option:
 
     def arguments(self) -> dict[str, Any]:
         """What `add_argument` and pytest's `addoption` take; absent is None."""
+        if self.flag:
+            return {"action": "store_true", "help": self.help}
         found: dict[str, Any] = {"metavar": self.metavar, "help": self.help}
         if self.several:
             found["action"] = "append"
@@ -108,6 +112,10 @@ def _devices(text: str) -> tuple[str, ...]:
 
 def _batch_sizes(text: str) -> tuple[int, ...]:
     return () if text == AUTO else list_of(count)(text)
+
+
+def _flag(text: str) -> bool:
+    return text.lower() in ("true", "1", "yes", "on")
 
 
 def _variables(text: str) -> tuple[tuple[str, str], ...]:
@@ -265,6 +273,26 @@ class Settings:
         commands=_VERSIONS,
         several=True,
     )
+    fail_if_slower: float | None = option(
+        "PERCENT",
+        percent,
+        "exit with 1 if a case is shown to be slower than its reference by more, as 5%",
+        commands=_VERSIONS,
+    )
+    fail_if_more_memory: float | None = option(
+        "PERCENT",
+        percent,
+        "exit with 1 if the peak memory of a case is shown to be larger by more",
+        commands=_VERSIONS,
+    )
+    until_decided: bool = option(
+        "",
+        _flag,
+        "measure on, up to 24 blocks, until each threshold (else 5%) is crossed or excluded",
+        "",
+        commands=_VERSIONS,
+        flag=True,
+    )
     resume: str | None = option(
         "RUN",
         str,
@@ -323,7 +351,7 @@ def finish(parser: argparse.ArgumentParser, name: str, function: Function, **tex
 
 
 def parse(
-    given: Mapping[str, str | list[str] | None],
+    given: Mapping[str, str | list[str] | bool | None],
     root: Path,
     gpu: AnyGpu,
     prefix: str = "--",
@@ -345,7 +373,7 @@ def parse(
         one.key: named(
             f"{prefix}{one.name}",
             one.parse,
-            "\n".join(text) if isinstance(text, list) else text,
+            "\n".join(text) if isinstance(text, list) else str(text),
         )
         for one in OPTIONS
         if (text := given.get(one.name) or given.get(one.key))

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 from harness.units import printable
 
 if TYPE_CHECKING:
+    from harness.analyze.gate import Gate
     from harness.report.files import Written
 
 # What a parser's `add_subparsers` returns; argparse has no public name for it.
@@ -39,14 +41,17 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=1, allow_nan=False))
 
 
-def show(written: "Written", *, as_json: bool) -> None:
-    """Print the summary of a run."""
+def show(written: "Written", *, as_json: bool, gates: "Sequence[Gate]" = ()) -> None:
+    """Print the summary of a run, and what became of its thresholds."""
     from harness.report import console as summary
+    from harness.report import gates as answers
 
     if as_json:
-        print_json(summary.document(written))
+        print_json({**summary.document(written), "gates": answers.document(gates)})
     else:
         summary.show(console(), written)
+        for text in answers.lines(gates):
+            console().print(text, markup=False)
 
 
 def line(subject: str, *cells: Text) -> Table:

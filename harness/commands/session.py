@@ -12,7 +12,7 @@ from harness import units
 from harness.commands import interrupts, options, output, versions
 from harness.commands.cases import Cases, Comparison, Trial
 from harness.commands.options import AUTO, Settings
-from harness.errors import BadCase, BadRun
+from harness.errors import BadRun
 from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
@@ -105,6 +105,7 @@ class Session:
                 be used, or a host of the job is late or differs.
         """
         settings = self.settings
+        versions.check(settings)
         if settings.wanted_version and self.cases.other is None:
             self._open_version(models)
         if settings.hosts is not None and self._door is None:
@@ -122,11 +123,12 @@ class Session:
 
     def _open_version(self, models: Sequence[str]) -> None:
         settings = self.settings
-        if settings.hosts is not None:
-            raise BadCase("two versions are compared on one host; leave out --train-hosts")
         wanted = settings.wanted_version
-        self.cases.other = open_version(wanted, models, settings.backend, settings.output)
-        for line in versions.lines(self.cases.other.version):
+        other = open_version(wanted, models, settings.backend, settings.output)
+        self.cases.other = other
+        for model in models:
+            other.check(model)
+        for line in versions.lines(other.version):
             self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _gather(self, hosts: Hosts) -> None:
@@ -200,6 +202,8 @@ class Session:
     def protocol(self) -> Protocol:
         """How to measure as many comparisons as are planned."""
         chosen = self.settings.protocol
+        if self.settings.until_decided:
+            return protocols.until_decided(chosen)
         return protocols.of_few(chosen) if self.planned < protocols.FEW else chosen
 
     def expected_seconds(self) -> float:
@@ -245,7 +249,7 @@ class Session:
                     self._launch(),
                     self.gpu,
                     slow_steps=self.cases.slow_steps,
-                    is_decided=verdicts.is_decided,
+                    is_decided=versions.decided_by(settings) or verdicts.is_decided,
                     is_hopeless=verdicts.is_hopeless,
                     read_host_state=functools.partial(read_host_state, self._partners),
                 ),
@@ -383,11 +387,14 @@ def measured(arguments: argparse.Namespace, body: Callable[[Session], bool], **f
         complete = body(session)  # an interrupt ends it, and what was measured is shown
         session.end()
     written = session.write()
+    crossed = False
     if written is not None:
-        output.show(written, as_json=arguments.json)
+        gates = versions.gates(settings, written.analysis)
+        crossed = any(gate.crossed for gate in gates)
+        output.show(written, as_json=arguments.json, gates=gates)
     if session.interrupt is not None:
         output.progress().print(
             interrupts.to_resume(session.interrupt, "--resume", settings.resume)
         )
         return output.INTERRUPTED
-    return 0 if complete else 1
+    return 0 if complete and not crossed else 1

@@ -37,7 +37,7 @@ def tune(arguments: argparse.Namespace) -> int:
 def _tune(session: Session, model: str) -> bool:
     settings = session.settings
     registry.check(model)
-    session.check([(model, settings.batch_sizes[0])])
+    session.check([(model, settings.batch_sizes[0])], [model])
     session.cases.check_device(settings.devices[0])
     plain = session.cases.case(variant=model)  # without any setting, on the first device
     if session.cases.untrainable(plain):
@@ -52,7 +52,21 @@ def _tune(session: Session, model: str) -> bool:
         session.plan([(case, plain)], wish(case, plain))
     for lever in possible:
         tuner.alone(lever)
-    return not isinstance(tuner.stack(_ON_THE_WAY), Failure)
+    stacked = tuner.stack(_ON_THE_WAY)
+    alike = _against_version(session, [plain, *([stacked.case] if stacked else [])])
+    return alike and not isinstance(stacked, Failure)
+
+
+def _against_version(session: Session, cases: Sequence[Case]) -> bool:
+    """Compare cases with the other version, if there is one; False if one could not be."""
+    version = session.version
+    if version is None:
+        return True
+    session.expect(len(cases))
+    pairs = [(case, dataclasses.replace(case, version=version.name)) for case in cases]
+    wishes = {pair: Wish(early_steps(*pair)) for pair in pairs}
+    outcomes = [session.measure(*pair, wish) for pair, wish in wishes.items()]
+    return not any(isinstance(outcome, Failure) for outcome in outcomes)
 
 
 def wish(case: Case, reference: Case) -> Wish:

@@ -60,3 +60,17 @@ def named(name: str, parse: Callable[[str], Any], text: str) -> Any:
         return parse(text)
     except HarnessError as error:
         raise type(error)(f"{name}: {error}") from error
+
+
+def percent(text: str) -> float:
+    """Read `5`, `5%` or `5 %` as the share 0.05; `0.05` without a sign may be meant otherwise."""
+    try:
+        number = float(text.strip().removesuffix("%").strip())
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise BadCase(f"{text!r} is no percentage such as 5%")
+    if number < 1 and "%" not in text:
+        whole = f"{number:g} % or {100 * number:g} %: write {number:g}% or {100 * number:g}%"
+        raise BadCase(f"{text} may be {whole}")
+    return number / 100

@@ -1,13 +1,70 @@
-"""Say how the two versions of a run differ, before the first is trained."""
+"""Runs of two versions: how they differ, when a comparison is decided, and whether it fails."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from harness.records import Change, Version
+from harness.commands.options import Settings
+from harness.errors import BadCase
+from harness.records import Change, Measurement, Version
+
+if TYPE_CHECKING:
+    from harness.analyze.analysis import Analysis
+    from harness.analyze.gate import Gate
 
 _MOST_NAMED = 8
 _FIRST = ("Python", "keras", "tensorflow", "jax", "jaxlib", "torch", "numpy")
 _KINDS = {"file": "files", "library": "libraries", "variable": "variables"}
+
+
+def check(settings: Settings) -> None:
+    """Refuse options that need two versions, or intervals, where there are none.
+
+    Raises:
+        BadCase: the text says which.
+    """
+    given = {
+        "--fail-if-slower": settings.fail_if_slower is not None,
+        "--fail-if-more-memory": settings.fail_if_more_memory is not None,
+        "--until-decided": settings.until_decided,
+    }
+    for name in (name for name, is_given in given.items() if is_given):
+        if not settings.wanted_version:
+            versions = "--reference-rev, --reference-python or --reference-env"
+            raise BadCase(f"{name} compares two versions: name the other by {versions}")
+        if settings.effort == "quick":
+            raise BadCase(
+                f"{name} could never fail: quick effort has no intervals; use --effort default"
+            )
+    if settings.until_decided and settings.effort != "default":
+        raise BadCase("--until-decided goes on by itself; leave out --effort")
+    if settings.wanted_version and settings.hosts is not None:
+        raise BadCase("two versions are compared on one host; leave out --hosts")
+
+
+def decided_by(settings: Settings) -> Callable[[Measurement], bool] | None:
+    """Return what says that the thresholds decide a comparison; None without a threshold."""
+    from harness.analyze import gate
+
+    slower, more_memory = settings.fail_if_slower, settings.fail_if_more_memory
+    if slower is None and more_memory is None:
+        if not settings.until_decided:
+            return None
+        slower = gate.UNTIL_DECIDED
+    return lambda m: gate.is_decided(m, slower, more_memory)
+
+
+def gates(settings: Settings, analysis: "Analysis") -> "list[Gate]":
+    """Judge a run by its thresholds."""
+    from harness.analyze import gate
+    from harness.report import names
+
+    return gate.judge(
+        analysis,
+        settings.fail_if_slower,
+        settings.fail_if_more_memory,
+        lambda outcome: names.sides(outcome.case, outcome.reference)[0],
+    )
 
 
 def lines(version: Version) -> Iterator[str]:

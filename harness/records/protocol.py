@@ -16,6 +16,7 @@ FEWEST_BLOCKS = 3  # of an interval; the spread of two tells too little
 FEW = 8  # comparisons; fewer tell too little about how much blocks scatter, see `moderation`
 _FEW_BLOCKS, _FEW_BLOCK_SECONDS, _LOOKS = 6, 5.0, (3, 4)
 _MISSES, _LOOK_MISSES = 0.05, 0.01  # intervals that leave the truth out: of all looks, of an early
+_MOST_BLOCKS, _MANY_LOOKS = 24, (3, 4, 6, 8, 12, 16)  # of a comparison that goes on until decided
 SEEDS = {"quick": 1, "default": 3, "thorough": 6}  # full trainings per recipe
 # Measured with the bundled variants on two cores: import of the framework; start, warm-up and
 # readings of a worker; workers per comparison.
@@ -49,6 +50,12 @@ def of_few(protocol: Protocol) -> Protocol:
     return dataclasses.replace(few, block_seconds=_FEW_BLOCK_SECONDS)
 
 
+def until_decided(protocol: Protocol) -> Protocol:
+    """Return the protocol of comparisons that go on, to a limit, until they are decided."""
+    few = of_few(protocol)
+    return dataclasses.replace(few, blocks=_MOST_BLOCKS, looks=_MANY_LOOKS)
+
+
 def blocks(protocol: Protocol) -> str:
     """Say how many blocks a comparison has."""
     first = f"{protocol.looks[0]} to " if protocol.looks else ""
@@ -62,9 +69,9 @@ def confidence(protocol: Protocol, blocks: int) -> float:
     truth in 95 % of runs, whichever of them is the last (repeated confidence intervals: Jennison
     and Turnbull 1989, "Interim analyses: the repeated confidence interval approach"; Bonferroni).
     """
-    if blocks in protocol.looks:
-        return 1 - _LOOK_MISSES
-    return 1 - (_MISSES - _LOOK_MISSES * len(protocol.looks))
+    looks = len(protocol.looks)
+    early = min(_LOOK_MISSES, _MISSES / (looks + 1))
+    return 1 - (early if blocks in protocol.looks else _MISSES - early * looks)
 
 
 def expected_seconds(protocol: Protocol, comparisons: int) -> float:

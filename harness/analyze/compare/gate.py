@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from harness.analyze.compare.run_diff import FEW_BLOCKS, NO_DRIFT, RunDiff
+from harness.analyze.gate import answer
 from harness.errors import BadComparison
 from harness.records import Estimate
 
@@ -31,26 +32,6 @@ class Gate:
     sees_from: float | None  # slowdown, as a share, from which half of the ratios would cross
 
 
-def threshold(text: str) -> float:
-    """Read `5`, `5%` or `5 %` as the share 0.05.
-
-    Raises BadComparison for what is no percentage, or is ambiguous, such as `0.05`.
-    """
-    number = text.strip().removesuffix("%").strip()
-    try:
-        percent = float(number)
-    except ValueError:
-        percent = math.nan
-    if not 0 <= percent < math.inf:
-        raise BadComparison(f"--fail-if-slower takes a percentage such as 5%, not {text!r}")
-    if percent < 1 and "%" not in text:
-        raise BadComparison(
-            f"--fail-if-slower {text} may be {percent:g} % or {100 * percent:g} %: "
-            f"write {percent:g}% or {100 * percent:g}%"
-        )
-    return percent / 100
-
-
 def judge(comparisons: Sequence[RunDiff], share: float) -> Gate:
     """Find the cases that are slower by more than a share, and the new failures.
 
@@ -62,7 +43,7 @@ def judge(comparisons: Sequence[RunDiff], share: float) -> Gate:
     if not halves and not failed:
         raise BadComparison(_nothing_to_judge(comparisons))
     least = 1 / (1 + share)
-    slower = [Slower(*one) for one in ratios if one[2].high is not None and one[2].high < least]
+    slower = [Slower(*one) for one in ratios if answer(one[2].inverse(), share) == "beyond"]
     return Gate(
         threshold=share,
         rule=(

@@ -152,7 +152,8 @@ def plan(training: Sequence[pytest.Item], session: "Session") -> list[str]:
     left = [item for item in training if not any(item.iter_markers("skip"))]
     full = [item for item in left if item.get_closest_marker("convergence")]
     params = [_params(item) for item in left]
-    session.check([(p.get("variant"), p["batch_size"]) for p in params if "batch_size" in p])
+    sizes = [(p.get("variant"), p["batch_size"]) for p in params if "batch_size" in p]
+    session.check(sizes, session.settings.variants)
     session.expect(len(left) - len(full))
     session.planner = functools.partial(planning.plan, left, session)
     lines = [_sentence(session)] if session.planned else []

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from harness.commands.tune import Tuner
+from harness.commands.tune import Tuner, early_steps
 from harness.errors import HarnessError
-from harness.measure.group import Wish
+from harness.measure.group import Comparison, Wish
 from harness.records import Case, Failure, Measurement, Outcome, Training, to_json
 from harness.workloads import ladder as ladders
 from harness.workloads.ladder import Step
@@ -47,7 +47,7 @@ class Train:
         with _errors_fail_the_test():
             pair = self.session.cases.comparison(differs_in=reference, variant=variant, **fields)
             _skip_where_unavailable(self.session, *pair)
-            outcome = self.session.measure(*pair, Wish(early_steps))
+            outcome = self.session.measure(*pair, wish_of(self.session, pair, early_steps))
         return self.replay(outcome)
 
     def use(self) -> None:
@@ -62,6 +62,11 @@ class Train:
             _fail([outcome])
         _replay(self._benchmark, outcome)
         return outcome
+
+
+def wish_of(session: "Session", pair: Comparison, given: int | None) -> Wish:
+    """Say how a test's comparison is measured: two versions with their early losses."""
+    return Wish(given if session.version is None else early_steps(*pair))
 
 
 @contextlib.contextmanager
@@ -136,8 +141,9 @@ def rungs(name: str, text: str) -> list[RungOfLadder]:
 def climb(train: Train, rung: RungOfLadder, **fields: Any) -> Measurement:
     """Measure a step against the one before, or the last step against the first."""
     session = train.session
-    with _errors_fail_the_test():
-        session.runner.keep(session.cases.ladder(rung.ladder, rung.steps, **fields))
+    if session.version is None:  # else no change of the ladder is measured
+        with _errors_fail_the_test():
+            session.runner.keep(session.cases.ladder(rung.ladder, rung.steps, **fields))
     here, before = (rung.number, rung.number - 1) if rung.number else (-1, 0)
     case, reference = rung.steps[here], rung.steps[before]
     differs_in = {"variant": reference.variant, "batch_size": reference.batch_size}
@@ -169,6 +175,8 @@ class Tune:
     ) -> Any:
         self._train.use()
         session = self._train.session
+        if session.version is not None:
+            pytest.skip("compares settings and no versions: harness tune does both")
         with _errors_fail_the_test():
             plain = session.cases.case(variant=variant, **fields)
             _skip_where_unavailable(session, plain)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from harness.commands.plugin.fixtures import Train, climb
+from harness.commands.plugin.fixtures import Train, climb, wish_of
 from harness.commands.tune import wish
-from harness.measure.group import Comparison, Wish
+from harness.measure.group import Comparison
 from harness.workloads import levers
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class _PlannedTrain(Train):
         **fields: Any,
     ) -> NoReturn:
         made = self.session.cases.comparison(differs_in=reference, variant=variant, **fields)
-        raise _Asked(made, Wish(early_steps))
+        raise _Asked(made, wish_of(self.session, made, early_steps))
 
 
 class _PlannedTune:

@@ -322,19 +322,6 @@ def test_a_threshold_is_crossed_by_a_whole_interval_alone():
     assert gate.judge([found], 0.05).sees_from == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("5", 0.05), ("2.5 %", 0.025)])
-def test_a_threshold_is_a_percentage(text, share):
-    """With or without its sign."""
-    assert gate.threshold(text) == pytest.approx(share)
-
-
-@pytest.mark.parametrize("text", ["0.05", "five", "-5%", "nan", "inf", "", "%"])
-def test_what_is_no_percentage_is_refused(text):
-    """And what may be a share."""
-    with pytest.raises(BadComparison, match="--fail-if-slower"):
-        gate.threshold(text)
-
-
 def test_more_intervals_are_wider_each():
     """All of them together hold 95 %."""
     few, many = (

@@ -3,8 +3,8 @@
 import pytest
 from fakes import FakeGpu
 
-from harness.commands import options
-from harness.errors import HarnessError
+from harness.commands import options, values
+from harness.errors import BadCase, HarnessError
 from harness.measure.machine.facts import usable_cpus
 
 NO_GPU = FakeGpu(name=None)
@@ -95,3 +95,16 @@ def test_a_backend_that_is_not_installed_is_said_with_its_install_line(tmp_path,
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(HarnessError, match="torch is not installed: pip install torch"):
         options.parse({"backend": "torch"}, tmp_path, NO_GPU)
+
+
+@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("5", 0.05), ("2.5 %", 0.025)])
+def test_a_threshold_is_a_percentage(text, share):
+    """With or without its sign."""
+    assert values.percent(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["0.05", "five", "-5%", "nan", "inf", "", "%"])
+def test_what_is_no_percentage_is_refused(text):
+    """And what may be a share."""
+    with pytest.raises(BadCase, match=r"percentage|may be"):
+        values.percent(text)
