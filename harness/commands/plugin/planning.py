@@ -13,7 +13,7 @@ import pytest
 
 from harness.commands.plugin.fixtures import Train, climb, wish_of
 from harness.commands.tune import wish
-from harness.measure.group import Comparison
+from harness.measure.group import Comparison, Wish
 from harness.workloads import levers
 
 if TYPE_CHECKING:
