@@ -1,22 +1,13 @@
 """`harness compare`: runs case by case, or the machines of many runs, ranked on a page."""
 
 import argparse
-import concurrent.futures
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness.commands import options, output, values
-from harness.errors import BadComparison, HarnessError
+from harness.commands import many_runs, options, output, values
+from harness.errors import BadComparison
 from harness.records import folders as runs
 from harness.records.run_file import gc_paused
-
-if TYPE_CHECKING:
-    from harness.analyze.compare.fleet import RunSummary
-
-_MOST_PROCESSES = 8
-_AT_ONCE = 8  # runs that a process reads before it answers
 
 
 def add(commands: output.Commands) -> None:
@@ -81,11 +72,9 @@ def _rank(folders: Sequence[Path], arguments: argparse.Namespace) -> None:
     from harness.report.html import fleet_page
 
     console, prices = output.console(), _prices(arguments.prices)
-    read = _summaries(folders)
-    problems = [one for one in read if isinstance(one, str)]
-    summaries = [one for one in read if not isinstance(one, str)]
+    summaries, problems = many_runs.read(folders, fleet.summarize)
     if len(summaries) < 2:
-        few = f"{len(summaries)} of {len(read)} runs can be read"
+        few = f"{len(summaries)} of {len(folders)} runs can be read"
         raise BadComparison(f"{few}, and a ranking takes two; {problems[0]}")
     found = fleet.compare(summaries, prices)
     found.notes[:0] = problems
@@ -97,26 +86,6 @@ def _rank(folders: Sequence[Path], arguments: argparse.Namespace) -> None:
         formats.say(console, f"Caution: {note}")
     console.print(formats.to_rich(fleet_page.ranking(found), console.width, str(arguments.page)))
     console.print(f"\nWritten to {arguments.page}", soft_wrap=True)
-
-
-def _summaries(folders: Sequence[Path]) -> "list[RunSummary | str]":
-    """Read runs side by side, and keep of each what a comparison needs, or why it has nothing."""
-    processes = min(_MOST_PROCESSES, os.cpu_count() or 1, 1 + len(folders) // _AT_ONCE)
-    if processes == 1:
-        return [_summary(folder) for folder in folders]
-    with concurrent.futures.ProcessPoolExecutor(processes) as pool:
-        return list(pool.map(_summary, folders, chunksize=_AT_ONCE))
-
-
-def _summary(folder: Path) -> "RunSummary | str":
-    from harness.analyze.compare import fleet
-    from harness.report.names import shortened
-
-    try:
-        with runs.errors_as_bad_run(folder):
-            return fleet.summarize(shortened(runs.read(folder)))
-    except HarnessError as error:
-        return f"left out: {error}"
 
 
 def _prices(text: str | None) -> dict[str, float]:

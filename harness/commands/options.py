@@ -24,7 +24,7 @@ from harness.workloads import ladder, levers, registry
 AUTO = "auto"
 LATEST = "latest"
 _MEASURE = ("suites", "run", "tune")  # `suites`: pytest
-_READ = ("report", "advise", "compare")
+_READ = ("report", "advise", "compare", "history")
 _VERSIONS = _MEASURE
 
 

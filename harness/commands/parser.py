@@ -7,14 +7,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from harness.commands import advise, compare, doctor, output, report, run, tune
+from harness.commands import advise, compare, doctor, history, output, report, run, tune
 from harness.commands import list as listing
 from harness.commands.interrupts import as_interrupts
 from harness.commands.validate import command as validate
 from harness.errors import HarnessError
 from harness.units import printable
 
-COMMANDS = (listing, doctor, run, tune, report, advise, compare, validate)
+COMMANDS = (listing, doctor, run, tune, report, advise, compare, history, validate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

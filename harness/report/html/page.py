@@ -11,6 +11,7 @@ import jinja2
 from harness import units
 from harness.analyze.analysis import Analysis
 from harness.analyze.compare.fleet import Fleet
+from harness.analyze.history.series import History
 from harness.records import Run
 from harness.report import glossary, notes
 from harness.tables.text import TextTable, caption
@@ -74,6 +75,13 @@ def render_fleet(tables: Mapping[str, TextTable], runs: TextTable, fleet: Fleet)
     """Write the page of many runs; each case's table by the id of its section."""
     return _TEMPLATES.get_template("fleet.html").render(
         tables=tables, runs=runs, fleet=fleet, script_hash=_hash("sort.js"), tall=_TALL
+    )
+
+
+def render_history(table: TextTable, charts: Sequence[Chart], history: History) -> str:
+    """Write the page of a history: the table of all series, then a chart of each."""
+    return _TEMPLATES.get_template("history.html").render(
+        table=table, charts=charts, history=history, script_hash=_hash("sort.js"), tall=_TALL
     )
 
 
