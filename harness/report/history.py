@@ -26,6 +26,11 @@ def _last(series: Series) -> Change | None:
     return series.changes[-1] if series.changes else None
 
 
+def _after(series: Series) -> str | None:
+    change = _last(series)
+    return None if change is None else change.after
+
+
 def _changed(series: Series) -> str | None:
     change = _last(series)
     return None if change is None else speedup_of(change.ratio)
@@ -39,14 +44,12 @@ def _between(series: Series) -> str | None:
 _COLUMNS = (
     Column[Series]("case", "case", numeric=False),
     Column[Series]("reference", "reference", numeric=False, shared=True),
-    Column[Series]("machine", "machine", numeric=False, shared=True, rank=2),
-    Column[Series]("runs", lambda s: len(s.points), rank=1),
+    Column[Series]("machine", "machine", numeric=False, shared=True, rank=3),
+    Column[Series]("runs", lambda s: len(s.points), rank=2),
     Column[Series]("latest speedup", lambda s: speedup_of(s.points[-1].speedup), rank=1),
-    Column[Series]("changes", lambda s: len(s.changes), rank=1),
+    Column[Series]("changes", lambda s: len(s.changes), rank=2),
     Column[Series]("last change [95 %]", _changed),
-    Column[Series](
-        "first run after it", lambda s: c.after if (c := _last(s)) else None, numeric=False
-    ),
+    Column[Series]("first run after it", _after, numeric=False),
     Column[Series]("commits", _between, numeric=False, rank=3),
 )
 
