@@ -11,15 +11,23 @@ Read a run and look at its tables as DataFrames:
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from harness.errors import HarnessError
-from harness.records import Case, Failure, Measurement, Run, Training
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.errors import HarnessError
+    from harness.records import Case, Failure, Measurement, Run, Training
     from harness.report.saved_run import SavedRun
 
 __all__ = ["Case", "Failure", "HarnessError", "Measurement", "Run", "Training", "read"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used, so that an interrupt of a command meets no import."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from harness import errors, records
+
+    return getattr(errors if name == "HarnessError" else records, name)
 
 
 def read(run: str | Path = "latest", results: str | Path = "results") -> "SavedRun":

@@ -44,13 +44,13 @@ def waiting(prefetch=False):
 
 
 def generator():
-    while True:
+    for _ in range(60):
         yield slow()
 
 
 class Batches(keras.utils.PyDataset):
     def __len__(self):
-        return 200
+        return 60
 
     def __getitem__(self, number):
         return slow()
@@ -66,7 +66,7 @@ def loader():
 
     class Slow(Dataset):
         def __len__(self):
-            return 1600
+            return 480
 
         def __getitem__(self, number):
             time.sleep(SECONDS / 8)
