@@ -276,19 +276,20 @@ class Settings:
     fail_if_slower: float | None = option(
         "PERCENT",
         percent,
-        "exit with 1 if a case is shown to be slower than its reference by more, as 5%",
+        "with two versions: exit with 1 if a case is shown to be slower by more than so many percent",
         commands=_VERSIONS,
     )
     fail_if_more_memory: float | None = option(
         "PERCENT",
         percent,
-        "exit with 1 if the peak memory of a case is shown to be larger by more",
+        "likewise if the peak memory of a case is shown to be larger by more",
         commands=_VERSIONS,
     )
     until_decided: bool = option(
         "",
         _flag,
-        "measure on, up to 24 blocks, until each threshold (else 5%) is crossed or excluded",
+        "with two versions: measure on, 24 blocks at most, until each threshold (else 5 percent) is "
+        "crossed or excluded",
         "",
         commands=_VERSIONS,
         flag=True,
@@ -345,7 +346,8 @@ def finish(parser: argparse.ArgumentParser, name: str, function: Function, **tex
     """
     for one in options_of(name):
         shown = {**one.arguments(), "help": texts.get(one.key, one.help)}
-        parser.add_argument(f"--{one.name}", **shown, default=one.default)
+        default = None if one.several else one.default
+        parser.add_argument(f"--{one.name}", **shown, default=default)
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
     parser.set_defaults(command=function)
 

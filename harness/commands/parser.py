@@ -7,9 +7,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from harness.commands import advise, compare, doctor, history, output, report, run, tune
+from harness.commands import doctor, output, run, tune
 from harness.commands import list as listing
 from harness.commands.interrupts import as_interrupts
+from harness.commands.saved_runs import advise, compare, history, report
 from harness.commands.validate import command as validate
 from harness.errors import HarnessError
 from harness.units import printable

@@ -32,10 +32,9 @@ from harness.records.observations import (
     Surroundings,
     Usage,
 )
-from harness.records.run import SCHEMA, Gpu, Machine, Run, Withheld
+from harness.records.run import SCHEMA, Change, Gpu, Machine, Run, Version, Withheld
 from harness.records.search import Attempt, Search, TriedSize, Tuning
 from harness.records.training import Epoch, Mistake, Recipe, Training
-from harness.records.version import Change, Version
 
 __all__ = [
     "DEVICES",

@@ -13,10 +13,9 @@ from harness.records import protocol as protocols
 from harness.records.case import Protocol
 from harness.records.codec import from_json
 from harness.records.comparison import Block, Failure, Ladder, Outcome
-from harness.records.run import Machine
+from harness.records.run import Machine, Version
 from harness.records.search import Search, Tuning
 from harness.records.training import Training
-from harness.records.version import Version
 
 Record = Outcome | Training | Ladder | Search | Tuning
 KINDS: dict[str, Any] = {  # of the journal's entries that hold one whole record

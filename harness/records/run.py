@@ -1,12 +1,12 @@
-"""A run, and the machine it was measured on."""
+"""A run, the machine it was measured on, and the other version that it compares with."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from harness.records.case import Protocol
 from harness.records.comparison import Ladder, Outcome
 from harness.records.search import Search, Tuning
 from harness.records.training import Training
-from harness.records.version import Version
 
 SCHEMA = 2
 READABLE_SCHEMAS = (1, SCHEMA)  # 1 has one dict per round, 2 has columns
@@ -52,6 +52,26 @@ class Machine:
     libraries: dict[str, str] = field(default_factory=dict)
     commit: str | None = None  # of the current folder, and whether tracked files differ
     withheld: tuple[Withheld, ...] = ()  # on any host of the job
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that is not the same in the other version."""
+
+    kind: Literal["file", "library", "variable"]
+    name: str
+    what: str  # `+3 -1` lines of the working tree; `3.15.1, was 3.10.0`
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What the references of a run are trained with, where that is not what is here."""
+
+    name: str  # as in the id of a case: `main@1a2b3c4`
+    commit: str | None = None  # the hash
+    python: str | None = None  # the path of an interpreter
+    environment: dict[str, str] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()  # from the version to what is here
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # In the order in which they are shown.
 TABLES: tuple[Table[Any], ...] = (
-    versions.VERSION_SPEEDUP,
     measurements.MEASUREMENTS,
+    versions.VERSION_SPEEDUP,
     batch_sizes.BATCH_SIZE_SEARCH,
     speedups.BATCH_SIZE_SPEEDUP,
     batch_sizes.BATCH_SIZE_LAW,

@@ -96,7 +96,7 @@ def untouched(repository, before, temporary):
     assert git(repository, "status", "--porcelain") == before == " M parts.py\n"
     assert git(repository, "worktree", "list").count("\n") == 1
     assert git(repository, "branch", "--list") == "* main\n"
-    assert list(temporary.iterdir()) == []
+    assert list(temporary.glob("harness-*")) == []
 
 
 def test_a_commit_is_the_reference_and_a_gate_fails(repository, run, tmp_path):

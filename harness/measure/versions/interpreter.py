@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BadCase
+from harness.measure.versions import about
 from harness.records import Change
-from harness.worker import about
 
 _OLDEST = (3, 11)
 _SECONDS = 60.0

@@ -14,7 +14,7 @@ from harness.measure.versions import interpreter
 from harness.measure.versions.checkout import Checkout, TemporaryFolder
 from harness.measure.versions.git import Repository
 from harness.measure.versions.interpreter import Interpreter
-from harness.measure.versions.place import HERE, UNTOUCHED, Place, elsewhere, is_library
+from harness.measure.versions.place import UNTOUCHED, Place, elsewhere, is_library
 from harness.records import Change, Version
 from harness.workloads import sources
 
@@ -117,8 +117,7 @@ def open_version(
         variables = dict(wanted.environment)
         version = Version("+".join(names), commit, python, variables, tuple(changes))
         place = elsewhere(folder.path, python, checkout, variables)
-        here = HERE if checkout is None else UNTOUCHED
-        return OtherVersion(version, {"": here, version.name: place}, checkout, folder)
+        return OtherVersion(version, {"": UNTOUCHED, version.name: place}, checkout, folder)
     except BaseException:
         folder.remove()
         raise

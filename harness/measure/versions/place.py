@@ -52,13 +52,13 @@ def elsewhere(
     if not (link := alone / _PACKAGE.name).exists():
         link.symlink_to(_PACKAGE)
     path = list(_own_folders() if python else (str(Path(p).absolute()) for p in sys.path))
-    folder, redirect = None, dict[str, str]()
+    folder, redirect = None, dict(UNTOUCHED.variables)
     if checkout is not None:
         path = [str(checkout.of(Path(one))) for one in path]
         current = checkout.of(Path.cwd())
         folder = current if current.is_dir() else checkout.there
         where = str(checkout.here), str(checkout.there), str(Path.cwd()), checkout.shared
-        redirect = {**Redirect(*where).variables(), **UNTOUCHED.variables}
+        redirect |= Redirect(*where).variables()
     # The current folder follows this package, which it may hold in another version.
     path = [str(alone), str(folder or Path.cwd()), *path]
     safe = (python or sys.executable, "-P")

@@ -349,7 +349,7 @@ def test_variables_differ_where_they_are_not_set_so_here(tmp_path, monkeypatch):
     other = opened(wanted, [MODEL], "tensorflow", tmp_path / "out")
     assert other.version.name == "A=1+B=x y"
     assert other.version.changes == (Change("variable", "B", "unset, was x y"),)
-    assert other.places[other.version.name].variables == {"A": "1", "B": "x y"}
+    assert other.places[other.version.name].variables.items() >= {"A": "1", "B": "x y"}.items()
     other.close()
 
 

@@ -15,7 +15,7 @@ _MOST_PROCESSES = 8
 _AT_ONCE = 8  # runs that a process reads before it answers
 
 
-def read(paths: Sequence[Path], keep: Callable[[Run], T]) -> tuple[list[T], list[str]]:
+def runs(paths: Sequence[Path], keep: Callable[[Run], T]) -> tuple[list[T], list[str]]:
     """Return what is kept of each run, and a line for each that cannot be read.
 
     Args:

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from harness.commands import many_runs, options, output
+from harness.commands import options, output
+from harness.commands.saved_runs import read
 from harness.errors import BadComparison
 from harness.records import folders
 from harness.records.run_file import gc_paused
@@ -30,7 +31,7 @@ def history(arguments: argparse.Namespace) -> int:
     paths = folders.locate_all(str(results), results) if results.is_dir() else []
     if len(paths) < 2:
         raise BadComparison(f"there are not two runs in {results}, so there is no history")
-    found = series.collect(*many_runs.read(paths, series.summarize))
+    found = series.collect(*read.runs(paths, series.summarize))
     if arguments.page is not None:
         report.write(found, arguments.page)
     if arguments.json:

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.commands import many_runs, options, output, values
+from harness.commands import options, output, values
+from harness.commands.saved_runs import read
 from harness.errors import BadComparison
 from harness.records import folders as runs
 from harness.records.run_file import gc_paused
@@ -72,7 +73,7 @@ def _rank(folders: Sequence[Path], arguments: argparse.Namespace) -> None:
     from harness.report.html import fleet_page
 
     console, prices = output.console(), _prices(arguments.prices)
-    summaries, problems = many_runs.read(folders, fleet.summarize)
+    summaries, problems = read.runs(folders, fleet.summarize)
     if len(summaries) < 2:
         few = f"{len(summaries)} of {len(folders)} runs can be read"
         raise BadComparison(f"{few}, and a ranking takes two; {problems[0]}")
