@@ -276,7 +276,7 @@ class Settings:
     fail_if_slower: float | None = option(
         "PERCENT",
         percent,
-        "with two versions: exit with 1 if a case is shown to be slower by more than so many percent",
+        "with two versions: exit with 1 if a case is shown to be slower by more, in percent",
         commands=_VERSIONS,
     )
     fail_if_more_memory: float | None = option(
@@ -288,8 +288,8 @@ class Settings:
     until_decided: bool = option(
         "",
         _flag,
-        "with two versions: measure on, 24 blocks at most, until each threshold (else 5 percent) is "
-        "crossed or excluded",
+        "with two versions: measure on, 24 blocks at most, until each threshold (else 5 percent) "
+        "is crossed or excluded",
         "",
         commands=_VERSIONS,
         flag=True,
