@@ -344,6 +344,11 @@ def log_of_variance(freedom: float) -> tuple[float, float]:
     return float(special.digamma(half)) - math.log(half), float(special.polygamma(1, half))
 
 
+def student_t_tail(t: float, freedom: float) -> float:
+    """Return the probability that Student's t exceeds a value."""
+    return float(special.stdtr(freedom, -t))
+
+
 @functools.lru_cache
 def student_t_quantile(probability: float, freedom: float) -> float:
     """Return the quantile of Student's t distribution."""

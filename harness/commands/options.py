@@ -23,9 +23,9 @@ from harness.workloads import ladder, levers, registry
 
 AUTO = "auto"
 LATEST = "latest"
-_MEASURE = ("suites", "run", "tune")  # `suites`: pytest
+_VERSIONS = ("suites", "run", "tune")  # `suites`: pytest
+_MEASURE = (*_VERSIONS, "bisect")
 _READ = ("report", "advise", "compare", "history")
-_VERSIONS = _MEASURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +194,7 @@ class Settings:
         one_of(protocols.EFFORTS),
         "quick (shows no verdicts), default or thorough",
         "default",
+        commands=_VERSIONS,
     )
     steps: int | None = option("N", count, "steps per round (default: chosen once per comparison)")
     timeout: float = option(
@@ -243,6 +244,12 @@ class Settings:
     )
     target: float = _of_suites(
         "SHARE", _share, "test accuracy of a full training, the time to which is measured", "0.985"
+    )
+    summary: Path | None = option(
+        "FILE.md",
+        Path,
+        "write ten lines of Markdown, for a pull request; under GitHub also below the job",
+        commands=(*_MEASURE, "compare"),
     )
     traceback: Traceback = option(
         "short|full",
@@ -299,7 +306,7 @@ class Settings:
         str,
         f"continue an interrupted run: its id or a beginning of it (alone: {LATEST}); {AUTO}: the "
         "unfinished run of the same command, else begin one",
-        commands=(*_MEASURE, "validate"),
+        commands=(*_VERSIONS, "validate"),
         bare=LATEST,
     )
 

@@ -2,7 +2,9 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.console import Console
@@ -12,7 +14,6 @@ from rich.text import Text
 from harness.units import printable
 
 if TYPE_CHECKING:
-    from harness.analyze.gate import Gate
     from harness.report.files import Written
 
 # What a parser's `add_subparsers` returns; argparse has no public name for it.
@@ -41,17 +42,33 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=1, allow_nan=False))
 
 
-def show(written: "Written", *, as_json: bool, gates: "Sequence[Gate]" = ()) -> None:
-    """Print the summary of a run, and what became of its thresholds."""
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What follows from a run: lines, the same in the JSON document, and whether it fails."""
+
+    lines: tuple[str, ...] = ()
+    document: Mapping[str, Any] = field(default_factory=dict)
+    failed: bool = False
+
+
+def show(written: "Written", *, as_json: bool, conclusion: Conclusion = Conclusion()) -> None:
+    """Print the summary of a run, and what follows from it."""
     from harness.report import console as summary
-    from harness.report import gates as answers
 
     if as_json:
-        print_json({**summary.document(written), "gates": answers.document(gates)})
+        print_json({**summary.document(written), **conclusion.document})
     else:
         summary.show(console(), written)
-        for text in answers.lines(gates):
+        for text in conclusion.lines:
             console().print(text, markup=False)
+
+
+def summarize(written: "Written", conclusion: Conclusion, path: Path | None) -> None:
+    """Write the summary of a run, if a file is named for it."""
+    if path is not None:
+        from harness.report import summary
+
+        summary.write(summary.of_run(written, conclusion.lines), path)
 
 
 def line(subject: str, *cells: Text) -> Table:

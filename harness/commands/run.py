@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from harness.commands import options, output
 from harness.commands.cases import Comparison
-from harness.commands.session import Session, measured
+from harness.commands.measured import measured
+from harness.commands.session import Session
 from harness.commands.tune import early_steps
 from harness.measure.group import NO_WISH, Wish
 from harness.records import Case, Failure

@@ -1,6 +1,5 @@
 """A run from its first case to its files: what pytest and the command line share."""
 
-import argparse
 import dataclasses
 import functools
 import time
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import units
-from harness.commands import interrupts, options, output, versions
+from harness.commands import interrupts, versions
 from harness.commands.cases import Cases, Comparison, Trial
 from harness.commands.options import AUTO, Settings
 from harness.errors import BadRun
@@ -24,14 +23,15 @@ from harness.measure.hosts.door import Door
 from harness.measure.hosts.follow import follow
 from harness.measure.hosts.group import GroupLauncher
 from harness.measure.machine.facts import describe
-from harness.measure.machine.gpu import AnyGpu, open_gpu
+from harness.measure.machine.gpu import AnyGpu
 from harness.measure.machine.host_state import read_host_state
 from harness.measure.runner import Runner
 from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
 from harness.measure.versions.open_version import open_version
+from harness.measure.versions.place import Place
 from harness.measure.worker_process import WorkerFailed
-from harness.records import Case, Machine, Outcome, Protocol, Search, Version
+from harness.records import Case, Machine, Measurement, Outcome, Protocol, Search, Version
 from harness.records import protocol as protocols
 from harness.records.folders import RUNS, locate, new_run_folder
 from harness.records.resume import ResumedRun, unfinished
@@ -60,6 +60,9 @@ class Session:
         planned: Number of comparisons in all.
         planner: Plans them; called before the first is measured.
         interrupt: What has interrupted the body of the context manager.
+        places: Where workers of other versions run, by the name of the version.
+        is_decided: Ends a comparison at a look; None for what the settings say. Set before the
+            first comparison.
     """
 
     def __init__(
@@ -71,6 +74,8 @@ class Session:
         self.planned = 0
         self.planner: Callable[[], None] | None = None
         self.interrupt: KeyboardInterrupt | None = None
+        self.places: dict[str, Place] = {}
+        self.is_decided: Callable[[Measurement], bool] | None = None
         self.gpu = gpu
         self.smoke = smoke
         self._console = console
@@ -116,6 +121,10 @@ class Session:
         if (folder := self._resumed) and settings.resume != AUTO:
             ResumedRun.read(folder).check(folder, settings.protocol, self._machine, self.version)
 
+    def say(self, text: str) -> None:
+        """Print a line of progress."""
+        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
+
     @property
     def version(self) -> Version | None:
         """What references are trained in, where that is not what is here."""
@@ -126,10 +135,11 @@ class Session:
         wanted = settings.wanted_version
         other = open_version(wanted, models, settings.backend, settings.output)
         self.cases.other = other
+        self.places |= other.places
         for model in models:
             other.check(model)
         for line in versions.lines(other.version):
-            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+            self.say(line)
 
     def _gather(self, hosts: Hosts) -> None:
         """Wait for the other hosts of the job."""
@@ -249,7 +259,9 @@ class Session:
                     self._launch(),
                     self.gpu,
                     slow_steps=self.cases.slow_steps,
-                    is_decided=versions.decided_by(settings) or verdicts.is_decided,
+                    is_decided=self.is_decided
+                    or versions.decided_by(settings)
+                    or verdicts.is_decided,
                     is_hopeless=verdicts.is_hopeless,
                     read_host_state=functools.partial(read_host_state, self._partners),
                 ),
@@ -341,10 +353,8 @@ class Session:
         """Return the launcher; the first call begins to import the framework."""
         if self._launcher is None:
             gpu, settings = self.gpu.cuda_device, self.settings
-            other = self.cases.other
-            places = {} if other is None else other.places
             own = self._launcher = launchers.Launcher(
-                cuda_device=gpu, traceback=settings.traceback, places=places
+                cuda_device=gpu, traceback=settings.traceback, places=self.places
             )
             if settings.hosts is not None and self._door is not None:
                 self._launcher = GroupLauncher(own, settings.hosts, self._door)
@@ -373,28 +383,3 @@ class Session:
         if found.no_data:
             text = f"{found.no_data}; trained on random data that fits the model"
             self._progress.inspected(case, text)
-
-
-def measured(arguments: argparse.Namespace, body: Callable[[Session], bool], **fixed: Any) -> int:
-    """Measure in a session, write and show the run, and return the exit code of the command.
-
-    The body says whether everything could be measured; `fixed` are settings that are no option.
-    """
-    gpu = open_gpu()
-    settings = options.parse(vars(arguments), Path.cwd(), gpu, **fixed)
-    complete = False
-    with Session(settings, gpu, output.progress(), arguments.typed, smoke=False) as session:
-        complete = body(session)  # an interrupt ends it, and what was measured is shown
-        session.end()
-    written = session.write()
-    crossed = False
-    if written is not None:
-        gates = versions.gates(settings, written.analysis)
-        crossed = any(gate.crossed for gate in gates)
-        output.show(written, as_json=arguments.json, gates=gates)
-    if session.interrupt is not None:
-        output.progress().print(
-            interrupts.to_resume(session.interrupt, "--resume", settings.resume)
-        )
-        return output.INTERRUPTED
-    return 0 if complete and not crossed else 1

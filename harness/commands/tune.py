@@ -9,7 +9,8 @@ from typing import Any
 from harness.analyze import stats
 from harness.analyze.levers import worth
 from harness.commands import options, output, values
-from harness.commands.session import Session, measured
+from harness.commands.measured import measured
+from harness.commands.session import Session
 from harness.measure.group import Wish
 from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
 from harness.workloads import levers, registry

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from harness.commands.options import Settings
+from harness.commands.output import Conclusion
 from harness.errors import BadCase
 from harness.records import Change, Measurement, Version
 
 if TYPE_CHECKING:
-    from harness.analyze.analysis import Analysis
-    from harness.analyze.gate import Gate
+    from harness.report.files import Written
 
 _MOST_NAMED = 8
 _FIRST = ("Python", "keras", "tensorflow", "jax", "jaxlib", "torch", "numpy")
@@ -54,17 +54,19 @@ def decided_by(settings: Settings) -> Callable[[Measurement], bool] | None:
     return lambda m: gate.is_decided(m, slower, more_memory)
 
 
-def gates(settings: Settings, analysis: "Analysis") -> "list[Gate]":
+def conclude(settings: Settings, written: "Written") -> Conclusion:
     """Judge a run by its thresholds."""
     from harness.analyze import gate
-    from harness.report import names
+    from harness.report import gates, names
 
-    return gate.judge(
-        analysis,
+    found = gate.judge(
+        written.analysis,
         settings.fail_if_slower,
         settings.fail_if_more_memory,
         lambda outcome: names.sides(outcome.case, outcome.reference)[0],
     )
+    failed = any(one.crossed for one in found)
+    return Conclusion(tuple(gates.lines(found)), {"gates": gates.document(found)}, failed=failed)
 
 
 def lines(version: Version) -> Iterator[str]:

@@ -14,7 +14,7 @@ _SIDES = {  # what a field adds to the name of the case, and the name of the ref
     "device": (" on the {}", "the {}"),
     "backend": (" with {}", "{}"),
     "threads": (" on {} threads", "{}"),
-    "version": ("", "{}"),
+    "version": (" ({})", "{}"),
 }
 _SETTINGS = ("precision", "jit", "optimizer")  # settings that are fields of a case
 _USUAL = {f.name: f.default for f in dataclasses.fields(Case) if f.name in _SETTINGS}
@@ -72,6 +72,8 @@ def _model(case: Case) -> str:
 
 def _side(words: str, case: Case, axis: str) -> str:
     value = str(getattr(case, axis))
+    if not value:  # the version that is here
+        return ""
     return words.format(value.upper() if axis == "device" else value)
 
 

@@ -30,14 +30,14 @@ def to_json_text(diffs: Sequence[RunDiff], gate: Gate | None) -> str:
 
 def show(console: Console, diffs: Sequence[RunDiff], gate: Gate | None) -> None:
     """Print what differs, the table, what all cases share, what is missing, and the gate."""
-    for text in _runs(diffs):
+    for text in differences(diffs):
         formats.say(console, text)
     if any(diff.cases for diff in diffs):
         console.print()
         console.print(formats.to_rich(table(diffs), console.width, "--json"))
     console.print()
     shared = (line for diff in diffs for line in _lines(diff, several=len(diffs) > 1))
-    for text in (*shared, *(_gate(gate) if gate else ())):
+    for text in (*shared, *(gate_lines(gate) if gate else ())):
         formats.say(console, text)
 
 
@@ -111,7 +111,7 @@ def _reason(row: CaseRatio) -> str:
     return f"{what}: {row.reason}"
 
 
-def _runs(diffs: Sequence[RunDiff]) -> Iterator[str]:
+def differences(diffs: Sequence[RunDiff]) -> Iterator[str]:
     """Name the runs, and what differs between them besides their times."""
     first, gone = diffs[0], units.MISSING
     yield f"Reference: {first.reference}, {_when(first.started_at[0])}, {first.machines[0]}"
@@ -142,7 +142,8 @@ def _lines(diff: RunDiff, *, several: bool) -> Iterator[str]:
             yield f"{begin}{what}: {_few(names)}"
 
 
-def _gate(gate: Gate) -> Iterator[str]:
+def gate_lines(gate: Gate) -> Iterator[str]:
+    """Say whether a threshold was crossed, by what, and what would cross it."""
     yield f"Gate at {100 * gate.threshold:g} %: {gate.rule}."
     for one in gate.crossed:
         how = speedup_of(one.ratio) if one.ratio else "newly failed"

@@ -14,14 +14,15 @@ from harness.tables.declare import Chart, Column, Limit, Table, columns, ends
 from harness.tables.text import judged_notes, verdict_of
 
 _MOST_NAMED = 3  # of what differs
+_HERE = "here"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRow:
     """One case against the same case in another version."""
 
-    case: Case = columns("variant dataset backend device threads batch_size")
-    differs: str
+    case: Case = columns("variant dataset backend device threads batch_size version")
+    differs: str | None
     reference: str
     judged: Judged = columns(f"{declare.JUDGED}")
     first_step_ratio: Estimate | None = ends("first_step_low", "first_step_high")
@@ -57,13 +58,19 @@ def _row(m: Measurement, analysis: Analysis) -> VersionRow:
     )
 
 
-def differs(version: Version | None) -> str:
-    """Say in a few words what differs."""
-    if version is None or not version.changes:
+def differs(version: Version | None) -> str | None:
+    """Say in a few words what differs; None where each row has another version."""
+    if version is None:
+        return None
+    if not version.changes:
         return "nothing"
     named = [f"{one.name} {one.what}" for one in version.changes[:_MOST_NAMED]]
     more = len(version.changes) - _MOST_NAMED
     return "; ".join([*named, *([f"{more} more"] if more > 0 else [])])
+
+
+def _version(row: VersionRow) -> str:
+    return row.case.version or _HERE
 
 
 def _change(ratio: Estimate | None, verdict: str | None) -> str:
@@ -83,7 +90,7 @@ def _loss(losses: Losses | None) -> str:
 
 
 def _notes(rows: Sequence[VersionRow]) -> Iterator[str]:
-    for text in dict.fromkeys(row.differs for row in rows):
+    for text in dict.fromkeys(row.differs for row in rows if row.differs):
         yield f"differs from the reference: {text}"
     if any(row.judged.verdict is not None for row in rows):
         yield "first step, peak memory: change against the reference; ! shown to be more"
@@ -96,7 +103,7 @@ def _notes(rows: Sequence[VersionRow]) -> Iterator[str]:
     yield from judged_notes(rows, declare.case_name)
 
 
-_LABEL = ("variant", "batch_size", "device", "backend")
+_LABEL = ("variant", "batch_size", "device", "backend", "version")
 
 
 def _draw(rows: list[VersionRow], caption: str) -> drawing.Figure:
@@ -139,11 +146,12 @@ VERSION_SPEEDUP = Table(
     title="This version against the reference: speedup per sample, and what else changed",
     row=VersionRow,
     rows=_rows,
-    csv="variant dataset backend device threads batch_size differs reference speedup low high "
-    "blocks verdict smallest_visible *",
+    csv="variant dataset backend device threads batch_size version differs reference speedup low "
+    "high blocks verdict smallest_visible *",
     columns=(
         *labels.CASE,
         labels.EACH_BATCH,
+        Column("version", _version, numeric=False, usual=_HERE),
         labels.REFERENCE,
         Column("speedup [95 %]", "judged.speedup", declare.speedup_of),
         Column(

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from repositories import git
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,13 +35,6 @@ def build():
 """
 SHALLOW = "def depth(variables):\n    return int(variables.get('DEPTH', 2))\n"
 DEEP = SHALLOW.replace("2", "8")
-
-
-def git(folder, *arguments):
-    identity = ("-c", "user.name=A", "-c", "user.email=a@b")
-    command = ["git", *identity, *arguments]
-    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout
 
 
 @pytest.fixture
@@ -93,9 +87,9 @@ def run(start):
 
 
 def untouched(repository, before, temporary):
-    assert git(repository, "status", "--porcelain") == before == " M parts.py\n"
-    assert git(repository, "worktree", "list").count("\n") == 1
-    assert git(repository, "branch", "--list") == "* main\n"
+    assert git(repository, "status", "--porcelain") == before == "M parts.py"
+    assert git(repository, "worktree", "list").count("\n") == 0
+    assert git(repository, "branch", "--list") == "* main"
     assert list(temporary.glob("harness-*")) == []
 
 

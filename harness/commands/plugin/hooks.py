@@ -20,6 +20,7 @@ from harness.measure.machine.gpu import open_gpu
 from harness.records import Measurement, Training
 
 if TYPE_CHECKING:
+    from harness.commands.output import Conclusion
     from harness.commands.session import Session
     from harness.report.files import Written
 
@@ -36,6 +37,7 @@ _SESSION = pytest.StashKey["Session"]()
 _INTERRUPTS = pytest.StashKey["_Interrupts"]()
 # Text says why no file was written, None that nothing was measured.
 _WRITTEN: pytest.StashKey["Written | str | None"] = pytest.StashKey()
+_CONCLUSION: pytest.StashKey["Conclusion"] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -247,7 +249,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         ):
             measured.end()
         measured.close()
-        stash[_WRITTEN] = measured.write()
+        written = stash[_WRITTEN] = measured.write()
+        if written is not None:
+            from harness.commands import versions
+
+            stash[_CONCLUSION] = versions.conclude(measured.settings, written)
+            if stash[_CONCLUSION].failed:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
     except HarnessError as error:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         stash[_WRITTEN] = str(error)
@@ -264,9 +272,14 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     if isinstance(written, str):
         console.print(written, style="red")
         return
+    from harness.commands import output
     from harness.report import console as summary
 
     summary.show(console, written, failures=False)
+    conclusion = config.stash[_CONCLUSION]
+    for line in conclusion.lines:
+        console.print(line, markup=False)
+    output.summarize(written, conclusion, config.stash[_SESSION].settings.summary)
 
 
 class _Interrupts:

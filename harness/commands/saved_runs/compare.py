@@ -33,7 +33,7 @@ def compare(arguments: argparse.Namespace) -> int:
     """
     with gc_paused():
         from harness.analyze.compare import gate, run_diff
-        from harness.report import run_diffs
+        from harness.report import run_diffs, summary
 
     slower = arguments.fail_if_slower
     share = None if slower is None else values.named("--fail-if-slower", values.percent, slower)
@@ -46,6 +46,10 @@ def compare(arguments: argparse.Namespace) -> int:
         first, *rest = [runs.read(folder) for folder in folders]
         found = run_diff.compare(first, rest)
         judged = None if share is None else gate.judge(found, share)
+    if arguments.summary is not None:
+        lines = [*run_diffs.differences(found), *(run_diffs.gate_lines(judged) if judged else ())]
+        text = summary.of_comparison(lines, run_diffs.table(found))
+        summary.write(text, Path(arguments.summary))
     if not arguments.json:
         run_diffs.show(output.console(), found, judged)
     elif arguments.page is None:

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from repositories import commit, git
 
 from harness.errors import BadCase
 from harness.measure.versions import checkout, place
@@ -23,13 +24,6 @@ from harness.records import Change
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
 MODEL = "net.py:build"
-
-
-def git(folder, *arguments):
-    identity = ("-c", "user.name=A", "-c", "user.email=a@b", "-c", "protocol.file.allow=always")
-    command = ["git", *identity, *arguments]
-    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture(autouse=True)
@@ -57,15 +51,6 @@ def repository(tmp_path, monkeypatch):
     return root
 
 
-def commit_of(root, **files):
-    for name, text in files.items():
-        path = root / name.replace("__", "/").replace("_py", ".py")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    git(root, "add", ".")
-    git(root, "commit", "-q", "-m", "more")
-
-
 def state(root):
     """All that git knows of a repository, and what its folder holds."""
     listed = [
@@ -76,7 +61,7 @@ def state(root):
 
 def test_the_files_of_a_commit_are_there_until_the_end(repository, temporary, tmp_path):
     """Uncommitted changes are what is measured; data that git ignores is shared."""
-    commit_of(repository, net_py="WIDTH = 2\n", gone_py="old = 1\n")
+    commit(repository, net_py="WIDTH = 2\n", gone_py="old = 1\n")
     (repository / "gone.py").unlink()
     (repository / "net.py").write_text("WIDTH = 3\n")
     (repository / "new.py").write_text("")
@@ -104,7 +89,7 @@ def test_the_files_of_a_commit_are_there_until_the_end(repository, temporary, tm
 def test_a_detached_head_and_a_tag_are_commits(repository, tmp_path):
     """Named as they were given; a hash is its own name."""
     git(repository, "tag", "v1")
-    commit_of(repository, net_py="WIDTH = 2\n")
+    commit(repository, net_py="WIDTH = 2\n")
     git(repository, "checkout", "-q", "--detach")
     for name in ("v1", git(repository, "rev-parse", "v1")):
         other = opened(Wanted(name), [MODEL], "tensorflow", tmp_path / "out")
@@ -137,10 +122,10 @@ def with_submodule(repository, tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
     git(inner, "init", "-q", "-b", "main")
-    commit_of(inner, layers_py="depth = 1\n")
+    commit(inner, layers_py="depth = 1\n")
     git(repository, "submodule", "--quiet", "add", str(inner), "lib")
     git(repository, "commit", "-q", "-m", "with")
-    commit_of(repository / "lib", layers_py="depth = 2\n")
+    commit(repository / "lib", layers_py="depth = 2\n")
     git(repository, "commit", "-q", "-am", "newer")
     return repository
 
@@ -165,7 +150,7 @@ def test_a_submodule_without_its_commit_is_one_line(with_submodule, tmp_path, te
 
 def test_a_shallow_clone_says_what_brings_the_commit(repository, tmp_path, monkeypatch):
     """Of a commit that it lacks."""
-    commit_of(repository, net_py="WIDTH = 2\n")
+    commit(repository, net_py="WIDTH = 2\n")
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth", "1", repository.as_uri(), str(clone))
     monkeypatch.chdir(clone)
