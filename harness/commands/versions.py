@@ -26,7 +26,7 @@ def check(settings: Settings) -> None:
     given = {
         "--fail-if-slower": settings.fail_if_slower is not None,
         "--fail-if-more-memory": settings.fail_if_more_memory is not None,
-        "--until-decided": settings.until_decided,
+        "--until-decided": "until_decided" in settings.given,  # some commands always do
     }
     for name in (name for name, is_given in given.items() if is_given):
         if not settings.wanted_version:
@@ -36,7 +36,7 @@ def check(settings: Settings) -> None:
             raise BadCase(
                 f"{name} could never fail: quick effort has no intervals; use --effort default"
             )
-    if settings.until_decided and settings.effort != "default":
+    if given["--until-decided"] and settings.effort != "default":
         raise BadCase("--until-decided goes on by itself; leave out --effort")
     if settings.wanted_version and settings.hosts is not None:
         raise BadCase("two versions are compared on one host; leave out --hosts")

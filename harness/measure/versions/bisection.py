@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from harness.errors import BadCase
 from harness.measure.versions.git import Repository
 
-_LINE = re.compile(r"^([0-9a-f]{40,64}) \(dist=\d+")
+_LINE = re.compile(r"^([0-9a-f]{40,64}) \(.*dist=\d+\)$")  # after names of branches, if any
 
 
 @dataclass
