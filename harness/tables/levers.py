@@ -126,8 +126,9 @@ def _lever(row: LeverRow) -> str:
     return f"all: {row.lever}" if row.what == STACK else f"{row.lever}{setting}"
 
 
-def _loss(losses: Losses) -> str:
-    if losses.difference is None:
+def change_of_loss(losses: Losses | None) -> str:
+    """Write the change of the loss in percent; `!` where what is learned differs."""
+    if losses is None or losses.difference is None:
         return units.MISSING
     return f"{100 * losses.difference.value:+.1f} %" + (" !" if losses.verdict == "differs" else "")
 
@@ -239,7 +240,7 @@ LEVERS = Table(
             verdict=lambda row: row.judged and row.judged.verdict,
         ),
         Column("kept", "in_stack", declare.yes_or_no, numeric=False, rank=2, usual="no"),
-        Column("change of loss", "losses", _loss, rank=1),
+        Column("change of loss", "losses", change_of_loss, rank=1),
         Column("first step (s)", "first_step_s", units.digits, rank=4),
         Column("break-even (steps)", _break_even, rank=3),
         Column("peak MiB", "peak_rss_mib", "{:.0f}".format, rank=4),

@@ -11,6 +11,7 @@ from harness.analyze.verdicts import Judged, judge
 from harness.records import Case, Estimate, Measurement, Version
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, ends
+from harness.tables.levers import change_of_loss
 from harness.tables.text import judged_notes, verdict_of
 
 _MOST_NAMED = 3  # of what differs
@@ -83,12 +84,6 @@ def _change(ratio: Estimate | None, verdict: str | None) -> str:
     return f"{value} %" + (f" {interval}" if interval else "") + mark
 
 
-def _loss(losses: Losses | None) -> str:
-    if losses is None or losses.difference is None:
-        return declare.given(None)
-    return f"{100 * losses.difference.value:+.1f} %" + (" !" if losses.verdict == "differs" else "")
-
-
 def _notes(rows: Sequence[VersionRow]) -> Iterator[str]:
     for text in dict.fromkeys(row.differs for row in rows if row.differs):
         yield f"differs from the reference: {text}"
@@ -149,7 +144,9 @@ VERSION_SPEEDUP = Table(
     csv="variant dataset backend device threads batch_size version differs reference speedup low "
     "high blocks verdict smallest_visible *",
     columns=(
-        *labels.CASE,
+        labels.VARIANT,
+        labels.BACKEND,
+        dataclasses.replace(labels.DEVICE, rank=1),
         labels.EACH_BATCH,
         Column("version", _version, numeric=False, usual=_HERE),
         labels.REFERENCE,
@@ -164,7 +161,7 @@ VERSION_SPEEDUP = Table(
         Column(
             "peak memory", lambda r: _change(r.peak_memory_ratio, r.peak_memory_verdict), rank=1
         ),
-        Column("loss", lambda r: _loss(r.losses)),
+        Column("loss", "losses", change_of_loss),
         Column("blocks", "judged.blocks", rank=3),
     ),
     notes=_notes,
