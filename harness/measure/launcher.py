@@ -115,8 +115,7 @@ class Launcher:
             **backend.environment(case.device, self.cuda_device, several=several),
             **place.variables,
             **levers.environment(case),
-            # So that the child finds this package and the user's modules.
-            "PYTHONPATH": os.pathsep.join(place.path),
+            "PYTHONPATH": place.search_path,
         }
 
     def start(self, case: Case, timeout: float) -> WorkerProcess:

@@ -1,5 +1,6 @@
 """Where the workers of a version run."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,14 +20,21 @@ class Place:
     Attributes:
         python: The interpreter, with its options.
         folder: Their current folder; None for that of this process.
-        path: Folders of modules, before those that the interpreter knows by itself.
+        path: Folders of modules, before those that the interpreter knows by itself; None for those
+            of this process when the worker starts.
         variables: In place of those of this process.
     """
 
     python: tuple[str, ...] = (sys.executable,)
     folder: Path | None = None
-    path: tuple[str, ...] = field(default_factory=lambda: tuple(p or "." for p in sys.path))
+    path: tuple[str, ...] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def search_path(self) -> str:
+        """The value of `PYTHONPATH`: this package and the user's modules are found by it."""
+        path = [one or "." for one in sys.path] if self.path is None else self.path
+        return os.pathsep.join(path)
 
 
 HERE = Place()

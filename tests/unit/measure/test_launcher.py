@@ -1,9 +1,12 @@
 """Which frameworks are imported side by side, over stand-ins for the servers."""
 
+import os
+
 import pytest
 
 from harness.measure import launcher as launchers
 from harness.measure.launcher import Launcher
+from harness.measure.versions.place import HERE
 from harness.measure.worker_process import WorkerFailed
 from harness.records import Case
 
@@ -60,3 +63,9 @@ def test_an_import_that_fails_is_raised_where_it_is_needed(happened):
     assert happened == ["start tensorflow", "start torch", *waits]
     with pytest.raises(WorkerFailed, match="no such framework"):
         made.prepare(torch, wait=True)
+
+
+def test_a_worker_finds_what_this_process_finds_when_the_worker_starts(monkeypatch, tmp_path):
+    """A configuration of pytest adds folders after this package was imported."""
+    monkeypatch.syspath_prepend(tmp_path)
+    assert HERE.search_path.split(os.pathsep)[0] == str(tmp_path)

@@ -256,7 +256,7 @@ def test_modules_are_those_of_the_commit(repository, tmp_path):
     folders = [str(repository / "src"), str(repository / "data")]
     done = subprocess.run(
         [*its.python, "-c", f"import sys\nsys.path += {folders}\n{editable}{MODULES}"],
-        env={**os.environ, **its.variables, "PYTHONPATH": os.pathsep.join(its.path)},
+        env={**os.environ, **its.variables, "PYTHONPATH": its.search_path},
         cwd=its.folder,
         capture_output=True,
         text=True,
