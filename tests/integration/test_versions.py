@@ -97,7 +97,7 @@ def test_a_commit_is_the_reference_and_a_gate_fails(repository, run, tmp_path):
     """Of a model four times as deep as before; nothing is left behind."""
     before = git(repository, "status", "--porcelain")
     gates = ("--fail-if-slower", "5%", "--fail-if-more-memory", "500%")
-    code, document, err = run(repository, "--reference-rev", "main", *gates)
+    code, document, err = run(repository, "--reference-rev", "main", "--steps", "4", *gates)
     assert code == 1
     assert "files that differ here: parts.py (+1 -1)" in err
     (row,) = document["tables"]["version_speedup"]
