@@ -5,6 +5,7 @@ Every child process is owned here.
 
 import contextlib
 import functools
+import itertools
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ from harness.records import Case
 from harness.worker import backends, processes
 from harness.worker.channel import Channel, ChannelClosed, Garbled
 from harness.workloads import levers
+from harness.workloads.redirect import VARIABLE
 
 Method = Literal["fork", "spawn"]
 # Backend, device, several, version, environment.
@@ -70,10 +72,12 @@ class Launcher:
         If there is something to import, the framework of the next coming case that lacks one is
         imported as well. A failure is raised by `prepare` or `start`.
         """
-        missing = {_key(case): case for case in cases if _key(case) not in self._servers}
+        keys = {self._key(case): case for case in cases}
+        missing = {key: case for key, case in keys.items() if key not in self._servers}
         if missing:
             known = self._servers.keys() | missing.keys()
-            missing |= {_key(c): c for c in [c for c in coming if _key(c) not in known][:1]}
+            lacking = (case for case in coming if self._key(case) not in known)
+            missing |= {self._key(case): case for case in itertools.islice(lacking, 1)}
         for case in missing.values():
             self.prepare(case)
         for case in missing.values():
@@ -84,10 +88,11 @@ class Launcher:
     def _server(self, case: Case) -> "Iterator[Server]":
         """Give the fork server of a case; the first use starts it.
 
-        There is one per backend, device and environment: a framework reads them when it is
-        imported. One that fails is ended, so that a late answer is not taken for the next fork's.
+        There is one per backend, device and environment, since a framework reads these when it is
+        imported, and one per interpreter. One that fails is ended, so that a late answer is not
+        taken for the next fork's.
         """
-        key = _key(case)
+        key = self._key(case)
         if key not in self._servers:
             self._close_levered()
             place = self._place(case)
@@ -103,6 +108,11 @@ class Launcher:
         levered = [key for key in self._servers if key[-1]]
         if not self._workers and len(levered) >= _MOST_LEVERED:
             self._servers.pop(levered[0]).close()
+
+    def _key(self, case: Case) -> _Key:
+        several = case.device == "gpu" and case.replicas > 1
+        version = case.version if self._place(case).own_server else ""
+        return case.backend, case.device, several, version, tuple(levers.environment(case).items())
 
     def _place(self, case: Case) -> Place:
         return self.places.get(case.version, HERE)
@@ -128,11 +138,14 @@ class Launcher:
         log = logs.create()
         with theirs:
             if self.method == "fork":
+                redirect = self._place(case).redirect
                 with self._server(case) as server:
-                    pid, wait_code = server.fork(case.dataset, theirs, log, timeout)
+                    pid, wait_code = server.fork(case.dataset, redirect, theirs, log, timeout)
             else:
                 place = self._place(case)
-                pid, wait_code = _spawn(place, self._environment(case), theirs, log)
+                environment = self._environment(case)
+                environment |= {VARIABLE: place.redirect} if place.redirect else {}
+                pid, wait_code = _spawn(place, environment, theirs, log)
         channel = Channel(ours)
         worker = WorkerProcess(pid, channel, log, wait_code, timeout, self.traceback)
         self._workers.append(worker)
@@ -153,12 +166,6 @@ class Launcher:
         for server in self._servers.values():
             server.close()
         self._servers.clear()
-
-
-def _key(case: Case) -> _Key:
-    several = case.device == "gpu" and case.replicas > 1
-    environment = tuple(levers.environment(case).items())
-    return case.backend, case.device, several, case.version, environment
 
 
 @dataclass(eq=False)
@@ -189,19 +196,24 @@ class Server:
         return self._process.pid
 
     def fork(
-        self, dataset: str, theirs: socket.socket, log: IO[bytes], timeout: float
+        self,
+        dataset: str,
+        redirect: str | None,
+        theirs: socket.socket,
+        log: IO[bytes],
+        timeout: float,
     ) -> tuple[int, WaitCode]:
         """Fork a worker; return its process id and what waits for its exit code.
 
-        A dataset is loaded once, before the first fork that needs it. The timeout is the longest
-        silence, in seconds.
+        A dataset is loaded once, before the first fork that needs it. The worker reads the files
+        of another commit if redirected. The timeout is the longest silence, in seconds.
 
         Raises:
             WorkerFailed: the framework or the dataset could not be loaded.
         """
         self.wait_preloaded()
         with self._explained(f"loading {dataset}", "forking a worker"):
-            request = json.dumps({"dataset": dataset}).encode()
+            request = json.dumps({"dataset": dataset, "redirect": redirect}).encode()
             socket.send_fds(self._socket, [request], [theirs.fileno(), log.fileno()])
             pid = self._wait_forked(timeout)
         return pid, functools.partial(self._code, pid)
@@ -292,6 +304,5 @@ def _start_child(
         stdout=log,
         stderr=log,
         env=environment,
-        cwd=place.folder,
         start_new_session=True,
     )

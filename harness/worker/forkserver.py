@@ -6,7 +6,8 @@ spawned one. Python's own `multiprocessing` fork server allows one server per pr
 parent's `__main__` again and shares the parent's streams.
 
 Run as `python -m harness.worker.forkserver FD BACKEND PARENT_PID`. A request on the socket FD has
-the name of a dataset and two descriptors: the worker's channel and its log. The server loads the
+the name of a dataset, the file of a redirection or null, and two descriptors: the worker's channel
+and its log. The server loads the
 dataset, so that workers share its pages.
 """
 
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
 
     find_backend(backend).preload()
-    redirect.install()
+    redirect.begin()
     processes.adopt_orphans()
     channel = Channel(control)
     code = 1
@@ -74,14 +75,15 @@ def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:
                 return
             if not request:
                 return
-            _share(json.loads(request)["dataset"])
+            asked = json.loads(request)
+            _share(asked["dataset"])
             pid = os.fork()
             if pid == 0:
                 control.close()  # else the socket would stay open when the parent has ended
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                _become_worker(server, *descriptors)
+                _become_worker(server, asked["redirect"], *descriptors)
             for number in descriptors:
                 os.close(number)
             channel.send(event="forked", pid=pid)
@@ -103,7 +105,7 @@ def _report_ended(channel: Channel) -> None:
             channel.send(event="ended", pid=pid, code=os.waitstatus_to_exitcode(status))
 
 
-def _become_worker(server: int, channel_fd: int, log_fd: int) -> None:
+def _become_worker(server: int, redirected: str | None, channel_fd: int, log_fd: int) -> None:
     code = 1
     try:
         processes.die_with_parent(server)
@@ -111,6 +113,8 @@ def _become_worker(server: int, channel_fd: int, log_fd: int) -> None:
         os.setsid()  # a group of its own: its children are killed with it
         os.dup2(log_fd, 1)
         os.dup2(log_fd, 2)
+        if redirected is not None:
+            redirect.follow(redirected)
         code = serve.serve(Channel(socket.socket(fileno=channel_fd)))
     finally:
         with contextlib.suppress(Exception):

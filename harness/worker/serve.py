@@ -64,7 +64,7 @@ def _log_bytes() -> int:
 def main(argv: list[str]) -> int:
     """Serve as a spawned worker."""
     processes.die_with_parent(int(argv[1]))
-    redirect.install()
+    redirect.begin()
     return serve(Channel(socket.socket(fileno=int(argv[0]))))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Self
 
-VARIABLE = "HARNESS_REDIRECT"
+VARIABLE = "HARNESS_REDIRECT"  # names the file of a redirection, where a worker is spawned
 NO_BYTECODE = "HARNESS_NO_BYTECODE"  # set: user's modules leave no `__pycache__` beside them
 _PACKAGE = __name__.partition(".")[0]
 
@@ -38,17 +38,14 @@ class Redirect:
     shared: tuple[str, ...]
 
     @classmethod
-    def of_environment(cls) -> "Self | None":
-        """Read what `variables` has set; None without it."""
-        text = os.environ.get(VARIABLE)
-        if not text:
-            return None
-        given = json.loads(text)
+    def read(cls, file: str) -> "Self":
+        """Read what `save` has written."""
+        given = json.loads(Path(file).read_text(encoding="utf-8"))
         return cls(**{**given, "shared": tuple(given["shared"])})
 
-    def variables(self) -> dict[str, str]:
-        """Return the environment in which `path` and `install` follow it."""
-        return {VARIABLE: json.dumps(asdict(self))}
+    def save(self, file: Path) -> None:
+        """Write it for workers: it may be longer than a variable or a request."""
+        file.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     def path(self, name: str) -> str:
         """Return where a file is read; one outside of the working tree is read where it is."""
@@ -65,21 +62,42 @@ class Redirect:
         return None if shared else inside
 
 
+_followed: list[Redirect] = []  # of this process: one, or none
+
+
 def path(name: str) -> str:
     """Return where a file that a user has named is read in this process."""
-    redirect = Redirect.of_environment()
-    return name if redirect is None else redirect.path(name)
+    return _followed[0].path(name) if _followed else name
 
 
-def install() -> None:
-    """Import modules of the working tree from where it is redirected to.
+def follow(file: str) -> None:
+    """Read the files of another commit in this process from now on.
+
+    Current folder, search path and imports are redirected, also those of an editable install. What
+    is imported already stays: the framework, and this package.
+    """
+    redirect = Redirect.read(file)
+    _followed[:] = [redirect]
+    folders = [os.path.realpath(one or ".") for one in sys.path]
+    inside = map(redirect.inside, folders)
+    sys.path[:] = [
+        one if found is None else str(Path(redirect.there, found))
+        for one, found in zip(sys.path, inside, strict=True)
+    ]
+    current = redirect.path(redirect.folder)
+    os.chdir(current if Path(current).is_dir() else redirect.there)
+    sys.meta_path.insert(0, _Finder(redirect))
+
+
+def begin() -> None:
+    """Do as the environment says, before a user's module is imported.
 
     Once the framework is imported, so that its bytecode is kept.
     """
     if os.environ.get(NO_BYTECODE):
         sys.dont_write_bytecode = True
-    if (redirect := Redirect.of_environment()) is not None:
-        sys.meta_path.insert(0, _Finder(redirect))
+    if file := os.environ.get(VARIABLE):
+        follow(file)
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -1,5 +1,6 @@
 """Where the workers of a version run."""
 
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,20 +16,23 @@ _LIBRARIES = ("lib", "lib64", "local", "bin")  # folders of an interpreter
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How workers are started: by which interpreter, where, and with which variables.
+    """How workers are started: by which interpreter, with which variables, on which files.
 
     Attributes:
         python: The interpreter, with its options.
-        folder: Their current folder; None for that of this process.
         path: Folders of modules, before those that the interpreter knows by itself; None for those
             of this process when the worker starts.
         variables: In place of those of this process.
+        redirect: The file of the redirection to another commit; None for the files that are here.
+        own_server: Whether workers cannot be forked by the server of those that are here: a
+            framework is imported by one interpreter, and reads variables then.
     """
 
     python: tuple[str, ...] = (sys.executable,)
-    folder: Path | None = None
     path: tuple[str, ...] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    redirect: str | None = None
+    own_server: bool = False
 
     @property
     def search_path(self) -> str:
@@ -46,31 +50,33 @@ def elsewhere(
 ) -> Place:
     """Return the place of another version.
 
-    Another interpreter gets the user's folders of modules and this package, but no library of
-    this interpreter.
-
     Args:
         temporary: A folder for the length of the run.
         python: Path of the interpreter; None for this one.
         checkout: The files; None for those that are here.
         variables: Of the environment.
     """
-    alone = temporary / "harness only"
-    alone.mkdir(exist_ok=True)
-    if not (link := alone / _PACKAGE.name).exists():
-        link.symlink_to(_PACKAGE)
-    path = list(_own_folders() if python else (str(Path(p).absolute()) for p in sys.path))
-    folder, redirect = None, dict(UNTOUCHED.variables)
+    redirect = None
     if checkout is not None:
-        path = [str(checkout.of(Path(one))) for one in path]
-        current = checkout.of(Path.cwd())
-        folder = current if current.is_dir() else checkout.there
-        where = str(checkout.here), str(checkout.there), str(Path.cwd()), checkout.shared
-        redirect |= Redirect(*where).variables()
-    # The current folder follows this package, which it may hold in another version.
-    path = [str(alone), str(folder or Path.cwd()), *path]
-    safe = (python or sys.executable, "-P")
-    return Place(safe, folder, tuple(dict.fromkeys(path)), {**variables, **redirect})
+        where = str(checkout.here), str(checkout.there), str(Path.cwd())
+        redirect = str(temporary / "redirect.json")
+        Redirect(*where, checkout.shared).save(Path(redirect))
+    place = dataclasses.replace(UNTOUCHED, redirect=redirect)
+    if python is not None:
+        # The current folder follows this package, which it may hold in another version.
+        path = dict.fromkeys((_package_alone(temporary), str(Path.cwd()), *_own_folders()))
+        place = dataclasses.replace(place, python=(python, "-P"), path=tuple(path))
+    own = bool(python or variables)
+    both = {**variables, **place.variables}
+    return dataclasses.replace(place, variables=both, own_server=own)
+
+
+def _package_alone(temporary: Path) -> str:
+    """Return a folder that holds this package and no library of this interpreter."""
+    folder = temporary / "harness only"
+    folder.mkdir()
+    (folder / _PACKAGE.name).symlink_to(_PACKAGE)
+    return str(folder)
 
 
 def _own_folders() -> Iterator[str]:

@@ -218,7 +218,7 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next_start(temporary):
 MODULES = """
 import json, sys
 from harness.workloads import redirect
-redirect.install()
+redirect.follow(sys.argv[1])
 import package, package.inner, flat, spaced.leaf, shared
 found = {name: sys.modules[name].WHERE for name in
          ("package", "package.inner", "flat", "spaced.leaf", "shared")}
@@ -228,6 +228,7 @@ except ModuleNotFoundError as error:
     found["added"] = str(error)
 print(json.dumps(found))
 """
+START = "import sys\nsys.dont_write_bytecode = True\n"
 FINDER = """
 import importlib.util, sys
 class Editable:
@@ -255,9 +256,8 @@ def test_modules_are_those_of_the_commit(repository, tmp_path):
     editable = FINDER.format(path=str(repository / "flat.py"))
     folders = [str(repository / "src"), str(repository / "data")]
     done = subprocess.run(
-        [*its.python, "-c", f"import sys\nsys.path += {folders}\n{editable}{MODULES}"],
+        [*its.python, "-c", f"{START}sys.path += {folders}\n{editable}{MODULES}", its.redirect],
         env={**os.environ, **its.variables, "PYTHONPATH": its.search_path},
-        cwd=its.folder,
         capture_output=True,
         text=True,
         check=False,
