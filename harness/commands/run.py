@@ -7,7 +7,7 @@ from harness.commands import options, output
 from harness.commands.cases import Comparison
 from harness.commands.measured import measured
 from harness.commands.session import Session
-from harness.commands.tune import early_steps
+from harness.commands.tune import wish_of_versions
 from harness.measure.group import NO_WISH, Wish
 from harness.records import Case, Failure
 from harness.workloads import registry
@@ -48,7 +48,7 @@ def _measure(session: Session, models: Sequence[str]) -> bool:
 
 def _wish(session: Session, case: Case, reference: Case) -> Wish:
     """Between versions, compare what is learned, too."""
-    return NO_WISH if session.version is None else Wish(early_steps(case, reference))
+    return NO_WISH if session.version is None else wish_of_versions(case, reference)
 
 
 def _comparisons(session: Session, models: Sequence[str]) -> list[Comparison]:

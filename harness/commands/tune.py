@@ -13,6 +13,7 @@ from harness.commands.measured import measured
 from harness.commands.session import Session
 from harness.measure.group import Wish
 from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
+from harness.records.protocol import FEWEST_BLOCKS
 from harness.workloads import levers, registry
 
 _EARLY_STEPS = 32  # and more where an execution is longer than half of them
@@ -65,17 +66,25 @@ def _against_version(session: Session, cases: Sequence[Case]) -> bool:
         return True
     session.expect(len(cases))
     pairs = [(case, dataclasses.replace(case, version=version.name)) for case in cases]
-    wishes = {pair: Wish(early_steps(*pair)) for pair in pairs}
+    wishes = {pair: wish_of_versions(*pair) for pair in pairs}
     outcomes = [session.measure(*pair, wish) for pair, wish in wishes.items()]
     return not any(isinstance(outcome, Failure) for outcome in outcomes)
 
 
 def wish(case: Case, reference: Case) -> Wish:
     """Say how a setting is measured: screened, and its early losses are compared."""
-    return Wish(early_steps(case, reference), screened=True)
+    return Wish(_early_steps(case, reference), screened=True)
 
 
-def early_steps(case: Case, reference: Case) -> int:
+def wish_of_versions(case: Case, reference: Case) -> Wish:
+    """Say how two versions are measured: in as many blocks with early losses as have an interval.
+
+    Each costs as much as the rounds of a block.
+    """
+    return Wish(_early_steps(case, reference), early_blocks=FEWEST_BLOCKS)
+
+
+def _early_steps(case: Case, reference: Case) -> int:
     """Return the steps after which the losses of both sides are compared."""
     strides = (case.steps_per_execution, reference.steps_per_execution)
     return 2 * math.lcm(_EARLY_STEPS // 2, *strides)

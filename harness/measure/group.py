@@ -23,12 +23,14 @@ class Wish:
 
     Attributes:
         early_steps: See `Member`.
+        early_blocks: Blocks at the beginning in which they are trained; None for all.
         screened: Whether it is one of many that are tried: it ends after a hopeless first block,
             times a `fit` only if that is what is compared, and leaves out early losses at quick
             effort, which judges none.
     """
 
     early_steps: int | None = None
+    early_blocks: int | None = None
     screened: bool = False
 
 
@@ -123,7 +125,8 @@ class Group:
         wish = self.comparisons[comparison]
         early_steps = wish.early_steps
         unjudged = wish.screened and self.setup.protocol.effort == "quick"
-        if unjudged or (blocks and _learn_alike(blocks[-1])):
+        enough = wish.early_blocks is not None and len(blocks) >= wish.early_blocks
+        if unjudged or enough or (blocks and _learn_alike(blocks[-1])):
             early_steps = None
         plan = blocks[0].plan.shortened(self._share) if blocks else None
         case, reference = comparison

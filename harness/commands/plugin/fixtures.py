@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from harness.commands.tune import Tuner, early_steps
+from harness.commands.tune import Tuner, wish_of_versions
 from harness.errors import HarnessError
 from harness.measure.group import Comparison, Wish
 from harness.records import Case, Failure, Measurement, Outcome, Training, to_json
@@ -66,7 +66,7 @@ class Train:
 
 def wish_of(session: "Session", pair: Comparison, given: int | None) -> Wish:
     """Say how a test's comparison is measured: two versions with their early losses."""
-    return Wish(given if session.version is None else early_steps(*pair))
+    return Wish(given) if session.version is None else wish_of_versions(*pair)
 
 
 @contextlib.contextmanager
