@@ -338,7 +338,13 @@ def bar_look(verdict: Verdict | None, *, best: bool = False) -> tuple[str, str, 
 
 
 def speedup_bars(
-    bars: Sequence[Bar], title: str, subtitle: str, caption: str, *, mark: str = ""
+    bars: Sequence[Bar],
+    title: str,
+    subtitle: str,
+    caption: str,
+    *,
+    mark: str = "",
+    what: str = "speedup per sample",
 ) -> Figure:
     """Draw a bar per speedup on a log scale, the first one on top; `mark` names the diamonds."""
     lines = sum(1 + bar.label.count("\n") for bar in bars)
@@ -358,7 +364,7 @@ def speedup_bars(
         text, end = units.ratio(value) + its.note, min(ends) if value < 1 else max(ends)
         beside(axes, text, end, place, left=value < 1)
     horizontal(axes, [bar.label for bar in bars])
-    axes.set_xlabel("speedup per sample (log scale), with 95 % interval")
+    axes.set_xlabel(f"{what} (log scale), with 95 % interval")
     if len(handles) > 1:
         legend_below(figure, list(handles.values()), columns=3)
     return figure

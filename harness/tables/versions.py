@@ -7,7 +7,7 @@ from harness.analyze import levers, versions
 from harness.analyze.analysis import Analysis
 from harness.analyze.cautions import Caution
 from harness.analyze.levers import LOSS_MARGIN, Losses
-from harness.analyze.verdicts import Judged, judge
+from harness.analyze.verdicts import Judged, judge, verdict
 from harness.records import Case, Estimate, Measurement, Version
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, ends
@@ -112,16 +112,21 @@ def _draw(rows: list[VersionRow], caption: str) -> drawing.Figure:
     ]
     if len(rows) == 1:
         (row,) = rows
-        for name, ratio in (
-            ("time of the first step", row.first_step_ratio),
-            ("peak memory", row.peak_memory_ratio),
-        ):
-            if ratio is not None:
-                bars.append(drawing.Bar(name, ratio.inverse(), None))
+        more = {
+            "time of the first step": row.first_step_ratio,
+            "peak memory": row.peak_memory_ratio,
+        }
+        bars += [_bar(name, ratio, row) for name, ratio in more.items() if ratio is not None]
     reference = rows[0].reference
     subtitle = f"{reference} over this version: above 1 this version is better"
-    common = labels.common(rows, _LABEL)
-    return drawing.speedup_bars(bars, _finding(rows), f"{subtitle}; {common}", caption)
+    common = labels.common(rows, _LABEL[:-1])
+    what = "reference over this version" if len(rows) == 1 else "speedup per sample"
+    return drawing.speedup_bars(bars, _finding(rows), f"{subtitle}; {common}", caption, what=what)
+
+
+def _bar(name: str, ratio: Estimate, row: VersionRow) -> drawing.Bar:
+    better = ratio.inverse()
+    return drawing.Bar(name, better, row.judged.verdict and verdict(better))
 
 
 def _finding(rows: Sequence[VersionRow]) -> str:
