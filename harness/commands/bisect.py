@@ -80,7 +80,9 @@ class Steps:
         if failed := session.cases.untrainable(reference):
             raise BadCase(f"--good {good[:_SHORT]} cannot be trained: {failed}")
         slow = self._measure(session, bad, reference)
-        if not isinstance(slow, Measurement) or not judge.is_slower(slow):
+        if not isinstance(slow, Measurement):
+            raise BadCase(f"--bad {bad[:_SHORT]} cannot be measured: {slow}")
+        if not judge.is_slower(slow):
             return False
         self.limit = judge.halfway(slow)
         looks = session.protocol.looks
@@ -130,6 +132,7 @@ class Steps:
         if self.limit is None:
             lines = ("the bad commit is not shown to be slower than the good one",)
             return output.Conclusion(lines, {"bisect": None}, failed=True)
+        untried = 0 if self.search.next() is None else len(self.search.left()) - 1
         found = self.search.found()
         sure = judge.confidence(self.sides.values())
         steps = [
@@ -138,13 +141,19 @@ class Steps:
             for commit, its in self.sides.items()
         ]
         steps += [f"  skipped: {c[:_SHORT]}: {why}" for c, why in self.skipped.items()]
-        what = "first slow commit" if len(found) == 1 else "the first slow commit is one of"
         names = [f"{commit[:10]} {self.search.subject(commit)}" for commit in found]
-        steps.append(f"{what}: {'; '.join(names)} (confidence {100 * sure:.1f} %)")
+        if untried:
+            many = units.plural(untried, "commit")
+            steps.append(f"not finished: {many} before {names[-1]} may be the first slow one")
+            found = []
+        else:
+            what = "first slow commit" if len(found) == 1 else "the first slow commit is one of"
+            steps.append(f"{what}: {'; '.join(names)} (confidence {100 * sure:.1f} %)")
         document = {
             "found": found,
+            "untried": untried,
             "confidence": sure,
             "steps": {commit: to_json(its) for commit, its in self.sides.items()},
             "skipped": self.skipped,
         }
-        return output.Conclusion(tuple(steps), {"bisect": document}, failed=len(found) > 1)
+        return output.Conclusion(tuple(steps), {"bisect": document}, failed=len(found) != 1)

@@ -97,6 +97,15 @@ def test_without_a_slowdown_there_is_nothing_to_find(bisect):
     assert document["bisect"] is None
 
 
+def test_an_interrupted_search_names_no_commit(bisect, launcher):
+    """It says how many are left."""
+    launcher.interrupt_at_round = 120
+    code, document, _ = bisect(5)
+    assert code == 130
+    assert document["bisect"]["found"] == []
+    assert document["bisect"]["untried"] >= 1
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "message"),
     [
