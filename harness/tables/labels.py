@@ -18,6 +18,10 @@ BATCH = Column[Any]("batch", "batch_size", shared=True)
 EACH_BATCH = Column[Any]("batch", "batch_size")
 THREADS = Column[Any]("threads", "threads", shared=True)
 REFERENCE = Column[Any]("reference", "reference", shared=True)
+_HERE = "here"  # the version of a case that is not at another commit, or elsewhere
+VERSION = Column[Any](
+    "version", lambda row: row.case.version or _HERE, numeric=False, shared=True, usual=_HERE
+)
 CASE = (VARIANT, BACKEND, DEVICE)
 COMPARED = (*CASE, BATCH, REFERENCE)
 
@@ -44,6 +48,7 @@ _WORDS: dict[str, Any] = {
     "epochs": "{} epochs".format,
     "device": str.upper,
     "dataset": dataset,
+    "version": lambda name: name or _HERE,
     "threads": lambda count: units.plural(count, "thread"),
 }
 

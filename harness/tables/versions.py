@@ -15,7 +15,6 @@ from harness.tables.levers import change_of_loss
 from harness.tables.text import judged_notes, verdict_of
 
 _MOST_NAMED = 3  # of what differs
-_HERE = "here"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +67,6 @@ def differs(version: Version | None) -> str | None:
     named = [f"{one.name} {one.what}" for one in version.changes[:_MOST_NAMED]]
     more = len(version.changes) - _MOST_NAMED
     return "; ".join([*named, *([f"{more} more"] if more > 0 else [])])
-
-
-def _version(row: VersionRow) -> str:
-    return row.case.version or _HERE
 
 
 def _change(ratio: Estimate | None, verdict: str | None) -> str:
@@ -153,7 +148,7 @@ VERSION_SPEEDUP = Table(
         labels.BACKEND,
         dataclasses.replace(labels.DEVICE, rank=1),
         labels.EACH_BATCH,
-        Column("version", _version, numeric=False, usual=_HERE),
+        dataclasses.replace(labels.VERSION, shared=False),
         labels.REFERENCE,
         Column("speedup [95 %]", "judged.speedup", declare.speedup_of),
         Column(

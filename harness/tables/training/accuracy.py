@@ -23,7 +23,9 @@ class PairRow:
     """A case and its reference, each trained in full."""
 
     case: Case = columns("variant batch_size device backend")
-    reference: Case = columns("reference=variant reference_batch_size=batch_size")
+    reference: Case = columns(
+        "reference=variant reference_batch_size=batch_size reference_version=version"
+    )
     seeds: int
 
 
@@ -78,7 +80,12 @@ def _effective(analysis: Analysis) -> list[EffectiveRow]:
 
 
 def _reference(row: PairRow) -> str:
-    return f"{row.reference.variant} {row.reference.batch_size}"
+    return f"{row.reference.variant} {row.reference.batch_size}{_at(row)}"
+
+
+def _at(row: PairRow) -> str:
+    """Name the version of a reference, if it is another."""
+    return f" at {row.reference.version}" if row.reference.version else ""
 
 
 def _names(rows: Sequence[PairRow]) -> list[str]:
@@ -189,7 +196,7 @@ def _accuracy_title(rows: Sequence[AccuracyRow]) -> str:
     word = "more" if row.found.verdict == "better" else "less"
     return (
         f"{row.case.variant} at batch {row.case.batch_size} is {100 * most:.2f} points {word} "
-        f"accurate than {row.reference.variant} at batch {row.reference.batch_size}"
+        f"accurate than {row.reference.variant} at batch {row.reference.batch_size}{_at(row)}"
     )
 
 

@@ -17,7 +17,7 @@ from harness.records import Case, Epoch, Estimate, Training
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns
 
-_CASE = ("variant", "batch_size", "device", "backend")
+_CASE = ("variant", "batch_size", "device", "backend", "version")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class EpochRow:
         reached: Mean epochs and seconds to the target; None where a seed misses it.
     """
 
-    case: Case = columns("variant batch_size device backend")
+    case: Case = columns("variant batch_size device backend version")
     optimizer: str
     epoch: int
     epochs: int
@@ -155,7 +155,7 @@ def _sometimes(rows: Sequence[EpochRow]) -> tuple[str, ...]:
     cases, lines = (
         len(declare.grouped(rows, declare.key_of(*by))) for by in (_CASE, (*_CASE, "epochs"))
     )
-    return ("device", "backend", *(["epochs"] if lines > cases else []))
+    return ("device", "backend", "version", *(["epochs"] if lines > cases else []))
 
 
 def _title(rows: Sequence[EpochRow], label: str) -> str:
@@ -239,6 +239,7 @@ CONVERGENCE = Table(
         Column("optimizer", "optimizer", numeric=False, rank=4),
         labels.BACKEND,
         labels.DEVICE,
+        labels.VERSION,
         Column("seeds", "seeds", rank=4, shared=True),
         Column("epoch", "epoch"),
         Column("s/epoch", "epoch_s", units.digits, rank=2),

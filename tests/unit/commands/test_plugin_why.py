@@ -156,6 +156,20 @@ def test_a_time_limit_drops_seeds_and_says_so(go, launcher, monkeypatch):
     result.stdout.fnmatch_lines(["*no room for another seed*"])
 
 
+def test_versions_are_trained_in_full_and_their_accuracy_is_compared(go, launcher, pytester):
+    """Each variant against itself in the other version."""
+    version = ("--train-reference-env", "A=1", "--train-epochs", "2", "--train-seeds", "3")
+    result = go("-m", "convergence", *version)
+    # The test of the suite expects one training per variant.
+    assert result.ret == 1
+    found = [t["recipe"] for t in run_of(pytester)["trainings"]]
+    versions = {(r["case"]["variant"], r["case"]["version"]) for r in found}
+    assert versions == {(v, a) for v in ("baseline", "improved") for a in ("", "A=1")}
+    assert {r["reference"]["version"] for r in found} == {"A=1"}
+    text = (next(pytester.path.glob("results/runs/*")) / "tables" / "accuracy.md").read_text()
+    assert "A=1" in text
+
+
 def test_a_training_that_fails_fails_its_test(go, launcher):
     """With the worker's words; the other one is kept."""
     launcher.failures = {
