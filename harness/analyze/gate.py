@@ -1,6 +1,6 @@
 """Fail where a ratio is shown to be beyond a threshold: slower, or more memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ from harness.analyze.moderation import Speedups
 from harness.records import Estimate, Failure, Measurement, Outcome
 
 Name = Callable[[Outcome], str]  # of a comparison
+Named = tuple[str, Estimate | None]
 Answer = Literal["beyond", "excluded", "undecided"]
 What = Literal["slower", "more memory"]
 UNTIL_DECIDED = 0.05  # the slowdown that is to be shown or excluded where no threshold is given
@@ -75,22 +76,27 @@ def judge(
     failed = tuple(name(o) for o in outcomes if isinstance(o, Failure))
     times = [(name(m), _slower(analysis.speedups, m)) for m in measured]
     peaks = [(name(m), versions.peak_memory(m)) for m in measured]
-    both: list[tuple[What, float | None, Sequence[tuple[str, Estimate | None]]]] = [
+    both: list[tuple[What, float | None, Sequence[Named]]] = [
         ("slower", slower, times),
         ("more memory", more_memory, peaks),
     ]
     return [
-        Gate(what, share, tuple(_judged(ratios, share)), failed)
-        for what, share, ratios in both
-        if share is not None
+        of_ratios(what, share, ratios, failed) for what, share, ratios in both if share is not None
     ]
+
+
+def of_ratios(
+    what: What, share: float, ratios: Iterable[Named], failed: tuple[str, ...] = ()
+) -> Gate:
+    """Judge ratios, above 1 for slower or more, by a threshold; None where there is no ratio."""
+    return Gate(what, share, tuple(_judged(ratios, share)), failed)
 
 
 def _slower(speedups: Speedups, m: Measurement) -> Estimate:
     return speedups.speedup(m).inverse()
 
 
-def _judged(ratios: Sequence[tuple[str, Estimate | None]], share: float) -> Iterator[Judgement]:
+def _judged(ratios: Iterable[Named], share: float) -> Iterator[Judgement]:
     for name, ratio in ratios:
         if ratio is not None:
             yield Judgement(name, ratio, answer(ratio, share), sees_from(ratio, share))

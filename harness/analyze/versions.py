@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from harness.analyze import stats, verdicts
-from harness.records import Estimate, Measurement, Start
+from harness.records import Case, Estimate, Measurement, Start
 
 Change = Literal["more", "less", "same", "small difference", "undecided"]
 _WORDS: dict[str, Change] = {"faster": "less", "slower": "more"}
@@ -24,9 +24,13 @@ def first_step(m: Measurement) -> Estimate | None:
 
 
 def peak_memory(m: Measurement) -> Estimate | None:
-    """Return the peak of memory over that of the reference: the device's where a GPU is used."""
-    on_gpu = m.case.device == "gpu"
-    return _ratio(m, lambda start: start.gpu_memory_bytes if on_gpu else start.peak_rss_bytes)
+    """Return the peak of memory over that of the reference."""
+    return _ratio(m, lambda start: peak_bytes(start, m.case))
+
+
+def peak_bytes(start: Start, case: Case) -> int | None:
+    """Return the peak of a worker's memory: the device's where a GPU is used."""
+    return start.gpu_memory_bytes if case.device == "gpu" else start.peak_rss_bytes
 
 
 def change(ratio: Estimate | None) -> Change | None:

@@ -9,9 +9,10 @@ from rich.console import Console
 from harness import units
 from harness.analyze.compare.gate import Gate
 from harness.analyze.compare.run_diff import CaseRatio, RunDiff
+from harness.analyze.gate import Gate as MemoryGate
 from harness.analyze.verdicts import DEFINITION, MARGIN
 from harness.records import Case, to_json
-from harness.report import formats
+from harness.report import formats, gates
 from harness.tables.declare import Column, given, grouped, speedup_of
 from harness.tables.text import TextTable, build
 
@@ -21,15 +22,18 @@ _MOST_ROWS = 40
 _MOST_NAMES = 12
 
 
-def to_json_text(diffs: Sequence[RunDiff], gate: Gate | None) -> str:
+def to_json_text(
+    diffs: Sequence[RunDiff], gate: Gate | None, peaks: MemoryGate | None = None
+) -> str:
     """Write everything as one JSON object; docs/formats.md names its fields."""
     whole = {"schema": SCHEMA, "margin": MARGIN, "reference": diffs[0].reference}
     whole |= {"comparisons": to_json(list(diffs)), "gate": to_json(gate)}
+    whole |= {"more_memory": gates.document([peaks])[0] if peaks else None}
     return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
-def show(console: Console, diffs: Sequence[RunDiff], gate: Gate | None) -> None:
-    """Print what differs, the table, what all cases share, what is missing, and the gate."""
+def show(console: Console, diffs: Sequence[RunDiff], told: Sequence[str]) -> None:
+    """Print what differs, the table, what all cases share, what is missing, and what is told."""
     for text in differences(diffs):
         formats.say(console, text)
     if any(diff.cases for diff in diffs):
@@ -37,7 +41,7 @@ def show(console: Console, diffs: Sequence[RunDiff], gate: Gate | None) -> None:
         console.print(formats.to_rich(table(diffs), console.width, "--json"))
     console.print()
     shared = (line for diff in diffs for line in _lines(diff, several=len(diffs) > 1))
-    for text in (*shared, *(gate_lines(gate) if gate else ())):
+    for text in (*shared, *told):
         formats.say(console, text)
 
 

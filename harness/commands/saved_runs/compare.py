@@ -19,6 +19,8 @@ def add(commands: output.Commands) -> None:
     parser.add_argument("--reference", help="the run the others are compared with (the first)")
     slower = "exit with 1 if a case is shown to be slower by more, or has newly failed"
     parser.add_argument("--fail-if-slower", metavar="PERCENT", help=slower)
+    memory = "exit with 1 if the peak memory of a case is shown to be larger by more"
+    parser.add_argument("--fail-if-more-memory", metavar="PERCENT", help=memory)
     page = "rank the kinds of machines in each case, and write that as a page"
     parser.add_argument("--page", type=Path, metavar="FILE.html", help=page)
     prices = "price per hour of each machine, shown on --page"
@@ -32,29 +34,40 @@ def compare(arguments: argparse.Namespace) -> int:
     With a page the machines are ranked instead; a threshold is judged all the same.
     """
     with gc_paused():
-        from harness.analyze.compare import gate, run_diff
-        from harness.report import run_diffs, summary
+        from harness.analyze.compare import gate, memory, run_diff
+        from harness.report import gates, run_diffs, summary
 
-    slower = arguments.fail_if_slower
-    share = None if slower is None else values.named("--fail-if-slower", values.percent, slower)
+    share = _percent("--fail-if-slower", arguments.fail_if_slower)
+    most_memory = _percent("--fail-if-more-memory", arguments.fail_if_more_memory)
     folders = _folders(arguments)
     if arguments.page is not None:
         _rank(folders, arguments)
-        if share is None:
+        if share is None and most_memory is None:
             return 0
     with runs.errors_as_bad_run(*folders):
         first, *rest = [runs.read(folder) for folder in folders]
         found = run_diff.compare(first, rest)
         judged = None if share is None else gate.judge(found, share)
+        peaks = None if most_memory is None else memory.judge(first, rest, most_memory)
+    told = [
+        *(run_diffs.gate_lines(judged) if judged else ()),
+        *gates.lines([peaks] if peaks else []),
+    ]
     if arguments.summary is not None:
-        lines = [*run_diffs.differences(found), *(run_diffs.gate_lines(judged) if judged else ())]
+        lines = [*run_diffs.differences(found), *told]
         text = summary.of_comparison(lines, run_diffs.table(found))
         summary.write(text, Path(arguments.summary))
     if not arguments.json:
-        run_diffs.show(output.console(), found, judged)
+        run_diffs.show(output.console(), found, told)
     elif arguments.page is None:
-        print(run_diffs.to_json_text(found, judged))
-    return int(judged is not None and bool(judged.crossed))
+        print(run_diffs.to_json_text(found, judged, peaks))
+    crossed = (judged is not None and judged.crossed) or (peaks is not None and peaks.crossed)
+    return int(bool(crossed))
+
+
+def _percent(option: str, text: str | None) -> float | None:
+    found: float | None = None if text is None else values.named(option, values.percent, text)
+    return found
 
 
 def _folders(arguments: argparse.Namespace) -> list[Path]:

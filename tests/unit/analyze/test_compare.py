@@ -495,3 +495,13 @@ def test_the_console_shows_the_slowest_of_very_many_and_says_where_the_rest_is(t
     assert " model1 256 " not in shown
     command(tmp_path, "a", "b", "--json")
     assert len(json.loads(capsys.readouterr().out)["comparisons"][0]["cases"]) == 60
+
+
+def test_a_gate_of_memory_judges_the_peaks_of_workers(tmp_path, capsys):
+    """The same in both runs is excluded; the JSON document has it."""
+    for name in "ab":
+        saved(tmp_path, name)
+    assert command(tmp_path, "a", "b", "--fail-if-more-memory", "10%", "--json") == 0
+    found = json.loads(capsys.readouterr().out)["more_memory"]
+    assert not found["crossed"]
+    assert {one["answer"] for one in found["judgements"]} == {"excluded"}
