@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import shutil
 import tempfile
 import time
@@ -16,6 +17,7 @@ from harness.measure.versions.git import Repository
 _PREFIX = "harness-version-"
 _LOCK = "lock"
 _UNLOCKED_SECONDS = 3600.0  # a folder without a lock may have just been made
+_MOST_NEIGHBORS = 1000
 _OWN_CACHES = ("__pycache__",)  # Python would write into that of the working tree
 
 
@@ -78,8 +80,9 @@ class Checkout:
         Raises:
             BadCase: a file cannot be written, or a submodule lacks its commit.
         """
-        there = folder / "files"
+        there = folder / "files" / repository.root.name
         try:
+            _link_neighbors(repository.root, there)
             repository.write_files(commit, there, folder / "index")
             shared = tuple(_share(repository, there))
         except OSError as error:
@@ -97,6 +100,15 @@ class Checkout:
         except ValueError:
             return path
         return self.there / inside
+
+
+def _link_neighbors(root: Path, there: Path) -> None:
+    """Link what lies beside the working tree, so that `../data` leads there from both sides."""
+    there.mkdir(parents=True)
+    with contextlib.suppress(PermissionError):
+        for path in itertools.islice(root.parent.iterdir(), _MOST_NEIGHBORS):
+            if path.name != root.name:
+                (there.parent / path.name).symlink_to(path)
 
 
 def _share(repository: Repository, there: Path) -> Iterator[str]:

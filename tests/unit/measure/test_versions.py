@@ -66,6 +66,7 @@ def test_the_files_of_a_commit_are_there_until_the_end(repository, temporary, tm
     (repository / "net.py").write_text("WIDTH = 3\n")
     (repository / "new.py").write_text("")
     (repository / "new.csv").write_text("")
+    (tmp_path / "beside.csv").write_text("3\n")
     before = state(repository)
     other = opened(Wanted("HEAD"), [MODEL], "tensorflow", tmp_path / "out")
     there = other._checkout.there
@@ -73,6 +74,7 @@ def test_the_files_of_a_commit_are_there_until_the_end(repository, temporary, tm
     assert (there / "gone.py").exists()
     assert (there / "data" / "x.csv").read_text() == "1,2\n"
     assert (there / "new.csv").exists()
+    assert (there / ".." / "beside.csv").read_text() == "3\n"
     assert not (there / "new.py").exists()
     assert other.version.name == f"HEAD@{git(repository, 'rev-parse', '--short=7', 'HEAD')}"
     assert set(other.version.changes) == {
