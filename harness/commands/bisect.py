@@ -18,7 +18,7 @@ from harness.measure.versions.open_version import Wanted, open_version
 from harness.records import Case, Failure, Measurement
 
 if TYPE_CHECKING:
-    from harness.analyze.bisect import Side
+    from harness.analyze.versions.bisect import Side
     from harness.report.files import Written
 
 _SHORT = 7  # digits of a hash
@@ -71,7 +71,7 @@ class Steps:
 
     def take(self, session: Session) -> bool:
         """Take all steps; False if there is no slowdown to search for."""
-        from harness.analyze import bisect as judge
+        from harness.analyze.versions import bisect as judge
 
         session.check()
         session.is_decided = lambda m: judge.is_decided(m, self.limit)
@@ -125,7 +125,7 @@ class Steps:
 
     def conclude(self, _: Settings, __: "Written") -> output.Conclusion:
         """Name the commit, and how sure that is."""
-        from harness.analyze import bisect as judge
+        from harness.analyze.versions import bisect as judge
         from harness.records import to_json
         from harness.tables.declare import speedup_of
 

@@ -66,7 +66,7 @@ def show(written: "Written", *, as_json: bool, conclusion: Conclusion = Conclusi
 def summarize(written: "Written", conclusion: Conclusion, path: Path | None) -> None:
     """Write the summary of a run, if a file is named for it."""
     if path is not None:
-        from harness.report import summary
+        from harness.report.pull_request import summary
 
         summary.write(summary.of_run(written, conclusion.lines), path)
 

@@ -44,7 +44,7 @@ def check(settings: Settings) -> None:
 
 def decided_by(settings: Settings) -> Callable[[Measurement], bool] | None:
     """Return what says that the thresholds decide a comparison; None without a threshold."""
-    from harness.analyze import gate
+    from harness.analyze.versions import gate
 
     slower, more_memory = settings.fail_if_slower, settings.fail_if_more_memory
     if slower is None and more_memory is None:
@@ -56,8 +56,9 @@ def decided_by(settings: Settings) -> Callable[[Measurement], bool] | None:
 
 def conclude(settings: Settings, written: "Written") -> Conclusion:
     """Judge a run by its thresholds."""
-    from harness.analyze import gate
-    from harness.report import gates, names
+    from harness.analyze.versions import gate
+    from harness.report import names
+    from harness.report.pull_request import gates
 
     found = gate.judge(
         written.analysis,

@@ -9,10 +9,11 @@ from rich.console import Console
 from harness import units
 from harness.analyze.compare.gate import Gate
 from harness.analyze.compare.run_diff import CaseRatio, RunDiff
-from harness.analyze.gate import Gate as MemoryGate
 from harness.analyze.verdicts import DEFINITION, MARGIN
+from harness.analyze.versions.gate import Gate as MemoryGate
 from harness.records import Case, to_json
-from harness.report import formats, gates
+from harness.report import formats
+from harness.report.pull_request import gates
 from harness.tables.declare import Column, given, grouped, speedup_of
 from harness.tables.text import TextTable, build
 

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from harness.analyze import levers, versions
+from harness.analyze import levers
 from harness.analyze.analysis import Analysis
 from harness.analyze.cautions import Caution
 from harness.analyze.levers import LOSS_MARGIN, Losses
 from harness.analyze.verdicts import Judged, judge, verdict
+from harness.analyze.versions import changes
 from harness.records import Case, Estimate, Measurement, Version
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, ends
@@ -36,23 +37,23 @@ class VersionRow:
 
 
 def _rows(analysis: Analysis) -> list[VersionRow]:
-    found = [m for m in analysis.roles.measured if versions.is_of_versions(m)]
+    found = [m for m in analysis.roles.measured if changes.is_of_versions(m)]
     rows = [_row(m, analysis) for m in found]
     return sorted(rows, key=declare.key_of("variant", "backend", "device", "batch_size"))
 
 
 def _row(m: Measurement, analysis: Analysis) -> VersionRow:
     judged = analysis.run.protocol.effort != "quick"
-    first, memory = versions.first_step(m), versions.peak_memory(m)
+    first, memory = changes.first_step(m), changes.peak_memory(m)
     return VersionRow(
         case=m.case,
         differs=differs(analysis.run.version),
         reference=m.reference.version,
         judged=judge(m, analysis),
         first_step_ratio=first,
-        first_step_verdict=versions.change(first) if judged else None,
+        first_step_verdict=changes.change(first) if judged else None,
         peak_memory_ratio=memory,
-        peak_memory_verdict=versions.change(memory) if judged else None,
+        peak_memory_verdict=changes.change(memory) if judged else None,
         losses=levers.losses(m, analysis.run),
         cautions=tuple(analysis.roles.cautions(m)),
     )

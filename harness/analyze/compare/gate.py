@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from harness.analyze.compare.run_diff import FEW_BLOCKS, NO_DRIFT, RunDiff
-from harness.analyze.gate import answer
+from harness.analyze.versions.gate import answer
 from harness.errors import BadComparison
 from harness.records import Estimate
 

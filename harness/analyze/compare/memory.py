@@ -4,11 +4,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from harness.analyze import stats, versions
+from harness.analyze import stats
 from harness.analyze.analysis import Analysis
 from harness.analyze.compare import case_matching
 from harness.analyze.compare.case_matching import Matching
-from harness.analyze.gate import Gate, of_ratios
+from harness.analyze.versions import changes
+from harness.analyze.versions.gate import Gate, of_ratios
 from harness.errors import BadComparison
 from harness.records import Case, Estimate, Run
 
@@ -43,6 +44,6 @@ def _peaks(run: Run, found: Matching) -> dict[Case, list[float]]:
     """Return the logarithm of the peak of every worker of a case."""
     logs: dict[Case, list[float]] = defaultdict(list)
     for data in Analysis(run).cases:
-        sizes = (versions.peak_bytes(start, data.case) for start in data.starts)
+        sizes = (changes.peak_bytes(start, data.case) for start in data.starts)
         logs[found.match(data.case, run)] += [math.log(size) for size in sizes if size]
     return {case: its for case, its in logs.items() if its}

@@ -35,7 +35,8 @@ def compare(arguments: argparse.Namespace) -> int:
     """
     with gc_paused():
         from harness.analyze.compare import gate, memory, run_diff
-        from harness.report import gates, run_diffs, summary
+        from harness.report import run_diffs
+        from harness.report.pull_request import gates, summary
 
     share = _percent("--fail-if-slower", arguments.fail_if_slower)
     most_memory = _percent("--fail-if-more-memory", arguments.fail_if_more_memory)

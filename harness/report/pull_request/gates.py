@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness import units
-from harness.analyze.gate import Gate, Judgement
+from harness.analyze.versions.gate import Gate, Judgement
 from harness.records import to_json
 
 _WHAT = {"slower": "time per sample", "more memory": "peak memory"}

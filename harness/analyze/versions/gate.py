@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.analyze import versions
 from harness.analyze.analysis import Analysis
 from harness.analyze.moderation import Speedups
+from harness.analyze.versions import changes
 from harness.records import Estimate, Failure, Measurement, Outcome
 
 Name = Callable[[Outcome], str]  # of a comparison
@@ -59,7 +59,7 @@ def sees_from(ratio: Estimate, share: float) -> float | None:
 
 def is_decided(m: Measurement, slower: float | None, more_memory: float | None) -> bool:
     """Whether each threshold is shown to be crossed, or excluded, by the blocks so far."""
-    ratios = (_slower(Speedups(), m), slower), (versions.peak_memory(m), more_memory)
+    ratios = (_slower(Speedups(), m), slower), (changes.peak_memory(m), more_memory)
     return all(
         answer(ratio, share) != "undecided"
         for ratio, share in ratios
@@ -75,7 +75,7 @@ def judge(
     measured = [o for o in outcomes if isinstance(o, Measurement)]
     failed = tuple(name(o) for o in outcomes if isinstance(o, Failure))
     times = [(name(m), _slower(analysis.speedups, m)) for m in measured]
-    peaks = [(name(m), versions.peak_memory(m)) for m in measured]
+    peaks = [(name(m), changes.peak_memory(m)) for m in measured]
     both: list[tuple[What, float | None, Sequence[Named]]] = [
         ("slower", slower, times),
         ("more memory", more_memory, peaks),
