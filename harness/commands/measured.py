@@ -44,8 +44,8 @@ def measured(
         output.show(written, as_json=arguments.json, conclusion=conclusion)
         output.summarize(written, conclusion, settings.summary)
     if session.interrupt is not None:
-        output.progress().print(
-            interrupts.to_resume(session.interrupt, "--resume", settings.resume)
-        )
+        if "resume" in arguments:  # a search for a commit begins again
+            line = interrupts.to_resume(session.interrupt, "--resume", settings.resume)
+            output.progress().print(line)
         return output.INTERRUPTED
     return 0 if complete and not crossed else 1

@@ -54,13 +54,14 @@ class Conclusion:
 def show(written: "Written", *, as_json: bool, conclusion: Conclusion = Conclusion()) -> None:
     """Print the summary of a run, and what follows from it."""
     from harness.report import console as summary
+    from harness.report import formats
 
     if as_json:
         print_json({**summary.document(written), **conclusion.document})
     else:
         summary.show(console(), written)
         for text in conclusion.lines:
-            console().print(text, markup=False)
+            formats.say(console(), text)
 
 
 def summarize(written: "Written", conclusion: Conclusion, path: Path | None) -> None:

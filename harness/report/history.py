@@ -168,7 +168,7 @@ def to_csv_text(history: History) -> str:
 
 
 def write(history: History, path: Path) -> None:
-    """Write the page, and all points as a CSV file beside it.
+    """Write the page, and all points as a CSV file of the same name.
 
     Raises:
         BadComparison: they cannot be written.

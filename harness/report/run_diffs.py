@@ -34,7 +34,7 @@ def to_json_text(
 
 
 def show(console: Console, diffs: Sequence[RunDiff], told: Sequence[str]) -> None:
-    """Print what differs, the table, what all cases share, what is missing, and what is told."""
+    """Print what differs, the table, what all cases share, what is missing, then other lines."""
     for text in differences(diffs):
         formats.say(console, text)
     if any(diff.cases for diff in diffs):

@@ -251,10 +251,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         measured.close()
         written = stash[_WRITTEN] = measured.write()
         if written is not None:
-            from harness.commands import versions
+            from harness.commands import output, versions
 
-            stash[_CONCLUSION] = versions.conclude(measured.settings, written)
-            if stash[_CONCLUSION].failed:
+            conclusion = stash[_CONCLUSION] = versions.conclude(measured.settings, written)
+            output.summarize(written, conclusion, measured.settings.summary)
+            if conclusion.failed and exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
     except HarnessError as error:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -272,14 +273,12 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     if isinstance(written, str):
         console.print(written, style="red")
         return
-    from harness.commands import output
     from harness.report import console as summary
+    from harness.report import formats
 
     summary.show(console, written, failures=False)
-    conclusion = config.stash[_CONCLUSION]
-    for line in conclusion.lines:
-        console.print(line, markup=False)
-    output.summarize(written, conclusion, config.stash[_SESSION].settings.summary)
+    for line in config.stash[_CONCLUSION].lines:
+        formats.say(console, line)
 
 
 class _Interrupts:

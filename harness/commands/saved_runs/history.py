@@ -15,7 +15,7 @@ def add(commands: output.Commands) -> None:
     parser = commands.add_parser("history", help="a case over many runs, and where it changed")
     which = "folder of results (default: that of --output)"
     parser.add_argument("folder", nargs="?", metavar="FOLDER", help=which)
-    page = "write a chart of each case as a page, and all points as a CSV file beside it"
+    page = "write a page with a chart of each case, and all points as a CSV file of the same name"
     parser.add_argument("--page", type=Path, metavar="FILE.html", help=page)
     options.finish(parser, "history", history)
 

@@ -39,7 +39,7 @@ class Repository:
         """Run a command of git in the root and return what it prints.
 
         Raises:
-            BadCase: it fails; the text is the last line of git's own.
+            BadCase: it fails; the text is the first line of git's own.
         """
         return _run(self.root, *arguments, variables=variables)
 
@@ -115,7 +115,7 @@ class Repository:
 
 
 def _run(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
-    # A hook of git has variables of its own repository; no file of it is refreshed or locked.
+    # Variables of a hook name another repository; without optional locks no index is refreshed.
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or "CONFIG" in k}
     command = ["git", "-c", "core.quotePath=false", *arguments]  # the user's own
     try:
