@@ -81,11 +81,6 @@ class Series:
     changes: tuple[Change, ...]
     levels: tuple[float, ...]  # speedup of each segment between changes
 
-    @property
-    def name(self) -> str:
-        """The case and its reference."""
-        return f"{self.case} over {self.reference}"
-
 
 @dataclass(frozen=True, slots=True)
 class History:

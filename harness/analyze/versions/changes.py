@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Literal
 
 from harness.analyze import stats, verdicts
-from harness.records import Case, Estimate, Measurement, Start
+from harness.records import Case, Estimate, Measurement, Outcome, Start
 
 Change = Literal["more", "less", "same", "small difference", "undecided"]
 _WORDS: dict[str, Change] = {"faster": "less", "slower": "more"}
 
 
-def is_of_versions(m: Measurement) -> bool:
+def is_of_versions(m: Outcome) -> bool:
     """Return whether the reference was trained in another version."""
     return m.case.version != m.reference.version
 

@@ -71,7 +71,7 @@ def judge(
     analysis: Analysis, slower: float | None, more_memory: float | None, name: Name
 ) -> list[Gate]:
     """Judge the comparisons of versions of a run by each threshold that is given."""
-    outcomes = [o for o in analysis.run.outcomes if o.case.version != o.reference.version]
+    outcomes = [o for o in analysis.run.outcomes if changes.is_of_versions(o)]
     measured = [o for o in outcomes if isinstance(o, Measurement)]
     failed = tuple(name(o) for o in outcomes if isinstance(o, Failure))
     times = [(name(m), _slower(analysis.speedups, m)) for m in measured]
@@ -88,7 +88,7 @@ def judge(
 def of_ratios(
     what: What, share: float, ratios: Iterable[Named], failed: tuple[str, ...] = ()
 ) -> Gate:
-    """Judge ratios, above 1 for slower or more, by a threshold; None where there is no ratio."""
+    """Judge ratios, above 1 for slower or more, by a threshold; one that is None is left out."""
     return Gate(what, share, tuple(_judged(ratios, share)), failed)
 
 
