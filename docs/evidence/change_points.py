@@ -3,10 +3,15 @@
 Simulated: histories of 60 points that scatter by 2 %, with one step of 5 % or with none. Where
 Apache Otava is installed, its E-divisive means with a t test judge the same series: run this in an
 environment of its own (`pip install apache-otava`), since it needs an older numpy. Run as
-`python docs/evidence/change_points.py`.
+`python docs/evidence/change_points.py`. With `--record FILE` the answers of Otava are written to a
+file, which a test holds against those of the harness.
 """
 
+import argparse
+import importlib.metadata
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -26,21 +31,32 @@ def otava(values: np.ndarray) -> list[int]:
     from otava.analysis import compute_change_points
 
     found, _ = compute_change_points(np.exp(values).tolist())
-    return [change.index for change in found]
+    return [int(change.index) for change in found]
+
+
+def histories(tries: int = TRIES) -> tuple[list[np.ndarray], list[int], list[np.ndarray]]:
+    """Series without a step, places of a step, and the same series with a step there.
+
+    The first series are the same for any number of tries.
+    """
+    plain = [np.random.default_rng([2026, n]).normal(0, SIGMA, POINTS) for n in range(tries)]
+    places = [10 + n * 7 % (POINTS - 20) for n in range(tries)]
+    stepped = [y + STEP * (np.arange(POINTS) >= at) for y, at in zip(plain, places, strict=True)]
+    return plain, places, stepped
 
 
 def main() -> None:
     """Print a line per method."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--record", type=Path, help="write the answers of Otava to this file")
+    record = parser.parse_args().record
     methods = {"harness history": ours}
     try:
         otava(np.zeros(20))
         methods["Apache Otava"] = otava
     except ImportError:
         print("Apache Otava is not installed")
-    rng = np.random.default_rng(2026)
-    plain = [rng.normal(0, SIGMA, POINTS) for _ in range(TRIES)]
-    places = [int(rng.integers(10, POINTS - 10)) for _ in range(TRIES)]
-    stepped = [y + STEP * (np.arange(POINTS) >= at) for y, at in zip(plain, places, strict=True)]
+    plain, places, stepped = histories()
     for name, method in methods.items():
         alarms = sum(bool(method(y)) for y in plain)
         pairs = zip(map(method, stepped), places, strict=True)
@@ -49,6 +65,14 @@ def main() -> None:
             f"{name}: {100 * hits / TRIES:.1f} % of steps found within 2 points, "
             f"{100 * alarms / TRIES:.1f} % of histories without a step show one; n = {TRIES} each"
         )
+    if record:
+        recorded = 100
+        answers = {
+            "version": importlib.metadata.version("apache-otava"),
+            "plain": [otava(y) for y in plain[:recorded]],
+            "stepped": [otava(y) for y in stepped[:recorded]],
+        }
+        record.write_text(json.dumps(answers) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

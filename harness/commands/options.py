@@ -144,6 +144,7 @@ class Settings:
         batch_sizes: Empty: search for them.
         gpu_demanded: True if `devices` named the GPU: then a GPU that cannot be used is an error.
         given: Names of the fields that the user gave.
+        prefix: Before the name of an option where the user gives it.
     """
 
     variants: tuple[str, ...] = _of_suites(
@@ -165,6 +166,7 @@ class Settings:
     )
     gpu_demanded: bool = False
     given: frozenset[str] = frozenset()
+    prefix: str = "--"
     threads: int = option(
         "N",
         _threads,
@@ -387,7 +389,7 @@ def parse(
         for one in OPTIONS
         if (text := given.get(one.name) or given.get(one.key))
     }
-    settings = Settings(**{**values, **fixed}, given=frozenset(values))
+    settings = Settings(**{**values, **fixed}, given=frozenset(values), prefix=prefix)
     demanded = "gpu" in settings.devices
     if demanded and gpu.name is None:
         raise BadCase(f"{prefix}devices: a GPU was named and there is none ({gpu.reason})")

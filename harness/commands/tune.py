@@ -16,7 +16,8 @@ from harness.records import Attempt, Case, Failure, Measurement, Outcome, Tuning
 from harness.records.protocol import FEWEST_BLOCKS
 from harness.workloads import levers, registry
 
-_EARLY_STEPS = 32  # and more where an execution is longer than half of them
+# Steps after which losses are compared; more where an execution is longer than half of them.
+_EARLY_STEPS, _EARLY_STEPS_OF_VERSIONS = 32, 16
 _ON_THE_WAY = 4  # comparisons until the best combination is found, about
 
 
@@ -73,21 +74,22 @@ def _against_version(session: Session, cases: Sequence[Case]) -> bool:
 
 def wish(case: Case, reference: Case) -> Wish:
     """Say how a setting is measured: screened, and its early losses are compared."""
-    return Wish(_early_steps(case, reference), screened=True)
+    return Wish(_early_steps(case, reference, _EARLY_STEPS), screened=True)
 
 
 def wish_of_versions(case: Case, reference: Case) -> Wish:
     """Say how two versions are measured: in as many blocks with early losses as have an interval.
 
-    Each costs as much as the rounds of a block.
+    Each costs half as much as the rounds of a block.
     """
-    return Wish(_early_steps(case, reference), early_blocks=FEWEST_BLOCKS)
+    steps = _early_steps(case, reference, _EARLY_STEPS_OF_VERSIONS)
+    return Wish(steps, early_blocks=FEWEST_BLOCKS)
 
 
-def _early_steps(case: Case, reference: Case) -> int:
+def _early_steps(case: Case, reference: Case, steps: int) -> int:
     """Return the steps after which the losses of both sides are compared."""
     strides = (case.steps_per_execution, reference.steps_per_execution)
-    return 2 * math.lcm(_EARLY_STEPS // 2, *strides)
+    return 2 * math.lcm(steps // 2, *strides)
 
 
 class Tuner:

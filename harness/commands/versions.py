@@ -23,23 +23,24 @@ def check(settings: Settings) -> None:
     Raises:
         BadCase: the text says which.
     """
+    dash = settings.prefix
     given = {
-        "--fail-if-slower": settings.fail_if_slower is not None,
-        "--fail-if-more-memory": settings.fail_if_more_memory is not None,
-        "--until-decided": "until_decided" in settings.given,  # some commands always do
+        f"{dash}fail-if-slower": settings.fail_if_slower is not None,
+        f"{dash}fail-if-more-memory": settings.fail_if_more_memory is not None,
+        f"{dash}until-decided": "until_decided" in settings.given,  # some commands always do
     }
     for name in (name for name, is_given in given.items() if is_given):
         if not settings.wanted_version:
-            versions = "--reference-rev, --reference-python or --reference-env"
+            versions = f"{dash}reference-rev, {dash}reference-python or {dash}reference-env"
             raise BadCase(f"{name} compares two versions: name the other by {versions}")
         if settings.effort == "quick":
             raise BadCase(
-                f"{name} could never fail: quick effort has no intervals; use --effort default"
+                f"{name} could never fail: quick effort has no intervals; use {dash}effort default"
             )
-    if given["--until-decided"] and settings.effort != "default":
-        raise BadCase("--until-decided goes on by itself; leave out --effort")
+    if given[f"{dash}until-decided"] and settings.effort != "default":
+        raise BadCase(f"{dash}until-decided goes on by itself; leave out {dash}effort")
     if settings.wanted_version and settings.hosts is not None:
-        raise BadCase("two versions are compared on one host; leave out --hosts")
+        raise BadCase(f"two versions are compared on one host; leave out {dash}hosts")
 
 
 def decided_by(settings: Settings) -> Callable[[Measurement], bool] | None:
@@ -67,7 +68,9 @@ def conclude(settings: Settings, written: "Written") -> Conclusion:
         lambda outcome: names.sides(outcome.case, outcome.reference)[0],
     )
     failed = any(one.crossed for one in found)
-    return Conclusion(tuple(gates.lines(found)), {"gates": gates.document(found)}, failed=failed)
+    return Conclusion(
+        tuple(gates.lines(found, settings.prefix)), {"gates": gates.document(found)}, failed=failed
+    )
 
 
 def lines(version: Version) -> Iterator[str]:

@@ -23,7 +23,8 @@ class Wish:
 
     Attributes:
         early_steps: See `Member`.
-        early_blocks: Blocks at the beginning in which they are trained; None for all.
+        early_blocks: Blocks at the beginning in which they are trained, and in which the case
+            times a `fit`; None for all.
         screened: Whether it is one of many that are tried: it ends after a hopeless first block,
             times a `fit` only if that is what is compared, and leaves out early losses at quick
             effort, which judges none.
@@ -130,7 +131,7 @@ class Group:
             early_steps = None
         plan = blocks[0].plan.shortened(self._share) if blocks else None
         case, reference = comparison
-        by_steps = wish.screened and case.feed == reference.feed
+        by_steps = (wish.screened or enough) and case.feed == reference.feed
         return Member(case, reference, len(blocks), plan, early_steps, by_steps=by_steps)
 
     def _end(self, comparisons: Sequence[Comparison], how: Ended = "complete") -> None:

@@ -52,3 +52,26 @@ def tried(launcher):
         return inspect(case, setup, "digits")
 
     return of
+
+
+@pytest.fixture
+def small_data(tmp_path):
+    """Images of two classes that are easily told apart, and two that are mislabelled."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 600)
+    images = rng.integers(0, 60, (600, 28, 28), dtype=np.uint8)
+    images[labels == 1, 4:24, 4:24] += 150
+    labels[598:] = 1 - labels[598:]
+    ten = np.concatenate([labels, [9]])  # ten classes, as the bundled variants have
+    images = np.concatenate([images, images[:1]])
+    path = tmp_path / "small.npz"
+    np.savez(
+        path,
+        x_train=np.concatenate([images[:500], images[600:]]),
+        y_train=np.concatenate([ten[:500], ten[600:]]),
+        x_test=images[500:600],
+        y_test=ten[500:600],
+    )
+    return str(path)

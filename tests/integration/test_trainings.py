@@ -13,29 +13,6 @@ pytestmark = pytest.mark.slow
 BACKENDS = installed(*backends.NAMES)
 
 
-@pytest.fixture
-def small_data(tmp_path):
-    """Images of two classes that are easily told apart, and two that are mislabelled."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 600)
-    images = rng.integers(0, 60, (600, 28, 28), dtype=np.uint8)
-    images[labels == 1, 4:24, 4:24] += 150
-    labels[598:] = 1 - labels[598:]
-    ten = np.concatenate([labels, [9]])  # ten classes, as the bundled variants have
-    images = np.concatenate([images, images[:1]])
-    path = tmp_path / "small.npz"
-    np.savez(
-        path,
-        x_train=np.concatenate([images[:500], images[600:]]),
-        y_train=np.concatenate([ten[:500], ten[600:]]),
-        x_test=images[500:600],
-        y_test=ten[500:600],
-    )
-    return str(path)
-
-
 def recipes(dataset, backend="tensorflow"):
     jit = backends.find(backend).jit_by_default
     case = Case("baseline+no_hidden_dense+adam", dataset, 64, backend=backend, jit=jit)

@@ -33,6 +33,27 @@ def build():
     model.compile("sgd", "mse")
     return model
 """
+CLASSIFIER = """
+import keras
+from parts import RATE
+
+
+def build():
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(RATE), loss, metrics=["accuracy"])
+    return model
+"""
+SUITE = """
+import pytest
+
+
+@pytest.mark.convergence
+@pytest.mark.matrix(variants=["net.py:build"], batch_sizes=[50])
+def test_convergence(converge, seed, device):
+    converge(seed=seed, device=device)
+"""
 SHALLOW = "def depth(variables):\n    return int(variables.get('DEPTH', 2))\n"
 DEEP = SHALLOW.replace("2", "8")
 
@@ -140,6 +161,43 @@ def test_a_variable_is_another_version(repository, run):
     assert row["reference"] == "DEPTH=12"
     sizes = {one["version"]: one["parameters"] for one in document["tables"]["measurements"]}
     assert sizes["DEPTH=12"] > sizes[""]
+
+
+def test_versions_are_trained_in_full(repository, small_data, tmp_path):
+    """The working tree unlearned what `main` learns: its accuracy is lower, and said to be."""
+    (repository / "net.py").write_text(CLASSIFIER)
+    (repository / "parts.py").write_text("RATE = 0.01\n")
+    (repository / "test_it.py").write_text(SUITE)
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "learns")
+    (repository / "parts.py").write_text("RATE = 0.0\n")
+    output = tmp_path / "out"
+    options = (
+        ("reference-rev", "main"),
+        ("backend", BACKEND),
+        ("output", output),
+        ("devices", "cpu"),
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "test_it.py"),
+            *(f"--train-{name}={value}" for name, value in options),
+            *("--train-devices=cpu", "--train-epochs=3", "--train-seeds=2"),
+            f"--train-dataset={small_data}",
+        ],
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = (output / "runs").iterdir()
+    trainings = json.loads((run / "run.json").read_text())["trainings"]
+    assert len(trainings) == 4
+    last = {bool(one["recipe"]["case"]["version"]): one["epochs"][-1] for one in trainings}
+    assert last[True]["val_accuracy"] > last[False]["val_accuracy"] + 0.2
+    assert "main@" in (run / "tables" / "accuracy.md").read_text()
 
 
 @pytest.fixture(scope="module")

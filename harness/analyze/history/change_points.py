@@ -50,23 +50,36 @@ def find(values: Sequence[float], errors: Sequence[float]) -> list[ChangePoint]:
     n = len(values)
     if n < 2 * FEWEST_POINTS:
         return []
-    y = np.asarray(values, float)
-    variances = np.square(np.asarray(errors, float))
-    variances = variances + scatter_between(values, errors) ** 2
-    if not variances.all():  # values without any scatter
-        variances = np.full(n, max(1e-12, float(variances.mean())))
-    weights = 1 / variances
+    y, weights = np.asarray(values, float), _weights(values, errors)
     cuts = _partition(y, weights, _penalty(n))
-    segments = [slice(a, b) for a, b in zip([0, *cuts], [*cuts, n], strict=True)]
-    means = [float(np.average(y[s], weights=weights[s])) for s in segments]
-    spreads = [1 / float(weights[s].sum()) for s in segments]
-    freedom = n - len(segments)
+    means = levels(values, errors, cuts)
+    spreads = [1 / float(weights[s].sum()) for s in _segments(cuts, n)]
+    freedom = n - len(means)
     found = []
     for number, cut in enumerate(cuts):
         size = means[number + 1] - means[number]
         half = stats.spread([(spreads[number] + spreads[number + 1], freedom)])
         found.append(ChangePoint(cut, Estimate(size, size - half, size + half, n)))
     return found
+
+
+def levels(values: Sequence[float], errors: Sequence[float], cuts: Sequence[int]) -> list[float]:
+    """Return the mean of each segment; a value with a wide interval weighs little."""
+    y, weights = np.asarray(values, float), _weights(values, errors)
+    segments = _segments(cuts, len(y))
+    return [float(np.average(y[s], weights=weights[s])) for s in segments]
+
+
+def _segments(cuts: Sequence[int], n: int) -> list[slice]:
+    return [slice(a, b) for a, b in zip([0, *cuts], [*cuts, n], strict=True)]
+
+
+def _weights(values: Sequence[float], errors: Sequence[float]) -> np.ndarray:
+    """Return the inverse of each variance: of the value, and between values."""
+    variances = np.square(np.asarray(errors, float)) + scatter_between(values, errors) ** 2
+    if not variances.all():  # values without any scatter
+        variances = np.full(len(variances), max(1e-12, float(variances.mean())))
+    return 1 / variances
 
 
 def scatter_between(values: Sequence[float], errors: Sequence[float]) -> float:

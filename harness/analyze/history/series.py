@@ -4,9 +4,7 @@ Both were measured in the same blocks, so that a slow hour moves them alike; tim
 hours do not compare, and raise no alarm.
 """
 
-import itertools
 import math
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -156,9 +154,9 @@ def _of_machine(runs: Sequence[RunPoints]) -> Iterator[Series]:
 def _series(key: Key, runs: Sequence[RunPoints], names: Mapping[Case, str]) -> Series:
     case, reference = key
     logs = [math.log(run.speedups[key][0].value) for run in runs]
-    found = change_points.find(logs, [run.speedups[key][1] for run in runs])
-    ends = [0, *(change.index for change in found), len(runs)]
-    parts = [logs[a:b] for a, b in itertools.pairwise(ends)]
+    errors = [run.speedups[key][1] for run in runs]
+    found = change_points.find(logs, errors)
+    levels = change_points.levels(logs, errors, [change.index for change in found])
     seconds = [run.seconds.get(case) for run in runs]
     return Series(
         machine=runs[-1].machine,
@@ -175,7 +173,7 @@ def _series(key: Key, runs: Sequence[RunPoints], names: Mapping[Case, str]) -> S
             for run, time in zip(runs, seconds, strict=True)
         ),
         changes=tuple(_change(one, runs) for one in found),
-        levels=tuple(math.exp(statistics.fmean(part)) for part in parts),
+        levels=tuple(map(math.exp, levels)),
     )
 
 

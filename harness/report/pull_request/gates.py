@@ -10,10 +10,10 @@ from harness.records import to_json
 _WHAT = {"slower": "time per sample", "more memory": "peak memory"}
 
 
-def lines(gates: Sequence[Gate]) -> Iterator[str]:
+def lines(gates: Sequence[Gate], prefix: str = "--") -> Iterator[str]:
     """Yield the answer to each threshold, and a line for each comparison."""
     for gate in gates:
-        option = f"--fail-if-{gate.what.replace(' ', '-')} {100 * gate.threshold:g}%"
+        option = f"{prefix}fail-if-{gate.what.replace(' ', '-')} {100 * gate.threshold:g}%"
         yield f"{option}: {'failed' if gate.crossed else 'passed'}"
         yield from (f"  not measured: {name}" for name in gate.failed)
         yield from (f"  {_line(one, _WHAT[gate.what])}" for one in gate.judgements)

@@ -2,9 +2,11 @@
 
 import csv
 import dataclasses
+import importlib.util
 import itertools
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from harness.commands.parser import main
 from harness.errors import HarnessError
 from harness.records import Case
 
+ROOT = Path(__file__).parents[3]
 BASE, LARGE = Case("baseline", "mnist", 256), Case("baseline", "mnist", 1024)
 SIGMA, STEP, POINTS = 0.02, math.log(1.05), 60
 
@@ -41,6 +44,22 @@ def test_a_step_of_five_percent_is_found_within_two_points(errors):
 def test_a_history_without_a_change_has_none(errors):
     """But for one in twenty."""
     assert sum(bool(simulated(seed, 0.0, 0, errors)) for seed in range(200)) <= 10
+
+
+def test_the_changes_are_those_of_apache_otava():
+    """Its recorded answers: what it finds is found here, and here are no more false alarms."""
+    script = ROOT / "docs" / "evidence" / "change_points.py"
+    module = importlib.util.module_from_spec(
+        spec := importlib.util.spec_from_file_location("change_points_evidence", script)
+    )
+    spec.loader.exec_module(module)
+    otava = json.loads((Path(__file__).parent / "otava.json").read_text(encoding="utf-8"))
+    plain, _, stepped = module.histories(len(otava["plain"]))
+    its = [(module.ours(y), found) for y, found in zip(stepped, otava["stepped"], strict=True)]
+    both = [any(abs(a - b) <= 2 for a in here for b in there) for here, there in its if there]
+    assert len(both) >= 90
+    assert sum(both) >= 0.95 * len(both)
+    assert sum(bool(module.ours(y)) for y in plain) <= sum(map(bool, otava["plain"]))
 
 
 def test_the_interval_of_a_change_holds_it():

@@ -194,7 +194,7 @@ def test_the_plugin_compares_every_test_with_the_other_version(pytester, launche
     options = ("--train-reference-env", "A=1", "--train-reference-env", "B=2")
     done = pytester.runpytest(*options, "--train-fail-if-slower=5%", "--train-threads=1")
     assert done.ret == 1
-    done.stdout.fnmatch_lines(["reference: A=1+B=2", "--fail-if-slower 5%: failed"])
+    done.stdout.fnmatch_lines(["reference: A=1+B=2", "--train-fail-if-slower 5%: failed"])
     done.assert_outcomes(passed=1)
 
 
