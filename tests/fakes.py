@@ -3,8 +3,10 @@
 import base64
 import dataclasses
 import importlib.util
+import math
 import os
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -12,10 +14,11 @@ import pynvml
 import pytest
 
 from harness.measure.budget import Budget
+from harness.measure.machine.energy import Counter, Meter
 from harness.measure.machine.host_state import HostState
 from harness.measure.runner import Runner
 from harness.measure.side import Setup
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, GpuReading, GpuTrace, GpuUsage, Machine, Protocol, from_json
 from harness.worker import backends
 
@@ -186,8 +189,8 @@ class FakeWorker:
             "losses": [2.3, 2.2, 2.1],
         }
 
-    def _open(self, case, cpus, memory_bytes=None, early_steps=None):
-        self._case = from_json(Case, case)
+    def _open(self, case, cpus, memory_bytes=None, early_steps=None, profiled=False):
+        self._case, self._profiled = from_json(Case, case), profiled
         early = early_steps and self._launcher.early_loss(self._case)
         if memory_bytes is not None and self._case.batch_size * 2**20 > memory_bytes:
             raise WorkerFailed("oom", "MemoryError: it would not fit")
@@ -229,6 +232,7 @@ class FakeWorker:
         if self._launcher.rounds == self._launcher.interrupt_at_round:
             raise KeyboardInterrupt
         self._loss *= 0.9
+        self._launcher.joules += steps * self._step * self._launcher.watts(self._case)
         return {
             "steps": steps,
             "seconds": steps * self._step,
@@ -261,6 +265,40 @@ class FakeWorker:
                 "whole_epoch": False,
                 "first_steps": self._case.steps_per_execution,
             }
+        }
+
+    def _profile(self, path):
+        """A convolution that takes 60 % of a step, a dense layer 20 %, the optimizer 10 %."""
+        assert self._profiled
+        if path is not None:
+            Path(path).parent.mkdir(exist_ok=True)
+            Path(path).write_bytes(b"trace")
+        shares = [
+            ("0", False, "Conv2D", 0.2),
+            ("0", True, "Conv2DBackpropFilter", 0.4),
+            ("1", False, "MatMul", 0.05),
+            ("1", True, "MatMul", 0.15),
+            ("optimizer", False, "Mul", 0.1),
+            ("loss", True, "Mul", 0.02),
+            (None, False, "AddN", 0.03),
+        ]
+        return {
+            "steps": 20,
+            "traced_seconds": 1.5 * self._step,
+            "spent": [
+                dict(
+                    zip(
+                        ("row", "backward", "operation", "seconds", "count"),
+                        (*kind, share * 1.5 * self._step, 1.0),
+                        strict=True,
+                    )
+                )
+                for *kind, share in shares
+            ],
+            "layers": [
+                _layer("conv2d", "Conv2D", 100, 5000, [24, 24, 8]),
+                _layer("dense", "Dense", 900, 1000, [10]),
+            ],
         }
 
     def _open_training(self, case, cpus):
@@ -318,6 +356,21 @@ class FakeWorker:
         }
 
 
+def _layer(path, kind, parameters, macs, shape):
+    return {
+        "path": path,
+        "type": kind,
+        "calls": 1.0,
+        "parameters": parameters,
+        "parameter_bytes": 4 * parameters,
+        "trainable": True,
+        "output_shape": shape,
+        "macs_per_sample": macs,
+        "input_bytes_per_sample": 1000,
+        "activation_bytes_per_sample": 4 * math.prod(shape),
+    }
+
+
 class FakeLauncher:
     """Starts fake workers.
 
@@ -341,8 +394,17 @@ class FakeLauncher:
         self.wrong = lambda case: range(100)
         self.interrupt_at_epoch = None
         self.rounds = 0
+        self.joules, self.watts = 0.0, lambda case: 10.0
         self.interrupt_at_round = None
         self.running = self.most_running = 0
+
+    @property
+    def meter(self):
+        """Counts the joules of all rounds."""
+        counts = Counter(
+            "package-0", "package", 1e-6, None, lambda: b"%d\n" % round(1e6 * self.joules)
+        )
+        return Meter("powercap", (counts,))
 
     def start(self, case, timeout):
         self.running += 1
@@ -453,14 +515,16 @@ def runner_of(
     is_decided=lambda _: False,
     is_hopeless=lambda _: False,
     command=None,
+    meter=None,
     **changes,
 ):
-    """A runner over fake workers, without a GPU; `changes` are of its protocol."""
+    """A runner over fake workers, without a GPU or meter; `changes` are of its protocol."""
     chosen = protocol(**{"blocks": 3, **changes})
     setup = Setup(
         chosen,
         launcher,
         gpu or FakeGpu(name=None),
+        meter or Meter(),
         is_decided=is_decided,
         is_hopeless=is_hopeless,
         read_host_state=read_host_state,

@@ -7,8 +7,8 @@ What `harness validate --only keras` does, with a choice of model, backend and b
 import argparse
 
 from harness.commands.validate import against_keras
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
+from harness.measure.workers.launcher import Launcher
 from harness.records import Case
 from harness.worker import backends
 from harness.workloads import datasets

@@ -8,8 +8,8 @@ import dataclasses
 import math
 import statistics
 
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
+from harness.measure.workers.launcher import Launcher
 from harness.records import Case, to_json
 from harness.workloads import datasets, levers
 

@@ -11,10 +11,10 @@ import statistics
 from math import log
 
 from harness.analyze import stats
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import open_gpu
 from harness.measure.side import Setup, Side
+from harness.measure.workers.launcher import Launcher
 from harness.records import Case
 from harness.records import protocol as protocols
 from harness.workloads import datasets

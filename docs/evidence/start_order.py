@@ -10,11 +10,11 @@ import time
 from math import log
 
 from harness.analyze import stats
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import open_gpu
 from harness.measure.schedule import turns
 from harness.measure.side import Setup, Side
+from harness.measure.workers.launcher import Launcher
 from harness.records import Case, Round
 from harness.records import protocol as protocols
 from harness.workloads import datasets

@@ -10,8 +10,8 @@ from math import log
 
 from harness import units
 from harness.analyze import stats
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
+from harness.measure.workers.launcher import Launcher
 from harness.records import Case, to_json
 from harness.workloads import datasets
 

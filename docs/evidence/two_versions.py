@@ -3,8 +3,8 @@
 A scratch repository has a network of 20 equal layers, and commits with 20, 21 and 22 of them: the
 same model, one 5 % and one 10 % slower, since a layer costs a twentieth of a step. Each is
 measured against the first commit by `harness run … --reference-rev … --fail-if-slower 5%`, in
-turns. With `--python PATH` an environment is compared with itself instead, and must hold 1. Run as
-`python docs/evidence/two_versions.py --tries 15`.
+turns; that of 10 % with `--until-decided`. With `--python PATH` an environment is compared with
+itself instead, and must hold 1. Run as `python docs/evidence/two_versions.py --tries 15`.
 """
 
 import argparse
@@ -90,7 +90,8 @@ def main() -> None:
                 continue
             for number, kind in enumerate(planted):
                 git(folder, "checkout", "-q", f"planted{number}")
-                its = measured(folder, ["--reference-rev", "first"])
+                decided = ["--until-decided"] if kind == "10 %" else []
+                its = measured(folder, ["--reference-rev", "first", *decided])
                 found[kind].append(its)
                 print(kind, *show(its), flush=True)
     for kind, tries in found.items():
@@ -110,7 +111,8 @@ def show(its: tuple[int, float, dict[str, object]]) -> list[str]:
     """Write a try."""
     code, seconds, row = its
     interval = f"{row['speedup']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-    return [interval, str(row["verdict"]), f"exit {code}", f"{seconds:.0f} s"]
+    blocks = f"{row['blocks']} blocks"
+    return [interval, str(row["verdict"]), f"exit {code}", blocks, f"{seconds:.0f} s"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import functools
 import math
 from collections.abc import Hashable
 
-from harness.analyze import rounds, stats
+from harness.analyze import energy, rounds, stats
 from harness.analyze.cautions import Caution
 from harness.analyze.devices import gpu
 from harness.analyze.roles import Roles
@@ -70,6 +70,11 @@ class CaseData:
         """Energy of the GPU."""
         power = gpu.power_watts(self.usages).value
         return None if power is None else power * (self.step.value / self.case.batch_size)
+
+    @functools.cached_property
+    def cpu_joules_per_sample(self) -> Estimate | None:
+        """Energy of the processor packages."""
+        return energy.per_sample(self.blocks.values(), self.case.batch_size)
 
 
 def collect(roles: Roles) -> list[CaseData]:

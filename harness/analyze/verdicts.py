@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.analyze import published, stats
+from harness.analyze import energy, published, stats
 from harness.analyze.analysis import Analysis
 from harness.analyze.moderation import Speedups
 from harness.records import Estimate, Measurement
@@ -71,6 +71,7 @@ class Judged:
     smallest_visible: float | None
     noise_floor: bool  # whether the reference was compared with itself
     published: float | None  # speedup in the report that the bundled variants come from
+    energy: Estimate | None = None  # the same with joules of the CPUs in place of seconds
 
 
 def judge(m: Measurement, analysis: Analysis) -> Judged:
@@ -84,4 +85,5 @@ def judge(m: Measurement, analysis: Analysis) -> Judged:
         smallest_visible=smallest_visible(estimate, mean.freedom) if judged else None,
         noise_floor=m.case == m.reference,
         published=published.speedup(m, analysis.run),
+        energy=energy.speedup(m),
     )

@@ -15,7 +15,7 @@ from harness.measure.machine.gpu import AnyGpu, count
 from harness.measure.side import AnyLauncher, Setup
 from harness.measure.trial import Inspected, inspect
 from harness.measure.versions.open_version import OtherVersion
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Ladder, Recipe, Rung
 from harness.worker import backends
 from harness.workloads import datasets, fitting, levers, registry

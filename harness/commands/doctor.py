@@ -12,11 +12,11 @@ from rich.text import Text
 from harness import units
 from harness.commands import options, output
 from harness.errors import HarnessError
-from harness.measure.machine import cgroup, visible_gpus
+from harness.measure.machine import cgroup, energy, visible_gpus
 from harness.measure.machine import facts as machine
 from harness.measure.machine.gpu import THERMAL, AnyGpu, open_gpu
 from harness.measure.machine.sampler import read_machine
-from harness.records import Finding, GpuReading, to_json
+from harness.records import CpuEnergy, Finding, GpuReading, to_json
 from harness.records.counters import change
 from harness.units import printable
 from harness.worker import backends
@@ -63,6 +63,7 @@ def examine(gpu: AnyGpu) -> Iterator[Finding]:
     usable = len(machine.usable_cpus())
     yield from cpu(machine.cpu_name(), os.cpu_count() or 1, usable, cgroup.cpu_quota())
     yield frequency(machine.governor())
+    yield joules(energy.describe(meter := energy.open_meter(machine.usable_cpus())), meter.advice)
     yield memory(machine.memory_available(), cgroup.memory_limit(), machine.shell_limits())
     for part in machine.withheld():
         yield Finding("job", "note", part.what, part.advice)
@@ -100,6 +101,15 @@ def frequency(governor: str | None) -> Finding:
         return Finding("CPU", "ok", text)
     advice = "sudo cpupower frequency-set -g performance"
     return Finding("CPU", "note", f"{text}; the clock follows the load", advice)
+
+
+def joules(told: CpuEnergy, advice: str) -> Finding:
+    """Say which meter of the energy of the CPUs there is, and who may read it."""
+    if told.meter is None:
+        return Finding("energy", "missing", f"not measured: {told.missing}", advice)
+    watts = told.idle_package_watts
+    idle = "" if watts is None else f"; {watts:.1f} W while nothing trains"
+    return Finding("energy", "ok", f"{told.meter} counts {', '.join(told.counters)}{idle}")
 
 
 def memory(available: int, limit: int | None, shell: Mapping[str, int]) -> Finding:

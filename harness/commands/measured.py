@@ -5,14 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import units
 from harness.commands import interrupts, options, output, versions
 from harness.commands.options import Settings
 from harness.commands.session import Session
 from harness.measure.machine.gpu import open_gpu
+from harness.measure.profiling import is_traced
+from harness.measure.workers.worker_process import WorkerFailed
+from harness.records import Case, Measurement
 
 if TYPE_CHECKING:
     from harness.report.files import Written
 
+_WORKERS = 2  # that trace a case beside its measurement, which has the intervals
 Conclude = Callable[[Settings, "Written"], output.Conclusion]
 
 
@@ -35,6 +40,7 @@ def measured(
     complete = False
     with Session(settings, gpu, output.progress(), arguments.typed, smoke=False) as session:
         complete = body(session)  # an interrupt ends it, and what was measured is shown
+        complete = profile_measured(session) and complete
         session.end()
     written = session.write()
     crossed = False
@@ -49,3 +55,28 @@ def measured(
             output.progress().print(line)
         return output.INTERRUPTED
     return 0 if complete and not crossed else 1
+
+
+def profile_measured(session: Session) -> bool:
+    """Trace the layers of what a run has measured, if that is asked for; False where one failed."""
+    if not session.settings.profile or not session.planned:
+        return True
+    outcomes = session.runner.run().outcomes
+    measured = (one for one in outcomes if isinstance(one, Measurement))
+    cases = dict.fromkeys(case for one in measured for case in (one.reference, one.case))
+    failed = [one for one in cases if is_traced(one) and not trace(session, one, _WORKERS)]
+    return not failed
+
+
+def trace(session: Session, case: Case, workers: int) -> bool:
+    """Trace the layers of a case in so many workers; False, and a failed row, where that fails."""
+    error = session.cases.untrainable(case)
+    if error is None:
+        session.say(f"tracing {case.id} in {units.plural(workers, 'worker')}")
+        try:
+            session.runner.profile(case, workers)
+        except WorkerFailed as failed:
+            error = failed
+    if error is not None:
+        session.runner.refuse(case, case, error)
+    return error is None

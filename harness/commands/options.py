@@ -8,14 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from harness.commands.values import checked, count, list_of, named, one_of, percent, positive
+from harness.commands.values import (
+    checked,
+    count,
+    flag,
+    list_of,
+    named,
+    one_of,
+    percent,
+    positive,
+    share,
+    variables,
+)
 from harness.errors import BadCase
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.discovery import find as find_hosts
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.versions.open_version import Wanted
-from harness.measure.worker_process import Traceback
+from harness.measure.workers.worker_process import Traceback
 from harness.records import DEVICES, Protocol
 from harness.records import protocol as protocols
 from harness.worker import backends
@@ -24,7 +35,7 @@ from harness.workloads import ladder, levers, registry
 AUTO = "auto"
 LATEST = "latest"
 _VERSIONS = ("suites", "run", "tune")  # `suites`: pytest
-_MEASURE = (*_VERSIONS, "bisect")
+_MEASURE = (*_VERSIONS, "bisect", "profile")
 _READ = ("report", "advise", "compare", "history")
 
 
@@ -84,12 +95,6 @@ def option(*arguments: Any, **more: Any) -> Any:
 _of_suites = functools.partial(option, commands=("suites",))
 
 
-def _share(text: str) -> float:
-    if (value := positive(text)) > 1:
-        raise BadCase(f"{text!r} is not a share, above 0 and up to 1")
-    return value
-
-
 def _threads(text: str) -> int:
     cpus = len(usable_cpus())
     if (threads := count(text) if text else cpus) > cpus:
@@ -112,21 +117,6 @@ def _devices(text: str) -> tuple[str, ...]:
 
 def _batch_sizes(text: str) -> tuple[int, ...]:
     return () if text == AUTO else list_of(count)(text)
-
-
-def _flag(text: str) -> bool:
-    return text.lower() in ("true", "1", "yes", "on")
-
-
-def _variables(text: str) -> tuple[tuple[str, str], ...]:
-    """Read a variable per line."""
-    found = dict[str, str]()
-    for line in text.splitlines():
-        name, sign, value = line.strip().partition("=")
-        if not sign or not name:
-            raise BadCase(f"{line!r} is not NAME=VALUE")
-        found[name] = value
-    return tuple(found.items())
 
 
 def _hosts(text: str) -> Hosts | None:
@@ -245,7 +235,15 @@ class Settings:
         "N", count, "full trainings of each recipe (default by effort: 1, 3 or 6)"
     )
     target: float = _of_suites(
-        "SHARE", _share, "test accuracy of a full training, the time to which is measured", "0.985"
+        "SHARE", share, "test accuracy of a full training, the time to which is measured", "0.985"
+    )
+    profile: bool = option(
+        "",
+        flag,
+        "also trace each case on the CPU in workers of its own: the time of each layer",
+        "",
+        commands=("suites", "run"),
+        flag=True,
     )
     summary: Path | None = option(
         "FILE.md",
@@ -276,7 +274,7 @@ class Settings:
     )
     reference_env: tuple[tuple[str, str], ...] = option(
         "NAME=VALUE",
-        _variables,
+        variables,
         "compare with the same model with another environment variable; may be repeated",
         "",
         commands=_VERSIONS,
@@ -296,7 +294,7 @@ class Settings:
     )
     until_decided: bool = option(
         "",
-        _flag,
+        flag,
         "with two versions: measure on, 24 blocks at most, until each threshold (else 5 percent) "
         "is crossed or excluded",
         "",
@@ -308,7 +306,7 @@ class Settings:
         str,
         f"continue an interrupted run: its id or a beginning of it (alone: {LATEST}); {AUTO}: the "
         "unfinished run of the same command, else begin one",
-        commands=(*_VERSIONS, "validate"),
+        commands=(*_VERSIONS, "profile", "validate"),
         bare=LATEST,
     )
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from harness.commands import bisect, doctor, output, run, tune
+from harness.commands import bisect, doctor, output, profile, run, tune
 from harness.commands import list as listing
 from harness.commands.interrupts import as_interrupts
 from harness.commands.saved_runs import advise, compare, history, report
@@ -15,7 +15,7 @@ from harness.commands.validate import command as validate
 from harness.errors import HarnessError
 from harness.units import printable
 
-COMMANDS = (listing, doctor, run, tune, bisect, report, advise, compare, history, validate)
+COMMANDS = (listing, doctor, run, tune, profile, bisect, report, advise, compare, history, validate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

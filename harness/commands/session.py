@@ -12,7 +12,6 @@ from harness.commands import interrupts, versions
 from harness.commands.cases import Cases, Comparison, Trial
 from harness.commands.options import AUTO, Settings
 from harness.errors import BadRun
-from harness.measure import launcher as launchers
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
 from harness.measure.grouping import Groups
@@ -22,7 +21,8 @@ from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.door import Door
 from harness.measure.hosts.follow import follow
 from harness.measure.hosts.group import GroupLauncher
-from harness.measure.machine.facts import describe
+from harness.measure.machine import energy
+from harness.measure.machine.facts import describe, usable_cpus
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.machine.host_state import read_host_state
 from harness.measure.runner import Runner
@@ -30,7 +30,8 @@ from harness.measure.search import FIRST_BATCH
 from harness.measure.side import Setup
 from harness.measure.versions.open_version import open_version
 from harness.measure.versions.place import Place
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers import launcher as launchers
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Machine, Measurement, Outcome, Protocol, Search, Version
 from harness.records import protocol as protocols
 from harness.records.folders import RUNS, locate, new_run_folder
@@ -258,6 +259,7 @@ class Session:
                     protocol,
                     self._launch(),
                     self.gpu,
+                    self._meter,
                     slow_steps=self.cases.slow_steps,
                     is_decided=self.is_decided
                     or versions.decided_by(settings)
@@ -277,9 +279,13 @@ class Session:
         return self._runner
 
     @functools.cached_property
+    def _meter(self) -> energy.Meter:
+        return energy.open_meter(usable_cpus())
+
+    @functools.cached_property
     def _machine(self) -> Machine:
         """This machine, with what is held back on any host of the job."""
-        machine = describe(self.gpu)
+        machine = dataclasses.replace(describe(self.gpu), cpu_energy=energy.describe(self._meter))
         others = () if self._door is None else self._door.withheld()
         return dataclasses.replace(machine, withheld=(*machine.withheld, *others))
 
@@ -342,7 +348,7 @@ class Session:
         if self._runner is None:
             return None
         run = self._runner.run()
-        if not run.outcomes and not run.trainings and not run.searches:
+        if not (run.outcomes or run.trainings or run.searches or run.profiles):
             return None
         from harness.report import files
         from harness.report.names import shortened

@@ -17,7 +17,7 @@ from harness.records.protocol import FEWEST_BLOCKS
 from harness.workloads import levers, registry
 
 # Steps after which losses are compared; more where an execution is longer than half of them.
-_EARLY_STEPS, _EARLY_STEPS_OF_VERSIONS = 32, 16
+_EARLY_STEPS, _EARLY_STEPS_OF_VERSIONS = 32, 8
 _ON_THE_WAY = 4  # comparisons until the best combination is found, about
 
 
@@ -80,7 +80,7 @@ def wish(case: Case, reference: Case) -> Wish:
 def wish_of_versions(case: Case, reference: Case) -> Wish:
     """Say how two versions are measured: in as many blocks with early losses as have an interval.
 
-    Each costs half as much as the rounds of a block.
+    So many blocks also time a `fit` of the case.
     """
     steps = _early_steps(case, reference, _EARLY_STEPS_OF_VERSIONS)
     return Wish(steps, early_blocks=FEWEST_BLOCKS)

@@ -74,3 +74,26 @@ def percent(text: str) -> float:
         whole = f"{number:g} % or {100 * number:g} %: write {number:g}% or {100 * number:g}%"
         raise BadCase(f"{text} may be {whole}")
     return number / 100
+
+
+def share(text: str) -> float:
+    """Read a share of a whole."""
+    if (value := positive(text)) > 1:
+        raise BadCase(f"{text!r} is not a share, above 0 and up to 1")
+    return value
+
+
+def flag(text: str) -> bool:
+    """Read whether something is wanted."""
+    return text.lower() in ("true", "1", "yes", "on")
+
+
+def variables(text: str) -> tuple[tuple[str, str], ...]:
+    """Read a variable per line."""
+    found = dict[str, str]()
+    for line in text.splitlines():
+        name, sign, value = line.strip().partition("=")
+        if not sign or not name:
+            raise BadCase(f"{line!r} is not NAME=VALUE")
+        found[name] = value
+    return tuple(found.items())

@@ -16,7 +16,7 @@ from harness.measure.machine.facts import memory_available, oom_kills
 from harness.measure.machine.host_state import between
 from harness.measure.oom import explained
 from harness.measure.side import Setup, Side
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Block, BlockPlan, Case, Platform, Role, Round, SidePlan, Surroundings
 
 MEMORY_SHARE = 0.6  # of the free memory: what the workers of a block may fill
@@ -39,7 +39,8 @@ class Member:
         index: Number of that block, from 0.
         plan: Of the comparison; None before its first block.
         early_steps: If given, both workers also report their loss after that many steps.
-        by_steps: Whether only steps are compared, so that its case times no `fit`.
+        fit_case: Whether the case times a `fit`.
+        fit_reference: Whether the reference does.
     """
 
     case: Case
@@ -47,7 +48,8 @@ class Member:
     index: int
     plan: BlockPlan | None = None
     early_steps: int | None = None
-    by_steps: bool = False
+    fit_case: bool = True
+    fit_reference: bool = True
 
 
 @dataclass
@@ -125,7 +127,9 @@ class BlockRun:
         self._early.update(m.case for m in early if m.case == m.reference)
         self._early_steps = math.lcm(*(m.early_steps or 1 for m in early))  # as many for all
         # Cases that are to time a `fit`.
-        self._fitted = {m.reference for m in members} | {m.case for m in members if not m.by_steps}
+        self._fitted = {m.reference for m in members if m.fit_reference}
+        self._fitted |= {m.case for m in members if m.fit_case}
+        self._rated = bool(self._fitted)
         self._interleaved = is_interleaved(members[0].case, members[0].reference)
         self._plans = {
             case: plan
@@ -275,8 +279,11 @@ class BlockRun:
             self._on_round(worker.case, worker.rounds[-1])
 
     def _after_rounds(self, worker: _Worker, rated: set[Platform]) -> None:
-        """Find the rates of each platform once, and time `fit` once per case."""
-        if worker.case.platform not in rated or worker.case.replicas > 1:
+        """Find the rates of each platform once, and time `fit` once per case.
+
+        A block that times no `fit` finds no rates: earlier blocks did.
+        """
+        if self._rated and (worker.case.platform not in rated or worker.case.replicas > 1):
             rated.add(worker.case.platform)
             worker.side.find_rates()
         if worker.case in self._fitted and worker.plan is not None and worker.plan.fit_steps:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness.measure.block import BlockRun, Measured, Member, is_interleaved
 from harness.measure.budget import Budget
 from harness.measure.side import Setup
-from harness.measure.worker_process import HostLost, WorkerFailed
+from harness.measure.workers.worker_process import HostLost, WorkerFailed
 from harness.records import Block, Case, Ended, Failure, Measurement, Outcome, Round
 from harness.records import protocol as protocols
 
@@ -23,8 +23,8 @@ class Wish:
 
     Attributes:
         early_steps: See `Member`.
-        early_blocks: Blocks at the beginning in which they are trained, and in which the case
-            times a `fit`; None for all.
+        early_blocks: Blocks at the beginning in which they are trained, and in which the case alone
+            times a `fit`; None for all, and for both.
         screened: Whether it is one of many that are tried: it ends after a hopeless first block,
             times a `fit` only if that is what is compared, and leaves out early losses at quick
             effort, which judges none.
@@ -131,8 +131,16 @@ class Group:
             early_steps = None
         plan = blocks[0].plan.shortened(self._share) if blocks else None
         case, reference = comparison
-        by_steps = (wish.screened or enough) and case.feed == reference.feed
-        return Member(case, reference, len(blocks), plan, early_steps, by_steps=by_steps)
+        by_feed = case.feed != reference.feed
+        return Member(
+            case,
+            reference,
+            len(blocks),
+            plan,
+            early_steps,
+            fit_case=by_feed or not (wish.screened or enough),
+            fit_reference=by_feed or wish.early_blocks is None,
+        )
 
     def _end(self, comparisons: Sequence[Comparison], how: Ended = "complete") -> None:
         for comparison in comparisons:

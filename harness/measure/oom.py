@@ -2,7 +2,7 @@
 
 from harness import units
 from harness.measure.machine.facts import memory_available, memory_in_all, oom_kills
-from harness.measure.worker_process import HostLost, WorkerFailed
+from harness.measure.workers.worker_process import HostLost, WorkerFailed
 from harness.records import FailureKind
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Protocol as Interface
 from typing import Self, TypeVar
 
+from harness.measure import profiling
 from harness.measure.block import is_interleaved
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Comparison, Group, Wish
 from harness.measure.search import search
 from harness.measure.side import Setup
 from harness.measure.training import train_together
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import (
     Block,
     Case,
@@ -24,6 +25,7 @@ from harness.records import (
     Failure,
     Machine,
     Outcome,
+    Profile,
     Recipe,
     Round,
     Run,
@@ -161,6 +163,7 @@ class Runner:
             command=self._resumed.command,
             tunings=tuple(records["tuning"].values()),
             version=self._resumed.version,
+            profiles=tuple(records["profile"].values()),
         )
 
     def keep(self, record: Record) -> None:
@@ -281,6 +284,19 @@ class Runner:
             on_size = self._observer.on_size
             found = search(case, samples, memory_bytes, self._setup, on_size, fixed=fixed)
             self.keep(found)
+        return found
+
+    def profile(self, case: Case, workers: int) -> Profile:
+        """Profile a case, unless this run already has; see `profiling.profile`.
+
+        Raises:
+            WorkerFailed: the case cannot be trained or traced.
+        """
+        found = self.kept(Profile, case.id)
+        if found is None:
+            found = profiling.profile(case, self._setup, self.folder, workers)
+            self.keep(found)
+            self.save()
         return found
 
     def train(self, recipes: Sequence[Recipe]) -> list[Training | Failure]:

@@ -7,7 +7,7 @@ from harness import units
 from harness.measure.machine.facts import memory_available, oom_kills
 from harness.measure.oom import explained
 from harness.measure.side import Setup, Side
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Search, TriedSize
 
 FIRST_BATCH = 8

@@ -4,9 +4,11 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 from typing import Protocol as Interface
 
+from harness.measure.machine.energy import Meter
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.machine.gpu import AnyGpu, cool_down
 from harness.measure.machine.host_state import HostState, read_host_state
@@ -56,6 +58,7 @@ class Setup:
     protocol: Protocol
     launcher: AnyLauncher
     gpu: AnyGpu
+    meter: Meter = Meter()  # of the energy of the CPUs
     cpus: list[int] = field(default_factory=usable_cpus)  # numbers of those that a worker may use
     slow_steps: Mapping[str, int] = field(default_factory=dict)  # by variant; see `Inspected`
     is_decided: Callable[[Measurement], bool] = lambda _: False  # at a look; see `Group`
@@ -102,9 +105,14 @@ class Side:
         return self.worker.ask(command, **arguments)
 
     def open(
-        self, memory_bytes: int | None = None, early_steps: int | None = None, seed: int = 0
+        self,
+        memory_bytes: int | None = None,
+        early_steps: int | None = None,
+        seed: int = 0,
+        *,
+        profiled: bool = False,
     ) -> None:
-        """Build the model and run the first step.
+        """Build the model and run the first step, which is marked if it is to be profiled.
 
         The worker gets no more memory than given, reports its loss after so many early steps, and
         adds the seed to the case's.
@@ -115,6 +123,7 @@ class Side:
             cpus=self._setup.cpus,
             memory_bytes=memory_bytes,
             early_steps=early_steps,
+            **({"profiled": True} if profiled else {}),
         )
         self._found |= {"ready_seconds": time.perf_counter() - self._begin, **opened["start"]}
         self.facts = from_json(ModelFacts, opened["facts"])
@@ -137,8 +146,10 @@ class Side:
 
         A comparison that the worker takes part in gives the round its role.
         """
-        before = read_machine()
+        meter = self._setup.meter
+        before, energy = read_machine(), meter.read()
         answer = self._ask("round", steps=steps)
+        answer.update(meter.between(energy, meter.read()))
         answer.update(disturbance(before, read_machine(), answer["cpu_seconds"]))
         return Round(block=block, pair=pair, role="case", position=position, **answer)
 
@@ -160,6 +171,10 @@ class Side:
         self._found |= self._ask("copy_rate", seconds=_RATE_SECONDS)
         if self._case.replicas > 1:
             self._found |= self._ask("allreduce")
+
+    def profile(self, path: Path | None) -> dict[str, Any]:
+        """Trace some steps, and write the trace to a file."""
+        return self._ask("profile", path=path and str(path))
 
     def fit(self, steps: int) -> Fit:
         """Time a `Model.fit` of so many steps; the last thing that a worker does."""

@@ -13,7 +13,7 @@ from harness.measure.machine.host_state import between
 from harness.measure.machine.sampler import disturbance, read_machine
 from harness.measure.oom import explained
 from harness.measure.side import AnyWorker, Setup
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import (
     Epoch,
     Failure,

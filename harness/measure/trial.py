@@ -7,7 +7,7 @@ from harness.measure.machine.facts import oom_kills
 from harness.measure.machine.sampler import Sampler
 from harness.measure.oom import explained
 from harness.measure.side import Setup
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, from_json, to_json
 
 _LARGEST_BATCH = 32

@@ -25,14 +25,18 @@ from harness.records.observations import (
     GpuReading,
     GpuTrace,
     GpuUsage,
+    LayerFacts,
     ModelFacts,
+    Profile,
     Role,
     Round,
+    Spent,
     Start,
     Surroundings,
+    Traced,
     Usage,
 )
-from harness.records.run import SCHEMA, Change, Gpu, Machine, Run, Version, Withheld
+from harness.records.run import SCHEMA, Change, CpuEnergy, Gpu, Machine, Run, Version, Withheld
 from harness.records.search import Attempt, Search, TriedSize, Tuning
 from harness.records.training import Epoch, Mistake, Recipe, Training
 
@@ -45,6 +49,7 @@ __all__ = [
     "Case",
     "Change",
     "Counters",
+    "CpuEnergy",
     "Ended",
     "Epoch",
     "Estimate",
@@ -57,12 +62,14 @@ __all__ = [
     "GpuTrace",
     "GpuUsage",
     "Ladder",
+    "LayerFacts",
     "Machine",
     "Measurement",
     "Mistake",
     "ModelFacts",
     "Outcome",
     "Platform",
+    "Profile",
     "Protocol",
     "Recipe",
     "Role",
@@ -71,8 +78,10 @@ __all__ = [
     "Rung",
     "Search",
     "SidePlan",
+    "Spent",
     "Start",
     "Surroundings",
+    "Traced",
     "Training",
     "TriedSize",
     "Tuning",

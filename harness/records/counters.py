@@ -30,6 +30,9 @@ class Counters:
     steal_seconds: float | None = _counter()  # CPU time that the hypervisor gave to others
     other_cpu_seconds: float | None = _counter()  # of all other processes
     throttled_seconds: float | None = _counter()  # stopped by the cgroup's quota
+    # Energy of whole processor packages, and of their memory, whoever used it.
+    package_joules: float | None = _counter()
+    dram_joules: float | None = _counter()
 
 
 # Counters that are columns of the table of measurements, with their headings.

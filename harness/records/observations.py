@@ -1,4 +1,4 @@
-"""What was observed of a worker and its machine: rounds, start, memory, utilization, sizes.
+"""What was observed of a worker and its machine: rounds, start, memory, utilization, layers.
 
 Fields called evidence are recorded so that a result can be checked later; no table shows them.
 """
@@ -6,6 +6,7 @@ Fields called evidence are recorded so that a result can be checked later; no ta
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.records.case import Case
 from harness.records.counters import Counters
 
 Role = Literal["case", "reference", "second"]  # second: another worker of the reference
@@ -193,3 +194,60 @@ class ModelFacts:
     pipeline: str = ""  # that the data come from: tf.data, PyDataset, DataLoader, generator
     own_settings: tuple[str, ...] = ()  # that the user's file makes, and what became of them
     in_memory: str = ""  # why `fit` trains on the first batches in memory and not on the pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """A layer that a step calls."""
+
+    path: str  # its name behind those of the layers that hold it: `encoder/attention/query`
+    type: str  # class name
+    calls: float  # per step
+    parameters: int  # without those of layers within
+    parameter_bytes: int
+    trainable: bool
+    output_shape: tuple[int | None, ...] | None  # of one sample; None for several outputs
+    macs_per_sample: int | None  # multiply-accumulates of a forward pass; None if there are none
+    input_bytes_per_sample: int | None  # None if a shape is open
+    activation_bytes_per_sample: int | None  # of its outputs, if not those of layers within
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Time of the operations of one kind, per step; where threads overlap each has its share."""
+
+    # Place of the layer among the layers, or `optimizer`, `loss`, `metrics`, `input`.
+    row: str | None
+    backward: bool
+    operation: str
+    seconds: float
+    count: float
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A worker that was traced for some steps after its rounds."""
+
+    step_seconds: float  # of its rounds, without tracing
+    traced_seconds: float  # per step, while it was traced
+    steps: int  # that were traced
+    spent: tuple[Spent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The profile of a case: fresh workers, each traced after its rounds."""
+
+    case: Case
+    facts: ModelFacts
+    layers: tuple[LayerFacts, ...]  # in the order of their first calls
+    workers: tuple[Traced, ...]
+    product_flops: float | None  # see `Start`
+    copy_bytes_per_second: float | None
+    trace: str  # file of the operations of the first worker, in the folder of the run
+    wall_seconds: float
+
+    @property
+    def key(self) -> str:
+        """The key under which a run keeps the profile."""
+        return self.case.id

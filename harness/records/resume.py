@@ -13,17 +13,19 @@ from harness.records import protocol as protocols
 from harness.records.case import Protocol
 from harness.records.codec import from_json
 from harness.records.comparison import Block, Failure, Ladder, Outcome
+from harness.records.observations import Profile
 from harness.records.run import Machine, Version
 from harness.records.search import Search, Tuning
 from harness.records.training import Training
 
-Record = Outcome | Training | Ladder | Search | Tuning
+Record = Outcome | Training | Ladder | Search | Tuning | Profile
 KINDS: dict[str, Any] = {  # of the journal's entries that hold one whole record
     "outcome": Outcome,
     "training": Training,
     "ladder": Ladder,
     "search": Search,
     "tuning": Tuning,
+    "profile": Profile,
 }
 _IN_OTHERS = ("round", "epoch")  # also in the entry of their block or training
 _identity = operator.attrgetter("id", "python", "libraries")  # of a machine

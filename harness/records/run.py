@@ -5,6 +5,7 @@ from typing import Literal
 
 from harness.records.case import Protocol
 from harness.records.comparison import Ladder, Outcome
+from harness.records.observations import Profile
 from harness.records.search import Search, Tuning
 from harness.records.training import Training
 
@@ -35,6 +36,17 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuEnergy:
+    """The meter of the energy of the CPUs, and what they consume while nothing is trained."""
+
+    meter: str | None  # what the counters are read from; None: there are none
+    missing: str = ""  # why
+    counters: tuple[str, ...] = ()  # `package-0`, `dram-0`
+    idle_package_watts: float | None = None
+    idle_dram_watts: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """Where a run was measured."""
 
@@ -52,6 +64,7 @@ class Machine:
     libraries: dict[str, str] = field(default_factory=dict)
     commit: str | None = None  # of the current folder, and whether tracked files differ
     withheld: tuple[Withheld, ...] = ()  # on any host of the job
+    cpu_energy: CpuEnergy | None = None  # None in runs from before it was recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +104,5 @@ class Run:
     command: str | None = None  # what the user typed
     tunings: tuple[Tuning, ...] = ()
     version: Version | None = None  # that references are trained in
+    profiles: tuple[Profile, ...] = ()
     schema: int = SCHEMA

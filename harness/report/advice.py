@@ -16,7 +16,7 @@ from harness.analyze.analysis import Analysis
 from harness.analyze.compare import case_matching
 from harness.records import Case, Estimate, to_json
 from harness.report import formats
-from harness.tables.declare import Column, given, percent_of, speedup_of
+from harness.tables.declare import Column, percent_of, speedup_of
 from harness.tables.text import TextTable, build, caption
 
 SCHEMA = 1
@@ -182,12 +182,20 @@ def _notes(plans: Sequence[Plan]) -> Iterator[str]:
     if any(plan.energy_joules for plan in plans):
         how = "power of the GPU board during rounds times the time of all steps"
         yield f"energy: {how}; without {cost.NOT_IN_ENERGY}"
+    if any(plan.cpu_energy_joules for plan in plans):
+        yield (
+            "CPU energy: of whole processor packages during rounds, per sample, times all samples; "
+            "what the idle machine and other processes consume is in it"
+        )
     missing = [("energy", plan.energy_missing) for plan in plans]
+    missing += [("CPU energy", plan.cpu_energy_missing) for plan in plans]
     missing += [("GPU memory", plan.gpu_memory.missing) for plan in plans if plan.gpu_memory]
     yield from (f"missing: {what}: {why}" for what, why in dict.fromkeys(missing) if why)
     yield "intervals: 95 %, over blocks of fresh workers; none for fewer than three blocks"
     if any(plan.cost for plan in plans):
         yield "cost: price per hour times the time, in the currency of the price"
+    if any(plan.energy_cost or plan.grams for plan in plans):
+        yield "energy cost, CO₂: price and grams per kilowatt-hour times the energy of all meters"
 
 
 def _chosen(row: _PlanRow) -> str:
@@ -222,8 +230,11 @@ _COLUMNS = (
     Column[_PlanRow]("per epoch [95 %]", lambda row: _duration(row.plan.epoch_seconds), rank=4),
     Column[_PlanRow]("memory", lambda row: _needed(row.plan.host_memory)),
     Column[_PlanRow]("GPU memory", lambda row: _needed(row.plan.gpu_memory)),
-    Column[_PlanRow]("kJ [95 %]", lambda row: given(row.plan.energy_joules, _kilojoules), rank=1),
-    Column[_PlanRow]("cost [95 %]", lambda row: given(row.plan.cost, _money)),
+    Column[_PlanRow]("kJ [95 %]", "plan.energy_joules", _kilojoules, rank=1),
+    Column[_PlanRow]("CPU kJ [95 %]", "plan.cpu_energy_joules", _kilojoules, rank=1),
+    Column[_PlanRow]("cost [95 %]", "plan.cost", _money),
+    Column[_PlanRow]("energy cost [95 %]", "plan.energy_cost", _money),
+    Column[_PlanRow]("CO₂ g [95 %]", "plan.grams", _money),
     Column[_PlanRow]("blocks", lambda row: str(row.plan.training_seconds.n), rank=3),
 )
 

@@ -23,7 +23,7 @@ def show(console: Console, written: Written, *, failures: bool = True) -> None:
     """
     analysis, run = written.analysis, written.analysis.run
     measured = any(isinstance(outcome, Measurement) for outcome in run.outcomes)
-    anything = measured or run.trainings or run.searches
+    anything = measured or run.trainings or run.searches or run.profiles
     console.print()
     title = formats.shortened(f"Training benchmark {units.printable(run.id)}")
     console.rule(Text(title), align="left", style="default")

@@ -78,7 +78,7 @@ def _side(words: str, case: Case, axis: str) -> str:
 
 
 R = TypeVar("R")
-_OF_A_RUN = {"outcomes", "trainings", "ladders", "searches", "tunings"}
+_OF_A_RUN = {"outcomes", "trainings", "ladders", "searches", "tunings", "profiles"}
 _HOLD_CASES = {*_OF_A_RUN, "recipe", "rungs", "attempts", "case", "reference", "plain", "stacked"}
 
 

@@ -11,7 +11,9 @@ from harness.analyze.training.groups import groups
 from harness.analyze.verdicts import MARGIN, Verdict
 from harness.records import Estimate, Failure, Measurement
 from harness.report.names import comparison, differing
-from harness.tables.declare import speedup_of
+from harness.tables.declare import case_name, grouped, speedup_of
+from harness.tables.explain.layers import LAYERS
+from harness.tables.explain.layers import finding as layer_finding
 from harness.tables.levers import ALONE, LEVERS, STACK
 from harness.tables.scaling import SCALING
 from harness.tables.training.accuracy import ACCURACY, EFFECTIVE_SPEEDUP, PairRow, points
@@ -29,7 +31,7 @@ _SHOWN = ("better", "worse")  # verdicts on a difference of accuracy
 def sentence(analysis: Analysis) -> str:
     """Sum up the comparisons and trainings of a run, and count the failures."""
     failed = sum(isinstance(outcome, Failure) for outcome in analysis.run.outcomes)
-    topics = (_comparisons, _tunings, _scaling, _trainings)
+    topics = (_comparisons, _tunings, _scaling, _trainings, _layers)
     clauses = [clause for clauses_of in topics for clause in clauses_of(analysis)]
     if failed:
         clauses.append(f"{failed} failed")
@@ -56,6 +58,12 @@ def _comparisons(analysis: Analysis) -> Iterator[str]:
             f"{found[verdict]} {words}" for verdict, words in _VERDICTS.items() if found[verdict]
         )
         yield from _largest(estimates, analysis)
+
+
+def _layers(analysis: Analysis) -> Iterator[str]:
+    """Where the time of a step goes."""
+    for its in grouped(analysis.rows(LAYERS), lambda row: row.case).values():
+        yield f"{case_name(its[0])}: {layer_finding(its)}"
 
 
 def _tunings(analysis: Analysis) -> Iterator[str]:

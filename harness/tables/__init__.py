@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Any
 from harness.analyze.analysis import Analysis
 from harness.tables import (
     batch_sizes,
-    bottleneck,
     device,
     keras_examples,
-    ladder,
     levers,
     measurements,
     scaling,
     speedups,
     versions,
-    work,
 )
 from harness.tables.declare import Table, to_frame
 from harness.tables.drawing import Figure
+from harness.tables.explain import bottleneck, ladder, layer_changes, layers, work
 from harness.tables.training import accuracy, convergence
 
 if TYPE_CHECKING:
@@ -34,6 +32,8 @@ TABLES: tuple[Table[Any], ...] = (
     speedups.MODEL_SIZE_SPEEDUP,
     work.WORK,
     ladder.LADDER,
+    layers.LAYERS,
+    layer_changes.LAYER_CHANGES,
     speedups.DEVICE_SPEEDUP,
     device.DEVICE_CROSSOVER,
     device.DEVICE_BREAK_EVEN,

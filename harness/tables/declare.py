@@ -137,7 +137,9 @@ def estimate(column: str, path: str, low: str = "", high: str = "") -> str:
 
 
 RATIO = estimate("speedup", "speedup", "low", "high")  # of `verdicts.Judged`
-JUDGED = f"{RATIO} blocks verdict smallest_visible"
+ENERGY = "energy_speedup energy_speedup_low energy_speedup_high"  # columns of the CSV files
+_ENERGY = estimate("energy_speedup", "energy")
+JUDGED = f"{RATIO} blocks verdict smallest_visible {_ENERGY}"
 LOSS = estimate("loss_difference", "difference", "loss_low", "loss_high") + " loss_verdict=verdict"
 
 
@@ -340,3 +342,8 @@ def left_out_line(left: int, found: int, what: str, which: str, where: str = "th
         f"left out: {units.count(left)} of {units.count(found)} {what}; {which} are shown, "
         f"{where} has all"
     )
+
+
+def energy_column(rank: int = 2) -> Column[Any]:
+    """Return the column of speedups in energy; it is left out where there is no meter."""
+    return Column("energy [95 %]", "judged.energy", speedup_of, rank=rank)

@@ -233,6 +233,7 @@ LEVERS = Table(
         labels.BACKEND,
         Column("setting", _lever, numeric=False),
         Column("speedup [95 %]", "judged.speedup", declare.speedup_of),
+        declare.energy_column(),
         Column(
             "verdict",
             lambda row: row.judged.verdict if row.judged else row.status,

@@ -60,6 +60,7 @@ class MeasuredRow:
     busy: gpu.Known | None = columns("gpu_percent=value gpu_readings=readings")
     power: gpu.Known | None = columns("gpu_power_w=value gpu_power_source=source")
     joules_per_sample: float | None = None
+    cpu_joules_per_sample: Estimate | None = None
     gpu_temperature_c: float | None = None
     gpu_sm_clock_mhz: float | None = None
     gpu_missing: tuple[str, ...] | None = None
@@ -112,6 +113,7 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
         import_rss_mib=data.largest_mib("import_rss_bytes"),
         build_rss_mib=data.largest_mib("build_rss_bytes"),
         peak_rss_mib=data.largest_mib("peak_rss_bytes"),
+        cpu_joules_per_sample=data.cpu_joules_per_sample,
         cpu_percent=100 * rounds.total(data.rounds, "cpu_seconds") / data.seconds,
         loss=statistics.median(block[-1].loss for block in data.blocks.values()),
         per_step={name: data.per_step(name) for name in COLUMNS},
@@ -158,6 +160,10 @@ _EPOCH_MARKS = {
 def _step(step_us: Estimate) -> str:
     interval = units.ends(step_us.low, step_us.high, 1e3)
     return units.digits(step_us.value / 1e3, 4) + interval
+
+
+def _millijoules(joules: Estimate) -> str:
+    return units.digits(1e3 * joules.value) + units.ends(joules.low, joules.high, 1e3)
 
 
 def _epoch(row: MeasuredRow) -> str:
@@ -253,6 +259,7 @@ MEASUREMENTS = Table(
         Column("GPU MiB", "gpu_memory_mib", "{:.0f}".format, rank=3),
         Column("W", "power.value", "{:.0f}".format, rank=4),
         Column("mJ/sample", "joules_per_sample", lambda j: units.digits(1e3 * j), rank=3),
+        Column("CPU mJ/sample [95 %]", "cpu_joules_per_sample", _millijoules, rank=3),
         *(
             Column[MeasuredRow](heading, f"per_step.{name}", units.digits, rank=6)
             for name, heading in COLUMNS.items()

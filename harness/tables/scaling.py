@@ -247,6 +247,7 @@ SCALING = Table(
         labels.EACH_BATCH,
         Column("reference", lambda r: f"{r.reference.replicas} at {r.reference.batch_size}"),
         Column("speedup [95 %]", "judged.speedup", declare.speedup_of),
+        declare.energy_column(),
         Column("efficiency", "efficiency", declare.percent_of),
         Column("verdict", _verdict, numeric=False, rank=1),
         Column("communication", "communication_share", lambda share: f"{100 * share:.1f} %"),

@@ -25,7 +25,7 @@ _DEVICES = "variant backend threads batch_size device device_name reference refe
 _EPOCH = "epoch_speedup epoch_low epoch_high"
 _BACKENDS = "variant device batch_size backend jit reference reference_jit"
 _THREADS = "variant backend batch_size threads reference"
-_JUDGED = "blocks verdict smallest_visible noise_floor"
+_JUDGED = f"blocks verdict smallest_visible noise_floor {declare.ENERGY}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +283,7 @@ BATCH_SIZE_SPEEDUP = _table(
     columns=(
         *labels.COMPARED,
         _SPEEDUP,
+        declare.energy_column(),
         _VERDICT,
         Column("advice", lambda r: "← recommended" if r.recommended else None, numeric=False),
         Column("samples/s", "samples_per_s", units.digits, rank=1),
@@ -304,6 +305,7 @@ MODEL_SIZE_SPEEDUP = _table(
         Column("fewer params", "parameter_ratio", units.ratio),
         Column("fewer MACs", "mac_ratio", units.ratio),
         _SPEEDUP,
+        declare.energy_column(),
         _VERDICT,
         *_LAST,
     ),
@@ -321,6 +323,7 @@ DEVICE_SPEEDUP = _table(
         Column("device", "facts.device_name", numeric=False, shared=True),
         labels.REFERENCE,
         _SPEEDUP,
+        declare.energy_column(),
         _VERDICT,
         Column("epoch speedup", "epoch_speedup", declare.speedup_of, rank=3),
         *_LAST,
@@ -344,6 +347,7 @@ BACKEND_SPEEDUP = _table(
         labels.REFERENCE,
         Column("jit", "jit", declare.yes_or_no, numeric=False, rank=2),
         _SPEEDUP,
+        declare.energy_column(),
         _VERDICT,
         _BLOCKS,
     ),
@@ -361,6 +365,7 @@ THREAD_SPEEDUP = _table(
         Column("threads", "threads"),
         labels.REFERENCE,
         _SPEEDUP,
+        declare.energy_column(),
         Column("efficiency", "efficiency", declare.share_of),
         _VERDICT,
         _BLOCKS,

@@ -121,13 +121,17 @@ def caption(run: Run) -> str:
     if run.trainings:
         seeds = len({training.recipe.case.seed for training in run.trainings})
         repeats.append(f"trained in full with {seeds} seed{'s' if seeds > 1 else ''}")
+    if run.profiles:
+        workers = max(len(profile.workers) for profile in run.profiles)
+        repeats.append(f"layers traced in {workers} fresh workers")
     steps = f", {how.steps} steps a round" if how.steps else ""
     return f"{datasets} on {devices}; {libraries}; {', '.join(repeats)}{steps}"
 
 
 def _cases(run: Run) -> list[Case]:
     pairs = [*run.outcomes, *(training.recipe for training in run.trainings)]
-    return [case for pair in pairs for case in (pair.case, pair.reference)]
+    traced = [profile.case for profile in run.profiles]
+    return [case for pair in pairs for case in (pair.case, pair.reference)] + traced
 
 
 def _doubts(table: Table[R], rows: Sequence[Any]) -> Iterator[str]:

@@ -152,6 +152,7 @@ VERSION_SPEEDUP = Table(
         dataclasses.replace(labels.VERSION, shared=False),
         labels.REFERENCE,
         Column("speedup [95 %]", "judged.speedup", declare.speedup_of),
+        declare.energy_column(),
         Column(
             "verdict",
             verdict_of,

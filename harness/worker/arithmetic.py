@@ -7,7 +7,7 @@ executed on symbolic tensors, which makes such a graph. What calls the framework
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ _FREE = (
     "UnitNormalization",
 )
 _CELLS = ("SimpleRNNCell", "LSTMCell", "GRUCell")
+
+
+Counted = Iterable[tuple[Any, float]]  # layers with their multiply-accumulates
 
 
 class Uncounted(Exception):
@@ -41,7 +44,7 @@ def macs(model: Any, sample: Any) -> tuple[int | None, str]:
             model that is subclassed.
     """
     try:
-        return round(_of_model(model, sample)), "layers"
+        return round(_sum(_of_model(model, sample))), "layers"
     except Uncounted as error:
         return None, f"not counted: {error}"
     except Exception as error:  # a layer that is unlike any other must not end a measurement
@@ -50,9 +53,30 @@ def macs(model: Any, sample: Any) -> tuple[int | None, str]:
         model._clear_losses()  # those that layers have added for symbolic tensors
 
 
-def _of_model(model: Any, sample: Any) -> float:
+def macs_by_layer(model: Any, sample: Any) -> dict[int, int]:
+    """Multiply-accumulates per sample of each layer that has any, by the id of the layer.
+
+    Those of a layer within another are its own. Empty where `macs` counts none. The arguments are
+    those of `macs`.
+    """
+    found: dict[int, float] = {}
+    try:
+        for its, number in _of_model(model, sample):
+            found[id(its)] = found.get(id(its), 0.0) + number
+    except Exception:  # `macs` says why
+        return {}
+    finally:
+        model._clear_losses()
+    return {its: round(number) for its, number in found.items()}
+
+
+def _sum(counted: Counted) -> float:
+    return sum(number for _, number in counted)
+
+
+def _of_model(model: Any, sample: Any) -> Counted:
     if (outputs := _outputs(model)) is not None:
-        return _of_graph(outputs)
+        return _of_graph(outputs, model)
     import keras
 
     def symbolic(array: Any) -> Any:
@@ -70,9 +94,10 @@ def _outputs(model: Any) -> Any:
         return None
 
 
-def _of_graph(outputs: Any) -> float:
-    """Count what leads to symbolic tensors, per sample."""
-    return sum(_of_node(node) for node in _nodes(outputs))
+def _of_graph(outputs: Any, owner: Any) -> Counted:
+    """Count what leads to symbolic tensors, per sample; operations are those of their owner."""
+    for node in _nodes(outputs):
+        yield from _of_node(node, owner)
 
 
 def _nodes(outputs: Any) -> Iterator[Any]:
@@ -105,14 +130,14 @@ class _Call:
         return tuple(self.its.kernel.shape if hasattr(self.its, "kernel") else self.shapes[1])
 
 
-def _of_node(node: Any) -> float:
+def _of_node(node: Any, owner: Any) -> Counted:
     import keras
 
     its, arguments, given = node.operation, node.arguments, node.outputs[0].shape
     if isinstance(its, keras.Layer):
-        return _of_layer(its, arguments.args, arguments.kwargs, given)
-    rule = _OPERATIONS.get(type(its).__name__)
-    return 0.0 if rule is None else rule(_Call(its, _shapes(arguments.args), given)) / _batch(given)
+        yield from _of_layer(its, arguments.args, arguments.kwargs, given)
+    elif rule := _OPERATIONS.get(type(its).__name__):
+        yield owner, rule(_Call(its, _shapes(arguments.args), given)) / _batch(given)
 
 
 def _shapes(arguments: Any) -> list[Any]:
@@ -121,24 +146,27 @@ def _shapes(arguments: Any) -> list[Any]:
     return [one.shape for one in keras.tree.flatten(arguments) if hasattr(one, "shape")]
 
 
-def _of_layer(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: Any) -> float:
+def _of_layer(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: Any) -> Counted:
     """Count one call of a layer, per sample; `given` is the shape of its output."""
     name, own = type(layer).__name__, not type(layer).__module__.startswith("keras.")
-    if not own and name in _LAYERS:
-        return _LAYERS[name](_Call(layer, _shapes((args, kwargs)), given)) / _batch(given)
+    if not own and (name in _LAYERS or name in _OUTER):
+        call = _Call(layer, _shapes((args, kwargs)), given)
+        parts = _OUTER[name](call) if name in _OUTER else [(layer, _LAYERS[name](call))]
+        yield from ((its, number / _batch(given)) for its, number in parts)
+        return
     if not own and (name in _FREE or not (layer.weights or name in _WEIGHTLESS)):
-        return 0.0
+        return
     if (outputs := _outputs(layer)) is not None:  # a model within the model
-        return _of_graph(outputs)
+        yield from _of_graph(outputs, layer)
+        return
     try:
-        return _of_call(layer, args, kwargs)
+        yield from [*_of_call(layer, args, kwargs)]
     except Uncounted:
         if layer.weights:
             raise
-        return 0.0
 
 
-def _of_call(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
+def _of_call(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Counted:
     """Execute the `call` of a layer on symbolic tensors, and count what leads to its outputs."""
     import keras
 
@@ -154,7 +182,7 @@ def _of_call(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float
         outputs = layer.call(*args, **kwargs)
     except Exception as error:  # of a user's code, or of a framework that knows no such tensors
         raise Uncounted(f"no rule for {type(layer).__name__}") from error
-    return _of_graph(outputs)
+    return _of_graph(outputs, layer)
 
 
 def _batch(shape: Sequence[int | None]) -> int:
@@ -195,28 +223,29 @@ def _einsum_dense(call: _Call) -> float:
     return _einsum_of(call.its.equation, [call.shapes[0], call.kernel])
 
 
-def _recurrent(call: _Call) -> float:
-    total, taken = 0, call.shapes[0]
+def _recurrent(call: _Call) -> Counted:
+    taken = call.shapes[0]
     for cell in getattr(call.its.cell, "cells", [call.its.cell]):
         if type(cell).__name__ not in _CELLS:
             raise Uncounted(f"no rule for {type(cell).__name__}")
-        total += math.prod(cell.kernel.shape) + math.prod(cell.recurrent_kernel.shape)
-    return _size(taken[:2]) * total
+        kernels = math.prod(cell.kernel.shape) + math.prod(cell.recurrent_kernel.shape)
+        yield cell, _size(taken[:2]) * kernels
 
 
-def _bidirectional(call: _Call) -> float:
-    both = (call.its.forward_layer, call.its.backward_layer)
-    return sum(_recurrent(_Call(one, call.shapes, call.given)) for one in both)
+def _bidirectional(call: _Call) -> Counted:
+    for one in (call.its.forward_layer, call.its.backward_layer):
+        yield from _recurrent(_Call(one, call.shapes, call.given))
 
 
-def _each_time(call: _Call) -> float:
+def _each_time(call: _Call) -> Counted:
     """A layer that is called on every step of a sequence."""
     import keras
 
     taken, layer = call.shapes[0], call.its.layer
     inner = keras.KerasTensor((_BATCH, *taken[2:]))
     given = layer.compute_output_shape(inner.shape)
-    return _size(taken[:2]) * _of_layer(layer, (inner,), {}, given)
+    for its, number in _of_layer(layer, (inner,), {}, given):
+        yield its, _size(taken[:2]) * number
 
 
 def _matmul(call: _Call) -> float:
@@ -255,7 +284,7 @@ def _attention(call: _Call) -> float:
     return int(key[1]) * (_size(query) + _size((*query[:-1], value[-1])))
 
 
-def _heads(call: _Call) -> float:
+def _heads(call: _Call) -> Counted:
     """Attention of several heads: four projections, and what `_attention` counts."""
     layer, query = call.its, call.shapes[0]
     value = call.shapes[1] if len(call.shapes) > 1 else query
@@ -266,8 +295,9 @@ def _heads(call: _Call) -> float:
     last = layer._value_dense.kernel.shape[-1]
     projected = {layer._query_dense: here, layer._output_dense: here}
     projected |= dict.fromkeys((layer._key_dense, layer._value_dense), _batch(value) * there)
-    total = sum(many * math.prod(one.kernel.shape) for one, many in projected.items())
-    return float(total + here * there * heads * (depth + last))
+    for one, many in projected.items():
+        yield one, many * math.prod(one.kernel.shape)
+    yield layer, here * there * heads * (depth + last)
 
 
 def _unknown(call: _Call) -> float:
@@ -283,6 +313,8 @@ _LAYERS: dict[str, _Rule] = {
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _transposed),
+}
+_OUTER: dict[str, Callable[[_Call], Counted]] = {  # layers whose work is that of others
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "RNN"), _recurrent),
     "Bidirectional": _bidirectional,
     **dict.fromkeys(("MultiHeadAttention", "GroupedQueryAttention"), _heads),

@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 
 Block = Literal["open", "warm_up", "round", "counters", "fit"]
 Rates = Literal["product_rate", "copy_rate", "allreduce"]
+Profiled = Literal["profile"]
 Full = Literal["open_training", "train", "next_epoch"]
-Command = Literal["inspect", Block, Rates, Full]
+Command = Literal["inspect", Block, Rates, Profiled, Full]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 
 

@@ -10,6 +10,7 @@ import math
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from harness.records import Case, Epoch, from_json, to_json
@@ -18,6 +19,7 @@ from harness.worker import feeds, models, resources, training, work
 from harness.worker import warm_up as timing
 from harness.worker.backends import find as find_backend
 from harness.worker.channel import Channel
+from harness.worker.profile.profiler import Profiler
 from harness.worker.signature import signature
 from harness.worker.user_errors import Rejected
 from harness.workloads import datasets, fitting, own_settings
@@ -39,6 +41,7 @@ class Commands:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._trainer: Any = None
+        self._profiler: Profiler | None = None  # of a step that is to be profiled
         self._start: dict[str, Any] = {}
         self._no_data = ""
         self._own_settings: list[str] = []
@@ -56,6 +59,7 @@ class Commands:
         *,
         small: bool = False,
         whole: bool = False,
+        profiled: bool = False,
     ) -> Any:
         """Load, build, and return the trainer, whose first step is still to come.
 
@@ -73,6 +77,7 @@ class Commands:
         if self.on_gpu and not backend.gpus():
             raise Rejected("unsupported", backend.unseen())
         import_rss = resources.high_water_bytes()
+        self._profiler = Profiler(case.backend) if profiled else None
         with backend.distributed(case):
             with own_settings.noted() as self._own_settings:
                 if case.dataset == datasets.AUTO:
@@ -98,20 +103,27 @@ class Commands:
         memory_bytes: int | None = None,
         early_steps: int | None = None,
         group: dict[str, Any] | None = None,
+        *,
+        profiled: bool = False,
     ) -> dict[str, Any]:
         """Load, build, run the first execution; `early_steps` report the loss of their second half.
 
-        A group is `rank`, `size` and `address` of the processes that train together.
+        A group is `rank`, `size` and `address` of the processes that train together. A step that is
+        to be profiled is marked.
         """
         if memory_bytes is not None:
             self.most_bytes = memory_bytes
             resources.limit_memory(memory_bytes)
-        trainer = self._prepare(from_json(Case, case), cpus, group)
+        trainer = self._prepare(from_json(Case, case), cpus, group, profiled=profiled)
         before = trainer.weights_digest()
+        if self._profiler:
+            self._profiler.begin_step(trainer)
         build_rss = resources.high_water_bytes()
         resources.reset_high_water()
         seconds, loss = self._phase("first step", lambda: trainer.run(trainer.stride))
         _check_finite(loss, "of the first step is")
+        if self._profiler:
+            self._profiler.end_step(trainer)
         moved = trainer.weights_digest() != before
         self._unmoved = None if moved else before
         facts = self._facts()
@@ -259,6 +271,12 @@ class Commands:
         """See `work.copy_rate`."""
         rate, size = _or_unknown(lambda: work.copy_rate(seconds))
         return {"copy_bytes_per_second": rate, "copy_bytes": size}
+
+    def profile(self, path: str | None) -> dict[str, Any]:
+        """Trace some steps, and write the trace; see `Profiler.profile`."""
+        assert self._profiler is not None
+        where = None if path is None else Path(path)
+        return self._profiler.profile(self._trainer, self._step_seconds, where)
 
     def allreduce(self) -> dict[str, Any]:
         """Time the communication of replicas in a step."""

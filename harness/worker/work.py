@@ -25,23 +25,30 @@ def _output_shape(layer: Any) -> Any:
 
 def bytes_of(variables: Iterable[Any]) -> int:
     """Memory of variables, in bytes."""
-    return sum(math.prod(v.shape) * _itemsize(v.dtype) for v in variables)
+    return sum(math.prod(v.shape) * itemsize(v.dtype) for v in variables)
 
 
 def activation_bytes(model: Any) -> int | None:
     """Bytes of all layers' outputs for one sample, but for reshapes; None if a shape is unknown."""
     import keras
 
-    views = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.InputLayer)
     total = 0
     for layer in _leaves(model, keras.Model):
-        if isinstance(layer, views):
+        if is_view(layer):
             continue
         shape = _output_shape(layer)
         if shape is None or None in shape[1:]:
             return None
-        total += math.prod(shape[1:]) * _itemsize(layer.compute_dtype)
+        total += math.prod(shape[1:]) * itemsize(layer.compute_dtype)
     return total
+
+
+def is_view(layer: Any) -> bool:
+    """Whether a layer gives the memory that it takes, in another shape."""
+    import keras
+
+    views = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.InputLayer)
+    return isinstance(layer, views)
 
 
 def layout(model: Any) -> str | None:
@@ -127,7 +134,7 @@ def _wait_for(number: Any) -> None:
     float(keras.ops.convert_to_numpy(keras.ops.cast(number, "float32")))
 
 
-def _itemsize(dtype: Any) -> int:
+def itemsize(dtype: Any) -> int:
     """Bytes per number of a Keras type: `float32` 4, `bfloat16` 2, `bool` 1."""
     digits = "".join(c for c in str(dtype).rsplit(".", 1)[-1] if c.isdigit())
     return int(digits) // 8 if digits else 1

@@ -7,12 +7,12 @@ import pytest
 from fakes import Silent
 
 from harness.measure.budget import Budget
-from harness.measure.launcher import Launcher
 from harness.measure.machine import facts
 from harness.measure.machine.gpu import NoGpu, open_gpu
 from harness.measure.runner import Runner
 from harness.measure.side import Setup
 from harness.measure.trial import inspect
+from harness.measure.workers.launcher import Launcher
 from harness.records import Case
 from harness.records import protocol as protocols
 

@@ -93,7 +93,7 @@ def test_a_worker_needs_no_tensorflow(backend, tmp_path):
     """Not even where it is installed: here importing it fails."""
     (tmp_path / "tensorflow.py").write_text("raise ImportError('not to be had')")
     code = f"""
-from harness.measure.launcher import Launcher
+from harness.measure.workers.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.records import Case, to_json
 case = Case(

@@ -135,8 +135,8 @@ def test_a_worker_that_is_silent_is_ended_at_any_stage(make_runner, strike, stag
 
 def test_a_flood_of_output_is_cut_and_its_end_kept(make_runner, strike, launcher, monkeypatch):
     """The log takes no more room than a few times its limit, and the flood is no failure."""
-    monkeypatch.setattr("harness.measure.worker_log.MOST_BYTES", 2**18)
-    monkeypatch.setattr("harness.measure.worker_process._SLICE_SECONDS", 0.05)
+    monkeypatch.setattr("harness.measure.workers.worker_log.MOST_BYTES", 2**18)
+    monkeypatch.setattr("harness.measure.workers.worker_process._SLICE_SECONDS", 0.05)
     flood = "for i in range(200_000): print('x' * 80, flush=i % 100 == 0)\n    print('the end')"
     runner = make_runner()
     assert isinstance(runner.measure(*[strike("build", flood)] * 2), Measurement)

@@ -12,9 +12,9 @@ from fakes import MACHINE, FakeGpu, Silent, busy_gpu
 from samples import dataframe
 
 from harness.measure.budget import Budget
-from harness.measure.launcher import Launcher
 from harness.measure.runner import Runner
 from harness.measure.side import Setup
+from harness.measure.workers.launcher import Launcher
 from harness.records import Case, Measurement, Protocol
 from harness.records.protocol import EFFORTS
 from harness.report import files

@@ -16,9 +16,9 @@ from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.door import Door
 from harness.measure.hosts.follow import follow
 from harness.measure.hosts.group import GroupLauncher
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.launcher import Launcher
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, to_json
 from harness.worker import backends
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.analyze import keras_examples
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Measurement
 
 pytestmark = pytest.mark.slow

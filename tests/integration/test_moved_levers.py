@@ -6,8 +6,8 @@ import pytest
 from samples import dataframe
 
 from harness.commands.tune import Tuner
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
+from harness.measure.workers.launcher import Launcher
 from harness.records import Case, Measurement, to_json
 from harness.workloads import levers
 

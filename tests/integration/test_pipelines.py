@@ -3,7 +3,7 @@
 import pytest
 
 from harness.measure.machine.facts import usable_cpus
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, to_json
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Measurement
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from samples import dataframe
 
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
+from harness.measure.workers.launcher import Launcher
 from harness.records import Case, Failure, Measurement, folders, to_json
 from harness.report import files
 

@@ -3,7 +3,7 @@
 import pytest
 from fakes import FakeLauncher
 
-from harness.measure import launcher as launchers
+from harness.measure.workers import launcher as launchers
 from harness.report import files
 
 

@@ -79,7 +79,8 @@ def _weights(values: Sequence[float], errors: Sequence[float]) -> np.ndarray:
     variances = np.square(np.asarray(errors, float)) + scatter_between(values, errors) ** 2
     if not variances.all():  # values without any scatter
         variances = np.full(len(variances), max(1e-12, float(variances.mean())))
-    return 1 / variances
+    weights: np.ndarray = 1 / variances
+    return weights
 
 
 def scatter_between(values: Sequence[float], errors: Sequence[float]) -> float:

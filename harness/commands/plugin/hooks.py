@@ -247,6 +247,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not (
             session.shouldstop or session.shouldfail
         ):
+            from harness.commands.measured import profile_measured
+
+            profile_measured(measured)
             measured.end()
         measured.close()
         written = stash[_WRITTEN] = measured.write()

@@ -19,13 +19,17 @@ def add(commands: output.Commands) -> None:
     parser.add_argument("--epochs", type=int, default=1, help="epochs of the training (default: 1)")
     price = "price per hour of the machine, in any currency"
     parser.add_argument("--price-per-hour", type=float, help=price)
+    price = "price per kilowatt-hour, in any currency; for a machine whose energy was measured"
+    parser.add_argument("--price-per-kwh", type=float, help=price)
+    grams = "grams of carbon dioxide per kilowatt-hour, likewise"
+    parser.add_argument("--grams-per-kwh", type=float, help=grams)
     options.finish(parser, "advise", advise)
 
 
 def advise(arguments: argparse.Namespace) -> int:
     """Print what a run recommends; return 1 if it has no case to plan a training with."""
     with gc_paused():
-        from harness.analyze.advice.cost import planned
+        from harness.analyze.advice.cost import Rates, planned
         from harness.analyze.analysis import Analysis
         from harness.report import advice
         from harness.report.names import shortened
@@ -33,8 +37,8 @@ def advise(arguments: argparse.Namespace) -> int:
     folder = runs.locate(arguments.run, Path(arguments.output))
     with runs.errors_as_bad_run(folder):
         run = Analysis(shortened(runs.read(folder)))
-        samples, epochs = arguments.samples, arguments.epochs
-        answers = planned(run, arguments.variant, samples, epochs, arguments.price_per_hour)
+        rates = Rates(arguments.price_per_hour, arguments.price_per_kwh, arguments.grams_per_kwh)
+        answers = planned(run, arguments.variant, arguments.samples, arguments.epochs, rates)
         if arguments.json:
             print(advice.to_json_text(run, answers))
         else:

@@ -18,7 +18,7 @@ from harness.analyze.training.epochs import project
 from harness.commands.validate.claims import Check, ratio
 from harness.commands.validate.readings import opened, paired, timed
 from harness.measure.side import AnyLauncher
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Fit
 from harness.worker import backends
 

@@ -16,12 +16,12 @@ from harness.commands.validate.truths import Effort, SlowedLauncher, Trial, slow
 from harness.errors import BadRun
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import describe, usable_cpus
 from harness.measure.machine.gpu import AnyGpu
 from harness.measure.runner import Observer, Runner
 from harness.measure.side import AnyLauncher, Setup
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.launcher import Launcher
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Failure, Machine, Protocol, from_json, run_file, to_json
 from harness.records.journal import NAME as JOURNAL
 from harness.records.resume import ResumedRun

@@ -23,7 +23,7 @@ from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.follower import Follower
 from harness.measure.hosts.messages import WrongMessage, checked
 from harness.measure.hosts.sealed import HANDSHAKE_SECONDS, SealedChannel
-from harness.measure.worker_process import HostLost
+from harness.measure.workers.worker_process import HostLost
 from harness.records import Withheld
 from harness.worker.channel import ChannelClosed, Garbled
 

@@ -18,10 +18,10 @@ from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.door import HostsFailed
 from harness.measure.hosts.messages import WrongMessage, checked
 from harness.measure.hosts.sealed import HANDSHAKE_SECONDS, SealedChannel
-from harness.measure.launcher import Launcher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.oom import explained
-from harness.measure.worker_process import WorkerFailed, WorkerProcess
+from harness.measure.workers.launcher import Launcher
+from harness.measure.workers.worker_process import WorkerFailed, WorkerProcess
 from harness.records import Case, to_json
 from harness.worker.channel import ChannelClosed, Command, Garbled
 

@@ -7,7 +7,7 @@ from typing import Any
 from harness.measure.hosts.about import Host
 from harness.measure.hosts.messages import WrongMessage, checked
 from harness.measure.hosts.sealed import SealedChannel
-from harness.measure.worker_process import HostLost, WorkerFailed
+from harness.measure.workers.worker_process import HostLost, WorkerFailed
 from harness.records import FailureKind
 from harness.worker.channel import ChannelClosed, Garbled
 

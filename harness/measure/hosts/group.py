@@ -14,8 +14,8 @@ from typing import Any
 from harness.measure.hosts.discovery import Hosts
 from harness.measure.hosts.door import RETURN_SECONDS, Door
 from harness.measure.hosts.follower import Follower
-from harness.measure.launcher import Launcher
-from harness.measure.worker_process import WorkerFailed, WorkerProcess
+from harness.measure.workers.launcher import Launcher
+from harness.measure.workers.worker_process import WorkerFailed, WorkerProcess
 from harness.records import Case, to_json
 from harness.worker.channel import Command
 

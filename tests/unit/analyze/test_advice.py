@@ -363,7 +363,7 @@ def test_trainings_in_full_say_how_many_epochs_a_size_needs(tmp_path):
 def test_a_plan_is_the_start_once_and_the_epochs_of_fit(tmp_path):
     """In the fakes: 0.25 s an epoch, its first step, and 1.1 ms a sample from then on."""
     run = measured(tmp_path, {}, sizes=(256,))
-    made = cost.plan(Analysis(run), case(), samples=10_256, epoch_count=15, price_per_hour=2.0)
+    made = cost.plan(Analysis(run), case(), samples=10_256, epoch_count=15, rates=cost.Rates(2.0))
     epoch = 0.25 + 0.256 + 10_000 * 1.1e-3
     assert made.epoch_seconds.value == pytest.approx(epoch)
     start = made.start_seconds.value
@@ -408,7 +408,7 @@ def test_energy_is_the_power_in_rounds_times_the_time_of_the_steps(tmp_path):
     assert any(note.startswith("energy: power of the GPU board") for note in table.notes)
     on_cpu = cost.plan(Analysis(run), case(64))
     assert (on_cpu.energy_joules, on_cpu.gpu_memory) == (None, None)
-    assert on_cpu.energy_missing == "the energy of a CPU is not measured"
+    assert on_cpu.cpu_energy_missing == "the run has no reading"
 
 
 @pytest.mark.parametrize(
@@ -416,8 +416,10 @@ def test_energy_is_the_power_in_rounds_times_the_time_of_the_steps(tmp_path):
     [
         ({"samples": 255}, "--samples: 255 is less than a batch of 256"),
         ({"epoch_count": 0}, "--epochs: 0 is not a whole number from 1"),
-        ({"price_per_hour": 0.0}, "--price-per-hour: 0 is not a number above 0"),
-        ({"price_per_hour": math.nan}, "--price-per-hour: nan is not a number above 0"),
+        ({"rates": cost.Rates(0.0)}, "--price-per-hour: 0 is not a number above 0"),
+        ({"rates": cost.Rates(math.nan)}, "--price-per-hour: nan is not a number above 0"),
+        ({"rates": cost.Rates(None, -1.0)}, "--price-per-kwh: -1 is not a number above 0"),
+        ({"rates": cost.Rates(grams_per_kwh=0.0)}, "--grams-per-kwh: 0 is not a number above 0"),
     ],
 )
 def test_what_cannot_be_planned_is_a_mistake(tmp_path, given, message):
@@ -452,7 +454,7 @@ def test_advise_prints_advice_and_plan(results, capsys):
         "Recommendation for baseline: batch 1024",
         "Cost of 15 epochs of 60\N{NARROW NO-BREAK SPACE}000 samples",
         "baseline 1024",
-        "missing: energy",
+        "missing: CPU energy: the run has no reading",
     ):
         assert text in shown
 
@@ -471,7 +473,7 @@ def test_advise_prints_one_json_object(results, capsys):
     assert set(size["throughput"]) == {"value", "low", "high", "n", "confidence"}
     assert one["plan"]["samples"] == 2048
     assert one["plan"]["energy_joules"] is None
-    assert one["plan"]["energy_missing"]
+    assert one["plan"]["cpu_energy_missing"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_the_schema_is_one():
     named = {one["$ref"].rpartition("/")[2] for one in SCHEMA["anyOf"]}
     assert named <= set(SCHEMA["$defs"])
     commands = {module.__name__.rpartition(".")[2] for module in COMMANDS} - {"command"}
-    as_run = {"tune", "report", "bisect"}
+    as_run = {"tune", "profile", "report", "bisect"}
     assert commands - as_run | {"validate", "fleet"} == named
 
 

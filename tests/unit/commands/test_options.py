@@ -62,7 +62,7 @@ def test_what_cannot_be_used_is_explained(tmp_path, name, value, message):
 def test_each_command_has_the_options_that_concern_it():
     """Derived from the fields of the settings."""
     names = {command: {o.name for o in options.options_of(command)} for command in COMMANDS}
-    assert {"batch-sizes", "memory-limit"} == names["run"] - names["tune"]
+    assert {"batch-sizes", "memory-limit", "profile"} == names["run"] - names["tune"]
     assert {"levers"} == names["tune"] - names["run"]
     assert {"resume", "output", "effort", "devices"} <= set.intersection(*names.values())
     assert set.union(*names.values()) == {o.name for o in options.OPTIONS}

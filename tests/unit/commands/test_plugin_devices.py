@@ -7,8 +7,8 @@ from fakes import FakeGpu, FakeLauncher
 from samples import QUICK, run_folders
 
 from harness.commands.plugin import hooks
-from harness.measure import launcher as launchers
 from harness.measure.machine import visible_gpus
+from harness.measure.workers import launcher as launchers
 
 DEVICES = """
     import pytest

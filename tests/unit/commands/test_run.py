@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.commands.parser import main
-from harness.measure import launcher as launchers
+from harness.measure.workers import launcher as launchers
 from harness.records import Failure, folders
 
 MODEL = "import keras\ndef build():\n    return keras.Sequential()\n"

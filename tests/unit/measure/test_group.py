@@ -10,7 +10,7 @@ from harness.analyze import rounds, stats, verdicts
 from harness.measure import block
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
-from harness.measure.worker_process import HostLost, WorkerFailed
+from harness.measure.workers.worker_process import HostLost, WorkerFailed
 from harness.records import Case, Failure, Measurement
 from harness.workloads import levers
 

@@ -25,7 +25,7 @@ from harness.measure.hosts.follow import follow
 from harness.measure.hosts.group import GroupLauncher
 from harness.measure.machine.facts import usable_cpus
 from harness.measure.side import Setup
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case
 from harness.records import protocol as protocols
 

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from harness.measure import launcher as launchers
-from harness.measure.launcher import Launcher
 from harness.measure.versions.place import HERE
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers import launcher as launchers
+from harness.measure.workers.launcher import Launcher
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case
 
 PLAIN = Case("baseline", "synthetic", 64)

@@ -1,7 +1,7 @@
 """Failures that have to do with memory."""
 
 from harness.measure import oom
-from harness.measure.worker_process import WorkerFailed
+from harness.measure.workers.worker_process import WorkerFailed
 
 
 def test_what_was_free_stands_beside_what_was_in_use(monkeypatch):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.measure import worker_log as logs
+from harness.measure.workers import worker_log as logs
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from harness.measure.machine.energy import Meter
 from harness.measure.machine.sampler import disturbance, read_machine
 from harness.records import Counters, Epoch, Round, from_json, to_json
 from harness.records.counters import COLUMNS, change
@@ -21,7 +22,8 @@ def test_a_round_and_an_epoch_have_every_counter(kind):
 def test_every_counter_is_read():
     """By the worker or by the parent."""
     names = {f.name for f in fields(Counters)}
-    assert names == read_counters().keys() | read_machine().keys()
+    energy = Meter().between((), ())
+    assert names == read_counters().keys() | read_machine().keys() | energy.keys()
 
 
 def test_a_counter_with_a_heading_is_a_column_of_the_measurements():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
-from harness.measure import worker_log as logs
+from harness.measure.workers import worker_log as logs
 from harness.records import Case, Failure, FailureKind
 from harness.worker import processes
 from harness.worker.channel import Channel, ChannelClosed, Command, Garbled

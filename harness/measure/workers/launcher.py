@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Literal, Self
 
-from harness.measure import worker_log as logs
 from harness.measure.versions.place import HERE, Place
-from harness.measure.worker_process import Traceback, WaitCode, WorkerFailed, WorkerProcess
+from harness.measure.workers import worker_log as logs
+from harness.measure.workers.worker_process import Traceback, WaitCode, WorkerFailed, WorkerProcess
 from harness.records import Case
 from harness.worker import backends, processes
 from harness.worker.channel import Channel, ChannelClosed, Garbled

@@ -174,6 +174,7 @@ LADDER = Table(
         Column("fewer params", "parameter_ratio", units.ratio, rank=4),
         Column("fewer MACs", "mac_ratio", units.ratio, rank=4),
         Column("speedup [95 %]", "judged.speedup", speedup_of),
+        declare.energy_column(),
         Column("verdict", verdict_of, numeric=False, rank=2),
         Column("share", "share", lambda share: f"{round(100 * share)} %", rank=3),
         Column("so far [95 %]", "cumulative", speedup_of, rank=1),

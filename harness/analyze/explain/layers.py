@@ -1,0 +1,184 @@
+"""Where a step's time goes, layer by layer, and which roof bounds each layer.
+
+The time of an operation is that of a trace; a share of the traced steps is the same share of a
+step that is not traced. What no operation accounts for is a row of its own, so that rows add up to
+the step. The roofs are those of `bottleneck`, applied to a layer: the arithmetic of its forward
+and backward pass, and the bytes that it reads and writes at least.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.analyze import stats
+from harness.records import Estimate, LayerFacts, Profile, Traced
+
+OPTIMIZER, LOSS, INPUT, UNATTRIBUTED = "optimizer", "loss and metrics", "input", "unattributed"
+PARTS = (OPTIMIZER, LOSS, INPUT, UNATTRIBUTED)  # of a step besides its layers
+BOUND_FROM = 0.5  # of a layer's time at a roof: from half on nothing else can take as much
+_PART_OF = {"loss": LOSS, "metrics": LOSS, None: UNATTRIBUTED}
+_GAPS = "between operations"
+_MOST_NAMED, _LEAST = 3, 0.01  # operations of a layer, and the share of one that is named
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """How much of a layer's time its work would take at the best rate of the machine.
+
+    Attributes:
+        flop: Floating-point operations per step, two per multiply-accumulate; None if there are
+            none, or unknown.
+        moved_bytes: Bytes per step that are read or written at least; None if unknown.
+        arithmetic: Share of the layer's time at the rate of a matrix product.
+        memory: Share at the rate of a copy.
+    """
+
+    flop: float | None = None
+    moved_bytes: float | None = None
+    arithmetic: float | None = None
+    memory: float | None = None
+
+    @property
+    def bound(self) -> str:
+        """The roof that bounds the layer: `arithmetic`, `memory`, or `neither`; empty: unknown."""
+        known = {"arithmetic": self.arithmetic, "memory": self.memory}
+        shares = {name: share for name, share in known.items() if share is not None}
+        if not shares:
+            return ""
+        name = max(shares, key=lambda one: shares[one])
+        return name if shares[name] >= BOUND_FROM else "neither"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTime:
+    """A layer or another part of a step.
+
+    Attributes:
+        name: Path of the layer, or one of `PARTS`.
+        facts: None for what is no layer.
+        forward: Seconds per step; of what is no layer, all of its time.
+        backward: Likewise.
+        share: Of a step.
+        operations: The kinds of operations that take most of the time, with their shares of it.
+    """
+
+    name: str
+    facts: LayerFacts | None
+    forward: float
+    backward: float
+    share: Estimate
+    roof: Roof
+    operations: tuple[tuple[str, float], ...]
+
+
+def step_seconds(profile: Profile) -> Estimate:
+    """Return the time of a step that is not traced, over the workers."""
+    return stats.interval([worker.step_seconds for worker in profile.workers])
+
+
+def seconds_by_worker(profile: Profile) -> dict[str, list[float]]:
+    """Return the seconds per step of each layer and part, in each worker."""
+    step = step_seconds(profile).value
+    shares = [_shares(worker) for worker in profile.workers]
+    names = {str(number): layer.path for number, layer in enumerate(profile.layers)}
+    return {
+        names.get(row, row): [step * (one[row, False] + one[row, True]) for one in shares]
+        for row in (*names, *PARTS)
+    }
+
+
+def times(profile: Profile) -> list[LayerTime]:
+    """Return the layers of a profile in their order, then the other parts of the step."""
+    step = step_seconds(profile).value
+    shares = [_shares(worker) for worker in profile.workers]
+    names = [str(number) for number in range(len(profile.layers))]
+    roofs = dict(zip(names, _work(profile), strict=True))
+    facts = dict(zip(names, profile.layers, strict=True))
+    found = []
+    for row in (*names, *PARTS):
+        forward = [one.get((row, False), 0.0) for one in shares]
+        backward = [one.get((row, True), 0.0) for one in shares]
+        both = [a + b for a, b in zip(forward, backward, strict=True)]
+        share = stats.interval(both)
+        seconds = step * share.value
+        found.append(
+            LayerTime(
+                name=facts[row].path if row in facts else row,
+                facts=facts.get(row),
+                forward=step * sum(forward) / len(shares),
+                backward=step * sum(backward) / len(shares),
+                share=share,
+                roof=_roof(*roofs[row], seconds, profile) if row in roofs else Roof(),
+                operations=_operations(profile.workers, row),
+            )
+        )
+    return [one for one in found if one.share.value > 0 or one.facts is None]
+
+
+def _shares(worker: Traced) -> Mapping[tuple[str, bool], float]:
+    """Shares of a step by row and direction; they add up to 1."""
+    found: defaultdict[tuple[str, bool], float] = defaultdict(float)
+    for one in worker.spent:
+        row = _row(one.row)
+        found[row, one.backward and row.isdigit()] += one.seconds / worker.traced_seconds
+    found[UNATTRIBUTED, False] += 1 - sum(found.values())
+    return found
+
+
+def _row(row: str | None) -> str:
+    return row if row is not None and row.isdigit() else _PART_OF.get(row, row or UNATTRIBUTED)
+
+
+def _operations(workers: Iterable[Traced], row: str) -> tuple[tuple[str, float], ...]:
+    found: defaultdict[str, float] = defaultdict(float)
+    for worker in workers:
+        for one in worker.spent:
+            if _row(one.row) == row:
+                found[one.operation] += one.seconds / worker.traced_seconds
+        if row == UNATTRIBUTED:
+            known = sum(one.seconds for one in worker.spent) / worker.traced_seconds
+            found[_GAPS] += max(0.0, 1 - known)
+    total = sum(found.values())
+    most = sorted(found, key=lambda name: -found[name])[:_MOST_NAMED]
+    return tuple((name, found[name] / total) for name in most if found[name] > _LEAST * total)
+
+
+def _work(profile: Profile) -> Iterator[tuple[float | None, float | None]]:
+    """Yield the operations and the bytes of a step of each layer.
+
+    A forward pass computes a product. Where a layer has weights, the gradient of the weights is
+    one more, and the gradient of the input another one, but for the first such layers: what comes
+    before them is not trained. A product of two inputs, as in attention, has two gradients, too.
+    """
+    batch, trained = profile.case.batch_size, False
+    for layer in profile.layers:
+        products = 1 + (layer.trainable or not layer.parameters) + trained
+        macs = layer.macs_per_sample
+        flop = None if not macs else 2.0 * macs * batch * products
+        taken, given = layer.input_bytes_per_sample, layer.activation_bytes_per_sample
+        moved = None
+        if taken is not None and given:
+            # Forward reads the input and writes the output; backward reads both gradients and the
+            # input, and writes the gradient of the input where there is one.
+            moved = batch * (taken * (2 + trained) + given * 2.0)
+            moved += layer.parameter_bytes * (2 + layer.trainable)
+        trained = trained or layer.trainable
+        yield flop, moved
+
+
+def _roof(flop: float | None, moved: float | None, seconds: float, profile: Profile) -> Roof:
+    def of(work: float | None, rate: float | None) -> float | None:
+        return None if work is None or not rate or not seconds else work / rate / seconds
+
+    return Roof(
+        flop=flop,
+        moved_bytes=moved,
+        arithmetic=of(flop, profile.product_flops),
+        memory=of(moved, profile.copy_bytes_per_second),
+    )
+
+
+def largest(rows: Sequence[LayerTime]) -> LayerTime | None:
+    """Return the layer that takes most of a step."""
+    layers = [row for row in rows if row.facts is not None]
+    return max(layers, key=lambda row: row.share.value, default=None)

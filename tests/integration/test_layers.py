@@ -1,0 +1,113 @@
+"""Real frameworks are traced, and their operations find their layers."""
+
+import gzip
+import json
+
+import pytest
+from fakes import installed
+
+from harness.analyze.explain import layers
+from harness.records import Case
+from harness.worker import backends
+
+pytestmark = pytest.mark.slow
+
+FUNCTIONAL = """
+import keras
+from keras import layers
+
+
+def build():
+    inputs = keras.Input((24, 24, 3))
+    shared = layers.Conv2D(16, 3, padding="same", activation="relu", name="shared")
+    inner = [layers.Conv2D(16, 3, padding="same", name="inner"), layers.ReLU(name="relu")]
+    x = layers.Conv2D(16, 3, padding="same", name="first")(inputs)
+    x = shared(shared(x))
+    x = keras.Sequential(inner, name="block")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(inputs, layers.Dense(10, "softmax", name="head")(x))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+"""
+SUBCLASSED = """
+import keras
+from keras import layers
+
+
+class Block(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(256, "relu")
+
+    def build(self, shape):
+        self.dense.build(shape)
+        self.built = True
+
+    def call(self, x):
+        return keras.ops.matmul(self.dense(x), keras.ops.ones((256, 256)))
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.block = Block(name="block")
+        self.head = layers.Dense(1, name="head")
+
+    def call(self, x):
+        return self.head(self.block(x))
+
+
+def build():
+    model = Net()
+    model.build((None, 256))
+    model.compile("sgd", "mse")
+    return model
+"""
+# What is traced and belongs to no layer, loss, metric or optimizer: at most.
+UNATTRIBUTED = {"tensorflow": 0.25, "jax": 0.4, "torch": 0.15}
+
+
+@pytest.fixture
+def profiled(make_runner, tmp_path):
+    """Profile a model of a text: its rows by name, and the profile."""
+
+    def of(text, backend, batch=64, **fields):
+        (tmp_path / "net.py").write_text(text)
+        jit = backends.find(backend).jit_by_default
+        name = f"{tmp_path}/net.py:build"
+        case = Case(name, "fitted", batch, backend=backend, jit=jit, **fields)
+        found = make_runner().profile(case, 1)
+        return {row.name: row for row in layers.times(found)}, found
+
+    return of
+
+
+@pytest.mark.parametrize("backend", installed(*backends.NAMES))
+def test_shared_and_nested_layers_have_their_time(profiled, tmp_path, backend):
+    """On each backend, forward and backward."""
+    rows, found = profiled(FUNCTIONAL, backend)
+    assert sum(row.share.value for row in rows.values()) == pytest.approx(1)
+    assert rows["unattributed"].share.value < UNATTRIBUTED[backend], rows["unattributed"]
+    convolutions = ("first", "shared", "block/inner")
+    assert all(rows[name].forward > 0 < rows[name].backward for name in convolutions)
+    assert rows["shared"].facts.calls == 2
+    assert rows["shared"].facts.macs_per_sample == 2 * 24 * 24 * 9 * 16 * 16
+    assert rows["first"].facts.output_shape == (24, 24, 16)
+    assert rows["block/inner"].facts.parameters == 9 * 16 * 16 + 16
+    # Twice the work of the inner one.
+    assert rows["shared"].share.value > rows["block/inner"].share.value
+    with gzip.open(tmp_path / "run" / found.trace, "rt", encoding="utf-8") as file:
+        names = {one["name"] for one in json.load(file)["traceEvents"]}
+    assert any(name.startswith("shared: ") for name in names)
+
+
+@pytest.mark.parametrize("backend", installed(*backends.NAMES))
+def test_layers_of_a_subclassed_model_have_paths(profiled, backend):
+    """Operations in the call of a layer are its own."""
+    rows, _ = profiled(SUBCLASSED, backend, 512, input_shape=(256,))
+    assert {"block", "head"} < rows.keys()
+    (dense,) = (name for name in rows if name.startswith("block/"))
+    assert rows[dense].facts.macs_per_sample == 256 * 256
+    assert rows["block"].facts.macs_per_sample == 256 * 256
+    assert rows["block"].share.value > rows["head"].share.value
+    assert rows["optimizer"].share.value > 0

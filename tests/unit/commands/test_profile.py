@@ -1,0 +1,136 @@
+"""Where the time of a step goes: the command, and the option of runs, over fake workers."""
+
+import csv
+import json
+
+import pytest
+
+from harness.analyze.explain import layers
+from harness.commands.parser import main
+from harness.records import folders
+
+MODEL = "def build():\n    return 1\n"
+
+
+@pytest.fixture
+def go(launcher, no_charts, tmp_path, monkeypatch, capsys):
+    """Run a command in a folder with a model: exit code, what is shown, the folder of the run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "mine.py").write_text(MODEL)
+
+    def of(*arguments):
+        code = main([*arguments, "--threads", "1", "--output", "out"])
+        shown = capsys.readouterr()
+        runs = sorted((tmp_path / "out" / "runs").glob("*"))
+        return code, shown, runs[-1] if runs else None
+
+    return of
+
+
+def test_a_profile_has_a_row_per_layer_and_adds_up_to_the_step(go):
+    """What is no operation is a row of its own."""
+    code, shown, folder = go("profile", "mine.py:build", "--batch-size", "32")
+    assert code == 0
+    assert "tracing mine.py:build" in shown.err
+    (profile,) = folders.read(folder).profiles
+    assert len(profile.workers) == 3
+    assert (folder / profile.trace).read_bytes() == b"trace"
+    rows = {row.name: row for row in layers.times(profile)}
+    assert [*rows] == ["conv2d", "dense", "optimizer", "loss and metrics", "input", "unattributed"]
+    assert sum(row.share.value for row in rows.values()) == pytest.approx(1)
+    step = profile.workers[0].step_seconds
+    assert rows["conv2d"].forward == pytest.approx(0.2 * step)
+    assert rows["conv2d"].backward == pytest.approx(0.4 * step)
+    assert rows["unattributed"].share.value == pytest.approx(0.08)
+    assert rows["unattributed"].operations[0] == ("between operations", pytest.approx(0.625))
+    # Three products of 5 000 multiply-accumulates but for the gradient of the first input.
+    assert rows["conv2d"].roof.flop == 2 * 2 * 5000 * 32
+    assert rows["dense"].roof.flop == 3 * 2 * 1000 * 32
+    with (folder / "tables" / "layers.csv").open(encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert sum(float(row["total_us"]) for row in table) == pytest.approx(1e6 * step)
+    assert (
+        "conv2d takes 60 % of a step; dense holds 90 % of the parameters and takes 20 %"
+        in " ".join(shown.out.split())
+    )
+
+
+def test_a_run_profiles_what_it_measured(go):
+    """Cases and references, once each."""
+    code, _, folder = go(
+        "run", "mine.py:build", "--batch-sizes", "32,64", "--effort", "quick", "--profile"
+    )
+    assert code == 0
+    run = folders.read(folder)
+    assert sorted(one.case.batch_size for one in run.profiles) == [32, 64]
+    assert {len(one.workers) for one in run.profiles} == {2}
+    assert all(row.share.low is None for one in run.profiles for row in layers.times(one))
+
+
+def test_two_models_are_compared_layer_by_layer(go, launcher):
+    """The differences add up to that of the steps."""
+    launcher.sample_seconds = lambda case: 1e-3 if case.variant == "baseline" else 4e-4
+    code, shown, folder = go("profile", "baseline", "improved", "--batch-size", "32")
+    assert code == 0
+    with (folder / "tables" / "layer_changes.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(float(row["difference_us"]) for row in rows) == pytest.approx(-600)
+    assert sum(float(row["share"]) for row in rows) == pytest.approx(1)
+    assert (rows[0]["layer"], rows[0]["reference_layer"]) == ("conv2d", "conv2d")
+    assert float(rows[0]["share"]) == pytest.approx(0.6)
+    text = " ".join(shown.out.split())
+    assert "improved 32 takes 600 µs per sample less than baseline 32: conv2d is 60 %" in text
+
+
+def test_a_run_is_not_profiled_unasked(go):
+    """And has no such table."""
+    _, _, folder = go("run", "mine.py:build", "--batch-sizes", "32", "--effort", "quick")
+    assert folders.read(folder).profiles == ()
+    assert not (folder / "tables" / "layers.csv").exists()
+
+
+def test_a_profile_is_kept_by_a_resumed_run(go, launcher):
+    """It is not made again."""
+    _, _, folder = go("profile", "mine.py:build", "--batch-size", "32")
+    launcher.asked.clear()
+    code, _, _ = go("profile", "mine.py:build", "--batch-size", "32", "--resume", folder.name)
+    assert code == 0
+    assert "profile" not in launcher.asked
+
+
+def test_a_model_that_cannot_be_traced_is_a_failed_row(go, launcher):
+    """The others are traced."""
+    case = "mine.py:build-digits-b32-tensorflow-cpu-t1"
+    launcher.failures = {case: ("error", "ValueError: no", "")}
+    code, shown, folder = go("profile", "mine.py:build", "baseline", "--batch-size", "32")
+    assert code == 1
+    assert "ValueError: no" in shown.out
+    assert [one.case.variant for one in folders.read(folder).profiles] == ["baseline"]
+
+
+def test_a_gpu_is_one_line(go):
+    """Before anything is started."""
+    code, shown, _ = go("profile", "mine.py:build", "--devices", "gpu")
+    assert code == 2
+    assert shown.err.count("\n") == 1
+
+
+def test_json_has_the_table(go):
+    """As the CSV file has it."""
+    _, shown, _ = go("profile", "mine.py:build", "--batch-size", "32", "--json")
+    rows = json.loads(shown.out)["tables"]["layers"]
+    assert [row["layer"] for row in rows][:2] == ["conv2d", "dense"]
+
+
+def test_the_plugin_profiles_what_it_measured(pytester, launcher, no_charts, monkeypatch):
+    """After the last test."""
+    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    pytester.makepyfile(
+        mine=MODEL, test_it="def test_it(train):\n    train('mine.py:build', batch_size=32)\n"
+    )
+    done = pytester.runpytest("--train-effort=quick", "--train-threads=1", "--train-profile")
+    done.assert_outcomes(passed=1)
+    (folder,) = pytester.path.glob("results/runs/*")
+    assert len(folders.read(folder).profiles) == 1
