@@ -62,6 +62,28 @@ def build():
     model.build((None, 256))
     model.compile("sgd", "mse")
     return model
+
+
+def data():
+    import numpy as np
+
+    return np.zeros((1024, 256), "float32"), np.zeros((1024, 1), "float32")
+"""
+RECURRENT = """
+import keras
+from keras import layers
+
+
+class Net(keras.Sequential):
+    def train_step(self, data):  # of its own, as users have it
+        return super().train_step(data)
+
+
+def build():
+    inputs = [keras.Input((16, 8)), layers.LSTM(48, name="memory"), layers.Dense(1, name="head")]
+    model = Net(inputs)
+    model.compile("adam", "mse")
+    return model
 """
 # What is traced and belongs to no layer, loss, metric or optimizer: at most.
 UNATTRIBUTED = {"tensorflow": 0.25, "jax": 0.4, "torch": 0.15}
@@ -71,11 +93,11 @@ UNATTRIBUTED = {"tensorflow": 0.25, "jax": 0.4, "torch": 0.15}
 def profiled(make_runner, tmp_path):
     """Profile a model of a text: its rows by name, and the profile."""
 
-    def of(text, backend, batch=64, **fields):
+    def of(text, backend, batch=64, dataset="fitted"):
         (tmp_path / "net.py").write_text(text)
         jit = backends.find(backend).jit_by_default
         name = f"{tmp_path}/net.py:build"
-        case = Case(name, "fitted", batch, backend=backend, jit=jit, **fields)
+        case = Case(name, dataset, batch, backend=backend, jit=jit)
         found = make_runner().profile(case, 1)
         return {row.name: row for row in layers.times(found)}, found
 
@@ -104,10 +126,22 @@ def test_shared_and_nested_layers_have_their_time(profiled, tmp_path, backend):
 @pytest.mark.parametrize("backend", installed(*backends.NAMES))
 def test_layers_of_a_subclassed_model_have_paths(profiled, backend):
     """Operations in the call of a layer are its own."""
-    rows, _ = profiled(SUBCLASSED, backend, 512, input_shape=(256,))
+    rows, _ = profiled(SUBCLASSED, backend, 512, "auto")
     assert {"block", "head"} < rows.keys()
     (dense,) = (name for name in rows if name.startswith("block/"))
     assert rows[dense].facts.macs_per_sample == 256 * 256
     assert rows["block"].facts.macs_per_sample == 256 * 256
     assert rows["block"].share.value > rows["head"].share.value
     assert rows["optimizer"].share.value > 0
+
+
+@pytest.mark.parametrize("backend", installed("tensorflow", "torch"))
+def test_the_steps_of_a_recurrent_layer_are_those_of_its_cell(profiled, backend):
+    """In a loop of the framework; a step of the user's own has its parts, too."""
+    rows, _ = profiled(RECURRENT, backend, 64)
+    memory = [row for name, row in rows.items() if name.startswith("memory")]
+    assert sum(row.forward for row in memory) > 0 < sum(row.backward for row in memory)
+    assert sum(row.share.value for row in memory) > rows["head"].share.value
+    assert sum(row.facts.macs_per_sample or 0 for row in memory) == 16 * 4 * 48 * (8 + 48)
+    assert rows["optimizer"].share.value > 0
+    assert rows["unattributed"].share.value < 0.6

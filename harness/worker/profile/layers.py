@@ -1,6 +1,7 @@
 """What the layers of a model are: path, kind, sizes, arithmetic."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ def facts(model: Any, scopes: Scopes, steps: int, sample: Any) -> list[LayerFact
         sample: One or more samples of the input of the model.
     """
     paths = {id(layer): path for layer, path in _paths(model, "")}
-    macs = arithmetic.macs_by_layer(model, sample)
+    macs = _macs(model, scopes, sample)
     found = []
     for number, layer in enumerate(scopes.layers):
         outputs, weights = scopes.outputs.get(number, []), _own_weights(layer)
@@ -48,6 +49,28 @@ def variable_rows(model: Any, scopes: Scopes) -> list[str | None]:
         for one in _own_weights(layer)
     }
     return [owners.get(id(one)) for one in model.trainable_variables]
+
+
+def _macs(model: Any, scopes: Scopes, sample: Any) -> dict[int, int]:
+    """Multiply-accumulates of called layers; a layer that is not called is part of the one around.
+
+    A framework may run a whole recurrent layer at once, without its cell.
+    """
+    called = {id(layer) for layer in scopes.layers}
+    around = {id(inner): id(layer) for layer in _all(model) for inner in _children(layer)}
+    found: Counter[int] = Counter()
+    for layer, number in arithmetic.macs_by_layer(model, sample).items():
+        place = layer
+        while place not in called and place in around:
+            place = around[place]
+        found[place] += number
+    return found
+
+
+def _all(layer: Any) -> Iterator[Any]:
+    yield layer
+    for one in _children(layer):
+        yield from _all(one)
 
 
 def _paths(layer: Any, path: str) -> Iterator[tuple[Any, str]]:

@@ -58,6 +58,7 @@ class Profiler:
                 seconds = time.perf_counter() - begin
             variables = layers.variable_rows(trainer.model, self._scopes)
             events = [*self._tracer.events(folder, variables)]
+        trainer.weights_digest()  # JAX then gives the variables back to the model, to be called
         found = layers.facts(trainer.model, self._scopes, self._steps, trainer.data.part(1)[0])
         if path is not None:
             chrome.write(path, events, {str(n): one.path for n, one in enumerate(found)})

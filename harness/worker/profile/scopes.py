@@ -44,7 +44,7 @@ class Scopes:
         self._counting = False
 
     def mark_layers(self) -> None:
-        """Open a scope in each call of a layer; before the model is built."""
+        """Open a scope in each call of a layer, metric or optimizer; before the model is built."""
         import keras
 
         call, scopes = keras.Layer.__call__, self
@@ -63,12 +63,13 @@ class Scopes:
         keras.Layer.__call__ = called
         # The mean of the loss, and most metrics; the others are in `compute_metrics`.
         self._mark(keras.metrics.Mean, "update_state", "metrics")
+        # Of any optimizer: a step of the user's own may have several.
+        self._mark(keras.optimizers.Optimizer, "apply", "optimizer")
 
     def mark_step(self, model: Any) -> None:
-        """Open a scope in loss, metrics and optimizer of a model; before its step is traced."""
+        """Open a scope in loss and metrics of a model; before its step is traced."""
         self._mark(model, "compute_loss", "loss")
         self._mark(model, "compute_metrics", "metrics")
-        self._mark(model.optimizer, "apply", "optimizer")
 
     def count(self, *, on: bool) -> None:
         """Count calls from now on, or no longer."""
