@@ -270,6 +270,8 @@ class FakeWorker:
     def _profile(self, path):
         """A convolution that takes 60 % of a step, a dense layer 20 %, the optimizer 10 %."""
         assert self._profiled
+        if self._case.variant in self._launcher.untraceable:
+            raise WorkerFailed("error", "ValueError: no trace")
         if path is not None:
             Path(path).parent.mkdir(exist_ok=True)
             Path(path).write_bytes(b"trace")
@@ -296,8 +298,8 @@ class FakeWorker:
                 for *kind, share in shares
             ],
             "layers": [
-                _layer("conv2d", "Conv2D", 100, 5000, [24, 24, 8]),
-                _layer("dense", "Dense", 900, 1000, [10]),
+                _layer(self._launcher.layer_names[0], "Conv2D", 100, 5000, [24, 24, 8]),
+                _layer(self._launcher.layer_names[1], "Dense", 900, 1000, [10]),
             ],
         }
 
@@ -382,6 +384,8 @@ class FakeLauncher:
         self.macs = macs or {}
         self.layouts = {}
         self.untrainable = {}
+        self.untraceable = set()
+        self.layer_names = ("conv2d", "dense")
         self.takes_images = True
         self.own_data = {}
         self.copy_bytes_per_second = 2e10

@@ -18,7 +18,7 @@ def speedup(m: Measurement) -> Estimate | None:
     None where a worker has no round with a reading. The idle power is in both.
     """
     if "gpu" in (m.case.device, m.reference.device):
-        return None  # most of it is the GPU's
+        return None  # the GPU consumes most of the energy
     joules = tuple(
         dataclasses.replace(r, seconds=r.package_joules)
         for r in m.rounds

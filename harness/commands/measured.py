@@ -64,19 +64,19 @@ def profile_measured(session: Session) -> bool:
     outcomes = session.runner.run().outcomes
     measured = (one for one in outcomes if isinstance(one, Measurement))
     cases = dict.fromkeys(case for one in measured for case in (one.reference, one.case))
-    failed = [one for one in cases if is_traced(one) and not trace(session, one, _WORKERS)]
-    return not failed
+    complete = True
+    for case in filter(is_traced, cases):
+        if error := trace(session, case, _WORKERS):  # its measurement is kept as it is
+            session.say(f"{case.id} could not be traced: {error.kind}: {error}")
+            complete = False
+    return complete
 
 
-def trace(session: Session, case: Case, workers: int) -> bool:
-    """Trace the layers of a case in so many workers; False, and a failed row, where that fails."""
-    error = session.cases.untrainable(case)
-    if error is None:
-        session.say(f"tracing {case.id} in {units.plural(workers, 'worker')}")
-        try:
-            session.runner.profile(case, workers)
-        except WorkerFailed as failed:
-            error = failed
-    if error is not None:
-        session.runner.refuse(case, case, error)
-    return error is None
+def trace(session: Session, case: Case, workers: int) -> WorkerFailed | None:
+    """Trace the layers of a case in so many workers; return what failed."""
+    session.say(f"tracing {case.id} in {units.plural(workers, 'worker')}")
+    try:
+        session.runner.profile(case, workers)
+    except WorkerFailed as error:
+        return error
+    return None

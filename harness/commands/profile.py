@@ -36,5 +36,9 @@ def _profile(session: Session, models: Sequence[str]) -> bool:
         raise BadCase("--devices: the layers of a GPU's step cannot be told apart; name the cpu")
     session.check([(model, settings.batch_sizes[0]) for model in models], models)
     cases = [session.cases.case(variant=model, device="cpu") for model in models]
-    failed = [case for case in cases if not trace(session, case, FEWEST_BLOCKS)]
-    return not failed
+    complete = True
+    for case in cases:
+        if error := session.cases.untrainable(case) or trace(session, case, FEWEST_BLOCKS):
+            session.runner.refuse(case, case, error)
+            complete = False
+    return complete

@@ -57,6 +57,7 @@ def changes(profile: Profile, reference: Profile) -> list[LayerChange]:
     after, before = _per_sample(profile), _per_sample(reference)
     whole = sum(map(statistics.fmean, after.values()))
     whole -= sum(map(statistics.fmean, before.values()))
+    names, reference_names = _names(profile), _names(reference)
     found = []
     parts = [(part, part) for part in layers.PARTS]
     for here, there in (*_aligned(profile.layers, reference.layers), *parts):
@@ -65,8 +66,8 @@ def changes(profile: Profile, reference: Profile) -> list[LayerChange]:
         difference = stats.sum_interval(groups)
         found.append(
             LayerChange(
-                layer=here,
-                reference_layer=there,
+                layer=names.get(here, here),
+                reference_layer=reference_names.get(there, there),
                 before=statistics.fmean(old) if old else 0.0,
                 after=statistics.fmean(new) if new else 0.0,
                 difference=difference,
@@ -79,16 +80,24 @@ def changes(profile: Profile, reference: Profile) -> list[LayerChange]:
 def _per_sample(profile: Profile) -> dict[str, list[float]]:
     size = profile.case.batch_size
     its = layers.seconds_by_worker(profile)
-    return {name: [seconds / size for seconds in found] for name, found in its.items()}
+    return {row: [seconds / size for seconds in found] for row, found in its.items()}
+
+
+def _names(profile: Profile) -> dict[str, str]:
+    """The paths of layers by their places."""
+    return {str(place): layer.path for place, layer in enumerate(profile.layers)}
 
 
 def _aligned(here: Sequence[LayerFacts], there: Sequence[LayerFacts]) -> Iterator[tuple[str, str]]:
-    """Pair layers in their order: those of equal kinds, then what stands between them."""
+    """Pair the places of layers: those of equal kinds, then what stands between them.
+
+    Empty where the other side has one layer more.
+    """
     kinds = [layer.type for layer in there], [layer.type for layer in here]
     matcher = difflib.SequenceMatcher(None, *kinds, autojunk=False)
     for _, a, b, c, d in matcher.get_opcodes():
         for number in range(max(b - a, d - c)):
             yield (
-                here[c + number].path if c + number < d else "",
-                there[a + number].path if a + number < b else "",
+                str(c + number) if c + number < d else "",
+                str(a + number) if a + number < b else "",
             )

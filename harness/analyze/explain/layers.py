@@ -7,7 +7,7 @@ and backward pass, and the bytes that it reads and writes at least.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analyze import stats
@@ -77,13 +77,12 @@ def step_seconds(profile: Profile) -> Estimate:
 
 
 def seconds_by_worker(profile: Profile) -> dict[str, list[float]]:
-    """Return the seconds per step of each layer and part, in each worker."""
+    """Return the seconds per step in each worker, by the place of a layer or the name of a part."""
     step = step_seconds(profile).value
     shares = [_shares(worker) for worker in profile.workers]
-    names = {str(number): layer.path for number, layer in enumerate(profile.layers)}
     return {
-        names.get(row, row): [step * (one[row, False] + one[row, True]) for one in shares]
-        for row in (*names, *PARTS)
+        row: [step * (one[row, False] + one[row, True]) for one in shares]
+        for row in (*map(str, range(len(profile.layers))), *PARTS)
     }
 
 
@@ -96,8 +95,8 @@ def times(profile: Profile) -> list[LayerTime]:
     facts = dict(zip(names, profile.layers, strict=True))
     found = []
     for row in (*names, *PARTS):
-        forward = [one.get((row, False), 0.0) for one in shares]
-        backward = [one.get((row, True), 0.0) for one in shares]
+        forward = [one[row, False] for one in shares]
+        backward = [one[row, True] for one in shares]
         both = [a + b for a, b in zip(forward, backward, strict=True)]
         share = stats.interval(both)
         seconds = step * share.value
@@ -115,8 +114,8 @@ def times(profile: Profile) -> list[LayerTime]:
     return [one for one in found if one.share.value > 0 or one.facts is None]
 
 
-def _shares(worker: Traced) -> Mapping[tuple[str, bool], float]:
-    """Shares of a step by row and direction; they add up to 1."""
+def _shares(worker: Traced) -> defaultdict[tuple[str, bool], float]:
+    """Shares of a step by row and direction, 0 for others; they add up to 1."""
     found: defaultdict[tuple[str, bool], float] = defaultdict(float)
     for one in worker.spent:
         row = _row(one.row)

@@ -137,6 +137,8 @@ def open_meter(cpus: Collection[int], system: Path = Path("/sys")) -> Meter:
             refused = f"only root may read {error.filename}"
         except OSError as error:
             refused = f"{error.filename} cannot be read ({error.strerror})"
+        except ValueError as error:  # a range that is no number
+            refused = f"the counters cannot be read ({error})"
     try:
         counters = [*_events(system, packages)]
     except OSError as error:

@@ -99,6 +99,10 @@ def environment(run: Run) -> dict[str, str]:
         refused = known.pop("refused")
         found |= {f"gpu_{name}": str(value) for name, value in known.items() if name != "name"}
         found |= {f"gpu_refused_{name}": reason for name, reason in refused.items()}
+    if (energy := machine.cpu_energy) is not None:
+        found["cpu_energy"] = energy.missing or f"{energy.meter}: {', '.join(energy.counters)}"
+        idle = {"package": energy.idle_package_watts, "dram": energy.idle_dram_watts}
+        found |= {f"idle_{name}_watts": f"{w:.1f}" for name, w in idle.items() if w is not None}
     found |= {"os": machine.os, "python": machine.python, **machine.libraries}
     return found | {"commit": machine.commit or "unknown"}
 

@@ -97,8 +97,8 @@ def _selected(rows: Sequence[LayerRow]) -> list[LayerRow]:
     """The layers by their share, the largest first, then the other parts; small ones in one row."""
     found: list[LayerRow] = []
     for its in grouped(rows, lambda row: row.case).values():
-        parts = [row for row in its if row.layer in layers.PARTS]
-        others = sorted((row for row in its if row not in parts), key=lambda row: -row.share.value)
+        parts = [row for row in its if row.type is None]
+        others = sorted((row for row in its if row.type), key=lambda row: -row.share.value)
         found += others[:_SHOWN]
         if rest := others[_SHOWN:]:
             found.append(_together(rest))
@@ -127,11 +127,11 @@ def _together(rows: Sequence[LayerRow]) -> LayerRow:
 
 def finding(rows: Sequence[LayerRow]) -> str:
     """Say which layer takes most of a step, and what the one with most parameters takes."""
-    its = [row for row in rows if row.type is not None]
-    if not its:
-        return "No layer could be told apart"
-    first = max(its, key=lambda row: row.share.value)
+    its = [row for row in rows if row.type]
     text = _first(its)
+    if not its:
+        return text
+    first = max(its, key=lambda row: row.share.value)
     if first.bound in ("arithmetic", "memory"):
         share = first.of_peak if first.bound == "arithmetic" else first.of_copy
         rate = "matrix product" if first.bound == "arithmetic" else "copy"
@@ -156,7 +156,7 @@ def _notes(rows: Sequence[LayerRow]) -> Iterator[str]:
     for its in grouped(rows, lambda row: row.case).values():
         name = declare.case_name(its[0])
         yield f"{name}: {finding(its)}"
-        (rest,) = (row for row in its if row.layer == layers.UNATTRIBUTED)
+        (rest,) = (r for r in its if r.type is None and r.layer == layers.UNATTRIBUTED)
         yield f"{name}: unattributed: {', '.join(rest.operations)}"
         yield f"{name}: each operation: {rest.trace}, for ui.perfetto.dev or chrome://tracing"
     yield (

@@ -11,9 +11,8 @@ from harness.worker.profile import hlo
 from harness.worker.profile.scopes import row_of
 from harness.worker.profile.timeline import Event
 
-_OPERATION = re.compile(
-    r"^(.*[^:]):([A-Za-z_]\w*)$"
-)  # `path:Type`, as TensorFlow's executor names it
+# `path:Type`, as TensorFlow's executor names an operation.
+_OPERATION = re.compile(r"^(.*[^:]):([A-Za-z_]\w*)$")
 _PROTO = "tensorflow/tsl/profiler/protobuf/xplane_pb2.py"
 _INPUT = "Iterator"  # operations of tf.data
 # Instructions that execute others, which have events of their own.

@@ -8,7 +8,8 @@ from fakes import FakeLauncher, runner_of
 from harness.analyze import energy
 from harness.analyze.advice import cost
 from harness.analyze.analysis import Analysis
-from harness.records import Case
+from harness.records import Case, CpuEnergy
+from harness.report.html.page import environment
 from harness.tables import frame
 
 BASE, LARGE = Case("baseline", "mnist", 256), Case("baseline", "mnist", 1024)
@@ -67,6 +68,18 @@ def test_without_a_meter_there_is_no_column(tmp_path):
     runner.measure(LARGE, BASE)
     table = frame(Analysis(runner.save()), "batch_size_speedup")
     assert table["energy_speedup"].isna().all()
+
+
+def test_idle_power_stands_in_the_environment_of_the_report(run):
+    """Or why there is none."""
+    told = CpuEnergy("powercap", "", ("package-0", "dram-0"), 12.34, None)
+    with_meter = dataclasses.replace(run.machine, cpu_energy=told)
+    found = environment(dataclasses.replace(run, machine=with_meter))
+    assert found["cpu_energy"] == "powercap: package-0, dram-0"
+    assert found["idle_package_watts"] == "12.3"
+    assert "idle_dram_watts" not in found
+    without = dataclasses.replace(run.machine, cpu_energy=CpuEnergy(None, "no counter"))
+    assert environment(dataclasses.replace(run, machine=without))["cpu_energy"] == "no counter"
 
 
 def test_a_training_costs_energy_money_and_carbon_dioxide(run):

@@ -7,7 +7,7 @@ import pytest
 
 from harness.analyze.explain import layers
 from harness.commands.parser import main
-from harness.records import folders
+from harness.records import Measurement, folders
 
 MODEL = "def build():\n    return 1\n"
 
@@ -108,6 +108,32 @@ def test_a_model_that_cannot_be_traced_is_a_failed_row(go, launcher):
     assert code == 1
     assert "ValueError: no" in shown.out
     assert [one.case.variant for one in folders.read(folder).profiles] == ["baseline"]
+
+
+def test_a_trace_that_fails_costs_no_measurement(go, launcher):
+    """Also where the case is compared with itself; the command fails, with a line."""
+    launcher.untraceable = {"mine.py:build"}
+    code, shown, folder = go(
+        "run", "mine.py:build", "--batch-sizes", "32", "--effort", "quick", "--profile"
+    )
+    assert code == 1
+    assert "could not be traced: error: ValueError: no trace" in shown.err
+    (outcome,) = folders.read(folder).outcomes
+    assert isinstance(outcome, Measurement)
+
+
+def test_layers_may_have_any_name(go, launcher):
+    """Also one name, and that of a part of the step."""
+    launcher.layer_names = ("input", "input")
+    code, _, folder = go("profile", "baseline", "improved", "--batch-size", "32")
+    assert code == 0
+    for profile in folders.read(folder).profiles:
+        step = profile.workers[0].step_seconds
+        found = layers.seconds_by_worker(profile)
+        assert sum(its[0] for its in found.values()) == pytest.approx(step)
+    with (folder / "tables" / "layer_changes.csv").open(encoding="utf-8") as file:
+        kept = [row for row in csv.DictReader(file) if row["layer"] == "input"]
+    assert len(kept) == 3
 
 
 def test_a_gpu_is_one_line(go):

@@ -98,6 +98,20 @@ def test_a_gate_that_cannot_tell_passes_and_says_what_it_would_have_seen(run, ca
     assert len(document["tables"]["version_speedup"]) == 1
 
 
+def test_what_costs_time_besides_rounds_is_in_three_blocks(run, tmp_path):
+    """Losses of both sides, a `fit` of the case alone, and rates."""
+    run(1.05, *VERSION, "--fail-if-slower", "5%", scatter=0.2)
+    (folder,) = (tmp_path / "out" / "runs").iterdir()
+    (m,) = folders.read(folder).outcomes
+    assert {s.block for s in m.starts} == set(range(6))
+    assert {(s.role, s.block) for s in m.starts if s.fit} == {("case", n) for n in range(3)}
+    assert {s.block for s in m.starts if s.product_flops} == {0, 1, 2}
+    early = {(s.role, s.block): s.early_steps for s in m.starts if s.early_steps}
+    assert set(early.values()) == {8}
+    assert {role for role, _ in early} == {"case", "reference"}
+    assert {block for _, block in early} <= {0, 1, 2}
+
+
 def test_a_comparison_goes_on_until_it_is_decided(run):
     """Up to 24 blocks; a clear one ends at the first look."""
     gate = ("--fail-if-slower", "5%", "--until-decided")

@@ -158,6 +158,12 @@ def test_a_meter_for_root_only_says_the_line_that_mends_it(tree):
     assert meter.between((), ()) == {"package_joules": None, "dram_joules": None}
 
 
+def test_a_range_that_is_no_number_is_a_reason(tree):
+    """And no traceback."""
+    tree.zone("0", "package-0", wraps_at="?")
+    assert "the counters cannot be read" in open_meter({0}, tree.root).reason
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_permission_is_asked_for(tree):
     """By the name of the file."""
