@@ -37,6 +37,8 @@ def network(
     dropouts: tuple[float, float] = (0.25, 0.5),
     optimizer: str = "adadelta",
     width: float = 1.0,
+    filters: tuple[int, int] = (32, 64),
+    pool: int = 2,
 ) -> Any:
     """Build and compile the network; the defaults are the published baseline.
 
@@ -47,6 +49,8 @@ def network(
         optimizer: `adadelta`, or `adam`. The published training used Adadelta at the learning
             rate of its paper, 1.0 (Zeiler 2012); the default of Keras 3 is 0.001 and barely learns.
         width: Factor of channels and hidden units.
+        filters: Channels of the two convolutions.
+        pool: Edge of the pooling; 0 for none.
     """
     import keras
     from keras import layers
@@ -57,9 +61,9 @@ def network(
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            layers.Conv2D(round(32 * width), kernel, activation="relu"),
-            layers.Conv2D(round(64 * width), 3, activation="relu"),
-            layers.MaxPooling2D(2),
+            layers.Conv2D(round(filters[0] * width), kernel, activation="relu"),
+            layers.Conv2D(round(filters[1] * width), 3, activation="relu"),
+            *([layers.MaxPooling2D(pool)] if pool else []),
             *dropout(dropouts[0]),
             layers.Flatten(),
             *([layers.Dense(round(hidden * width), activation="relu")] if hidden else []),

@@ -22,7 +22,7 @@ _RESUME = f"continue an interrupted one: its id or a beginning of it (alone: {op
 def add(commands: printed.Commands) -> None:
     """Add both commands and their arguments."""
     both = commands.add_parser("validate", help="try the method on known truths, on this CPU")
-    only = "noise, slowdowns, disturbed, readings, keras, arithmetic"
+    only = "noise, slowdowns, disturbed, readings, keras, layers, arithmetic"
     both.add_argument("--only", metavar="PART,PART", help=only)
     noise = commands.add_parser(
         "noise", help="this machine's noise floor: a case against itself, and what watching costs"

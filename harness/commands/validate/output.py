@@ -13,6 +13,7 @@ from rich.text import Text
 from harness import units
 from harness.commands.validate.claims import Check, contains
 from harness.commands.validate.judgements import PROTOCOL, Measured, by_way, half_width
+from harness.commands.validate.layers import Foretold, by_backend
 from harness.errors import BadRun
 from harness.records import Estimate, Machine
 from harness.report import formats
@@ -21,6 +22,7 @@ from harness.tables.text import build
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _TITLES = {
     "noise": "A case vs itself",
@@ -28,6 +30,7 @@ _TITLES = {
     "disturbed": "Disturbed by another process",
     "readings": "Readings of known loads",
     "keras": "Harness vs plain Keras",
+    "layers": "A layer changed: the step foretold by its row",
     "arithmetic": "Arithmetic",
 }
 _CHART_TITLES = {
@@ -46,7 +49,7 @@ _COLUMNS = (
 
 def show(console: Console, part: str, checks: Sequence[Check], machine: Machine) -> None:
     """Print the table of a part, one row per check."""
-    table = build(_TITLES[part], _COLUMNS, checks, caption=_caption(machine))
+    table = build(_TITLES[part], _COLUMNS, checks, caption=caption(machine))
     console.print()
     console.print(formats.to_rich(table, console.width))
 
@@ -60,11 +63,11 @@ def conclude(console: Console, found: Mapping[str, Sequence[Check]], machine: Ma
     if counts["not shown"]:
         words.append(f"{counts['not shown']} undecided (a higher effort decides more)")
     console.print()
-    console.print(_caption(machine), markup=False, highlight=False)
+    console.print(caption(machine), markup=False, highlight=False)
     console.print(Text(f"{'; '.join(words)}.", "bold"))
 
 
-def _caption(machine: Machine) -> str:
+def caption(machine: Machine) -> str:
     """Name the machine and its libraries."""
     known = machine.libraries
     libraries = ", ".join(
@@ -86,8 +89,8 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
         ways = {PROTOCOL: ways[PROTOCOL]}  # the other methods do not apply to slowed cases
     size = (2.6 + 2.6 * len(ways), 4.4)
     title = _CHART_TITLES[name]
-    caption = f"±: median half-width of 95 % intervals. Orange: wrong. {_caption(machine)}"
-    figure, (panels,) = drawing.grid(title, caption, columns=len(ways), size=size)
+    below = f"±: median half-width of 95 % intervals. Orange: wrong. {caption(machine)}"
+    figure, (panels,) = drawing.grid(title, below, columns=len(ways), size=size)
     ends = [end for known in ways.values() for e, _ in known for end in (e.low, e.high) if end]
     for axes, (way, known) in zip(panels, ways.items(), strict=True):
         _panel(axes, way, known)
@@ -96,6 +99,49 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}×")
         axes.set_xticks([])
     panels[0].set_ylabel("speedup, with 95 % interval")
+    save(figure, folder, name)
+
+
+def draw_layers(folder: Path, found: Sequence[Foretold], machine: Machine) -> None:
+    """Draw the foretold and the measured change of each changed layer, a panel per backend.
+
+    Raises:
+        BadRun: the folder cannot be written.
+    """
+    from harness.tables import drawing
+
+    if not found:
+        return
+    backends = by_backend(found)
+    size = (drawing.WIDTH, 1.2 + 0.26 * len(found) + 0.5 * len(backends))
+    title = "A layer left out or twice as wide: the change of the step, foretold and measured"
+    figure, panels = drawing.grid(
+        title, caption(machine), rows=len(backends), size=size, share="col"
+    )
+    for (axes,), (backend, its) in zip(panels, backends.items(), strict=True):
+        drawing.subtitled(axes, backend)
+        names = [f"{one.case.variant}: {one.change.layer} {one.change.what}" for one in its]
+        drawing.horizontal(axes, names)
+        for place, one in enumerate(its):
+            measured = one.measured.times(100)
+            drawing.interval(axes, measured, place, color=drawing.COLORS[0], fmt="o")
+            foretold = 100 * one.predicted.value
+            axes.plot(foretold, place, "x", color=drawing.COLORS[1], markersize=7)
+        axes.axvline(0.0, color="black", linewidth=0.8)
+    panels[-1][0].set_xlabel("change of the step, in percent")
+    axes = panels[0][0]
+    axes.plot([], [], "x", color=drawing.COLORS[1], label="foretold by the profile")
+    axes.plot([], [], "o", color=drawing.COLORS[0], label="measured in pairs, 95 % interval")
+    drawing.legend_below(figure)
+    save(figure, folder, "layers")
+
+
+def save(figure: "Figure", folder: Path, name: str) -> None:
+    """Write a chart.
+
+    Raises:
+        BadRun: the folder cannot be written.
+    """
     try:
         for ending in ("png", "svg"):
             figure.savefig(folder / f"{name}.{ending}", bbox_inches="tight")

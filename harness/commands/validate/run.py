@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from harness.commands.validate import arithmetic, judgements, output, readings, truths
+from harness.commands.validate import arithmetic, judgements, layers, output, readings, truths
 from harness.commands.validate.against_keras import blocks, judged
 from harness.commands.validate.claims import Check, decided
 from harness.commands.validate.truths import Effort, SlowedLauncher, Trial, slowed
@@ -25,6 +25,7 @@ from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Failure, Machine, Protocol, from_json, run_file, to_json
 from harness.records.journal import NAME as JOURNAL
 from harness.records.resume import ResumedRun
+from harness.worker import backends
 from harness.workloads import datasets
 
 NAME = "validation.json"
@@ -85,9 +86,26 @@ class Validation:
         except OSError as error:
             raise BadRun(f"cannot write {path}: {error.strerror}") from error
 
-    def case(self, variant: str, batch_size: int) -> Case:
+    def case(self, variant: str, batch_size: int, backend: str = "tensorflow") -> Case:
         """Return the case of a bundled model on all threads."""
-        return Case(variant, self.dataset, batch_size, threads=len(usable_cpus()))
+        return Case(
+            variant,
+            self.dataset,
+            batch_size,
+            backend,
+            threads=len(usable_cpus()),
+            jit=backends.find(backend).jit_by_default,
+        )
+
+    def runner(
+        self, part: str, comparisons: int, launcher: AnyLauncher, protocol: Protocol
+    ) -> contextlib.closing[Runner]:
+        """Open the run of a part, which has so many comparisons."""
+        setup = Setup(protocol, launcher, self.gpu)
+        budget = Budget(None, comparisons, time.monotonic)
+        return contextlib.closing(
+            Runner.open(self.folder / part, setup, self.machine, self.observer, budget)
+        )
 
     def compare(
         self,
@@ -98,11 +116,8 @@ class Validation:
         *judges: Callable[[judgements.Measured], Iterator[Check]],
     ) -> Iterator[Check]:
         """Measure trials in a run of their own and judge them; a failure falls short."""
-        setup = Setup(protocol, launcher, self.gpu)
-        budget = Budget(None, len(wanted), time.monotonic)
-        runner = Runner.open(self.folder / part, setup, self.machine, self.observer, budget)
         measured = []
-        with contextlib.closing(runner):
+        with self.runner(part, len(wanted), launcher, protocol) as runner:
             for _, group in itertools.groupby(wanted, key=lambda trial: trial.reference):
                 runner.measure_group({(t.case, t.reference): NO_WISH for t in group})
             for trial in wanted:
@@ -155,6 +170,22 @@ def _keras(v: Validation, launcher: Launcher) -> Iterator[Check]:
     return judged(blocks(launcher, v.case(*truths.USUAL), v.effort.blocks))
 
 
+def _layers(v: Validation, launcher: Launcher) -> Iterator[Check]:
+    comparisons = v.effort.comparisons(["layers"])
+    with v.runner("layers", comparisons, launcher, layers.PROTOCOL) as runner:
+        for backend in truths.installed():
+            try:
+                for model in v.effort.changed:
+                    case = v.case(model, layers.BATCH_SIZE, backend)
+                    for failed in layers.measure(runner, case):
+                        yield _failed(backend, f"{failed.kind}: {failed.message}")
+            except WorkerFailed as error:
+                yield _failed(backend, f"{error.kind}: {error}")
+        found = layers.foretold(runner.run())
+    output.draw_layers(v.folder, found, v.machine)
+    yield from layers.judge(found)
+
+
 def _arithmetic(v: Validation, _launcher: Launcher) -> Iterator[Check]:
     yield from arithmetic.simulated(v.effort.simulated)
     for part in ("noise", "slowdowns", "disturbed"):
@@ -169,5 +200,6 @@ PARTS: dict[str, Callable[[Validation, Launcher], Iterator[Check]]] = {
     "disturbed": _disturbed,
     "readings": _readings,
     "keras": _keras,
+    "layers": _layers,
     "arithmetic": _arithmetic,
 }

@@ -8,9 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.commands.validate.changed_models import CHANGES
 from harness.measure.side import AnyLauncher, AnyWorker
 from harness.records import Block, Case, Protocol, comparison_key
 from harness.records import protocol as protocols
+from harness.worker.backends import BACKENDS
 from harness.worker.channel import Command
 
 USUAL = ("baseline", 256)  # variant and batch size
@@ -64,6 +66,7 @@ class Effort:
         readings: Number of workers per known load.
         blocks: Of the other ratios: harness against Keras, with and without sampler.
         simulated: Number of comparisons whose blocks come from a random generator.
+        changed: Models whose layers are changed one by one, on each backend.
     """
 
     protocol: Protocol
@@ -71,10 +74,18 @@ class Effort:
     readings: int
     blocks: int
     simulated: int
+    changed: Sequence[str]
 
     def comparisons(self, parts: Collection[str]) -> int:
         """Return the number of comparisons that these parts measure."""
-        return sum(sum(self.trials[part].values()) for part in self.trials if part in parts)
+        slowed = sum(sum(self.trials[part].values()) for part in self.trials if part in parts)
+        changed = sum(len(CHANGES[model]) for model in self.changed) * len(installed())
+        return slowed + changed * ("layers" in parts)
+
+
+def installed() -> list[str]:
+    """Return the backends that can be imported."""
+    return [one.name for one in BACKENDS if one.missing() is None]
 
 
 EFFORTS = {
@@ -84,6 +95,7 @@ EFFORTS = {
         readings=2,
         blocks=3,
         simulated=4000,
+        changed=("baseline",),
     ),
     "thorough": Effort(
         protocol=protocols.EFFORTS["default"],
@@ -95,6 +107,7 @@ EFFORTS = {
         readings=5,
         blocks=12,
         simulated=20_000,
+        changed=("baseline", "improved"),
     ),
 }
 

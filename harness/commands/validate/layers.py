@@ -1,0 +1,163 @@
+"""Judge the table of layers: does a layer that is changed change the step as its row foretells?
+
+Each changed model is compared with the model as it is, in pairs as always; the prediction comes
+from a profile of the model as it is.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.analyze import stats
+from harness.analyze.explain import changed_layer
+from harness.analyze.moderation import Speedups
+from harness.commands.validate.changed_models import CHANGES, OUT, Change, variant
+from harness.commands.validate.claims import Check, Verdict
+from harness.measure.group import NO_WISH
+from harness.measure.runner import Runner
+from harness.records import Case, Estimate, Failure, Measurement, Protocol, Run
+from harness.records.protocol import FEWEST_BLOCKS
+
+BATCH_SIZE = 128
+PROTOCOL = Protocol(
+    "changed layers",
+    blocks=5,
+    block_seconds=3.0,
+    round_seconds=0.25,
+    fit_seconds=0.2,
+    warm_up_seconds=0.5,
+    min_pairs=2,
+)
+MARGIN, FEWEST = 0.15, 4  # of the change of the step; layers per backend that are within
+_UNFORESEEN = "differs: fusion or overlap"
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """A changed layer.
+
+    Attributes:
+        case: The model as it is.
+        predicted: Change of the step as a share of the step, over the workers of the profile.
+        measured: The same over the blocks of the comparison.
+    """
+
+    case: Case
+    change: Change
+    predicted: Estimate
+    measured: Estimate
+
+    @property
+    def error(self) -> Estimate:
+        """Predicted less measured."""
+        value = self.predicted.value - self.measured.value
+        n = min(self.predicted.n, self.measured.n)
+        predicted, measured = _half(self.predicted), _half(self.measured)
+        if predicted is None or measured is None:
+            return Estimate(value, None, None, n)
+        half = math.hypot(predicted, measured)
+        return Estimate(value, value - half, value + half, n)
+
+    @property
+    def margin(self) -> float:
+        """How large the error may be."""
+        return MARGIN * abs(self.measured.value)
+
+    @property
+    def verdict(self) -> Verdict:
+        """`holds` where the whole error is within the margin, else whether that is not shown."""
+        error, margin = self.error, self.margin
+        if error.low is None or error.high is None:
+            return "not shown"
+        if -margin <= error.low and error.high <= margin:
+            return "holds"
+        # A profile promises no more than operations that are neither fused nor overlap.
+        return "for comparison" if error.low > margin or error.high < -margin else "not shown"
+
+
+def _half(estimate: Estimate) -> float | None:
+    if estimate.low is None or estimate.high is None:
+        return None
+    return (estimate.high - estimate.low) / 2
+
+
+def measure(runner: Runner, case: Case) -> Iterator[Failure]:
+    """Profile a bundled model and compare it with each of its changes; yield what failed.
+
+    Raises:
+        WorkerFailed: the model cannot be profiled.
+    """
+    cases = _cases(case)
+    runner.measure_group({(changed, case): NO_WISH for changed in cases})
+    runner.profile(case, FEWEST_BLOCKS)
+    for changed in cases:
+        outcome = runner.measure(changed, case)
+        if isinstance(outcome, Failure):
+            yield outcome
+
+
+def _cases(case: Case) -> dict[Case, Change]:
+    """The changes of a model by their cases."""
+    return {
+        dataclasses.replace(case, variant=variant(case.variant, name)): change
+        for name, change in CHANGES[case.variant].items()
+    }
+
+
+def foretold(run: Run) -> list[Foretold]:
+    """Return the changed layers of all profiled models of a run."""
+    measured = {(o.case, o.reference): o for o in run.outcomes if isinstance(o, Measurement)}
+    speedups = Speedups.of(measured.values())
+    found = []
+    for profile in run.profiles:
+        for changed, change in _cases(profile.case).items():
+            if (m := measured.get((changed, profile.case))) is None:
+                continue
+            if change.what == OUT:
+                predicted = changed_layer.left_out(profile, change.layer)
+            else:
+                predicted = changed_layer.widened(profile, change.layer, 2.0)
+            slower = speedups.speedup(m).inverse().mapped(lambda ratio: ratio - 1)
+            found.append(Foretold(profile.case, change, stats.interval(predicted), slower))
+    return found
+
+
+def judge(found: Sequence[Foretold]) -> Iterator[Check]:
+    """Judge each changed layer, and per backend whether enough of them are as foretold."""
+    for backend, its in by_backend(found).items():
+        yield from map(_check, its)
+        near = sum(abs(one.error.value) <= one.margin for one in its)
+        few = len(its) < FEWEST
+        yield Check(
+            f"{backend}: layers as foretold",
+            f"≥ {FEWEST} within {100 * MARGIN:.0f} %",
+            f"{near} of {len(its)}",
+            len(its),
+            "holds" if near >= FEWEST else "not shown" if few else "falls short",
+        )
+
+
+def by_backend(found: Sequence[Foretold]) -> dict[str, list[Foretold]]:
+    """Group changed layers."""
+    grouped: dict[str, list[Foretold]] = {}
+    for one in found:
+        grouped.setdefault(one.case.backend, []).append(one)
+    return grouped
+
+
+def _check(one: Foretold) -> Check:
+    measured, predicted = (_percent(known) for known in (one.measured, one.predicted))
+    found = f"step {measured}, foretold {predicted}"
+    if one.verdict == "for comparison":
+        found += f": {_UNFORESEEN}"
+    subject = f"{one.case.backend}, {one.case.variant}: {one.change.layer} {one.change.what}"
+    claim = f"within {100 * MARGIN:.0f} % of the change"
+    return Check(subject, claim, found, one.measured.n, one.verdict)
+
+
+def _percent(share: Estimate) -> str:
+    ends = ""
+    if share.low is not None and share.high is not None:
+        ends = f" [{100 * share.low:+.1f}, {100 * share.high:+.1f}]"
+    return f"{100 * share.value:+.1f} %{ends}"
