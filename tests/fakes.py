@@ -350,8 +350,9 @@ class FakeWorker:
 
     def _counters(self):
         on_gpu = self._case.device == "gpu"
+        growth = self._case.batch_size if self._profiled else 0  # 1 MiB per sample
         return {
-            "peak_rss_bytes": 200 * 2**20,
+            "peak_rss_bytes": (200 + growth) * 2**20,
             "traces": 0,
             "gpu_memory_bytes": 300 * 2**20 if on_gpu else None,
             "gpu_memory_source": "allocator peak of the rounds" if on_gpu else "on the CPU",

@@ -76,7 +76,7 @@ def trace(session: Session, case: Case, workers: int) -> WorkerFailed | None:
     """Trace the layers of a case in so many workers; return what failed."""
     session.say(f"tracing {case.id} in {units.plural(workers, 'worker')}")
     try:
-        session.runner.profile(case, workers)
+        session.runner.profile(case, workers, session.settings.memory_bytes)
     except WorkerFailed as error:
         return error
     return None

@@ -198,9 +198,9 @@ class Settings:
     memory_limit: float | None = option(
         "GIB",
         positive,
-        "most memory that a worker may take while batch sizes are searched, in GiB (default: "
-        "what is free)",
-        commands=("run",),
+        "most memory that a worker may take, in GiB: while batch sizes are searched (default: what "
+        "is free), or in a profile, which says what would fit",
+        commands=("run", "profile"),
     )
     ladder: str | None = _of_suites(
         "STEPS",

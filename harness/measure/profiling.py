@@ -1,15 +1,31 @@
 """Profile a case: fresh workers, each traced after its rounds, since tracing disturbs."""
 
+import contextlib
+import dataclasses
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.measure import schedule
 from harness.measure.side import Setup, Side
-from harness.records import Case, LayerFacts, ModelFacts, Profile, Round, Spent, Traced, from_json
+from harness.measure.workers.worker_process import WorkerFailed
+from harness.records import (
+    Case,
+    LayerFacts,
+    ModelFacts,
+    Peak,
+    Profile,
+    Round,
+    Spent,
+    Start,
+    Traced,
+    from_json,
+)
 
 TRACES = "traces"  # folder, in that of the run
 _NO_NAME = re.compile(r"[^\w.+-]+")  # what is not to stand in the name of a file
+_SMALLER = 4  # as many times the batch size is that of another reading of the memory
 _ROUNDS_SECONDS = 1.5  # of a worker; the step time is measured where the trace is
 
 
@@ -18,7 +34,9 @@ def is_traced(case: Case) -> bool:
     return case.device == "cpu" and case.replicas == case.hosts == 1
 
 
-def profile(case: Case, setup: Setup, folder: Path, workers: int) -> Profile:
+def profile(
+    case: Case, setup: Setup, folder: Path, workers: int, memory_bytes: int | None = None
+) -> Profile:
     """Profile a case.
 
     Args:
@@ -26,6 +44,7 @@ def profile(case: Case, setup: Setup, folder: Path, workers: int) -> Profile:
         setup: What it is measured with.
         folder: Of the run, which gets the trace of the first worker.
         workers: How many; three at least give intervals.
+        memory_bytes: A limit, for which a batch size is wanted.
 
     Raises:
         WorkerFailed: the case cannot be trained or traced.
@@ -34,13 +53,10 @@ def profile(case: Case, setup: Setup, folder: Path, workers: int) -> Profile:
     name = f"{TRACES}/{_NO_NAME.sub('-', case.id)}.trace.json.gz"
     traced: list[Traced] = []
     layers: tuple[LayerFacts, ...] = ()
-    rates: tuple[float | None, float | None] = None, None
+    starts: list[Start] = []
     facts: ModelFacts | None = None
     for number in range(workers):
-        side = Side.start(case, setup)
-        try:
-            side.open(profiled=True)
-            side.warm_up()
+        with _side(case, setup) as side:
             plan = schedule.plan_alone(side.step_seconds, case, setup.protocol)
             side.sampler.begin_rounds()
             rounds: list[Round] = []
@@ -49,11 +65,8 @@ def profile(case: Case, setup: Setup, folder: Path, workers: int) -> Profile:
             side.end_rounds()
             if number == 0:
                 side.find_rates()
-                start = side.start_record(0)
-                rates = start.product_flops, start.copy_bytes_per_second
+            starts.append(side.start_record(number))
             found = side.profile(None if number else folder / name)
-        finally:
-            side.end()
         facts = side.facts
         layers = tuple(from_json(LayerFacts, one) for one in found["layers"])
         seconds = sum(one.seconds for one in rounds) / sum(one.steps for one in rounds)
@@ -61,5 +74,42 @@ def profile(case: Case, setup: Setup, folder: Path, workers: int) -> Profile:
         traced.append(Traced(seconds, found["traced_seconds"], found["steps"], spent))
     assert facts is not None
     return Profile(
-        case, facts, layers, tuple(traced), *rates, name, wall_seconds=time.perf_counter() - begin
+        case,
+        facts,
+        layers,
+        tuple(traced),
+        starts[0].product_flops,
+        starts[0].copy_bytes_per_second,
+        name,
+        wall_seconds=time.perf_counter() - begin,
+        peaks=(*(_peak(case, start) for start in starts), *_smaller(case, setup)),
+        memory_bytes=memory_bytes,
+    )
+
+
+@contextlib.contextmanager
+def _side(case: Case, setup: Setup) -> Iterator[Side]:
+    """A worker that is marked for a profile, warm; it ends with the context."""
+    side = Side.start(case, setup)
+    try:
+        side.open(profiled=True)
+        side.warm_up()
+        yield side
+    finally:
+        side.end()
+
+
+def _smaller(case: Case, setup: Setup) -> Iterator[Peak]:
+    """The memory at a smaller batch size, where the model can be trained at one."""
+    smaller = dataclasses.replace(case, batch_size=case.batch_size // _SMALLER)
+    if smaller.batch_size == 0:
+        return
+    with contextlib.suppress(WorkerFailed), _side(smaller, setup) as side:
+        side.end_rounds()
+        yield _peak(smaller, side.start_record(0))
+
+
+def _peak(case: Case, start: Start) -> Peak:
+    return Peak(
+        case.batch_size, start.import_rss_bytes, start.build_rss_bytes, start.peak_rss_bytes
     )

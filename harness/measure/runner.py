@@ -286,7 +286,7 @@ class Runner:
             self.keep(found)
         return found
 
-    def profile(self, case: Case, workers: int) -> Profile:
+    def profile(self, case: Case, workers: int, memory_bytes: int | None = None) -> Profile:
         """Profile a case, unless this run already has; see `profiling.profile`.
 
         Raises:
@@ -294,7 +294,7 @@ class Runner:
         """
         found = self.kept(Profile, case.id)
         if found is None:
-            found = profiling.profile(case, self._setup, self.folder, workers)
+            found = profiling.profile(case, self._setup, self.folder, workers, memory_bytes)
             self.keep(found)
             self.save()
         return found

@@ -235,6 +235,16 @@ class Traced:
 
 
 @dataclass(frozen=True, slots=True)
+class Peak:
+    """Memory of a worker that trained at some batch size; see `Start`."""
+
+    batch_size: int
+    import_rss_bytes: int
+    build_rss_bytes: int
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """The profile of a case: fresh workers, each traced after its rounds."""
 
@@ -246,6 +256,9 @@ class Profile:
     copy_bytes_per_second: float | None
     trace: str  # file of the operations of the first worker, in the folder of the run
     wall_seconds: float
+    # Of these workers, and of one with a smaller batch where the model allows that.
+    peaks: tuple[Peak, ...] = ()
+    memory_bytes: int | None = None  # a limit that was asked about
 
     @property
     def key(self) -> str:

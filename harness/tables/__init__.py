@@ -16,7 +16,7 @@ from harness.tables import (
 )
 from harness.tables.declare import Table, to_frame
 from harness.tables.drawing import Figure
-from harness.tables.explain import bottleneck, ladder, layer_changes, layers, work
+from harness.tables.explain import bottleneck, ladder, layer_changes, layers, memory, work
 from harness.tables.training import accuracy, convergence
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ TABLES: tuple[Table[Any], ...] = (
     ladder.LADDER,
     layers.LAYERS,
     layer_changes.LAYER_CHANGES,
+    memory.MEMORY,
     speedups.DEVICE_SPEEDUP,
     device.DEVICE_CROSSOVER,
     device.DEVICE_BREAK_EVEN,

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from harness.analyze.explain import layers
 from harness.records import LayerFacts, Profile, Traced
 
-# Operations of the frameworks that are products or convolutions, gradients among them.
-_PRODUCT = re.compile(r"conv|matmul|gemm|einsum|dot|mm\b", re.IGNORECASE)
+# Operations of the frameworks that are products or convolutions, gradients among them; XLA calls
+# those of its library for CPUs `ynn_fusion`.
+_PRODUCT = re.compile(r"conv|matmul|gemm|einsum|dot|ynn|mm\b", re.IGNORECASE)
 
 
 def left_out(profile: Profile, path: str) -> list[float]:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness.analyze.explain import layers
+from harness.analyze.explain import layers, memory
 from harness.commands.parser import main
 from harness.records import Measurement, folders
 
@@ -160,3 +160,31 @@ def test_the_plugin_profiles_what_it_measured(pytester, launcher, no_charts, mon
     done.assert_outcomes(passed=1)
     (folder,) = pytester.path.glob("results/runs/*")
     assert len(folders.read(folder).profiles) == 1
+
+
+def test_the_memory_of_a_step_is_divided_and_a_batch_is_foretold(go):
+    """The parts add up to the peak that was measured; a smaller batch tells what grows."""
+    code, shown, folder = go("profile", "mine.py:build", "--batch-size", "32")
+    assert code == 0
+    (profile,) = folders.read(folder).profiles
+    assert [one.batch_size for one in profile.peaks] == [32, 32, 32, 8]
+    with (folder / "tables" / "memory.csv").open(encoding="utf-8") as file:
+        rows = {row["part"]: row for row in csv.DictReader(file)}
+    (peak,) = {row["peak_mib"] for row in rows.values()}
+    assert sum(float(row["total_mib"]) for row in rows.values()) == pytest.approx(float(peak))
+    assert float(rows["framework, imported"]["total_mib"]) == 100
+    assert float(rows["conv2d"]["activations_mib"]) == pytest.approx(32 * 4 * 24 * 24 * 8 / 2**20)
+    assert float(rows["conv2d"]["sample_kib"]) == pytest.approx(1024)
+    assert "grows by 1024 KiB per sample" in " ".join(shown.out.split())
+
+
+def test_a_limit_says_which_batch_would_fit(go):
+    """A tenth of it stays free: 0.9 GiB less the peak without a batch, at 1 MiB per sample."""
+    _, _, folder = go("profile", "mine.py:build", "--batch-size", "32", "--memory-limit", "1")
+    (profile,) = folders.read(folder).profiles
+    found = memory.memory(profile)
+    assert found.largest_batch(32, 2**30) == int(32 + 0.9 * 1024 - found.peak / 2**20)
+    assert found.largest_batch(32, 2**20) == 0
+    assert found.peak_at(64, 32) == pytest.approx(found.peak + 32 * 2**20)
+    with (folder / "tables" / "memory.csv").open(encoding="utf-8") as file:
+        assert {row["limit_mib"] for row in csv.DictReader(file)} == {"1024.0"}
