@@ -39,6 +39,7 @@ def network(
     width: float = 1.0,
     filters: tuple[int, int] = (32, 64),
     pool: int = 2,
+    in_a_row: tuple[int, int] = (1, 1),
 ) -> Any:
     """Build and compile the network; the defaults are the published baseline.
 
@@ -51,12 +52,14 @@ def network(
         width: Factor of channels and hidden units.
         filters: Channels of the two convolutions.
         pool: Edge of the pooling; 0 for none.
+        in_a_row: How often each of the two dropouts is repeated.
     """
     import keras
     from keras import layers
 
-    def dropout(share: float) -> list[Any]:
-        return [layers.Dropout(share)] if share else []
+    def dropout(place: int) -> list[Any]:
+        share = dropouts[place]
+        return [layers.Dropout(share) for _ in range(in_a_row[place])] if share else []
 
     model = keras.Sequential(
         [
@@ -64,10 +67,10 @@ def network(
             layers.Conv2D(round(filters[0] * width), kernel, activation="relu"),
             layers.Conv2D(round(filters[1] * width), 3, activation="relu"),
             *([layers.MaxPooling2D(pool)] if pool else []),
-            *dropout(dropouts[0]),
+            *dropout(0),
             layers.Flatten(),
             *([layers.Dense(round(hidden * width), activation="relu")] if hidden else []),
-            *dropout(dropouts[1]),
+            *dropout(1),
             layers.Dense(10, activation="softmax"),
         ]
     )

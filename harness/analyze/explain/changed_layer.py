@@ -1,10 +1,10 @@
-"""How much longer a step would take with one layer left out or made wider, by its profile.
+"""How much longer a step would take with one layer left out or enlarged, by its profile.
 
-A layer that is left out takes its time with it. One that is n times as wide takes n times its
-time. Where the output becomes n times as large by either, so does the time of the layers behind,
-up to the next one with weights, whose matrix products and convolutions have n times the input. The
-time of the optimizer grows with the parameters. Nothing else is known to change: fusion of
-operations and their overlap are not foreseen.
+A layer that is left out takes its time with it. One that is n times as wide, or n times in a row,
+takes n times its time. Where its output becomes n times as large, so does the time of the layers
+behind, up to the next one with weights, whose matrix products and convolutions have n times the
+input. The time of the optimizer grows with the parameters. Nothing else is known to change: fusion
+of operations, their overlap and other rates of larger ones are not foreseen.
 
 Only in a chain of layers is the layer behind another one the next that is called.
 """
@@ -37,12 +37,20 @@ def left_out(profile: Profile, path: str) -> list[float]:
     ]
 
 
-def widened(profile: Profile, path: str, factor: float) -> list[float]:
-    """Return the predicted change with a layer `factor` times as wide, as `left_out` does."""
+def widened(profile: Profile, path: str, times: int) -> list[float]:
+    """Return the predicted change with a layer so many times as wide, as `left_out` does."""
     place = _place(profile.layers, path)
     return [
-        (factor - 1) * (layers.share(worker, str(place)) + _updates(worker, profile, [place]))
-        + _behind(worker, profile, place, factor - 1)
+        alone + _behind(worker, profile, place, times - 1)
+        for worker, alone in zip(profile.workers, repeated(profile, path, times), strict=True)
+    ]
+
+
+def repeated(profile: Profile, path: str, times: int) -> list[float]:
+    """Return the predicted change with a layer so many times in a row, as `left_out` does."""
+    place = _place(profile.layers, path)
+    return [
+        (times - 1) * (layers.share(worker, str(place)) + _updates(worker, profile, [place]))
         for worker in profile.workers
     ]
 

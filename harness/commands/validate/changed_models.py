@@ -1,61 +1,54 @@
-"""Bundled models with one layer left out or made twice as wide, each a function of a worker."""
+"""Bundled models with one layer left out, n times as wide or n times in a row.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+Each is a function of a worker, by a name such as `baseline_conv2d_x2`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
 
 from harness.workloads.variants import BUNDLED, network
 
-OUT, TWICE = "left out", "twice as wide"
+What = Literal["left out", "wide", "in a row"]
+LAYERS: dict[str, What] = {
+    "conv2d": "wide",
+    "conv2d_1": "wide",
+    "max_pooling2d": "left out",
+    "dropout": "in a row",
+    "dense": "wide",
+    "dropout_1": "in a row",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change of one layer.
-
-    Attributes:
-        layer: Its name in the model of Keras.
-        what: `left out` or `twice as wide`.
-        arguments: Of `network`, for the changed model.
-    """
-
-    layer: str
-    what: str
-    arguments: Mapping[str, Any]
+def layers(model: str) -> dict[str, What]:
+    """Return the layers of a bundled model that can be changed, and how."""
+    hidden = BUNDLED[model].get("hidden", 128)
+    return {name: what for name, what in LAYERS.items() if name != "dense" or hidden}
 
 
-def _changes(name: str) -> dict[str, Change]:
-    """Return the changes of a bundled model that leave the other layers what they are."""
-    arguments = BUNDLED[name]
-    first, second = arguments.get("filters", (32, 64))
-    after_pooling, before_output = arguments.get("dropouts", (0.25, 0.5))
-    found = {
-        "wide_conv2d": Change("conv2d", TWICE, {"filters": (2 * first, second)}),
-        "wide_conv2d_1": Change("conv2d_1", TWICE, {"filters": (first, 2 * second)}),
-        "no_max_pooling2d": Change("max_pooling2d", OUT, {"pool": 0}),
-        "no_dropout": Change("dropout", OUT, {"dropouts": (0.0, before_output)}),
-        "no_dropout_1": Change("dropout_1", OUT, {"dropouts": (after_pooling, 0.0)}),
+def variant(model: str, layer: str, times: int) -> str:
+    """Return the name by which a worker finds a changed model; 0 times is left out."""
+    return f"{__name__}:{model}_{layer}_x{times}"
+
+
+def _changed(layer: str, times: int, model: dict[str, Any]) -> dict[str, Any]:
+    """Return what changes in the arguments of `network`."""
+    first, second = model.get("filters", (32, 64))
+    changes: dict[str, dict[str, Any]] = {
+        "conv2d": {"filters": (times * first, second)},
+        "conv2d_1": {"filters": (first, times * second)},
+        "max_pooling2d": {"pool": 0},
+        "dropout": {"in_a_row": (times, 1)},
+        "dense": {"hidden": times * model.get("hidden", 128)},
+        "dropout_1": {"in_a_row": (1, times)},
     }
-    if hidden := arguments.get("hidden", 128):
-        found["wide_dense"] = Change("dense", TWICE, {"hidden": 2 * hidden})
-    return found
-
-
-CHANGES: Mapping[str, Mapping[str, Change]] = MappingProxyType(
-    {name: _changes(name) for name in ("baseline", "improved")}
-)
-
-
-def variant(model: str, change: str) -> str:
-    """Return the name by which a worker finds a changed model."""
-    return f"{__name__}:{model}_{change}"
+    return changes[layer]
 
 
 def __getattr__(name: str) -> Callable[[], Any]:
-    """Return the function that builds a changed model: `baseline_wide_conv2d`."""
-    model, _, change = name.partition("_")
-    if change not in CHANGES.get(model, {}):
+    """Return the function that builds a changed model."""
+    start, _, times = name.rpartition("_x")
+    model, _, layer = start.partition("_")
+    if model not in BUNDLED or layer not in LAYERS or not times.isdigit():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    its = CHANGES[model][change].arguments
-    return lambda: network(**{**BUNDLED[model], **its})
+    arguments = BUNDLED[model]
+    return lambda: network(**{**arguments, **_changed(layer, int(times), arguments)})

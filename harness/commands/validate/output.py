@@ -114,13 +114,13 @@ def draw_layers(folder: Path, found: Sequence[Foretold], machine: Machine) -> No
         return
     backends = by_backend(found)
     size = (drawing.WIDTH, 1.2 + 0.26 * len(found) + 0.5 * len(backends))
-    title = "A layer left out or twice as wide: the change of the step, foretold and measured"
+    title = "A layer left out or enlarged: the change of the step, foretold and measured"
     figure, panels = drawing.grid(
         title, caption(machine), rows=len(backends), size=size, share="col"
     )
     for (axes,), (backend, its) in zip(panels, backends.items(), strict=True):
         drawing.subtitled(axes, backend)
-        names = [f"{one.case.variant}: {one.change.layer} {one.change.what}" for one in its]
+        names = [f"{one.case.variant}: {one.change}" for one in its]
         drawing.horizontal(axes, names)
         for place, one in enumerate(its):
             measured = one.measured.times(100)

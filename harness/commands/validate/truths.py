@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.commands.validate.changed_models import CHANGES
+from harness.commands.validate.changed_models import layers
 from harness.measure.side import AnyLauncher, AnyWorker
 from harness.records import Block, Case, Protocol, comparison_key
 from harness.records import protocol as protocols
@@ -79,7 +79,7 @@ class Effort:
     def comparisons(self, parts: Collection[str]) -> int:
         """Return the number of comparisons that these parts measure."""
         slowed = sum(sum(self.trials[part].values()) for part in self.trials if part in parts)
-        changed = sum(len(CHANGES[model]) for model in self.changed) * len(installed())
+        changed = sum(len(layers(model)) for model in self.changed) * len(installed())
         return slowed + changed * ("layers" in parts)
 
 

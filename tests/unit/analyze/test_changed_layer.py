@@ -56,8 +56,8 @@ def test_a_view_has_the_size_of_its_input():
 def test_a_layer_twice_as_wide_doubles_what_is_behind_up_to_the_next_products():
     """Not the softmax of the next layer, whose output keeps its size."""
     added = 0.10 + 0.10 + 0.03 + 0.05 + 0.01 + 0.20 + 0.07
-    assert changed_layer.widened(profile(), "first", 2.0) == pytest.approx([added] * 3)
-    assert changed_layer.widened(profile(), "first", 3.0) == pytest.approx([2 * added] * 3)
+    assert changed_layer.widened(profile(), "first", 2) == pytest.approx([added] * 3)
+    assert changed_layer.widened(profile(), "first", 3) == pytest.approx([2 * added] * 3)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,8 @@ def test_a_layer_of_unknown_size_is_refused():
     unknown = (layer("first", 0, None, None), *LAYERS[1:])
     with pytest.raises(ValueError, match="sizes of first are unknown"):
         changed_layer.left_out(profile(unknown), "first")
+
+
+def test_a_layer_three_times_in_a_row_adds_its_time_twice():
+    """And nothing behind it."""
+    assert changed_layer.repeated(profile(), "pool", 3) == pytest.approx([0.10] * 3)
