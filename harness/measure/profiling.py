@@ -63,8 +63,7 @@ def profile(
             while sum(one.seconds for one in rounds) < _ROUNDS_SECONDS:
                 rounds.append(side.round(number, len(rounds), 0, plan.steps))
             side.end_rounds()
-            if number == 0:
-                side.find_rates()
+            side.find_rates()
             starts.append(side.start_record(number))
             found = side.profile(None if number else folder / name)
         facts = side.facts
@@ -78,8 +77,8 @@ def profile(
         facts,
         layers,
         tuple(traced),
-        starts[0].product_flops,
-        starts[0].copy_bytes_per_second,
+        max((one.product_flops for one in starts if one.product_flops), default=None),
+        max((r for one in starts if (r := one.copy_bytes_per_second)), default=None),
         name,
         wall_seconds=time.perf_counter() - begin,
         peaks=(*(_peak(case, start) for start in starts), *_smaller(case, setup)),

@@ -252,7 +252,7 @@ class Profile:
     facts: ModelFacts
     layers: tuple[LayerFacts, ...]  # in the order of their first calls
     workers: tuple[Traced, ...]
-    product_flops: float | None  # see `Start`
+    product_flops: float | None  # see `Start`; the best of all workers
     copy_bytes_per_second: float | None
     trace: str  # file of the operations of the first worker, in the folder of the run
     wall_seconds: float

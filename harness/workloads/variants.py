@@ -37,9 +37,6 @@ def network(
     dropouts: tuple[float, float] = (0.25, 0.5),
     optimizer: str = "adadelta",
     width: float = 1.0,
-    filters: tuple[int, int] = (32, 64),
-    pool: int = 2,
-    in_a_row: tuple[int, int] = (1, 1),
 ) -> Any:
     """Build and compile the network; the defaults are the published baseline.
 
@@ -50,27 +47,23 @@ def network(
         optimizer: `adadelta`, or `adam`. The published training used Adadelta at the learning
             rate of its paper, 1.0 (Zeiler 2012); the default of Keras 3 is 0.001 and barely learns.
         width: Factor of channels and hidden units.
-        filters: Channels of the two convolutions.
-        pool: Edge of the pooling; 0 for none.
-        in_a_row: How often each of the two dropouts is repeated.
     """
     import keras
     from keras import layers
 
-    def dropout(place: int) -> list[Any]:
-        share = dropouts[place]
-        return [layers.Dropout(share) for _ in range(in_a_row[place])] if share else []
+    def dropout(share: float) -> list[Any]:
+        return [layers.Dropout(share)] if share else []
 
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            layers.Conv2D(round(filters[0] * width), kernel, activation="relu"),
-            layers.Conv2D(round(filters[1] * width), 3, activation="relu"),
-            *([layers.MaxPooling2D(pool)] if pool else []),
-            *dropout(0),
+            layers.Conv2D(round(32 * width), kernel, activation="relu"),
+            layers.Conv2D(round(64 * width), 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            *dropout(dropouts[0]),
             layers.Flatten(),
             *([layers.Dense(round(hidden * width), activation="relu")] if hidden else []),
-            *dropout(1),
+            *dropout(dropouts[1]),
             layers.Dense(10, activation="softmax"),
         ]
     )

@@ -7,7 +7,7 @@ and backward pass, and the bytes that it reads and writes at least.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analyze import stats
@@ -86,13 +86,10 @@ def seconds_by_worker(profile: Profile) -> dict[str, list[float]]:
     }
 
 
-def share(worker: Traced, row: str, counts: Callable[[str], object] = bool) -> float:
-    """Return the share of a step of a layer, by its place, or of a part.
-
-    Only operations count that `counts` accepts.
-    """
-    its = (one for one in worker.spent if _row(one.row) == row and counts(one.operation))
-    return sum(one.seconds for one in its) / worker.traced_seconds
+def share(worker: Traced, row: str) -> float:
+    """Return the share of a step of a layer, by its place, or of a part."""
+    shares = _shares(worker)
+    return shares[row, False] + shares[row, True]
 
 
 def times(profile: Profile) -> list[LayerTime]:

@@ -1,54 +1,65 @@
-"""Bundled models with one layer left out, n times as wide or n times in a row.
+"""Bundled models with one layer several times in its place; a worker finds each by its name.
 
-Each is a function of a worker, by a name such as `baseline_conv2d_x2`.
+`baseline_conv2d_x2` has two convolutions side by side in place of the first one, with weights of
+their own; their outputs are added. A layer without weights would be computed once for all copies,
+so that only one that gives what it takes in the same shape has copies, in a row. Each copy does
+just what the layer did, at the same rate.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from harness.workloads.variants import BUNDLED, network
 
-What = Literal["left out", "wide", "in a row"]
-LAYERS: dict[str, What] = {
-    "conv2d": "wide",
-    "conv2d_1": "wide",
-    "max_pooling2d": "left out",
-    "dropout": "in a row",
-    "dense": "wide",
-    "dropout_1": "in a row",
-}
-
-
-def layers(model: str) -> dict[str, What]:
-    """Return the layers of a bundled model that can be changed, and how."""
-    hidden = BUNDLED[model].get("hidden", 128)
-    return {name: what for name, what in LAYERS.items() if name != "dense" or hidden}
-
 
 def variant(model: str, layer: str, times: int) -> str:
-    """Return the name by which a worker finds a changed model; 0 times is left out."""
+    """Return the name by which a worker finds a changed model."""
     return f"{__name__}:{model}_{layer}_x{times}"
-
-
-def _changed(layer: str, times: int, model: dict[str, Any]) -> dict[str, Any]:
-    """Return what changes in the arguments of `network`."""
-    first, second = model.get("filters", (32, 64))
-    changes: dict[str, dict[str, Any]] = {
-        "conv2d": {"filters": (times * first, second)},
-        "conv2d_1": {"filters": (first, times * second)},
-        "max_pooling2d": {"pool": 0},
-        "dropout": {"in_a_row": (times, 1)},
-        "dense": {"hidden": times * model.get("hidden", 128)},
-        "dropout_1": {"in_a_row": (1, times)},
-    }
-    return changes[layer]
 
 
 def __getattr__(name: str) -> Callable[[], Any]:
     """Return the function that builds a changed model."""
     start, _, times = name.rpartition("_x")
     model, _, layer = start.partition("_")
-    if model not in BUNDLED or layer not in LAYERS or not times.isdigit():
+    if model not in BUNDLED or not layer or not times.isdigit():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    arguments = BUNDLED[model]
-    return lambda: network(**{**arguments, **_changed(layer, int(times), arguments)})
+    return lambda: _changed(network(**BUNDLED[model]), layer, int(times))
+
+
+def _changed(model: Any, name: str, times: int) -> Any:
+    """Return a sequential model with a layer several times, compiled as it was."""
+    import keras
+
+    def copies(layer: Any) -> list[Any]:
+        config = layer.get_config()
+        return [
+            type(layer).from_config({**config, "name": f"{name}_copy_{number}"})
+            for number in range(times)
+        ]
+
+    class SideBySide(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+        """Adds the outputs of several layers."""
+
+        def __init__(self, layers: list[Any]) -> None:
+            super().__init__()
+            self.layers = layers
+
+        def build(self, shape: Any) -> None:
+            for layer in self.layers:
+                layer.build(shape)
+
+        def call(self, x: Any) -> Any:
+            first, *others = (layer(x) for layer in self.layers)
+            return sum(others, first)
+
+    layers: list[Any] = []
+    for layer in model.layers:
+        if layer.name != name:
+            layers.append(layer)
+        elif layer.input.shape == layer.output.shape:
+            layers += copies(layer)
+        else:
+            layers.append(SideBySide(copies(layer)))
+    changed = keras.Sequential([keras.Input(model.input_shape[1:]), *layers])
+    changed.compile_from_config(model.get_compile_config())
+    return changed

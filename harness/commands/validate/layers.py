@@ -1,9 +1,7 @@
-"""Judge the table of layers: does a layer that is changed change the step as its row foretells?
+"""Judge the table of layers: does a copy of a layer lengthen the step as the layer's row foretells?
 
 Each changed model is compared with the model as it is, in pairs as always; the prediction comes
-from a profile of the model as it is. A layer is enlarged until the prediction is large enough to be
-measured. glibc keeps the memory of both: else a tensor beyond 32 MiB costs a page fault for every
-4 KiB in each step, which no row of a layer foretells.
+from a profile of the model as it is. A layer gets so many copies that the change can be measured.
 """
 
 import dataclasses
@@ -14,15 +12,16 @@ from dataclasses import dataclass
 from harness.analyze import stats
 from harness.analyze.explain import changed_layer
 from harness.analyze.moderation import Speedups
-from harness.commands.validate.changed_models import layers, variant
+from harness.commands.validate.changed_models import variant
 from harness.commands.validate.claims import Check, Verdict
 from harness.measure.group import NO_WISH
 from harness.measure.runner import Runner
-from harness.records import Case, Estimate, Failure, Measurement, Profile, Protocol, Run
-from harness.records.protocol import FEWEST_BLOCKS
+from harness.records import Case, Estimate, Failure, LayerFacts, Measurement, Profile, Protocol, Run
 
-BATCH_SIZE, LEVERS = 64, ("malloc=keep",)
-_TIMES, _ENOUGH = (2, 4, 8, 16), 0.5  # as large as a layer becomes; the change that is wanted
+BATCH_SIZE = 64
+_TIMES, _ENOUGH = (2, 4, 8, 16), 0.5  # how many there are of a layer; the change that is wanted
+_LEAST = 0.04  # a smaller change, with sixteen of a layer, cannot be told from the noise
+_WORKERS = 6  # of a profile
 PROTOCOL = Protocol(
     "changed layers",
     blocks=6,
@@ -33,7 +32,7 @@ PROTOCOL = Protocol(
     min_pairs=2,
 )
 MARGIN, FEWEST = 0.15, 4  # of the change of the step; layers per backend that are within
-_UNFORESEEN = "differs: fusion, overlap or another rate"
+_UNFORESEEN = "differs: fusion or overlap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ def measure(runner: Runner, case: Case) -> Iterator[Failure]:
     Raises:
         WorkerFailed: the model cannot be profiled.
     """
-    changes = _changes(runner.profile(case, FEWEST_BLOCKS))
+    changes = _changes(runner.profile(case, _WORKERS))
     runner.measure_group({(changed, case): NO_WISH for changed in changes})
     for changed in changes:
         outcome = runner.measure(changed, case)
@@ -102,24 +101,23 @@ def measure(runner: Runner, case: Case) -> Iterator[Failure]:
 
 def _changes(profile: Profile) -> dict[Case, tuple[str, Estimate]]:
     """The changes of a model by their cases: in words, and what they are foretold to do."""
-    model, found = profile.case.variant, {}
-    known = {layer.path for layer in profile.layers}
-    for layer, what in layers(model).items():
-        if layer not in known:
-            continue
-        if what == "left out":
-            times, predicted = 0, changed_layer.left_out(profile, layer)
-            words = f"{layer} left out"
-        else:
-            foretell = changed_layer.widened if what == "wide" else changed_layer.repeated
-            options = {times: foretell(profile, layer, times) for times in _TIMES}
-            enough = (n for n, one in options.items() if stats.interval(one).value >= _ENOUGH)
-            times = next(enough, _TIMES[-1])
-            predicted = options[times]
-            words = f"{layer} {times} times {'as wide' if what == 'wide' else what}"
-        case = dataclasses.replace(profile.case, variant=variant(model, layer, times))
-        found[case] = words, stats.interval(predicted)
+    found = {}
+    for layer in profile.layers:
+        options = {times: changed_layer.copied(profile, layer.path, times) for times in _TIMES}
+        enough = (n for n, one in options.items() if stats.interval(one).value >= _ENOUGH)
+        times = next(enough, _TIMES[-1])
+        predicted = stats.interval(options[times])
+        if predicted.value >= _LEAST and _has_copies(layer):
+            name = variant(profile.case.variant, layer.path, times)
+            case = dataclasses.replace(profile.case, variant=name)
+            found[case] = f"{layer.path} {times} times", predicted
     return found
+
+
+def _has_copies(layer: LayerFacts) -> bool:
+    """Whether `changed_models` makes copies of a layer that are computed one by one."""
+    taken, given = layer.input_bytes_per_sample, layer.activation_bytes_per_sample
+    return bool(layer.parameters) or (bool(given) and taken == given)
 
 
 def foretold(run: Run) -> list[Foretold]:

@@ -30,7 +30,7 @@ _TITLES = {
     "disturbed": "Disturbed by another process",
     "readings": "Readings of known loads",
     "keras": "Harness vs plain Keras",
-    "layers": "A layer changed: the step foretold by its row",
+    "layers": "Copies of a layer: is the step as its row foretells?",
     "arithmetic": "Arithmetic",
 }
 _CHART_TITLES = {
@@ -114,7 +114,7 @@ def draw_layers(folder: Path, found: Sequence[Foretold], machine: Machine) -> No
         return
     backends = by_backend(found)
     size = (drawing.WIDTH, 1.2 + 0.26 * len(found) + 0.5 * len(backends))
-    title = "A layer left out or enlarged: the change of the step, foretold and measured"
+    title = "Copies of a layer: the change of the step, foretold and measured"
     figure, panels = drawing.grid(
         title, caption(machine), rows=len(backends), size=size, share="col"
     )

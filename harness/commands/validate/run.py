@@ -177,7 +177,6 @@ def _layers(v: Validation, launcher: Launcher) -> Iterator[Check]:
             try:
                 for model in v.effort.changed:
                     case = v.case(model, layers.BATCH_SIZE, backend)
-                    case = replace(case, levers=layers.LEVERS)
                     for failed in layers.measure(runner, case):
                         yield _failed(backend, f"{failed.kind}: {failed.message}")
             except WorkerFailed as error:

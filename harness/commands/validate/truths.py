@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.commands.validate.changed_models import layers
 from harness.measure.side import AnyLauncher, AnyWorker
 from harness.records import Block, Case, Protocol, comparison_key
 from harness.records import protocol as protocols
@@ -19,6 +18,7 @@ USUAL = ("baseline", 256)  # variant and batch size
 SHORT = ("quarter_width", 16)  # its steps are short: a hundred fit into a quarter second
 CLAIMED_STEPS = 100  # per round: 2, 5, 10 and 25 % of it are whole numbers
 
+_CHANGED_LAYERS = 6  # per model, about
 _TOGETHER = 12  # comparisons of a group, about as many as those of a suite
 _SPINNING = """
 import sys
@@ -66,7 +66,7 @@ class Effort:
         readings: Number of workers per known load.
         blocks: Of the other ratios: harness against Keras, with and without sampler.
         simulated: Number of comparisons whose blocks come from a random generator.
-        changed: Models whose layers are changed one by one, on each backend.
+        changed: Models whose layers get copies one by one, on each backend.
     """
 
     protocol: Protocol
@@ -79,7 +79,7 @@ class Effort:
     def comparisons(self, parts: Collection[str]) -> int:
         """Return the number of comparisons that these parts measure."""
         slowed = sum(sum(self.trials[part].values()) for part in self.trials if part in parts)
-        changed = sum(len(layers(model)) for model in self.changed) * len(installed())
+        changed = _CHANGED_LAYERS * len(self.changed) * len(installed())
         return slowed + changed * ("layers" in parts)
 
 

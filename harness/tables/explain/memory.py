@@ -14,6 +14,7 @@ from harness.tables.declare import Chart, Column, Limit, Table, columns, grouped
 
 _SHOWN = 8  # layers of a case on the console; the others are one line
 _OTHERS = "{} more layers"
+_MIB = "{:.1f}".format
 _MANY = 10**6  # samples: no step is as large
 # What the bars of the chart consist of, from a row to MiB, with color and hatch.
 _KINDS: tuple[tuple[str, str, str], ...] = (
@@ -133,8 +134,14 @@ def finding(rows: Sequence[MemoryRow]) -> str:
     text += f" and grows by {units.digits(first.sample_kib)} KiB per sample"
     if first.fits is not None and first.fits < _MANY:
         gib = units.digits(first.limit_mib / 1024)
-        text += f"; {gib} GiB hold a batch of about {units.count(first.fits)}"
+        text += f"; {gib} GiB hold a batch of about {units.count(_rounded(first.fits))}"
     return text
+
+
+def _rounded(number: int) -> int:
+    """Leave the first two digits: no more is known."""
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return number // unit * unit
 
 
 def _notes(rows: Sequence[MemoryRow]) -> Iterator[str]:
@@ -212,11 +219,11 @@ MEMORY = Table(
         labels.BATCH,
         Column("part", "part", numeric=False),
         Column("type", lambda row: row.type or None, numeric=False, rank=4),
-        Column("outputs", "activations_mib", units.digits, rank=1),
-        Column("weights", "weights_mib", units.digits, rank=2),
-        Column("gradients", "gradients_mib", units.digits, rank=3),
-        Column("optimizer", "optimizer_mib", units.digits, rank=2),
-        Column("MiB", "total_mib", units.digits),
+        Column("outputs", "activations_mib", _MIB, rank=1),
+        Column("weights", "weights_mib", _MIB, rank=2),
+        Column("gradients", "gradients_mib", _MIB, rank=3),
+        Column("optimizer", "optimizer_mib", _MIB, rank=2),
+        Column("MiB", "total_mib", _MIB),
         Column("share", "share", declare.share_of),
     ),
     notes=_notes,
