@@ -1,13 +1,15 @@
 """Real frameworks are traced, and their operations find their layers."""
 
+import dataclasses
 import gzip
 import json
 
 import pytest
 from fakes import installed
 
-from harness.analyze.explain import layers
-from harness.records import Case
+from harness.analyze.explain import layers, memory
+from harness.commands.validate.changed_models import variant
+from harness.records import Case, Measurement
 from harness.worker import backends
 
 pytestmark = pytest.mark.slow
@@ -118,6 +120,11 @@ def test_shared_and_nested_layers_have_their_time(profiled, tmp_path, backend):
     assert rows["block/inner"].facts.parameters == 9 * 16 * 16 + 16
     # Twice the work of the inner one.
     assert rows["shared"].share.value > rows["block/inner"].share.value
+    divided = memory.memory(found)
+    assert [one.batch_size for one in found.peaks] == [64, 16]
+    assert sum(part.total for part in divided.parts) == pytest.approx(divided.peak)
+    kept = {part.name: part.activations for part in divided.parts}
+    assert kept["shared"] == 2 * kept["first"] == 2 * 64 * 4 * 24 * 24 * 16
     with gzip.open(tmp_path / "run" / found.trace, "rt", encoding="utf-8") as file:
         names = {one["name"] for one in json.load(file)["traceEvents"]}
     assert any(name.startswith("shared: ") for name in names)
@@ -145,3 +152,16 @@ def test_the_steps_of_a_recurrent_layer_are_those_of_its_cell(profiled, backend)
     assert sum(row.facts.macs_per_sample or 0 for row in memory) == 16 * 4 * 48 * (8 + 48)
     assert rows["optimizer"].share.value > 0
     assert rows["unattributed"].share.value < 0.6
+
+
+@pytest.mark.parametrize("backend", installed(*backends.NAMES))
+def test_a_model_with_copies_of_a_layer_is_trained(make_runner, backend):
+    """Side by side with weights of their own, in a row without."""
+    plain = Case("baseline", "digits", 16, backend, jit=backends.find(backend).jit_by_default)
+    more = {("conv2d_1", 2): 3 * 3 * 32 * 64 + 64, ("dense", 3): 2 * (9216 * 128 + 128)}
+    for (layer, times), parameters in {**more, ("dropout", 4): 0}.items():
+        case = dataclasses.replace(plain, variant=variant("baseline", layer, times))
+        found = make_runner().measure(case, plain)
+        assert isinstance(found, Measurement), found
+        added = found.facts.parameters - found.reference_facts.parameters
+        assert added == parameters

@@ -140,7 +140,7 @@ def finding(rows: Sequence[MemoryRow]) -> str:
 
 def _rounded(number: int) -> int:
     """Leave the first two digits: no more is known."""
-    unit = 10 ** max(0, len(str(number)) - 2)
+    unit: int = 10 ** max(0, len(str(number)) - 2)
     return number // unit * unit
 
 
