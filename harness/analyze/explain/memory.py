@@ -57,6 +57,7 @@ class Memory:
         per_sample: By which the peak grows with the batch; None if only one size was measured.
         explained: Share of the peak beyond framework and data that the model accounts for.
         deepest: Layer in whose backward pass the model is at its peak.
+        unknown: Layers whose outputs have no fixed shape and are not counted.
     """
 
     parts: tuple[MemoryPart, ...]
@@ -64,6 +65,7 @@ class Memory:
     per_sample: float | None
     explained: float | None
     deepest: str
+    unknown: tuple[str, ...]
 
     def largest_batch(self, batch_size: int, limit: int) -> int | None:
         """Return the batch size whose peak leaves a tenth of the limit free.
@@ -88,14 +90,16 @@ class Memory:
 
 
 def memory(profile: Profile) -> Memory | None:
-    """Divide the peak of a profiled case; None if it was not measured, or a size is unknown."""
+    """Divide the peak of a profiled case; None if it was not measured."""
     size, layers = profile.case.batch_size, profile.layers
     here = [one for one in profile.peaks if one.batch_size == size]
     smaller = [one for one in profile.peaks if one.batch_size != size]
-    outputs = [_output(layer) for layer in layers]
-    if not here or None in outputs:
+    if not here:
         return None
-    kept = [size * output for output in outputs if output is not None]
+    kept = [
+        size * (layer.activation_bytes_per_sample or 0) * max(1.0, layer.calls) for layer in layers
+    ]
+    unknown = tuple(one.path for one in layers if one.activation_bytes_per_sample is None)
     parts = [_part(layer, bytes_, profile) for layer, bytes_ in zip(layers, kept, strict=True)]
     peak, built, imported = (_mean(here, name) for name in ("peak", "build", "import"))
     data = built - imported - sum(one.weights for one in parts)
@@ -113,17 +117,12 @@ def memory(profile: Profile) -> Memory | None:
     parts.append(MemoryPart(OTHER if smaller else f"{TEMPORARY}, {OTHER}", other=rest))
     step = peak - imported - data
     modelled = gradients + sum(one.total for one in parts if one.facts is not None)
-    return Memory(tuple(parts), peak, per_sample, modelled / step if step > 0 else None, deepest)
+    explained = modelled / step if step > 0 else None
+    return Memory(tuple(parts), peak, per_sample, explained, deepest, unknown)
 
 
 def _mean(peaks: Sequence[Peak], name: str) -> float:
     return statistics.fmean(getattr(one, f"{name}_rss_bytes") for one in peaks)
-
-
-def _output(layer: LayerFacts) -> float | None:
-    """Bytes per sample that a layer gives in a step, without those of layers within."""
-    given = layer.activation_bytes_per_sample
-    return None if given is None else given * max(1.0, layer.calls)
 
 
 def _part(layer: LayerFacts, activations: float, profile: Profile) -> MemoryPart:

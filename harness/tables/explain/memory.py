@@ -42,6 +42,7 @@ class MemoryRow:
         limit_mib: Memory for which `fits` is given.
         fits: Largest batch size that leaves a tenth of the limit free.
         deepest: Layer in whose backward pass the model has its peak.
+        unknown: Layers whose outputs have no fixed shape and are not counted.
     """
 
     case: Case = columns("case=id variant batch_size backend device threads")
@@ -59,6 +60,7 @@ class MemoryRow:
     limit_mib: float
     fits: int | None
     deepest: str
+    unknown: tuple[str, ...]
 
 
 def _rows(analysis: Analysis) -> list[MemoryRow]:
@@ -82,6 +84,7 @@ def _row(profile: Profile, its: Memory, part: MemoryPart, limit: int) -> MemoryR
         limit_mib=limit / MIB,
         fits=its.largest_batch(profile.case.batch_size, limit),
         deepest=its.deepest,
+        unknown=its.unknown,
     )
     if part.facts is None:
         return row
@@ -148,6 +151,9 @@ def _notes(rows: Sequence[MemoryRow]) -> Iterator[str]:
     for its in grouped(rows, lambda row: row.case).values():
         first, name = its[0], declare.case_name(its[0])
         yield f"{name}: {finding(its)}"
+        if first.unknown:
+            layers = ", ".join(first.unknown)
+            yield f"{name}: not counted, since their outputs have no fixed shape: {layers}"
         if first.explained is not None:
             yield (
                 f"{name}: the layers explain {units.percent(100 * first.explained)} of the peak "

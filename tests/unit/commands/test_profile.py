@@ -1,6 +1,7 @@
 """Where the time of a step goes: the command, and the option of runs, over fake workers."""
 
 import csv
+import dataclasses
 import json
 
 import pytest
@@ -188,3 +189,15 @@ def test_a_limit_says_which_batch_would_fit(go):
     assert found.peak_at(64, 32) == pytest.approx(found.peak + 32 * 2**20)
     with (folder / "tables" / "memory.csv").open(encoding="utf-8") as file:
         assert {row["limit_mib"] for row in csv.DictReader(file)} == {"1024.0"}
+
+
+def test_a_layer_without_a_fixed_shape_is_named_and_the_rest_is_divided(go):
+    """The peak is still the sum of all parts."""
+    _, _, folder = go("profile", "mine.py:build", "--batch-size", "32")
+    (profile,) = folders.read(folder).profiles
+    first, second = profile.layers
+    unknown = dataclasses.replace(first, activation_bytes_per_sample=None)
+    found = memory.memory(dataclasses.replace(profile, layers=(unknown, second)))
+    assert found.unknown == ("conv2d",)
+    assert sum(part.total for part in found.parts) == pytest.approx(found.peak)
+    assert memory.memory(dataclasses.replace(profile, peaks=())) is None
