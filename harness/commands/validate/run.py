@@ -40,12 +40,20 @@ class Validation:
     effort: Effort
     gpu: AnyGpu
     observer: Observer
+    backends: Sequence[str]  # where layers are copied
     machine: Machine
     dataset: str  # of the bundled models
     found: dict[str, Sequence[Check]]  # by part, in the order of `PARTS`
 
     @classmethod
-    def open(cls, folder: Path, effort: Effort, gpu: AnyGpu, observer: Observer) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        effort: Effort,
+        gpu: AnyGpu,
+        observer: Observer,
+        backends: Sequence[str],
+    ) -> Self:
         """Begin a validation, or resume the one that the folder holds.
 
         The GPU only describes the machine. Raises BadRun if the folder cannot be read.
@@ -60,7 +68,9 @@ class Validation:
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise BadRun(f"{path} is damaged: {error}") from error
         machine = describe(gpu)
-        return cls(folder, effort, gpu, observer, machine, datasets.resolve(dataset), found)
+        return cls(
+            folder, effort, gpu, observer, backends, machine, datasets.resolve(dataset), found
+        )
 
     def run(self, parts: Sequence[str], on_part: Callable[[str, Sequence[Check]], None]) -> None:
         """Try parts of the method; `on_part` gets a part and its checks once it is done."""
@@ -171,9 +181,9 @@ def _keras(v: Validation, launcher: Launcher) -> Iterator[Check]:
 
 
 def _layers(v: Validation, launcher: Launcher) -> Iterator[Check]:
-    comparisons = v.effort.comparisons(["layers"])
+    comparisons = v.effort.comparisons(["layers"], v.backends)
     with v.runner("layers", comparisons, launcher, layers.PROTOCOL) as runner:
-        for backend in truths.installed():
+        for backend in v.backends:
             try:
                 for model in v.effort.changed:
                     case = v.case(model, layers.BATCH_SIZE, backend)

@@ -76,10 +76,10 @@ class Effort:
     simulated: int
     changed: Sequence[str]
 
-    def comparisons(self, parts: Collection[str]) -> int:
-        """Return the number of comparisons that these parts measure."""
+    def comparisons(self, parts: Collection[str], backends: Collection[str]) -> int:
+        """Return the number of comparisons that these parts measure, those of layers about."""
         slowed = sum(sum(self.trials[part].values()) for part in self.trials if part in parts)
-        changed = _CHANGED_LAYERS * len(self.changed) * len(installed())
+        changed = _CHANGED_LAYERS * len(self.changed) * len(backends)
         return slowed + changed * ("layers" in parts)
 
 

@@ -259,11 +259,8 @@ def test_a_validation_goes_on_with_its_own_data(tmp_path, monkeypatch, capsys, f
     assert rounds == fake_workers.rounds
 
 
-def test_copies_of_layers_are_held_against_what_their_rows_foretell(
-    tmp_path, capsys, monkeypatch, fake_workers
-):
+def test_copies_of_layers_are_held_against_what_their_rows_foretell(tmp_path, capsys, fake_workers):
     """The fake convolution takes 60 % of a step, the dense layer 20 %, the optimizer 10 %."""
-    monkeypatch.setattr(truths, "installed", lambda: ["tensorflow"])
     changed = {"conv2d_x2": 1.61, "dense_x4": 2.5}
 
     def sample_seconds(case):
@@ -271,7 +268,8 @@ def test_copies_of_layers_are_held_against_what_their_rows_foretell(
         return 1e-3 * changed.get(change, 1.0)
 
     fake_workers.sample_seconds = sample_seconds
-    assert main(["validate", "--only", "layers", "--json", "--output", str(tmp_path)]) == 0
+    wanted = ["--only", "layers", "--backends", "tensorflow"]
+    assert main(["validate", *wanted, "--json", "--output", str(tmp_path)]) == 0
     first, second, enough = json.loads(capsys.readouterr().out)["layers"]
     assert first["subject"] == "tensorflow, baseline: conv2d 2 times"
     assert first["found"] == "step +61.0 % [+61.0, +61.0], foretold +61.0 % [+61.0, +61.0]"
@@ -332,6 +330,7 @@ def test_a_damaged_validation_is_refused_in_one_line(tmp_path, capsys, fake_work
     [
         (["--only", "nois"], "--only: no 'nois'; did you mean noise?"),
         (["--effort", "default"], "--effort: no 'default'; known: quick, thorough"),
+        (["--backends", "torc"], "--backends: no 'torc'; did you mean torch?"),
         (["--resume", "2020"], "no run begins with '2020'"),
     ],
 )
@@ -346,9 +345,9 @@ def test_a_trial_knows_its_truth():
     assert Trial(SHORT, SHORT, 0.25).truth == 0.8
 
 
-def test_progress_counts_the_comparisons_of_the_parts_that_are_tried(monkeypatch):
-    """Readings and Keras are none; layers are changed on each backend that is installed."""
-    monkeypatch.setattr(truths, "installed", lambda: ["tensorflow", "torch"])
+def test_progress_counts_the_comparisons_of_the_parts_that_are_tried():
+    """Readings and Keras are none; layers are copied on each backend."""
+    backends = ["tensorflow", "torch"]
     thorough = truths.EFFORTS["thorough"]
-    assert thorough.comparisons(["noise", "readings"]) == 60
-    assert thorough.comparisons(run.PARTS) == 60 + 42 + 15 + 2 * 2 * 6
+    assert thorough.comparisons(["noise", "readings"], backends) == 60
+    assert thorough.comparisons(run.PARTS, backends) == 60 + 42 + 15 + 2 * 2 * 6
