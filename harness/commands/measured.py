@@ -17,7 +17,7 @@ from harness.records import Case, Measurement
 if TYPE_CHECKING:
     from harness.report.files import Written
 
-_WORKERS = 2  # that trace a case beside its measurement, which has the intervals
+_WORKERS = 1  # that trace a case beside its measurement; `profile` has more, and intervals
 Conclude = Callable[[Settings, "Written"], output.Conclusion]
 
 

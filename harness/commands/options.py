@@ -240,7 +240,7 @@ class Settings:
     profile: bool = option(
         "",
         flag,
-        "also trace each case on the CPU in workers of its own: the time of each layer",
+        "also trace each case on the CPU in a worker of its own: time and memory of each layer",
         "",
         commands=("suites", "run"),
         flag=True,
