@@ -42,7 +42,7 @@ def main() -> None:
                 print(backend, model, "the memory is not known")
                 continue
             (search,) = measured(
-                "run", model, "--batch-sizes", "auto", "--backends", backend, "--effort", "quick"
+                "run", model, "--batch-sizes", "auto", "--backend", backend, "--effort", "quick"
             ).searches
             fitting = [one for one in search.probes if one.status == "fits" and one.peak_bytes]
             peaks = {one.batch_size: one.peak_bytes for one in fitting if one.peak_bytes}

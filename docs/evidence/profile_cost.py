@@ -22,7 +22,7 @@ def measured(model: str, batch: str, backend: str, *options: str) -> tuple[float
     with tempfile.TemporaryDirectory() as name:
         begin = time.perf_counter()
         command = [sys.executable, "-m", "harness", "run", model, "--batch-sizes", batch]
-        fixed = ["--backends", backend, "--devices", "cpu", "--effort", "quick", "--output", name]
+        fixed = ["--backend", backend, "--devices", "cpu", "--effort", "quick", "--output", name]
         subprocess.run([*command, *fixed, *options], capture_output=True, check=True)
         seconds = time.perf_counter() - begin
         (folder,) = Path(name).glob("runs/*")
