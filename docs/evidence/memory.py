@@ -1,8 +1,8 @@
 """Does the memory that a profile foretells agree with what a search of batch sizes finds?
 
 Each model is profiled at one batch size; the peak that the profile foretells for other sizes is
-compared with that of workers which a search started, and the batch that fits with the largest size
-that fitted. Run as `python docs/evidence/memory.py`.
+compared with that of workers which a search started, and of two larger sizes; the batch that fits
+with the largest size that fitted. Run as `python docs/evidence/memory.py`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from harness.analyze.explain import memory
-from harness.records import Run, folders
+from harness.records import Measurement, Run, folders
 
 MODELS = {"baseline": 128, "docs/examples/transformer.py:build": 64}
 LIMIT_GIB = 3
@@ -44,8 +44,18 @@ def main() -> None:
             (search,) = measured(
                 "run", model, "--batch-sizes", "auto", "--backend", backend, "--effort", "quick"
             ).searches
+            larger = measured(
+                *("run", model, "--batch-sizes", f"{4 * batch},{8 * batch}"),
+                *("--backend", backend, "--effort", "quick"),
+            )
             fitting = [one for one in search.probes if one.status == "fits" and one.peak_bytes]
             peaks = {one.batch_size: one.peak_bytes for one in fitting if one.peak_bytes}
+            for outcome in larger.outcomes:
+                if isinstance(outcome, Measurement):
+                    size = outcome.case.batch_size
+                    peaks[size] = max(
+                        one.peak_rss_bytes for one in outcome.starts if one.role == "case"
+                    )
             ratios = ", ".join(
                 f"{size}: {(found.peak_at(size, batch) or 0.0) / peak:.2f}"
                 for size, peak in peaks.items()
