@@ -51,11 +51,9 @@ def main() -> None:
             fitting = [one for one in search.probes if one.status == "fits" and one.peak_bytes]
             peaks = {one.batch_size: one.peak_bytes for one in fitting if one.peak_bytes}
             for outcome in larger.outcomes:
-                if isinstance(outcome, Measurement):
-                    size = outcome.case.batch_size
-                    peaks[size] = max(
-                        one.peak_rss_bytes for one in outcome.starts if one.role == "case"
-                    )
+                for one in outcome.starts if isinstance(outcome, Measurement) else ():
+                    size = outcome.side(one.role).batch_size
+                    peaks[size] = max(peaks.get(size, 0), one.peak_rss_bytes)
             ratios = ", ".join(
                 f"{size}: {(found.peak_at(size, batch) or 0.0) / peak:.2f}"
                 for size, peak in peaks.items()
