@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.measure import schedule
+from harness.measure.machine.facts import memory_available
 from harness.measure.side import Setup, Side
 from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import (
@@ -25,7 +26,8 @@ from harness.records import (
 
 TRACES = "traces"  # folder, in that of the run
 _NO_NAME = re.compile(r"[^\w.+-]+")  # what is not to stand in the name of a file
-_SMALLER = 4  # as many times the batch size is that of another reading of the memory
+_TIMES = 4  # as large, or as small, is the batch of another reading of the memory
+_FREE, _LONGEST_STEP = 0.5, 2.0  # what a larger batch may take: of the free memory; seconds
 _ROUNDS_SECONDS = 1.5  # of a worker; the step time is measured where the trace is
 
 
@@ -81,7 +83,10 @@ def profile(
         max((r for one in starts if (r := one.copy_bytes_per_second)), default=None),
         name,
         wall_seconds=time.perf_counter() - begin,
-        peaks=(*(_peak(case, start) for start in starts), *_smaller(case, setup)),
+        peaks=(
+            *(_peak(case, start) for start in starts),
+            *_other(case, setup, starts[0], traced[0]),
+        ),
         memory_bytes=memory_bytes,
     )
 
@@ -98,14 +103,21 @@ def _side(case: Case, setup: Setup) -> Iterator[Side]:
         side.end()
 
 
-def _smaller(case: Case, setup: Setup) -> Iterator[Peak]:
-    """The memory at a smaller batch size, where the model can be trained at one."""
-    smaller = dataclasses.replace(case, batch_size=case.batch_size // _SMALLER)
-    if smaller.batch_size == 0:
-        return
-    with contextlib.suppress(WorkerFailed), _side(smaller, setup) as side:
-        side.end_rounds()
-        yield _peak(smaller, side.start_record(0))
+def _other(case: Case, setup: Setup, start: Start, traced: Traced) -> Iterator[Peak]:
+    """The memory at another batch size, where the model can be trained at one.
+
+    At a larger one where that is sure to fit: peaks of small batches tell too little of large ones.
+    """
+    taken = _TIMES * (start.peak_rss_bytes - start.import_rss_bytes)
+    fits = taken < _FREE * memory_available()
+    quick = _TIMES * traced.step_seconds < _LONGEST_STEP
+    sizes = [case.batch_size * _TIMES] * (fits and quick) + [case.batch_size // _TIMES]
+    for size in filter(None, sizes):
+        other = dataclasses.replace(case, batch_size=size)
+        with contextlib.suppress(WorkerFailed), _side(other, setup) as side:
+            side.end_rounds()
+            yield _peak(other, side.start_record(0))
+            return
 
 
 def _peak(case: Case, start: Start) -> Peak:

@@ -256,7 +256,7 @@ class Profile:
     copy_bytes_per_second: float | None
     trace: str  # file of the operations of the first worker, in the folder of the run
     wall_seconds: float
-    # Of these workers, and of one with a smaller batch where the model allows that.
+    # Of these workers, and of one with another batch size where the model allows that.
     peaks: tuple[Peak, ...] = ()
     memory_bytes: int | None = None  # a limit that was asked about
 

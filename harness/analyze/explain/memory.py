@@ -93,7 +93,7 @@ def memory(profile: Profile) -> Memory | None:
     """Divide the peak of a profiled case; None if it was not measured."""
     size, layers = profile.case.batch_size, profile.layers
     here = [one for one in profile.peaks if one.batch_size == size]
-    smaller = [one for one in profile.peaks if one.batch_size != size]
+    others = [one for one in profile.peaks if one.batch_size != size]
     if not here:
         return None
     kept = [
@@ -107,14 +107,14 @@ def memory(profile: Profile) -> Memory | None:
     parts += [MemoryPart(FRAMEWORK, other=imported), MemoryPart(DATA, other=data)]
     parts.append(MemoryPart(OUTPUT_GRADIENTS, other=gradients))
     rest, per_sample = peak - sum(one.total for one in parts), None
-    if smaller:
-        fewer = size - smaller[0].batch_size
-        per_sample = (peak - _mean(smaller, "peak")) / fewer
-        loaded = (built - _mean(smaller, "build")) / fewer
+    if others:
+        fewer = size - others[0].batch_size
+        per_sample = (peak - _mean(others, "peak")) / fewer
+        loaded = (built - _mean(others, "build")) / fewer
         growing = size * (per_sample - loaded) - sum(kept) - gradients
         parts.append(MemoryPart(TEMPORARY, other=growing))
         rest -= growing
-    parts.append(MemoryPart(OTHER if smaller else f"{TEMPORARY}, {OTHER}", other=rest))
+    parts.append(MemoryPart(OTHER if others else f"{TEMPORARY}, {OTHER}", other=rest))
     step = peak - imported - data
     modelled = gradients + sum(one.total for one in parts if one.facts is not None)
     explained = modelled / step if step > 0 else None

@@ -8,6 +8,7 @@ import pytest
 
 from harness.analyze.explain import layers, memory
 from harness.commands.parser import main
+from harness.measure import profiling
 from harness.records import Measurement, folders
 
 MODEL = "def build():\n    return 1\n"
@@ -164,11 +165,11 @@ def test_the_plugin_profiles_what_it_measured(pytester, launcher, no_charts, mon
 
 
 def test_the_memory_of_a_step_is_divided_and_a_batch_is_foretold(go):
-    """The parts add up to the peak that was measured; a smaller batch tells what grows."""
+    """The parts add up to the peak that was measured; a larger batch tells what grows."""
     code, shown, folder = go("profile", "mine.py:build", "--batch-size", "32")
     assert code == 0
     (profile,) = folders.read(folder).profiles
-    assert [one.batch_size for one in profile.peaks] == [32, 32, 32, 8]
+    assert [one.batch_size for one in profile.peaks] == [32, 32, 32, 128]
     with (folder / "tables" / "memory.csv").open(encoding="utf-8") as file:
         rows = {row["part"]: row for row in csv.DictReader(file)}
     (peak,) = {row["peak_mib"] for row in rows.values()}
@@ -201,3 +202,25 @@ def test_a_layer_without_a_fixed_shape_is_named_and_the_rest_is_divided(go):
     assert found.unknown == ("conv2d",)
     assert sum(part.total for part in found.parts) == pytest.approx(found.peak)
     assert memory.memory(dataclasses.replace(profile, peaks=())) is None
+
+
+def test_a_smaller_batch_is_tried_where_a_larger_one_may_not_fit(go, monkeypatch):
+    """The memory of the machine is not risked."""
+    monkeypatch.setattr(profiling, "memory_available", lambda: 2**28)
+    _, _, folder = go("profile", "mine.py:build", "--batch-size", "32")
+    (profile,) = folders.read(folder).profiles
+    assert [one.batch_size for one in profile.peaks] == [32, 32, 32, 8]
+    assert memory.memory(profile).per_sample == pytest.approx(2**20)
+
+
+def test_a_model_of_one_batch_size_has_its_peak_alone(go, launcher):
+    """How the peak grows is then unknown, and no batch is foretold."""
+    case = "mine.py:build-digits-b{}-tensorflow-cpu-t1"
+    launcher.failures = {case.format(size): ("error", "no", "") for size in (8, 128)}
+    code, shown, folder = go("profile", "mine.py:build", "--batch-size", "32")
+    assert code == 0
+    (profile,) = folders.read(folder).profiles
+    found = memory.memory(profile)
+    assert (found.per_sample, found.largest_batch(32, 2**30), found.peak_at(64, 32)) == (None,) * 3
+    assert "the peak is" in shown.out
+    assert "grows by" not in shown.out
