@@ -158,10 +158,11 @@ def test_the_steps_of_a_recurrent_layer_are_those_of_its_cell(profiled, backend)
 def test_a_model_with_copies_of_a_layer_is_trained(make_runner, backend):
     """Side by side with weights of their own, in a row without."""
     plain = Case("baseline", "digits", 16, backend, jit=backends.find(backend).jit_by_default)
+    runner = make_runner()
     more = {("conv2d_1", 2): 3 * 3 * 32 * 64 + 64, ("dense", 3): 2 * (9216 * 128 + 128)}
     for (layer, times), parameters in {**more, ("dropout", 4): 0}.items():
         case = dataclasses.replace(plain, variant=variant("baseline", layer, times))
-        found = make_runner().measure(case, plain)
+        found = runner.measure(case, plain)
         assert isinstance(found, Measurement), found
         added = found.facts.parameters - found.reference_facts.parameters
         assert added == parameters
