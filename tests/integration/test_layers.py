@@ -151,7 +151,9 @@ def test_the_steps_of_a_recurrent_layer_are_those_of_its_cell(profiled, backend)
     assert sum(row.share.value for row in memory) > rows["head"].share.value
     assert sum(row.facts.macs_per_sample or 0 for row in memory) == 16 * 4 * 48 * (8 + 48)
     assert rows["optimizer"].share.value > 0
-    assert rows["unattributed"].share.value < 0.6
+    rest = rows["unattributed"]  # small operations leave gaps, on a slow machine long ones
+    gaps = dict(rest.operations).get("between operations", 0.0)
+    assert rest.share.value * (1 - gaps) < 0.15, rest.operations
 
 
 @pytest.mark.parametrize("backend", installed(*backends.NAMES))
