@@ -148,7 +148,8 @@ def test_the_steps_of_a_recurrent_layer_are_those_of_its_cell(profiled, backend)
     rows, _ = profiled(RECURRENT, backend, 64)
     memory = [row for name, row in rows.items() if name.startswith("memory")]
     assert sum(row.forward for row in memory) > 0 < sum(row.backward for row in memory)
-    assert sum(row.share.value for row in memory) > rows["head"].share.value
+    others = [row for row in rows.values() if row.facts is not None and row not in memory]
+    assert sum(row.share.value for row in memory) > sum(row.share.value for row in others)
     assert sum(row.facts.macs_per_sample or 0 for row in memory) == 16 * 4 * 48 * (8 + 48)
     assert rows["optimizer"].share.value > 0
     rest = rows["unattributed"]  # small operations leave gaps, on a slow machine long ones
