@@ -71,7 +71,7 @@ def caption(machine: Machine) -> str:
     """Name the machine and its libraries."""
     known = machine.libraries
     libraries = ", ".join(
-        f"{name} {known[name]}" for name in ("tensorflow", "keras") if name in known
+        f"{name} {known[name]}" for name in ("tensorflow", "jax", "torch", "keras") if name in known
     )
     return f"{machine.cpu}, {machine.usable_cpus} CPUs; {libraries}, Python {machine.python}"
 
