@@ -13,10 +13,11 @@ from harness.analyze import stats
 from harness.analyze.explain import changed_layer
 from harness.analyze.moderation import Speedups
 from harness.commands.validate.changed_models import variant
-from harness.commands.validate.claims import Check, Verdict
+from harness.commands.validate.claims import Check
 from harness.measure.group import NO_WISH
 from harness.measure.runner import Runner
 from harness.records import Case, Estimate, Failure, LayerFacts, Measurement, Profile, Protocol, Run
+from harness.tables.declare import grouped
 
 BATCH_SIZE = 64
 _TIMES, _ENOUGH = (2, 4, 8, 16), 0.5  # how many there are of a layer; the change that is wanted
@@ -32,7 +33,8 @@ PROTOCOL = Protocol(
     min_pairs=2,
 )
 MARGIN, FEWEST = 0.15, 4  # of the change of the step; layers per backend that are within
-_UNFORESEEN = "differs: fusion or overlap"
+_MARGIN = f"{100 * MARGIN:.0f} %"
+_DIFFERS = "differs, as fusion or overlap can make it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +70,14 @@ class Foretold:
         return MARGIN * abs(self.measured.value)
 
     @property
-    def verdict(self) -> Verdict:
-        """`holds` where the whole error is within the margin, else whether that is not shown."""
+    def outcome(self) -> str:
+        """Whether the whole error is within the margin, or none of it, or neither is shown."""
         error, margin = self.error, self.margin
         if error.low is None or error.high is None:
             return "not shown"
         if -margin <= error.low and error.high <= margin:
-            return "holds"
-        # A profile promises no more than operations that are neither fused nor overlap.
-        return "for comparison" if error.low > margin or error.high < -margin else "not shown"
+            return f"within {_MARGIN} of the change"
+        return _DIFFERS if error.low > margin or error.high < -margin else "not shown"
 
 
 def _half(estimate: Estimate) -> float | None:
@@ -135,35 +136,24 @@ def foretold(run: Run) -> list[Foretold]:
 
 def judge(found: Sequence[Foretold]) -> Iterator[Check]:
     """Judge each changed layer, and per backend whether enough of them are as foretold."""
-    for backend, its in by_backend(found).items():
+    for backend, its in grouped(found, lambda one: one.case.backend).items():
         yield from map(_check, its)
         near = sum(abs(one.error.value) <= one.margin for one in its)
         few = len(its) < FEWEST
         yield Check(
             f"{backend}: layers as foretold",
-            f"≥ {FEWEST} within {100 * MARGIN:.0f} %",
+            f"≥ {FEWEST} within {_MARGIN} of the change",
             f"{near} of {len(its)}",
             len(its),
             "holds" if near >= FEWEST else "not shown" if few else "falls short",
         )
 
 
-def by_backend(found: Sequence[Foretold]) -> dict[str, list[Foretold]]:
-    """Group changed layers."""
-    grouped: dict[str, list[Foretold]] = {}
-    for one in found:
-        grouped.setdefault(one.case.backend, []).append(one)
-    return grouped
-
-
 def _check(one: Foretold) -> Check:
-    measured, predicted = (_percent(known) for known in (one.measured, one.predicted))
-    found = f"step {measured}, foretold {predicted}"
-    if one.verdict == "for comparison":
-        found += f": {_UNFORESEEN}"
+    """A layer alone is for comparison: the claim is about how many of a backend are as foretold."""
+    found = f"step {_percent(one.measured)}, foretold {_percent(one.predicted)}: {one.outcome}"
     subject = f"{one.case.backend}, {one.case.variant}: {one.change}"
-    claim = f"within {100 * MARGIN:.0f} % of the change"
-    return Check(subject, claim, found, one.measured.n, one.verdict)
+    return Check(subject, "", found, one.measured.n, "for comparison")
 
 
 def _percent(share: Estimate) -> str:

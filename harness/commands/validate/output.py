@@ -13,11 +13,11 @@ from rich.text import Text
 from harness import units
 from harness.commands.validate.claims import Check, contains
 from harness.commands.validate.judgements import PROTOCOL, Measured, by_way, half_width
-from harness.commands.validate.layers import Foretold, by_backend
+from harness.commands.validate.layers import Foretold
 from harness.errors import BadRun
 from harness.records import Estimate, Machine
 from harness.report import formats
-from harness.tables.declare import Column
+from harness.tables.declare import Column, grouped
 from harness.tables.text import build
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _COLUMNS = (
 
 def show(console: Console, part: str, checks: Sequence[Check], machine: Machine) -> None:
     """Print the table of a part, one row per check."""
-    table = build(_TITLES[part], _COLUMNS, checks, caption=caption(machine))
+    table = build(_TITLES[part], _COLUMNS, checks, caption=_caption(machine))
     console.print()
     console.print(formats.to_rich(table, console.width))
 
@@ -63,11 +63,11 @@ def conclude(console: Console, found: Mapping[str, Sequence[Check]], machine: Ma
     if counts["not shown"]:
         words.append(f"{counts['not shown']} undecided (a higher effort decides more)")
     console.print()
-    console.print(caption(machine), markup=False, highlight=False)
+    console.print(_caption(machine), markup=False, highlight=False)
     console.print(Text(f"{'; '.join(words)}.", "bold"))
 
 
-def caption(machine: Machine) -> str:
+def _caption(machine: Machine) -> str:
     """Name the machine and its libraries."""
     known = machine.libraries
     libraries = ", ".join(
@@ -89,7 +89,7 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
         ways = {PROTOCOL: ways[PROTOCOL]}  # the other methods do not apply to slowed cases
     size = (2.6 + 2.6 * len(ways), 4.4)
     title = _CHART_TITLES[name]
-    below = f"±: median half-width of 95 % intervals. Orange: wrong. {caption(machine)}"
+    below = f"±: median half-width of 95 % intervals. Orange: wrong. {_caption(machine)}"
     figure, (panels,) = drawing.grid(title, below, columns=len(ways), size=size)
     ends = [end for known in ways.values() for e, _ in known for end in (e.low, e.high) if end]
     for axes, (way, known) in zip(panels, ways.items(), strict=True):
@@ -99,7 +99,7 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}×")
         axes.set_xticks([])
     panels[0].set_ylabel("speedup, with 95 % interval")
-    save(figure, folder, name)
+    _save(figure, folder, name)
 
 
 def draw_layers(folder: Path, found: Sequence[Foretold], machine: Machine) -> None:
@@ -112,11 +112,11 @@ def draw_layers(folder: Path, found: Sequence[Foretold], machine: Machine) -> No
 
     if not found:
         return
-    backends = by_backend(found)
+    backends = grouped(found, lambda one: one.case.backend)
     size = (drawing.WIDTH, 1.2 + 0.26 * len(found) + 0.5 * len(backends))
     title = "Copies of a layer: the change of the step, foretold and measured"
     figure, panels = drawing.grid(
-        title, caption(machine), rows=len(backends), size=size, share="col"
+        title, _caption(machine), rows=len(backends), size=size, share="col"
     )
     for (axes,), (backend, its) in zip(panels, backends.items(), strict=True):
         drawing.subtitled(axes, backend)
@@ -133,10 +133,10 @@ def draw_layers(folder: Path, found: Sequence[Foretold], machine: Machine) -> No
     axes.plot([], [], "x", color=drawing.COLORS[1], label="foretold by the profile")
     axes.plot([], [], "o", color=drawing.COLORS[0], label="measured in pairs, 95 % interval")
     drawing.legend_below(figure)
-    save(figure, folder, "layers")
+    _save(figure, folder, "layers")
 
 
-def save(figure: "Figure", folder: Path, name: str) -> None:
+def _save(figure: "Figure", folder: Path, name: str) -> None:
     """Write a chart.
 
     Raises:

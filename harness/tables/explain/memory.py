@@ -8,7 +8,7 @@ from harness.analyze.analysis import Analysis
 from harness.analyze.cases import MIB
 from harness.analyze.explain import memory
 from harness.analyze.explain.memory import Memory, MemoryPart
-from harness.records import Case, Profile
+from harness.records import Case, Machine, Profile
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, grouped
 
@@ -67,9 +67,14 @@ def _rows(analysis: Analysis) -> list[MemoryRow]:
     found = []
     for profile in analysis.run.profiles:
         if (its := memory.memory(profile)) is not None:
-            limit = profile.memory_bytes or analysis.run.machine.memory_bytes
+            limit = profile.memory_bytes or _memory(analysis.run.machine)
             found += [_row(profile, its, part, limit) for part in its.parts]
     return found
+
+
+def _memory(machine: Machine) -> int:
+    """Memory that a process may take: a container may have less than the machine."""
+    return min(machine.memory_bytes, machine.memory_limit_bytes or machine.memory_bytes)
 
 
 def _row(profile: Profile, its: Memory, part: MemoryPart, limit: int) -> MemoryRow:
@@ -210,7 +215,8 @@ def _sizes(its: Sequence[MemoryRow]) -> Iterator[float]:
         elif name.startswith("weights"):
             yield sum(row.total_mib - (row.activations_mib or 0.0) for row in layers)
         else:
-            yield sum(row.total_mib for row in its if row.part == name)
+            # With one batch size, the last row is that of both kinds of rest.
+            yield sum(row.total_mib for row in its if row.part.endswith(name) and not row.type)
 
 
 MEMORY = Table(

@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from harness.analyze.analysis import Analysis
 from harness.analyze.explain import layers, memory
 from harness.commands.parser import main
 from harness.measure import profiling
 from harness.records import Measurement, folders
+from harness.tables.explain.memory import MEMORY
 
 MODEL = "def build():\n    return 1\n"
 
@@ -202,6 +204,15 @@ def test_a_layer_without_a_fixed_shape_is_named_and_the_rest_is_divided(go):
     assert found.unknown == ("conv2d",)
     assert sum(part.total for part in found.parts) == pytest.approx(found.peak)
     assert memory.memory(dataclasses.replace(profile, peaks=())) is None
+
+
+def test_a_container_has_less_memory_than_its_machine(go):
+    """The batch that fits is the batch that fits into the container."""
+    _, _, folder = go("profile", "mine.py:build", "--batch-size", "32")
+    run = folders.read(folder)
+    inside = dataclasses.replace(run.machine, memory_limit_bytes=2**30)
+    rows = Analysis(dataclasses.replace(run, machine=inside)).rows(MEMORY)
+    assert {row.limit_mib for row in rows} == {1024}
 
 
 def test_a_smaller_batch_is_tried_where_a_larger_one_may_not_fit(go, monkeypatch):
