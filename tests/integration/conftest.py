@@ -29,8 +29,8 @@ def make_runner(launcher, tmp_path):
     runners = []
 
     def make(effort="quick", **changes):
-        protocol = protocols.choose("quick", steps=1, **changes)
-        protocol = dataclasses.replace(protocol, effort=effort)
+        protocol = protocols.choose("quick", steps=1)
+        protocol = dataclasses.replace(protocol, effort=effort, **changes)
         budget = Budget(None, 1, time.monotonic)
         setup = Setup(protocol, launcher, open_gpu())
         machine = facts.describe(setup.gpu)

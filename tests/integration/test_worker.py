@@ -83,7 +83,7 @@ def test_an_epoch_of_a_small_dataset_is_measured_whole(make_runner, tmp_path):
     path = tmp_path / "small.npz"
     np.savez(path, x_train=rng.random((150, 28, 28)), y_train=np.arange(150) % 10)
     small = Case("improved", str(path), 64)
-    outcome = make_runner().measure(small, small)
+    outcome = make_runner(fit_seconds=10.0).measure(small, small)  # however slow a step is here
     fit = next(start.fit for start in outcome.starts if start.fit)
     assert (fit.steps, fit.samples, fit.whole_epoch) == (3, 150, True)
     assert 0 < fit.first_step_seconds < fit.seconds
