@@ -7,14 +7,12 @@ import math
 import os
 import zlib
 from pathlib import Path
-from types import SimpleNamespace
-from typing import ClassVar
 
-import pynvml
 import pytest
 
 from harness.measure.budget import Budget
 from harness.measure.machine.energy import Counter, Meter
+from harness.measure.machine.gpu import AnyGpu
 from harness.measure.machine.host_state import HostState
 from harness.measure.runner import Runner
 from harness.measure.side import Setup
@@ -67,14 +65,12 @@ class FakeClock:
         self.now += seconds
 
 
-class FakeGpu:
+class FakeGpu(AnyGpu):
     """A GPU whose readings are a function of how many there were; always the same by default."""
 
     def __init__(self, name="Fake GPU", reading=lambda number: GpuReading(), processes=None):
+        super().__init__(None if name else "no GPU: fake")
         self.name = name
-        self.reason = None if name else "no GPU: fake"
-        self.facts = None
-        self.refused = {}
         self.cuda_device = "GPU-fake"
         self._reading = reading
         self._processes = processes
@@ -88,68 +84,6 @@ class FakeGpu:
         return self._processes
 
 
-class FakeNvml:
-    """Stands in for the module `pynvml`, with its own error classes.
-
-    Args:
-        uuids: Of its devices, in PCI order; a MIG instance's begins with MIG-.
-        fail: What a function raises, by its name; None lets it answer again.
-    """
-
-    NVMLError = pynvml.NVMLError
-    NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
-    NVML_CLOCK_SM = pynvml.NVML_CLOCK_SM
-    NVML_CLOCK_MEM = pynvml.NVML_CLOCK_MEM
-    ANSWERS: ClassVar = {
-        "nvmlDeviceGetName": lambda uuid: f"Fake {uuid}",
-        "nvmlDeviceGetUUID": lambda uuid: uuid,
-        "nvmlDeviceGetPciInfo": lambda uuid: SimpleNamespace(busId="00000000:17:00.0"),
-        "nvmlDeviceGetUtilizationRates": lambda uuid: SimpleNamespace(gpu=87, memory=31),
-        "nvmlDeviceGetMemoryInfo": lambda uuid: SimpleNamespace(used=3 * 2**30, total=80 * 2**30),
-        "nvmlDeviceGetPowerUsage": lambda uuid: 212_500,
-        "nvmlDeviceGetTotalEnergyConsumption": lambda uuid: 1_000_000,
-        "nvmlDeviceGetTemperature": lambda uuid, sensor: 61,
-        "nvmlDeviceGetClockInfo": lambda uuid, kind: {1: 1755, 2: 2619}[kind],
-        "nvmlDeviceGetCurrentClocksThrottleReasons": lambda uuid: 0x4,
-        "nvmlDeviceGetComputeRunningProcesses": lambda uuid: [SimpleNamespace(pid=4711)],
-        "nvmlDeviceGetGraphicsRunningProcesses": lambda uuid: [],
-        "nvmlDeviceGetIndex": lambda uuid: 0,
-        "nvmlSystemGetDriverVersion": lambda: "580.95.05",
-        "nvmlSystemGetCudaDriverVersion": lambda: 13000,
-    }
-
-    def __init__(self, uuids=("GPU-a",), fail=None):
-        self.uuids = list(uuids)
-        self.fail = dict(fail or {})
-        for name in ("nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex"):
-            setattr(self, name, self._guarded(name, getattr(self, f"_{name}")))
-        self.nvmlDeviceGetHandleByUUID = self._guarded("nvmlDeviceGetHandleByUUID", self._by_uuid)
-        for name, answer in self.ANSWERS.items():
-            setattr(self, name, self._guarded(name, answer))
-
-    def _guarded(self, name, answer):
-        def call(*arguments):
-            if self.fail.get(name) is not None:
-                raise self.fail[name]
-            return answer(*arguments)
-
-        return call
-
-    def _nvmlInit(self):
-        pass
-
-    def _nvmlDeviceGetCount(self):
-        return len([uuid for uuid in self.uuids if not uuid.startswith("MIG-")])
-
-    def _nvmlDeviceGetHandleByIndex(self, index):
-        return self.uuids[index]
-
-    def _by_uuid(self, uuid):
-        if uuid not in self.uuids:
-            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
-        return uuid
-
-
 _PIXELS = base64.b64encode(zlib.compress(bytes([0, 255, 128, 7]))).decode()
 
 
@@ -157,6 +91,7 @@ class FakeWorker:
     """Answers as a worker whose step takes exactly so many seconds a sample."""
 
     pid = os.getpid()
+    spawned_instead = False
 
     def __init__(self, launcher):
         self._launcher = launcher

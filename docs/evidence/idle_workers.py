@@ -12,7 +12,7 @@ from math import log
 
 from harness.analyze import stats
 from harness.measure.machine.facts import usable_cpus
-from harness.measure.machine.gpu import open_gpu
+from harness.measure.machine.open_gpu import open_gpu
 from harness.measure.side import Setup, Side
 from harness.measure.workers.launcher import Launcher
 from harness.records import Case

@@ -66,6 +66,7 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
         *changed(measurement.surroundings),
         *_gpu(measurement, protocol),
         *_traced(measurement),
+        *_programs(measurement),
         *_learning(measurement),
         *_left_out(measurement),
         *_own_settings(measurement),
@@ -164,6 +165,19 @@ def _traced(m: Measurement) -> Iterator[Caution]:
     if any(start.traces for start in m.starts):
         doubt = "the step was traced again in timed rounds"
         yield Caution(doubt, "give every batch the same shape")
+
+
+def _programs(m: Measurement) -> Iterator[Caution]:
+    """Say that the compiler chose other kernels in another process, which scatters blocks."""
+    programs = {(s.role == "case", s.program) for s in m.starts if s.program}
+    most = max(sum(is_case == side for is_case, _ in programs) for side in (True, False))
+    if most > 1:
+        doubt = "the compiler chose other kernels in some workers of the same case"
+        advice = "more blocks average over that; a kept autotuning cache makes workers alike"
+        yield Caution(doubt, advice, f"{most} programs")
+    if any(start.spawned for start in m.starts):
+        doubt = "importing the framework initialized CUDA, so that workers had new interpreters"
+        yield Caution(doubt, "compare their starts only with runs like this")
 
 
 def lowered_clocks(usages: Sequence[GpuUsage]) -> list[str]:

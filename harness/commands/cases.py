@@ -38,6 +38,7 @@ class Cases:
     gpu: AnyGpu
     launch: Callable[[], AnyLauncher]  # called for the first trial
     on_trial: Callable[[Case, Trial], None]  # called with what the trial of a model has shown
+    say: Callable[[str], None]  # called with what is worth knowing before the first case
     other: OtherVersion | None = field(default=None, init=False)  # of all references
     slow_steps: dict[str, int] = field(default_factory=dict, init=False)  # of models, as tried
     _seen_gpus: dict[str, str | None] = field(default_factory=dict, init=False)
@@ -87,7 +88,9 @@ class Cases:
         if backend not in self._seen_gpus:
             try:
                 seen = visible_gpus.of_framework(backend, self.gpu.cuda_device)
-                reason = None if seen else backends.find(backend).unseen()
+                reason = None if seen.gpus else backends.find(backend).unseen(seen.said)
+                if late := late_first_step(backend, seen, self.gpu):
+                    self.say(late)
             except visible_gpus.NotListed as error:
                 reason = str(error)
             self._seen_gpus[backend] = reason
@@ -232,6 +235,18 @@ class Cases:
         """Samples of an epoch of a case that can be trained."""
         found = self.trial(case) if registry.is_own(case.variant) else None
         return found.train_samples if isinstance(found, Inspected) else self._train_samples or 0
+
+
+def late_first_step(backend: str, seen: visible_gpus.Seen, gpu: AnyGpu) -> str:
+    """Say that the driver compiles the kernels of a framework first; empty where it need not."""
+    capability = gpu.facts.compute_capability if gpu.facts else None
+    if not seen.compiles_first(capability):
+        return ""
+    return (
+        f"this build of {backend} has kernels for {', '.join(seen.kernels)} and not for compute "
+        f"capability {capability}: the driver may compile them for half an hour at the first step, "
+        "and keeps them (CUDA_CACHE_PATH); a newer build has them"
+    )
 
 
 def _too_few_gpus(case: Case) -> str | None:

@@ -5,24 +5,30 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
 
 from harness import units
 from harness.commands import options, output
-from harness.errors import HarnessError
-from harness.measure.machine import cgroup, energy, visible_gpus
+from harness.commands.cases import late_first_step
+from harness.errors import BadCase, HarnessError
+from harness.measure.machine import cgroup, energy, nvml_recording, visible_gpus
 from harness.measure.machine import facts as machine
-from harness.measure.machine.gpu import THERMAL, AnyGpu, open_gpu
-from harness.measure.machine.sampler import read_machine
+from harness.measure.machine.gpu import AnyGpu
+from harness.measure.machine.open_gpu import open_gpu
+from harness.measure.machine.sampler import INTERVAL_SECONDS, read_machine
 from harness.records import CpuEnergy, Finding, GpuReading, to_json
 from harness.records.counters import change
+from harness.tables.declare import grouped
 from harness.units import printable
 from harness.worker import backends
 from harness.workloads import datasets
 
 _WATCH_SECONDS = 1.0
+_RECORDED_READINGS = 40
 _BUSY_CPUS = 0.05
 _STEAL_SHARE = 0.02
 _LITTLE_MEMORY = 3 * 2**30  # two workers of a small model, and the framework
@@ -33,12 +39,16 @@ def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     about = "what this machine can measure, and what disturbs it"
     parser = commands.add_parser("doctor", help=about)
+    record = "write each call of NVML with its answer, of ten seconds: for tests without a GPU"
+    parser.add_argument("--record-nvml", metavar="FILE", type=Path, help=record)
     options.finish(parser, "doctor", diagnose)
 
 
 def diagnose(arguments: argparse.Namespace) -> int:
     """Print each finding as soon as it is known."""
     console, found, before = output.console(), [], ""
+    if arguments.record_nvml is not None:
+        record(arguments.record_nvml)
     for finding in examine(open_gpu()):
         if not arguments.json:
             show(console, finding, before)
@@ -47,6 +57,26 @@ def diagnose(arguments: argparse.Namespace) -> int:
     if arguments.json:
         output.print_json(to_json(found))
     return 0 if can_train(found) else 1
+
+
+def record(path: Path) -> None:
+    """Read the GPU as beside rounds, and record the calls.
+
+    Raises:
+        HarnessError: there is no GPU, or the file cannot be written.
+    """
+    try:
+        with nvml_recording.recorded(path):
+            gpu = open_gpu()
+            gpu.processes()
+            for _ in range(_RECORDED_READINGS if gpu.name else 0):
+                gpu.read()
+                time.sleep(INTERVAL_SECONDS)
+            gpu.processes()
+    except OSError as error:
+        raise BadCase(f"--record-nvml: cannot write {path}: {error.strerror}") from error
+    if gpu.name is None:
+        raise BadCase(f"--record-nvml: {gpu.reason}")
 
 
 def show(console: Console, finding: Finding, before: str) -> None:
@@ -168,20 +198,28 @@ def graphics(gpu: AnyGpu) -> Iterator[Finding]:
         yield Finding("GPU", "note", gpu.reason or "no GPU", "cases run on the CPU")
         return
     of = f"driver {facts.driver or '?'}, CUDA up to {facts.cuda or '?'}"
-    yield Finding("GPU", "ok", f"{facts.name}, {units.mebibytes(facts.memory_bytes)}, {of}")
+    kind = ", ".join(filter(None, [facts.architecture, facts.compute_capability]))
+    name = f"{facts.name} ({kind})" if kind else facts.name
+    yield Finding("GPU", "ok", f"{name}, {units.mebibytes(facts.memory_bytes)}, {of}")
     yield Finding("GPU", "ok", f"{facts.uuid or 'no UUID'}, chosen by {facts.chosen_by}")
     reading, processes = gpu.read(), gpu.processes()
     told = [f.name for f in fields(GpuReading) if getattr(reading, f.name) is not None]
     yield Finding("GPU", "ok", f"NVML reports {', '.join(told).replace('_', ' ') or 'nothing'}")
-    for what, why in facts.refused.items():
+    by_reason = grouped(facts.refused.items(), lambda item: item[1])
+    for why, items in by_reason.items():
+        what = ", ".join(name.replace("_", " ") for name, _ in items)
         yield Finding("GPU", "note", f"NVML does not report {what}: {why}", _HELP.get(why, ""))
+    if facts.persistence_mode is False:
+        text = "persistence mode is off: a start takes seconds longer where nothing uses the GPU"
+        yield Finding("GPU", "note", text, "sudo nvidia-smi -pm 1")
     if processes:
         count = "1 process is" if len(processes) == 1 else f"{len(processes)} processes are"
         yield Finding("GPU", "problem", f"{count} on it", "end them: nvidia-smi lists them")
-    if (reading.throttle_reasons or 0) & THERMAL:
+    if (reading.throttle_reasons or 0) & _THERMAL:
         yield Finding("GPU", "problem", "clocks are lowered because of heat", "improve its cooling")
 
 
+_THERMAL = 0x8 | 0x20 | 0x40  # hardware slowdown, software and hardware thermal slowdown
 _HELP = {
     "Insufficient Permissions": "run as root, or have the driver allow it",
     "Not Supported": "nothing: this GPU or its virtualization has no such counter",
@@ -204,9 +242,12 @@ def _framework(name: str, version: str, gpu: AnyGpu) -> Finding:
     except visible_gpus.NotListed as error:
         advice = f"install it anew: pip install {name}"
         return Finding(name, "problem", f"{version}: {error}", advice)
-    if seen:
-        return Finding(name, "ok", f"{version}, sees {', '.join(seen)}")
+    if seen.gpus:
+        late = late_first_step(name, seen, gpu)
+        state: Literal["note", "ok"] = "note" if late else "ok"
+        return Finding(name, state, f"{version}, sees {', '.join(seen.gpus)}", late)
     if gpu.name is None:
         return Finding(name, "ok", f"{version}, trains on the CPU")
+    said = f": {seen.said}" if seen.said else ""
     advice = f"to train on it: {backend.gpu_build}"
-    return Finding(name, "note", f"{version}, does not see the GPU", advice)
+    return Finding(name, "note", f"{version}, does not see the GPU{said}", advice)

@@ -7,7 +7,8 @@ from typing import Any
 from harness.commands import options, output
 from harness.errors import HarnessError
 from harness.measure.machine.facts import usable_cpus
-from harness.measure.machine.gpu import AnyGpu, open_gpu
+from harness.measure.machine.gpu import AnyGpu
+from harness.measure.machine.open_gpu import open_gpu
 from harness.records import Case
 from harness.worker import backends
 from harness.workloads import datasets, levers, registry

@@ -9,7 +9,7 @@ from harness import units
 from harness.commands import interrupts, options, output, versions
 from harness.commands.options import Settings
 from harness.commands.session import Session
-from harness.measure.machine.gpu import open_gpu
+from harness.measure.machine.open_gpu import open_gpu
 from harness.measure.profiling import is_traced
 from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Measurement
@@ -38,7 +38,9 @@ def measured(
     gpu = open_gpu()
     settings = options.parse(vars(arguments), Path.cwd(), gpu, **fixed)
     complete = False
-    with Session(settings, gpu, output.progress(), arguments.typed, smoke=False) as session:
+    clock = gpu.locked(settings.lock_clock)
+    session = Session(settings, gpu, output.progress(), arguments.typed, smoke=False)
+    with clock, session:
         complete = body(session)  # an interrupt ends it, and what was measured is shown
         complete = profile_measured(session) and complete
         session.end()

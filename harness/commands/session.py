@@ -70,7 +70,7 @@ class Session:
         self, settings: Settings, gpu: AnyGpu, console: "Console", command: str, *, smoke: bool
     ) -> None:
         self.settings = settings
-        self.cases = Cases(settings, gpu, self._launch, self._show_trial)
+        self.cases = Cases(settings, gpu, self._launch, self._show_trial, self.say)
         self.unavailable_levers: dict[str, None] = {}
         self.planned = 0
         self.planner: Callable[[], None] | None = None
@@ -116,6 +116,8 @@ class Session:
             self._open_version(models)
         if settings.hosts is not None and self._door is None:
             self._gather(settings.hosts)
+        if why := self.gpu.refused.get("locked_clock"):
+            self._console.print(f"the clock of the GPU cannot be held: {why}", style="yellow")
         for part in self._machine.withheld:
             self._console.print(f"{part.what}; {part.advice}", style="yellow")
         self.cases.check(sizes)

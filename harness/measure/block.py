@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.measure import schedule
+from harness.measure.machine.cooling import Cooling
 from harness.measure.machine.facts import memory_available, oom_kills
 from harness.measure.machine.host_state import between
 from harness.measure.oom import explained
@@ -119,7 +120,7 @@ class BlockRun:
     ) -> None:
         self._number = number
         self._members = members
-        self._setup = setup
+        self._setup = dataclasses.replace(setup, cooling=Cooling())
         self._on_round = on_round
         early = [m for m in members if m.early_steps]
         # Workers of a case that report early losses: one, but both of a case against itself.

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Self
 from typing import Protocol as Interface
 
+from harness.measure.machine.cooling import Cooling
 from harness.measure.machine.energy import Meter
 from harness.measure.machine.facts import usable_cpus
-from harness.measure.machine.gpu import AnyGpu, cool_down
+from harness.measure.machine.gpu import AnyGpu
 from harness.measure.machine.host_state import HostState, read_host_state
 from harness.measure.machine.sampler import Sampler, disturbance, read_machine
 from harness.records import (
@@ -33,6 +34,7 @@ class AnyWorker(Interface):
     """What a block needs of a worker."""
 
     pid: int
+    spawned_instead: bool  # by a new interpreter, though workers are forked
 
     def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         """Send a command and return its answer."""
@@ -59,6 +61,7 @@ class Setup:
     launcher: AnyLauncher
     gpu: AnyGpu
     meter: Meter = Meter()  # of the energy of the CPUs
+    cooling: Cooling = field(default_factory=Cooling)  # of the GPU; anew for each block
     cpus: list[int] = field(default_factory=usable_cpus)  # numbers of those that a worker may use
     slow_steps: Mapping[str, int] = field(default_factory=dict)  # by variant; see `Inspected`
     is_decided: Callable[[Measurement], bool] = lambda _: False  # at a look; see `Group`
@@ -87,7 +90,7 @@ class Side:
 
     @classmethod
     def start(cls, case: Case, setup: Setup) -> Self:
-        """Wait for a hot GPU to cool down, then start worker and sampler.
+        """Wait until a GPU is as cool as before the first worker, then start worker and sampler.
 
         Raises:
             WorkerFailed: the worker could not be started.
@@ -95,11 +98,12 @@ class Side:
         protocol, gpu = setup.protocol, setup.gpu if case.device == "gpu" else None
         waited = 0.0
         if gpu is not None:
-            waited = cool_down(gpu, time.monotonic, time.sleep, protocol.cool_down_seconds)
+            waited = setup.cooling.wait(gpu, protocol.cool_down_seconds)
         worker = setup.launcher.start(case, protocol.timeout_seconds)
         sampler = Sampler(worker.pid, gpu)
         sampler.start()
-        return cls(worker, sampler, case, setup, {"cool_down_seconds": waited})
+        found = {"cool_down_seconds": waited, "spawned": worker.spawned_instead}
+        return cls(worker, sampler, case, setup, found)
 
     def _ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
         return self.worker.ask(command, **arguments)
@@ -120,13 +124,18 @@ class Side:
         opened = self._ask(
             "open",
             case=to_json(dataclasses.replace(self._case, seed=self._case.seed + seed)),
-            cpus=self._setup.cpus,
+            cpus=self._cpus(),
             memory_bytes=memory_bytes,
             early_steps=early_steps,
             **({"profiled": True} if profiled else {}),
         )
         self._found |= {"ready_seconds": time.perf_counter() - self._begin, **opened["start"]}
         self.facts = from_json(ModelFacts, opened["facts"])
+
+    def _cpus(self) -> list[int]:
+        """CPUs that the worker may use, in the order in which its threads take them."""
+        cpus, gpu = self._setup.cpus, self._setup.gpu
+        return gpu.near(cpus) if self._case.device == "gpu" else cpus
 
     def warm_up(self) -> None:
         """Train untimed until the rate is steady and a GPU has raised its clocks."""

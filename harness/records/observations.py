@@ -128,7 +128,7 @@ class Start:
     fit: Fit | None = None
     gpu_memory_bytes: int | None = None  # peak of the framework's allocator
     gpu_memory_source: str = ""  # what that peak covers, or why it is unknown
-    cool_down_seconds: float = 0.0  # wait before the worker for a GPU that was too hot
+    cool_down_seconds: float = 0.0  # wait before the worker for a GPU that was hot
     usage: Usage | None = None
     product_flops: float | None = None  # floating-point operations per second of a matrix product
     product_size: int | None = None  # rows and columns of its matrices
@@ -150,6 +150,8 @@ class Start:
     workers: int | None = None  # alive at once
     # Whether the parameters moved by the end of the rounds; None where the first step moved them.
     moved_later: bool | None = None
+    spawned: bool = False  # in a new interpreter, since the import had initialized CUDA
+    program: str | None = None  # digest of the compiled step; None where nothing tells it
 
 
 @dataclass(frozen=True, slots=True)

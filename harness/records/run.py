@@ -24,6 +24,11 @@ class Gpu:
     cuda: str | None  # newest version that the driver supports
     memory_bytes: int | None
     chosen_by: str  # how, among the GPUs of the machine
+    compute_capability: str | None = None  # `9.0`: which kernels run on it
+    architecture: str | None = None  # `Hopper`: what NVML's power means
+    persistence_mode: bool | None = None  # the driver stays loaded where no process uses the GPU
+    is_mig: bool = False  # a part of a GPU
+    locked_mhz: int | None = None  # at which the clock was held
     refused: dict[str, str] = field(default_factory=dict)  # why NVML gives no value, by its name
 
 

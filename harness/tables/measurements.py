@@ -14,7 +14,7 @@ from harness.analyze.training import epochs
 from harness.records import Case, Estimate, Failure, ModelFacts
 from harness.records.counters import COLUMNS
 from harness.tables import declare, drawing, labels
-from harness.tables.declare import Chart, Column, Limit, Table, columns, ends
+from harness.tables.declare import Chart, Column, Limit, Table, columns, ends, grouped
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,11 @@ def _on_gpu(row: MeasuredRow, data: CaseData) -> MeasuredRow:
         joules_per_sample=data.joules_per_sample,
         gpu_temperature_c=gpu.largest(usages, "temperature_celsius"),
         gpu_sm_clock_mhz=gpu.median(usages, "sm_clock_mhz"),
-        gpu_missing=tuple(f"{what}: {why}" for what, why in missing.items() if why),
+        gpu_missing=tuple(
+            f"{', '.join(what for what, _ in items)}: {why}"
+            for why, items in grouped(missing.items(), lambda item: item[1]).items()
+            if why
+        ),
     )
 
 

@@ -254,6 +254,7 @@ class Commands:
             "gpu_memory_bytes": gpu_memory,
             "gpu_memory_source": source,
             "moved_later": self._moved_later(),
+            "program": self._trainer.program(),
         }
 
     def _moved_later(self) -> bool | None:

@@ -12,6 +12,7 @@ dataset, so that workers share its pages.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -19,11 +20,14 @@ import signal
 import socket
 import sys
 import traceback
+from pathlib import Path
 
 from harness.worker import processes, serve
 from harness.worker.backends import find as find_backend
 from harness.worker.channel import Channel, ChannelClosed
 from harness.workloads import datasets, redirect, sources
+
+_CUDA_NOT_INITIALIZED = 3  # CUDA_ERROR_NOT_INITIALIZED
 
 
 def main(argv: list[str]) -> None:
@@ -45,7 +49,7 @@ def main(argv: list[str]) -> None:
     try:  # from now on there may be workers; they end before the server does
         processes.exit_with_parent(parent)
         with contextlib.suppress(ChannelClosed):
-            channel.send(event="preloaded")
+            channel.send(event="preloaded", forkable=not cuda_is_initialized())
             _serve(control, channel, wake_read)
         code = 0
     except Exception:
@@ -58,6 +62,18 @@ def main(argv: list[str]) -> None:
         finally:
             processes.end_strays(os.getpid(), [])
             os._exit(code)  # at once: the framework's own exit handlers take their time
+
+
+def cuda_is_initialized() -> bool:
+    """Ask CUDA's driver, if its library is loaded: then no child that is forked can use a GPU.
+
+    Asking initializes nothing.
+    """
+    if "libcuda.so" not in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace"):
+        return False
+    count = ctypes.c_int()
+    code: int = ctypes.CDLL("libcuda.so.1").cuDeviceGetCount(ctypes.byref(count))
+    return code != _CUDA_NOT_INITIALIZED
 
 
 def _serve(control: socket.socket, channel: Channel, wake_read: int) -> None:

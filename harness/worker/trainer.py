@@ -183,6 +183,10 @@ class KerasTrainer(abc.ABC):
     def gpu_peak_memory(self) -> tuple[int | None, str]:
         """The same for a case on a GPU."""
 
+    def program(self) -> str | None:
+        """A digest of the compiled step, in which a compiler's choice of kernels shows."""
+        return None
+
     def version(self) -> str:
         """Framework and Keras versions."""
         import keras

@@ -12,7 +12,30 @@ from harness.records import FailureKind
 from harness.worker.backends import BACKENDS
 
 Style = Literal["short", "full"]
-_OUT_OF_MEMORY = ("MemoryError", "bad_alloc")  # Python and NumPy, C++
+_OUT_OF_MEMORY = (
+    "MemoryError",  # Python and NumPy
+    "bad_alloc",  # C++
+    "CUDA_ERROR_OUT_OF_MEMORY",  # the driver
+    "CUDA error: out of memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "No algorithm worked!",  # cuDNN had no memory to try one
+)
+_NO_KERNELS = "this build of the framework has no kernels for this GPU: install a newer build"
+_NO_COMPILER = (
+    "the compiler of CUDA is not found: install nvidia-cuda-nvcc-cu12, or set "
+    "XLA_FLAGS=--xla_gpu_cuda_data_dir=FOLDER"
+)
+_HELP = {  # in the text of an error: what it means, and what to do
+    "CUDA_ERROR_INVALID_PTX": _NO_KERNELS,
+    "CUDA_ERROR_INVALID_HANDLE": _NO_KERNELS,
+    "no kernel image is available": _NO_KERNELS,
+    "libdevice": _NO_COMPILER,
+    "ptxas": _NO_COMPILER,
+    "No PTX compilation provider": _NO_COMPILER,
+    "driver version is insufficient": "install a newer driver",
+    "driver on your system is too old": "install a newer driver",
+}
 _LONGEST = 400  # characters of a message
 _LONGEST_TRACEBACK = 16_000
 _OURS = str(Path(__file__).parents[1])
@@ -59,7 +82,8 @@ def one_line(error: BaseException) -> str:
         return str(error)
     text = " ".join(_sentence(str(error)).split())
     name = type(error).__name__
-    return f"{name}: {text[:_LONGEST]}" if text else name
+    help_ = next((f"; {what}" for sign, what in _HELP.items() if sign in str(error)), "")
+    return f"{name}: {text[:_LONGEST]}{help_}" if text else name
 
 
 def _sentence(text: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 # What tells layers apart but their width, in their configuration.
 _KEYS = ["kernel_size", "strides", "padding", "dilation_rate", "pool_size", "rate", "activation"]
-_LONG_ENOUGH = 0.005
+_LONG_ENOUGH = 0.005  # seconds of one operation
+_TOGETHER_SECONDS = 0.02  # so that a launch and a wait are a small part
 _LARGEST_PRODUCT = 8192
 _SMALLEST_COPY = 128 * 2**20  # beyond the caches that a worker has to itself
 _LARGEST_COPY = 2**30
@@ -76,7 +77,7 @@ def product_rate(dtype: str, seconds: float) -> tuple[float, int]:
 
     best, size = _best_seconds(
         lambda size: keras.ops.full((size, size), 0.5, dtype=dtype),
-        lambda matrix: keras.ops.matmul(matrix, matrix)[0, 0],
+        lambda matrix: keras.ops.matmul(matrix, matrix),
         (512, _LARGEST_PRODUCT),
         seconds,
     )
@@ -93,7 +94,7 @@ def copy_rate(seconds: float) -> tuple[float, int]:
 
     best, size = _best_seconds(
         lambda size: keras.ops.full((size // 4,), 0.5, dtype="float32"),
-        lambda array: keras.ops.add(array, 1)[0],
+        lambda array: keras.ops.add(array, 1),
         (_SMALLEST_COPY, _LARGEST_COPY),
         seconds,
     )
@@ -105,13 +106,16 @@ def _best_seconds(
 ) -> tuple[float, int]:
     """The shortest time of an operation, and the size of its array.
 
-    The size doubles until one operation takes 5 ms, which keeps a large device busy.
+    The size doubles until one operation takes 5 ms, which keeps a large device busy; so many of
+    them run before one wait that these take 20 ms.
     """
 
-    def timed() -> float:
+    def timed(times: int = 1) -> float:
         start = time.perf_counter()
-        _wait_for(apply(array))
-        return time.perf_counter() - start
+        for _ in range(times):
+            result = apply(array)
+        _wait_for(result)
+        return (time.perf_counter() - start) / times
 
     size, largest = sizes
     while True:
@@ -121,17 +125,20 @@ def _best_seconds(
         if best >= _LONG_ENOUGH or size >= largest:
             break
         size *= 2
+    times = math.ceil(_TOGETHER_SECONDS / best)
+    best = timed(times)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        best = min(best, timed())
+        best = min(best, timed(times))
     return best, size
 
 
-def _wait_for(number: Any) -> None:
+def _wait_for(array: Any) -> None:
     """Wait until the device has computed it; NumPy has no bfloat16."""
     import keras
 
-    float(keras.ops.convert_to_numpy(keras.ops.cast(number, "float32")))
+    first = keras.ops.ravel(array)[0]
+    float(keras.ops.convert_to_numpy(keras.ops.cast(first, "float32")))
 
 
 def itemsize(dtype: Any) -> int:

@@ -8,7 +8,8 @@ from fakes import Silent
 
 from harness.measure.budget import Budget
 from harness.measure.machine import facts
-from harness.measure.machine.gpu import NoGpu, open_gpu
+from harness.measure.machine.gpu import NoGpu
+from harness.measure.machine.open_gpu import open_gpu
 from harness.measure.runner import Runner
 from harness.measure.side import Setup
 from harness.measure.trial import inspect

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import itertools
 import shlex
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from harness.commands.options import options_of, parse
 from harness.commands.plugin import collection, fixtures, terminal
 from harness.commands.plugin.fixtures import Train, Tune
 from harness.errors import HarnessError
-from harness.measure.machine.gpu import open_gpu
+from harness.measure.machine.open_gpu import open_gpu
 from harness.records import Measurement, Training
 
 if TYPE_CHECKING:
@@ -57,36 +56,19 @@ def pytest_configure(config: pytest.Config) -> None:
         _session(config)
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say that pytest may have read no ini file because of a folder elsewhere that an option names.
-
-    It looks for the file before it knows the options of plugins, and takes the folder for one of
-    tests.
-    """
-    if config.inipath is not None:
-        return None
-    here, ours = config.invocation_params.dir, {f"--train-{option.name}" for option in _OPTIONS}
-    for name, value in itertools.pairwise(map(str, config.invocation_params.args)):
-        if name in ours and _is_elsewhere(value, here):
-            why = f"it may have taken {value} for a folder of tests"
-            return f"training benchmark: pytest has read no ini file; {why}: write {name}={value}"
-    return None
-
-
-def _is_elsewhere(value: str, here: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):  # too long for a path, or none at all
-        there = (here / value).resolve()
-        return there.exists() and not there.is_relative_to(here)
-    return False
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """On every host of a job but the first: serve the first host instead of running tests."""
+    """Start again where pytest has misread an option; on other hosts than the first, serve it."""
+    arguments = list(map(str, config.invocation_params.args))
+    if config.inipath is None and (joined := _joined(arguments, config.invocation_params.dir)):
+        return pytest.main(joined)
     if config.option.help or config.option.collectonly or hasattr(config, "workerinput"):
         return None
-    if not _given(config)["hosts"]:
-        return None
+    return _follow(config) if _given(config)["hosts"] else None
+
+
+def _follow(config: pytest.Config) -> int | None:
+    """Serve the first host of a job until its run ends; None on that host itself."""
     hosts = _session(config).settings.hosts
     if hosts is None or hosts.rank == 0:
         return None
@@ -103,6 +85,28 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return int(pytest.ExitCode.INTERRUPTED)
     print(f"host {hosts.rank} of {hosts.size}: {workers} workers trained; the first one reports")
     return int(pytest.ExitCode.OK)
+
+
+def _joined(arguments: list[str], here: Path) -> list[str]:
+    """Join each of our options with its value, if one of these is a folder elsewhere; else empty.
+
+    pytest looks for the ini file before it knows the options of plugins: it takes such a folder for
+    one of tests, and looks there.
+    """
+    ours = {f"--train-{option.name}" for option in _OPTIONS if not option.flag}
+    found, rest, elsewhere = [], iter(arguments), False
+    for one in rest:
+        value = next(rest, None) if one in ours else None
+        elsewhere |= value is not None and _is_elsewhere(value, here)
+        found.append(one if value is None else f"{one}={value}")
+    return found if elsewhere else []
+
+
+def _is_elsewhere(value: str, here: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # too long for a path, or none at all
+        there = (here / value).resolve()
+        return there.exists() and not there.is_relative_to(here)
+    return False
 
 
 def _given(config: pytest.Config) -> dict[str, str | None]:
@@ -134,6 +138,9 @@ def _session(config: pytest.Config) -> "Session":
         smoke = disabled and not config.getoption("benchmark_enable")
         console = terminal.console(config)
         session = config.stash[_SESSION] = Session(settings, gpu, console, command, smoke=smoke)
+        clock = contextlib.ExitStack()
+        config.add_cleanup(clock.close)
+        clock.enter_context(gpu.locked(settings.lock_clock))
         config.stash[_INTERRUPTS] = _Interrupts()
         config.pluginmanager.register(config.stash[_INTERRUPTS])
         config.add_cleanup(session.close)  # also after an error

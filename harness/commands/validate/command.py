@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.commands import options, values
 from harness.commands import output as printed
 from harness.commands.interrupts import to_resume
-from harness.measure.machine.gpu import open_gpu
+from harness.measure.machine.open_gpu import open_gpu
 from harness.records import to_json
 from harness.records.folders import locate, new_run_folder
 from harness.worker.backends import NAMES as BACKENDS

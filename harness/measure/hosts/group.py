@@ -44,6 +44,7 @@ class GroupWorker:
         timeout: float,
     ) -> None:
         self.pid = local.pid
+        self.spawned_instead = local.spawned_instead
         self.local = local
         self._followers = followers
         self._address = address

@@ -1,23 +1,30 @@
-"""The only module that uses NVML; `NoGpu` stands for a missing GPU.
+"""The only module that reads NVML; `NoGpu` stands for a missing GPU.
 
 Callers need not check whether there is a GPU: a missing name or reading is None, with a reason.
 Each call to NVML may fail by itself without affecting the others.
 """
 
+import contextlib
+import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from typing import Any, Self
 
-from harness.measure.machine import visible_gpus
+import pynvml
+
 from harness.records import Gpu, GpuReading
 
-THERMAL = 0x8 | 0x20 | 0x40  # hardware slowdown, software and hardware thermal slowdown
-_POLL_SECONDS = 1.0  # while a hot GPU cools down
-_UNREACHABLE = {
-    "NVMLError_LibraryNotFound": "no NVIDIA driver is installed",
-    "NVMLError_DriverNotLoaded": "the NVIDIA driver is installed but not loaded",
-    "NVMLError_LibRmVersionMismatch": "the NVIDIA driver was updated; reboot, or reload it",
+_FUNCTION_MISSING = (AttributeError, pynvml.NVMLLibraryMismatchError)  # in the binding, the driver
+_LARGEST_PID = 2**22  # proc(5), pid_max
+# Drivers whose list of processes has a layout that the binding does not know; the function before
+# that has the usual one.
+_OTHER_LAYOUT = ((535, 43), (535, 86))
+_ARCHITECTURES = {
+    getattr(pynvml, f"NVML_DEVICE_ARCH_{name.upper()}"): name
+    for name in ("Kepler", "Maxwell", "Pascal", "Volta", "Turing", "Ampere", "Ada", "Hopper")
 }
+_LATER_ARCHITECTURES = {10: "Blackwell", 13: "Rubin"}  # older bindings do not name them
+_OF_MIG = "NVML has no such counter of a MIG instance"
 
 
 class AnyGpu:
@@ -47,6 +54,14 @@ class AnyGpu:
         """Ids of processes on the GPU, in a container those of the host; None if unknown."""
         return None
 
+    def near(self, cpus: list[int]) -> list[int]:
+        """Order CPUs: those on the GPU's memory node first."""
+        return cpus
+
+    def locked(self, _mhz: int | None) -> contextlib.AbstractContextManager[None]:
+        """Hold the clock of the GPU's multiprocessors, if that is wanted and permitted."""
+        return contextlib.nullcontext()
+
 
 class NoGpu(AnyGpu):
     """Stands for a missing GPU; says the reason."""
@@ -55,181 +70,158 @@ class NoGpu(AnyGpu):
 class NvmlGpu(AnyGpu):
     """One GPU, or one MIG instance of a GPU, read through NVML; made by `NvmlGpu.open`."""
 
-    def __init__(self, nvml: Any, handle: Any) -> None:
+    def __init__(self, handle: Any) -> None:
         super().__init__()
-        self._nvml = nvml
         self._handle = handle
+        self.is_mig = False
+        instance = self._ask("is_mig", "nvmlDeviceIsMigDeviceHandle")
+        self.is_mig = instance is not None and bool(instance.value)
+        self._driver = driver = text(self._ask("driver", "nvmlSystemGetDriverVersion"))
+        self._temperature = self._first(
+            "nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature", pynvml.NVML_TEMPERATURE_GPU
+        )
+        self._reasons = self._first(
+            "nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"
+        )
+        newer, older = 3, 2
+        if driver and _OTHER_LAYOUT[0] <= _version(driver) < _OTHER_LAYOUT[1]:
+            newer, older = older, newer
+        processes = "nvmlDeviceGet{}RunningProcesses_v{}".format
+        self._computing = self._first(processes("Compute", newer), processes("Compute", older))
+        self._drawing = self._first(processes("Graphics", newer), processes("Graphics", older))
 
     @classmethod
-    def open(cls, nvml: Any, handle: Any, chosen_by: str) -> Self:
-        """Read what the GPU is, and once each reading, so that its facts hold which ones fail.
-
-        `nvml` is the module `pynvml`, initialized.
-        """
-        gpu = cls(nvml, handle)
+    def open(cls, handle: Any, chosen_by: str) -> Self:
+        """Read what the GPU is, and once each reading, so that its facts hold which ones fail."""
+        gpu = cls(handle)
         gpu.read()
         gpu.processes()
-        uuid = _text(gpu._ask("uuid", nvml.nvmlDeviceGetUUID))
-        pci = gpu._ask("pci_bus_id", nvml.nvmlDeviceGetPciInfo)
-        memory = gpu._ask("memory_bytes", nvml.nvmlDeviceGetMemoryInfo)
-        name = _text(gpu._ask("name", nvml.nvmlDeviceGetName))
-        driver = _text(gpu._ask("driver", lambda _: nvml.nvmlSystemGetDriverVersion()))
-        version = gpu._ask("cuda", lambda _: nvml.nvmlSystemGetCudaDriverVersion())
+        uuid = text(gpu._ask("uuid", "nvmlDeviceGetUUID"))
+        pci = gpu._ask("pci_bus_id", "nvmlDeviceGetPciInfo")
+        memory = gpu._ask("memory_bytes", "nvmlDeviceGetMemoryInfo")
+        name = text(gpu._ask("name", "nvmlDeviceGetName"))
+        version = gpu._ask("cuda", "nvmlSystemGetCudaDriverVersion")
+        capability = gpu._ask("compute_capability", "nvmlDeviceGetCudaComputeCapability")
+        architecture = gpu._ask("architecture", "nvmlDeviceGetArchitecture")
+        persistence = gpu._ask("persistence_mode", "nvmlDeviceGetPersistenceMode")
         gpu.facts = Gpu(
             name="unnamed GPU" if name is None else name,
             uuid=uuid,
-            pci_bus_id=None if pci is None else _text(pci.busId),
-            driver=driver,
+            pci_bus_id=None if pci is None else text(pci.busId),
+            driver=gpu._driver,
             cuda=None if version is None else f"{version // 1000}.{version % 1000 // 10}",
             memory_bytes=None if memory is None else int(memory.total),
             chosen_by=chosen_by,
+            compute_capability=None if capability is None else "{}.{}".format(*capability),
+            architecture=(_ARCHITECTURES | _LATER_ARCHITECTURES).get(architecture),
+            persistence_mode=None if persistence is None else bool(persistence),
+            is_mig=gpu.is_mig,
             refused=dict(gpu.refused),
         )
         gpu.name = gpu.facts.name
-        index = gpu._ask("index", nvml.nvmlDeviceGetIndex) if uuid is None else None
+        index = gpu._ask("index", "nvmlDeviceGetIndex") if uuid is None else None
         # NVML's index counts in PCI order, as CUDA's does with CUDA_DEVICE_ORDER=PCI_BUS_ID.
         gpu.cuda_device = uuid or str(index or 0)
         return gpu
 
     def read(self) -> GpuReading:
         """Read each value by itself, since any single call may fail."""
-        n = self._nvml
-        calls: dict[str, Callable[[Any], float]] = {
-            "power_watts": lambda h: n.nvmlDeviceGetPowerUsage(h) / 1000,
-            "energy_joules": lambda h: n.nvmlDeviceGetTotalEnergyConsumption(h) / 1000,
-            "temperature_celsius": lambda h: float(
-                n.nvmlDeviceGetTemperature(h, n.NVML_TEMPERATURE_GPU)
-            ),
-            "sm_clock_mhz": lambda h: float(n.nvmlDeviceGetClockInfo(h, n.NVML_CLOCK_SM)),
-            "memory_clock_mhz": lambda h: float(n.nvmlDeviceGetClockInfo(h, n.NVML_CLOCK_MEM)),
-            "throttle_reasons": lambda h: int(n.nvmlDeviceGetCurrentClocksThrottleReasons(h)),
-        }
-        rates = self._ask("utilization_percent", n.nvmlDeviceGetUtilizationRates)
-        memory = self._ask("memory_bytes", n.nvmlDeviceGetMemoryInfo)
+        ask = self._ask
+        rates = ask("utilization_percent", "nvmlDeviceGetUtilizationRates")
+        memory = ask("memory_bytes", "nvmlDeviceGetMemoryInfo")
+        milliwatts = ask("power_watts", "nvmlDeviceGetPowerUsage")
+        millijoules = ask("energy_joules", "nvmlDeviceGetTotalEnergyConsumption")
+        celsius = ask("temperature_celsius", self._temperature, pynvml.NVML_TEMPERATURE_GPU)
+        clock = ask("sm_clock_mhz", "nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_SM)
+        memory_clock = ask("memory_clock_mhz", "nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_MEM)
         return GpuReading(
             utilization_percent=None if rates is None else float(rates.gpu),
             controller_percent=None if rates is None else float(rates.memory),
             memory_bytes=None if memory is None else int(memory.used),
-            **{name: self._ask(name, call) for name, call in calls.items()},
+            power_watts=None if milliwatts is None else milliwatts / 1000,
+            energy_joules=None if millijoules is None else millijoules / 1000,
+            temperature_celsius=None if celsius is None else float(celsius),
+            sm_clock_mhz=None if clock is None else float(clock),
+            memory_clock_mhz=None if memory_clock is None else float(memory_clock),
+            throttle_reasons=self._ask("throttle_reasons", self._reasons),
         )
 
     def processes(self) -> frozenset[int] | None:
         """List the ids of processes that compute or draw on the GPU."""
-        compute = self._ask("processes", self._nvml.nvmlDeviceGetComputeRunningProcesses)
-        if compute is None:
+        computing = self._ask("processes", self._computing)
+        if computing is None:
             return None
-        drawing = self._ask("graphics", self._nvml.nvmlDeviceGetGraphicsRunningProcesses)
-        return frozenset(int(process.pid) for process in [*compute, *(drawing or ())])
+        drawing = self._ask("graphics", self._drawing)
+        listed = frozenset(int(process.pid) for process in [*computing, *(drawing or ())])
+        if any(not 0 < pid < _LARGEST_PID for pid in listed):
+            self.refused["processes"] = "the driver's list has a layout that the binding lacks"
+            return None
+        return listed
 
-    def _ask(self, what: str, call: Callable[[Any], Any]) -> Any:
-        """Call NVML; after an error return None and keep the reason until the next success."""
+    def near(self, cpus: list[int]) -> list[int]:
+        """Order CPUs: those on the GPU's memory node first, as NVML knows them."""
+        words = (max(cpus, default=0) + 64) // 64
+        mask = self._ask("near_cpus", "nvmlDeviceGetCpuAffinity", words)
+        self.refused.pop("near_cpus", None)  # no figure is missing for that
+        close = {cpu for cpu in cpus if mask and mask[cpu // 64] >> cpu % 64 & 1}
+        return sorted(cpus, key=lambda cpu: (cpu not in close, cpu)) if close else cpus
+
+    @contextlib.contextmanager
+    def locked(self, mhz: int | None) -> Iterator[None]:
+        """Hold the clock of the multiprocessors; where that is refused, `refused` has the reason.
+
+        A process that is killed leaves it held: `nvidia-smi --reset-gpu-clocks` lets it go.
+        """
+        if mhz is None or self.facts is None:
+            yield
+            return
+        self._ask("locked_clock", "nvmlDeviceSetGpuLockedClocks", mhz, mhz)
+        if "locked_clock" in self.refused:
+            self.facts = dataclasses.replace(self.facts, refused=dict(self.refused))
+            yield
+            return
+        self.facts = dataclasses.replace(self.facts, locked_mhz=mhz)
         try:
-            answer = call(self._handle)
-        except self._nvml.NVMLError as error:
-            self.refused[what] = str(error)
-            return None
-        self.refused.pop(what, None)
-        return answer
+            yield
+        finally:
+            self._ask("reset_clock", "nvmlDeviceResetGpuLockedClocks")
+
+    def _first(self, newer: str, older: str, *arguments: Any) -> str:
+        """Return the one of two functions that both the binding and the driver have.
+
+        The newer replaces the older, which leaves with a later driver or binding.
+        """
+        try:
+            getattr(pynvml, newer)(self._handle, *arguments)
+        except (*_FUNCTION_MISSING, pynvml.NVMLError_FunctionNotFound):
+            return older
+        except pynvml.NVMLError:
+            pass  # it is there
+        return newer
+
+    def _ask(self, what: str, function: str, *arguments: Any) -> Any:
+        """Call NVML; after an error return None and keep the reason until the next success."""
+        of_device = () if function.startswith("nvmlSystem") else (self._handle,)
+        try:
+            answer = getattr(pynvml, function)(*of_device, *arguments)
+        except _FUNCTION_MISSING:
+            self.refused[what] = "Function Not Found"
+        except pynvml.NVMLError as error:
+            unsupported = isinstance(error, pynvml.NVMLError_NotSupported)
+            self.refused[what] = _OF_MIG if unsupported and self.is_mig else str(error)
+        else:
+            self.refused.pop(what, None)
+            return answer
+        return None
 
 
-def _text(value: Any) -> Any:
+def _version(driver: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in driver.split(".")[:2] if part.isdigit())
+
+
+def text(value: Any) -> Any:
     """Decode what an older binding of NVML gives as bytes."""
     return value.decode() if isinstance(value, bytes) else value
-
-
-def cool_down(
-    gpu: AnyGpu, clock: Callable[[], float], sleep: Callable[[float], None], limit_seconds: float
-) -> float:
-    """Wait until NVML reports no thermal reason for a lower clock, or the limit has passed.
-
-    Return the seconds waited: 0.0 if the GPU is cool or does not report it.
-    """
-    begin, waited = clock(), 0.0
-    while waited < limit_seconds and (gpu.read().throttle_reasons or 0) & THERMAL:
-        sleep(_POLL_SECONDS)
-        waited = clock() - begin
-    return waited
-
-
-def open_gpu(
-    nvml: Any = None, cuda_order: Callable[[], list[str]] = visible_gpus.of_cuda
-) -> NoGpu | NvmlGpu:
-    """Open the GPU that is first in CUDA's order; `NoGpu` with a reason if there is none.
-
-    `nvml` stands in for the module `pynvml`, `cuda_order` for CUDA.
-    """
-    try:
-        if nvml is None:
-            import pynvml
-
-            nvml = pynvml
-        nvml.nvmlInit()
-    except Exception as error:  # whatever the error, there is no GPU to read
-        return NoGpu(f"no GPU: {_UNREACHABLE.get(type(error).__name__, error)}")
-    try:
-        handle, chosen_by = _choose(nvml, cuda_order)
-    except nvml.NVMLError as error:
-        return NoGpu(f"no GPU: NVML cannot read it ({error})")
-    if handle is None:
-        return NoGpu(f"no GPU: {chosen_by}")
-    return NvmlGpu.open(nvml, handle, chosen_by)
-
-
-def _choose(nvml: Any, cuda_order: Callable[[], list[str]]) -> tuple[Any, str]:
-    """Return the handle of the GPU to use and how it was chosen; else None and the reason."""
-    count = nvml.nvmlDeviceGetCount()
-    if count == 0:
-        return None, "the NVIDIA driver lists no GPU"
-    try:
-        uuids, how = cuda_order(), "CUDA's own order"
-    except visible_gpus.NotListed as error:
-        uuids, how = _pci_order(nvml, count), f"PCI order ({error})"
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if not uuids:
-        told = "" if shown is None else f" (CUDA_VISIBLE_DEVICES is {shown!r})"
-        return None, f"CUDA sees none of the {count} in this machine{told}"
-    if shown is not None:
-        how += f", CUDA_VISIBLE_DEVICES={shown}"
-    return _handle(nvml, uuids[0]), how
-
-
-def _handle(nvml: Any, uuid: str) -> Any:
-    """Find a device by the UUID that CUDA gives, which may be that of a MIG instance."""
-    if uuid.isdigit():
-        return nvml.nvmlDeviceGetHandleByIndex(int(uuid))
-    bare = uuid.removeprefix("GPU-").removeprefix("MIG-")
-    try:
-        return nvml.nvmlDeviceGetHandleByUUID(f"GPU-{bare}")
-    except nvml.NVMLError:
-        return nvml.nvmlDeviceGetHandleByUUID(f"MIG-{bare}")
-
-
-def _pci_order(nvml: Any, count: int) -> list[str]:
-    """Apply CUDA_VISIBLE_DEVICES as CUDA does, to the devices in PCI order."""
-    known = []
-    for index in range(count):
-        try:
-            known.append(_text(nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetHandleByIndex(index))))
-        except nvml.NVMLError:
-            known.append(str(index))
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return known if shown is None else _visible(known, shown.split(","))
-
-
-def _visible(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Select devices; the first unknown name ends the list, as in CUDA."""
-    found = []
-    for name in (part.strip() for part in wanted):
-        if name.isdigit() and int(name) < len(known):
-            found.append(known[int(name)])
-        elif name.startswith("MIG-"):
-            found.append(name)
-        else:
-            matches = [uuid for uuid in known if name and uuid.startswith(name)]
-            if len(matches) != 1:
-                break
-            found += matches
-    return found
 
 
 def count() -> int:
@@ -242,8 +234,6 @@ def count() -> int:
 
 def installed() -> int:
     """Count the GPUs that NVML lists; 0 without NVML."""
-    import pynvml
-
     try:
         pynvml.nvmlInit()
         return int(pynvml.nvmlDeviceGetCount())

@@ -1,8 +1,9 @@
 """Readings from outside the worker: the machine's counters and the worker's memory.
 
 The machine's totals are read before and after each round, while nothing is timed. A thread of the
-parent also reads the worker's memory four times per second; for a worker on a GPU ten times, with
-the GPU. The thread measures its own CPU time.
+parent also reads the worker's memory four times per second, and the GPU that it trains on. The
+thread measures its own CPU time. The processes on a GPU are listed before and after the rounds
+only: the driver takes milliseconds for that, and holds a lock.
 """
 
 import contextlib
@@ -20,8 +21,6 @@ from harness.records import GpuReading, GpuTrace, GpuUsage, Usage
 from harness.records.counters import Totals, change
 
 INTERVAL_SECONDS = 0.25
-GPU_INTERVAL_SECONDS = 0.1
-_PROCESSES_EVERY = 10  # readings, since listing processes is the slowest call
 
 
 def read_machine() -> Totals:
@@ -52,7 +51,6 @@ class Sampler:
 
     def __init__(self, pid: int, gpu: AnyGpu | None) -> None:
         self._pid = pid
-        self._interval = INTERVAL_SECONDS if gpu is None else GPU_INTERVAL_SECONDS
         self._gpu = None if gpu is None else GpuWatch(pid, gpu, time.monotonic)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -83,6 +81,8 @@ class Sampler:
             self._stop.set()
             self._thread.join()
             self._end = time.monotonic()
+            if self._gpu is not None:
+                self._gpu.list_processes()
 
     def _watch(self) -> None:
         deadline = time.monotonic()
@@ -95,7 +95,7 @@ class Sampler:
                     if self._gpu is not None:
                         self._gpu.read()
                     self._cost += time.thread_time() - start
-                deadline = max(deadline + self._interval, time.monotonic())
+                deadline = max(deadline + INTERVAL_SECONDS, time.monotonic())
                 if self._stop.wait(max(0.0, deadline - time.monotonic())):
                     break
 
@@ -144,15 +144,18 @@ class GpuWatch:
 
     def begin_rounds(self) -> None:
         """Discard the readings so far."""
-        self._begin = self._clock()
         self._times, self._readings, self._foreign = [], [], []
+        self.list_processes()
+        self._begin = self._clock()
+
+    def list_processes(self) -> None:
+        """Count the processes on the GPU that are not the worker's, while nothing is timed."""
+        processes = self._gpu.processes()
+        if processes is not None:
+            self._foreign.append(self._count_foreign(processes))
 
     def read(self) -> None:
-        """Read the GPU now, and once per second the processes on it."""
-        if len(self._readings) % _PROCESSES_EVERY == 0:
-            processes = self._gpu.processes()
-            if processes is not None:
-                self._foreign.append(self._count_foreign(processes))
+        """Read the GPU now."""
         self._times.append(self._clock() - self._begin)
         self._readings.append(self._gpu.read())
 

@@ -29,6 +29,9 @@ _Key = tuple[str, str, bool, str, tuple[tuple[str, str], ...]]
 _MOST_LEVERED = 3  # servers of a changed environment: two sides of a comparison, and the next
 _GRACE_SECONDS = 5.0
 _PRELOAD_TIMEOUT = 300.0
+# Longest silences during a first step: where a framework has no kernels for a GPU, the driver
+# compiles them, which has taken half an hour.
+_FIRST_STEP_ON_GPU = 6
 
 
 @dataclass(eq=False)
@@ -136,20 +139,29 @@ class Launcher:
         """
         ours, theirs = socket.socketpair()
         log = logs.create()
+        place, method = self._place(case), self._method(case)
         with theirs:
-            if self.method == "fork":
-                redirect = self._place(case).redirect
+            if method == "fork":
                 with self._server(case) as server:
-                    pid, wait_code = server.fork(case.dataset, redirect, theirs, log, timeout)
+                    pid, wait_code = server.fork(case.dataset, place.redirect, theirs, log, timeout)
             else:
-                place = self._place(case)
                 environment = self._environment(case)
                 environment |= {VARIABLE: place.redirect} if place.redirect else {}
                 pid, wait_code = _spawn(place, environment, theirs, log)
         channel = Channel(ours)
-        worker = WorkerProcess(pid, channel, log, wait_code, timeout, self.traceback)
+        first = timeout * (_FIRST_STEP_ON_GPU if case.device == "gpu" else 1)
+        worker = WorkerProcess(pid, channel, log, wait_code, timeout, self.traceback, first)
+        worker.spawned_instead = self.method == "fork" and method == "spawn"
         self._workers.append(worker)
         return worker
+
+    def _method(self, case: Case) -> Method:
+        """How to start a worker: by a fork, unless CUDA was initialized by an import."""
+        if self.method == "spawn" or case.device == "cpu":
+            return self.method
+        with self._server(case) as server:
+            server.wait_preloaded()
+            return "fork" if server.forkable else "spawn"
 
     def end(self, worker: WorkerProcess) -> None:
         """End a worker and all processes that it started, daemons included."""
@@ -179,6 +191,7 @@ class Server:
     _log: IO[bytes]
     _codes: dict[int, int] = field(default_factory=dict, init=False)
     _preloaded: bool = field(default=False, init=False)
+    forkable: bool = field(default=True, init=False)  # known once the framework is imported
 
     @classmethod
     def start(cls, backend: str, place: Place, environment: Mapping[str, str]) -> Self:
@@ -227,7 +240,7 @@ class Server:
         if not self._preloaded:
             importing = f"importing {self._backend}"
             with self._explained(importing, importing):
-                self._channel.receive(_PRELOAD_TIMEOUT)
+                self.forkable = bool(self._channel.receive(_PRELOAD_TIMEOUT)["forkable"])
             self._preloaded = True
 
     @contextlib.contextmanager

@@ -15,6 +15,7 @@ from harness.worker.channel import Channel, ChannelClosed, Command, Garbled
 
 Traceback = Literal["short", "full"]  # of a failure: frames of the user's own files, or all
 WaitCode = Callable[[float], int | None]  # waits for so many seconds; None if it still runs
+_WITH_FIRST_STEP: tuple[Command, ...] = ("inspect", "open", "open_training", "train")
 _GRACE_SECONDS = 1.0
 _SLICE_SECONDS = 1.0  # of waiting, between two checks of the log's size
 
@@ -57,6 +58,8 @@ class WorkerProcess:
     _wait_code: WaitCode
     _timeout: float  # longest silence, in seconds
     _traceback: Traceback
+    _first_timeout: float = 0.0  # the same while a model is built and makes its first step
+    spawned_instead: bool = False  # by a new interpreter, though workers are forked
     _idle: bool = field(default=True, init=False)
     _ended: bool = field(default=False, init=False)
 
@@ -70,7 +73,7 @@ class WorkerProcess:
         try:
             self._channel.send(command=command, traceback=self._traceback, **arguments)
             while True:
-                answer = self._receive()
+                answer = self._receive(self._silence(command))
                 event = answer.pop("event")
                 if event == "answer":
                     self._idle = True
@@ -86,7 +89,8 @@ class WorkerProcess:
             )
             raise self._given_up("error", message) from None
         except TimeoutError:
-            message = f"silent for {self._timeout:g} s during {command!r}; allow a longer timeout"
+            silence = self._silence(command)
+            message = f"silent for {silence:g} s during {command!r}; allow a longer timeout"
             raise self._given_up("timeout", message) from None
         except ChannelClosed:
             code = self._wait_code(5.0)
@@ -103,9 +107,12 @@ class WorkerProcess:
         self.end()
         return failed
 
-    def _receive(self) -> dict[str, Any]:
+    def _silence(self, command: Command) -> float:
+        return max(self._timeout, self._first_timeout if command in _WITH_FIRST_STEP else 0.0)
+
+    def _receive(self, timeout: float) -> dict[str, Any]:
         """Wait for the next message; meanwhile limit the size of the log."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()
             try:

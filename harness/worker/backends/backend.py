@@ -44,10 +44,11 @@ class Backend(abc.ABC):
             return None
         return f"the backend {self.name} is not installed: pip install {self.name}"
 
-    def unseen(self) -> str:
-        """Return that the framework does not see the GPU, and what helps."""
+    def unseen(self, said: str = "") -> str:
+        """Return that the framework does not see the GPU, what it said, and what helps."""
+        its = f" ({said})" if said else ""
         return (
-            f"{self.name} sees no GPU and would train on the CPU; install its build for GPUs "
+            f"{self.name} sees no GPU{its} and would train on the CPU; install its build for GPUs "
             f"({self.gpu_build}) or, where that is installed, a newer driver"
         )
 
@@ -99,6 +100,13 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def gpus(self) -> list[str]:
         """Names of the GPUs that the framework sees (*worker*)."""
+
+    def kernels(self) -> list[str]:
+        """What the build's kernels were compiled for; empty if it does not say (*worker*).
+
+        `sm_90` is a compute capability, `compute_90` a form that the driver compiles.
+        """
+        return []
 
     @property
     @abc.abstractmethod

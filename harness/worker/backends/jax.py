@@ -1,6 +1,7 @@
 """JAX through Keras 3: its stateless train function, with the state kept between rounds."""
 
 import contextlib
+import hashlib
 import itertools
 import os
 from operator import itemgetter
@@ -112,6 +113,13 @@ class JaxTrainer(KerasTrainer):
         setting = str(getattr(jax.config, "jax_default_matmul_precision", None))
         return "TF32" if major >= 8 and setting not in _FULL_PRECISION else "float32"
 
+    def program(self) -> str | None:
+        """XLA tries kernels when it compiles, and may choose others in another process."""
+        compiled = self._device().client.live_executables()
+        modules = [module for one in compiled for module in one.hlo_modules()]
+        texts = sorted(one.to_string() for one in modules if "train_step" in one.name)
+        return hashlib.sha256("".join(texts).encode()).hexdigest()[:12] if texts else None
+
     def reset_peak_memory(self) -> None:
         """JAX cannot: the peak is that of the whole process."""
 
@@ -161,7 +169,7 @@ class Jax(Backend):
     libraries = ("jax", "jaxlib")
     defaults: ClassVar = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     jit_by_default = True
-    out_of_memory = ("RESOURCE_EXHAUSTED",)
+    out_of_memory = ("RESOURCE_EXHAUSTED", "Out of memory while trying to allocate")
 
     def undistributed(self, hosts: int = 1) -> None:
         """Devices of one host and of several train together."""

@@ -1,6 +1,9 @@
 """TensorFlow through Keras 3: threads, sync, the compiled train function."""
 
 import contextlib
+import importlib.util
+import os
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +15,18 @@ from harness.worker.backends.backend import Backend
 from harness.worker.feeds import Feed
 from harness.worker.trainer import KerasTrainer, loss_in, median_seconds
 from harness.workloads.datasets import Dataset
+
+_CUDA_FLAG = "--xla_gpu_cuda_data_dir"
+_LIBDEVICE = "nvvm/libdevice/libdevice.10.bc"
+
+
+def _cuda_folder() -> Path | None:
+    """The folder of installed wheels that has libdevice: nvidia/cuda_nvcc, or later nvidia/cu13."""
+    wheels = importlib.util.find_spec("nvidia")
+    roots = map(Path, (wheels and wheels.submodule_search_locations) or ())
+    found = (one for root in roots for one in root.glob(f"*/{_LIBDEVICE}"))
+    library = next(found, None)
+    return library and library.parents[2]
 
 
 class TensorFlowTrainer(KerasTrainer):
@@ -154,8 +169,13 @@ class TensorFlow(Backend):
         )
 
     def device_environment(self, device: str) -> dict[str, str]:
-        """TensorFlow reads `CUDA_VISIBLE_DEVICES`, which every backend sets."""
-        return {}
+        """Say where the wheels of CUDA have libdevice and ptxas, unless the user does.
+
+        A compiled step needs them, and TensorFlow does not look everywhere.
+        """
+        flags = os.environ.get("XLA_FLAGS", "")
+        folder = _cuda_folder() if device == "gpu" and _CUDA_FLAG not in flags else None
+        return {} if folder is None else {"XLA_FLAGS": f"{flags} {_CUDA_FLAG}={folder}".strip()}
 
     def preload(self) -> None:
         """TensorFlow's context and thread pools start in the child."""
@@ -195,3 +215,9 @@ class TensorFlow(Backend):
         details = tf.config.experimental.get_device_details
         found = tf.config.list_physical_devices("GPU")
         return [str(details(gpu).get("device_name", gpu.name)) for gpu in found]
+
+    def kernels(self) -> list[str]:
+        """A build for CPUs has none."""
+        import tensorflow as tf
+
+        return list(tf.sysconfig.get_build_info().get("cuda_compute_capabilities", ()))

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.records import Case
 from harness.worker.backends.backend import Backend
@@ -102,6 +102,8 @@ class Torch(Backend):
     name = "torch"
     trainer = TorchTrainer
     gpu_build = "pip install --force-reinstall torch"  # PyPI's build for Linux is that for GPUs
+    # Inductor would start processes that compile, up to 32, which outlive a worker for minutes.
+    defaults: ClassVar = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
     out_of_memory = ("OutOfMemoryError", "CUDA out of memory", "can't allocate memory")
 
     def undistributed(self, hosts: int = 1) -> str:
@@ -136,3 +138,9 @@ class Torch(Backend):
         import torch
 
         return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+    def kernels(self) -> list[str]:
+        """Torch tells them only where it sees a GPU."""
+        import torch
+
+        return list(torch.cuda.get_arch_list())

@@ -2,11 +2,14 @@
 
 import pytest
 from fakes import FakeGpu, FakeLauncher
+from nvml import script
 
 from harness.commands import cases as made
 from harness.commands import options
 from harness.errors import BadCase
 from harness.measure.machine import visible_gpus
+from harness.measure.machine.open_gpu import open_gpu
+from harness.measure.machine.visible_gpus import Seen
 
 NO_GPU = FakeGpu(name=None)
 
@@ -16,10 +19,10 @@ def make(tmp_path, monkeypatch):
     """Make the cases of given settings."""
     monkeypatch.setattr(made, "count", lambda: 2)
 
-    def of(gpu=NO_GPU, **given):
+    def of(gpu=NO_GPU, say=print, **given):
         text = {"dataset": "synthetic", "threads": "1", **given}
         settings = options.parse(text, tmp_path, gpu)
-        return made.Cases(settings, gpu, FakeLauncher, lambda case, found: None)
+        return made.Cases(settings, gpu, FakeLauncher, lambda case, found: None, say)
 
     return of
 
@@ -75,7 +78,7 @@ def test_what_cannot_be_measured_here_has_a_reason(make, monkeypatch, fields, le
 
 def test_more_devices_need_as_many_gpus(make, monkeypatch):
     """A CPU has as many logical devices as are wanted."""
-    monkeypatch.setattr(visible_gpus, "of_framework", lambda backend, device: ["a", "b"])
+    monkeypatch.setattr(visible_gpus, "of_framework", lambda backend, device: Seen(["a", "b"]))
     cases = make(FakeGpu())
     reasons = [cases.unavailable(cases.outline(device="gpu", replicas=n)) for n in (2, 4)]
     assert reasons == [None, "4 GPUs are needed, there are 2"]
@@ -85,7 +88,7 @@ def test_a_framework_is_asked_once_for_its_gpus(make, monkeypatch):
     """It takes seconds, in a process of its own."""
     asked = []
     monkeypatch.setattr(
-        visible_gpus, "of_framework", lambda backend, device: asked.append(backend) or []
+        visible_gpus, "of_framework", lambda backend, device: asked.append(backend) or Seen([])
     )
     cases = make(FakeGpu())
     reasons = {cases.unavailable(cases.outline(device="gpu")) for _ in range(3)}
@@ -97,3 +100,26 @@ def test_a_device_that_cannot_be_used_is_named_by_its_option(make):
     """In the words of the command line."""
     with pytest.raises(BadCase, match="--devices: no GPU: fake"):
         make().check_device("gpu")
+
+
+def test_kernels_that_are_compiled_first_are_said_before_the_first_case(make, driver, monkeypatch):
+    """Once: the first step may take half an hour."""
+    driver().answer(script(capability=120))
+    seen = Seen(["a GPU"], ["sm_90", "compute_90"])
+    monkeypatch.setattr(visible_gpus, "of_framework", lambda backend, device: seen)
+    said = []
+    cases = make(open_gpu(), said.append)
+    for _ in range(2):
+        assert cases.unavailable(cases.outline(device="gpu")) is None
+    (line,) = said
+    assert "not for compute capability 12.0" in line
+
+
+def test_what_a_framework_says_is_in_the_reason(make, driver, monkeypatch):
+    """It knows which library is missing."""
+    driver()
+    seen = Seen([], said="Cannot dlopen some GPU libraries")
+    monkeypatch.setattr(visible_gpus, "of_framework", lambda backend, device: seen)
+    cases = make(open_gpu())
+    reason = cases.unavailable(cases.outline(device="gpu"))
+    assert "tensorflow sees no GPU (Cannot dlopen some GPU libraries) and would" in reason

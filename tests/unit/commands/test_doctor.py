@@ -1,12 +1,14 @@
 """Each finding says what was found and, where something can be done, what."""
 
 import pytest
-from fakes import FakeClock, FakeGpu, FakeNvml
+from fakes import FakeClock, FakeGpu
+from nvml import MIG, script
 
 from harness.commands import doctor
 from harness.commands.parser import main
 from harness.measure.machine import facts, visible_gpus
-from harness.measure.machine import gpu as gpus
+from harness.measure.machine.open_gpu import open_gpu
+from harness.measure.machine.visible_gpus import Seen
 from harness.records import Finding
 from harness.worker import backends
 
@@ -84,22 +86,33 @@ def test_a_busy_process_is_named(monkeypatch):
     assert found[0].state == "problem"
 
 
-def test_a_gpu_is_described_with_what_nvml_refuses():
-    """Each refusal is a line; a process on it is a problem."""
-    nvml = FakeNvml(fail={"nvmlDeviceGetTotalEnergyConsumption": gpus_error()})
-    gpu = gpus.open_gpu(nvml, lambda: ["GPU-a"])
-    found = list(doctor.graphics(gpu))
+def test_a_gpu_is_described_with_what_nvml_refuses(driver):
+    """Each reason is a line; a process on it is a problem."""
+    driver().answer(script(more="fail nvmlDeviceGetTotalEnergyConsumption 3", persistence=0))
+    found = list(doctor.graphics(open_gpu()))
     texts = [f.text for f in found]
-    assert texts[0] == "Fake GPU-a, 80.0 GiB, driver 580.95.05, CUDA up to 13.0"
-    assert "NVML does not report energy_joules: Not Supported" in texts
+    of = "driver 580.00.05, CUDA up to 13.0"
+    assert texts[0] == f"NVIDIA H100 80GB HBM3 (Hopper, 9.0), 80.0 GiB, {of}"
+    assert "NVML does not report energy joules: Not Supported" in texts
     assert any(text.startswith("NVML reports utilization percent, ") for text in texts)
     assert [f.text for f in only(found, "problem")] == ["1 process is on it"]
+    (off,) = [f for f in found if "persistence" in f.text]
+    assert off.advice == "sudo nvidia-smi -pm 1"
 
 
-def gpus_error():
-    import pynvml
+def test_what_a_mig_instance_lacks_is_one_line(driver):
+    """And not one per counter."""
+    driver().answer(script(MIG, "order 1"))
+    found = [f.text for f in doctor.graphics(open_gpu()) if "does not report" in f.text]
+    assert len(found) == 1
+    assert found[0].endswith(": NVML has no such counter of a MIG instance")
 
-    return pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+def test_a_gpu_that_is_hot_is_a_problem(driver):
+    """The driver says that heat lowers its clocks."""
+    driver().answer(script(reasons=0x40))
+    found = doctor.graphics(open_gpu())
+    assert "clocks are lowered because of heat" in [f.text for f in only(found, "problem")]
 
 
 def test_no_gpu_is_a_note_with_its_reason():
@@ -125,22 +138,33 @@ def frameworks(monkeypatch, gpu, seen, installed=backends.NAMES):
 
 def test_a_framework_that_sees_the_gpu_says_which(monkeypatch):
     """By its name."""
-    found = frameworks(monkeypatch, FakeGpu(), ["Fake GPU"])
+    found = frameworks(monkeypatch, FakeGpu(), Seen(["Fake GPU"]))
     assert {f.text for f in found} == {"1.0, sees Fake GPU"}
 
 
 def test_a_framework_that_does_not_see_the_gpu_is_told_how_it_would(monkeypatch):
     """The line that installs its build for GPUs."""
-    found = frameworks(monkeypatch, FakeGpu(), [])
+    found = frameworks(monkeypatch, FakeGpu(), Seen([], said="Cannot dlopen some GPU libraries"))
     assert {f.state for f in found} == {"note"}
+    assert found[0].text == "1.0, does not see the GPU: Cannot dlopen some GPU libraries"
     assert found[0].advice == "to train on it: pip install 'tensorflow[and-cuda]'"
+
+
+def test_kernels_that_are_compiled_first_are_said(driver, monkeypatch):
+    """Before someone takes the first step for one that hangs."""
+    driver().answer(script(capability=120))
+    found = frameworks(monkeypatch, open_gpu(), Seen(["a GPU"], ["sm_90", "compute_90"]))
+    assert found[0].state == "note"
+    assert (
+        "has kernels for sm_90, compute_90 and not for compute capability 12.0" in found[0].advice
+    )
 
 
 def test_without_a_framework_nothing_can_be_measured(monkeypatch):
     """Exit code 1; with any of them, 0."""
-    none = frameworks(monkeypatch, FakeGpu(name=None), [], installed=())
+    none = frameworks(monkeypatch, FakeGpu(name=None), Seen([]), installed=())
     assert not doctor.can_train(none)
-    torch = frameworks(monkeypatch, FakeGpu(name=None), [], installed=("torch",))
+    torch = frameworks(monkeypatch, FakeGpu(name=None), Seen([]), installed=("torch",))
     assert doctor.can_train(torch)
     broken = frameworks(monkeypatch, FakeGpu(), visible_gpus.NotListed("it broke"))
     assert not doctor.can_train(broken)
@@ -160,7 +184,7 @@ def test_findings_fit_the_width(width):
 
 def test_the_command_prints_and_says_whether_the_cpu_can_be_measured(monkeypatch, capsys):
     """As scripts want it."""
-    monkeypatch.setattr(visible_gpus, "of_framework", lambda name, cuda_device: [])
+    monkeypatch.setattr(visible_gpus, "of_framework", lambda name, cuda_device: Seen([]))
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     for word in ("CPU", "memory", "disturbance", "GPU", "tensorflow", "jax", "torch"):

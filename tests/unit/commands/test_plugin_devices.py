@@ -8,6 +8,7 @@ from samples import QUICK, run_folders
 
 from harness.commands.plugin import hooks
 from harness.measure.machine import visible_gpus
+from harness.measure.machine.visible_gpus import Seen
 from harness.measure.workers import launcher as launchers
 
 DEVICES = """
@@ -35,7 +36,7 @@ def gpu(monkeypatch):
     """A GPU that the framework sees, unless a test empties the list."""
     seen = ["Fake GPU"]
     monkeypatch.setattr(hooks, "open_gpu", FakeGpu)
-    monkeypatch.setattr(visible_gpus, "of_framework", lambda backend, cuda_device: seen)
+    monkeypatch.setattr(visible_gpus, "of_framework", lambda backend, cuda_device: Seen(seen))
     return seen
 
 
@@ -139,7 +140,9 @@ def test_a_reference_that_cannot_train_here_is_a_skip(pytester, no_charts, gpu, 
     """Its backend does not see the GPU; that of the case does."""
     monkeypatch.setattr(launchers, "Launcher", lambda **_: FakeLauncher())
     monkeypatch.setattr(
-        visible_gpus, "of_framework", lambda name, device: ["Fake GPU"] if name == "jax" else []
+        visible_gpus,
+        "of_framework",
+        lambda name, device: Seen(["Fake GPU"] if name == "jax" else []),
     )
     monkeypatch.delenv("MNIST_NPZ", raising=False)
     pytester.makepyfile(

@@ -1,18 +1,21 @@
-"""NVML, call by call: what is refused is missing with its reason, the rest is read."""
+"""NVML and CUDA as drivers have them, under the real binding: what is refused is missing."""
 
+import contextlib
 import dataclasses
 
+import nvml
 import pynvml
 import pytest
-from fakes import FakeNvml
+from nvml import FIRST, GPUS, INSTANCE, MIG, NEWEST, SECOND, script
 
+from harness.measure.machine import gpu as gpus
 from harness.measure.machine import visible_gpus
-from harness.measure.machine.gpu import NoGpu, NvmlGpu, open_gpu
+from harness.measure.machine.gpu import NoGpu, NvmlGpu
+from harness.measure.machine.open_gpu import open_gpu
+from harness.measure.machine.visible_gpus import Seen
 from harness.records import GpuReading
 
-NOT_SUPPORTED = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-NO_PERMISSION = pynvml.NVMLError(pynvml.NVML_ERROR_NO_PERMISSION)
-LOST = pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+NOT_SUPPORTED, NO_PERMISSION, LOST = 3, 4, 15
 WHOLE = GpuReading(
     utilization_percent=87.0,
     controller_percent=31.0,
@@ -26,159 +29,216 @@ WHOLE = GpuReading(
 )
 
 
-def sees(*uuids):
-    """CUDA, asked for its devices."""
-    return lambda: list(uuids)
+@pytest.fixture
+def opened(driver, monkeypatch):
+    """Open the GPU of a driver that answers so; CUDA is asked in this process."""
+
+    def of(answers=None, version=NEWEST):
+        its = driver(version)
+        its.answer(script() if answers is None else answers)
+        asked = its.library("libcuda.so.1")
+        monkeypatch.setattr(visible_gpus, "of_cuda", lambda: visible_gpus.list_uuids(asked))
+        gpu = open_gpu()
+        gpu.driver = its
+        return gpu
+
+    return of
 
 
-def silent():
-    raise visible_gpus.NotListed("libcuda.so.1: cannot open shared object file")
+def refusing(*rules, gpus=GPUS):
+    return script(gpus, "\n".join(f"fail {rule}" for rule in rules))
 
 
-@pytest.fixture(autouse=True)
-def nothing_chosen(monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-
-
-def test_everything_that_nvml_tells_is_read():
-    """In SI units."""
-    gpu = open_gpu(FakeNvml(), sees("GPU-a"))
+@pytest.mark.parametrize("version", nvml.DRIVERS)
+def test_everything_that_nvml_tells_is_read(opened, version):
+    """From each driver, whatever its functions and layouts are."""
+    gpu = opened(script(more="process 4712\nprocess 4713\ndrawing 99"), version)
     assert gpu.read() == WHOLE
-    assert gpu.processes() == frozenset({4711})
+    assert gpu.processes() == {4711, 4712, 4713, 99}
     assert gpu.refused == {}
-    facts = dataclasses.asdict(gpu.facts)
-    assert facts == {
-        "name": "Fake GPU-a",
-        "uuid": "GPU-a",
+    assert dataclasses.asdict(gpu.facts) == {
+        "name": "NVIDIA H100 80GB HBM3",
+        "uuid": FIRST,
         "pci_bus_id": "00000000:17:00.0",
-        "driver": "580.95.05",
-        "cuda": "13.0",
+        "driver": f"{version // 100}.{version % 100:02}.05",
+        "cuda": {470: "11.4", 510: "11.6", 535: "12.2", 580: "13.0"}[version // 100],
         "memory_bytes": 80 * 2**30,
         "chosen_by": "CUDA's own order",
+        "compute_capability": "9.0",
+        "architecture": "Hopper",
+        "persistence_mode": True,
+        "is_mig": False,
+        "locked_mhz": None,
         "refused": {},
     }
 
 
-@pytest.mark.parametrize("error", [NOT_SUPPORTED, NO_PERMISSION, LOST])
-@pytest.mark.parametrize(
-    ("call", "missing"),
-    [
-        ("nvmlDeviceGetUtilizationRates", ["utilization_percent", "controller_percent"]),
-        ("nvmlDeviceGetMemoryInfo", ["memory_bytes"]),
-        ("nvmlDeviceGetPowerUsage", ["power_watts"]),
-        ("nvmlDeviceGetTotalEnergyConsumption", ["energy_joules"]),
-        ("nvmlDeviceGetTemperature", ["temperature_celsius"]),
-        ("nvmlDeviceGetClockInfo", ["sm_clock_mhz", "memory_clock_mhz"]),
-        ("nvmlDeviceGetCurrentClocksThrottleReasons", ["throttle_reasons"]),
-    ],
-)
-def test_a_refused_reading_is_missing_with_its_reason_and_the_others_are_read(call, missing, error):
+READINGS = [
+    ("nvmlDeviceGetUtilizationRates", ["utilization_percent", "controller_percent"]),
+    ("nvmlDeviceGetMemoryInfo", ["memory_bytes"]),
+    ("nvmlDeviceGetPowerUsage", ["power_watts"]),
+    ("nvmlDeviceGetTotalEnergyConsumption", ["energy_joules"]),
+    ("nvmlDeviceGetTemperature*", ["temperature_celsius"]),
+    ("nvmlDeviceGetClockInfo", ["sm_clock_mhz", "memory_clock_mhz"]),
+    ("nvmlDeviceGetCurrentClocks*", ["throttle_reasons"]),
+]
+
+
+@pytest.mark.parametrize("code", [NOT_SUPPORTED, NO_PERMISSION, LOST])
+@pytest.mark.parametrize(("call", "missing"), READINGS)
+def test_a_refused_reading_is_missing_with_its_reason_and_the_others_are_read(
+    opened, call, missing, code
+):
     """Each call fails in turn, each in its own way."""
-    gpu = open_gpu(FakeNvml(fail={call: error}), sees("GPU-a"))
+    gpu = opened(refusing(f"{call} {code}"))
     assert gpu.read() == dataclasses.replace(WHOLE, **dict.fromkeys(missing))
     assert set(gpu.refused) <= set(missing)
-    assert set(gpu.refused.values()) == {str(error)}
+    assert set(gpu.refused.values()) == {str(pynvml.NVMLError(code))}
     assert gpu.facts.refused == gpu.refused
+
+
+@pytest.mark.parametrize(("call", "missing"), READINGS)
+def test_a_function_that_the_binding_lacks_is_a_missing_reading(opened, monkeypatch, call, missing):
+    """Several of them leave with CUDA 14; what replaces one is used where it is there."""
+    older = call.removesuffix("*")
+    older += "ThrottleReasons" if older.endswith("Clocks") else ""
+    monkeypatch.delattr(pynvml, older)
+    gpu = opened()
+    has_another = call.endswith("*")
+    expected = {} if has_another else dict.fromkeys(missing)
+    assert gpu.read() == dataclasses.replace(WHOLE, **expected)
+    assert bool(gpu.refused) != has_another
+
+
+def test_where_all_of_the_functions_are_gone_the_reading_is_missing(opened, monkeypatch):
+    """Its reason says so."""
+    for name in ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV"):
+        monkeypatch.delattr(pynvml, name)
+    gpu = opened()
+    assert gpu.read() == dataclasses.replace(WHOLE, temperature_celsius=None)
+    assert gpu.refused == {"temperature_celsius": "Function Not Found"}
 
 
 @pytest.mark.parametrize(
     ("call", "fact"),
     [
         ("nvmlDeviceGetUUID", "uuid"),
-        ("nvmlDeviceGetPciInfo", "pci_bus_id"),
+        ("nvmlDeviceGetPciInfo_v3", "pci_bus_id"),
         ("nvmlDeviceGetMemoryInfo", "memory_bytes"),
         ("nvmlSystemGetDriverVersion", "driver"),
         ("nvmlSystemGetCudaDriverVersion", "cuda"),
+        ("nvmlDeviceGetCudaComputeCapability", "compute_capability"),
+        ("nvmlDeviceGetArchitecture", "architecture"),
+        ("nvmlDeviceGetPersistenceMode", "persistence_mode"),
     ],
 )
-def test_a_refused_fact_is_missing_with_its_reason(call, fact):
+def test_a_refused_fact_is_missing_with_its_reason(opened, call, fact):
     """The GPU is used all the same."""
-    gpu = open_gpu(FakeNvml(fail={call: NOT_SUPPORTED}), sees("GPU-a"))
+    gpu = opened(refusing(f"{call} {NOT_SUPPORTED}"))
     assert getattr(gpu.facts, fact) is None
     assert gpu.facts.refused[fact] == "Not Supported"
-    assert gpu.name == "Fake GPU-a"
+    assert gpu.name == "NVIDIA H100 80GB HBM3"
 
 
-def test_a_gpu_without_a_name_is_one():
+def test_a_gpu_without_a_name_is_one(opened):
     """A name is no reason to measure nothing."""
-    gpu = open_gpu(FakeNvml(fail={"nvmlDeviceGetName": NO_PERMISSION}), sees("GPU-a"))
-    assert gpu.name == "unnamed GPU"
+    assert opened(refusing(f"nvmlDeviceGetName {NO_PERMISSION}")).name == "unnamed GPU"
 
 
-def test_without_its_uuid_a_gpu_is_named_to_cuda_by_its_place():
+def test_without_its_uuid_a_gpu_is_named_to_cuda_by_its_place(opened, monkeypatch):
     """NVML counts in PCI order, and so does a worker's CUDA."""
-    gpu = open_gpu(FakeNvml(fail={"nvmlDeviceGetUUID": NO_PERMISSION}), silent)
-    assert gpu.cuda_device == "0"
+    gpu = opened(refusing(f"nvmlDeviceGetUUID {NO_PERMISSION}", "cuInit 999"))
+    assert (gpu.cuda_device, gpu.facts.uuid) == ("0", None)
+    assert gpu.facts.chosen_by == "PCI order (cuInit failed with 999)"
 
 
-def test_a_gpu_lost_on_the_way_leaves_reasons_and_no_exception():
+def test_a_gpu_lost_on_the_way_leaves_reasons_and_no_exception(opened):
     """And it is read again if it comes back."""
-    nvml = FakeNvml()
-    gpu = open_gpu(nvml, sees("GPU-a"))
-    lost = [name for name in FakeNvml.ANSWERS if name.startswith("nvmlDeviceGet")]
-    nvml.fail = dict.fromkeys(lost, LOST)
+    gpu = opened()
+    gpu.driver.answer(refusing(f"nvmlDevice* {LOST} 5"))  # each from its fifth call on
+    for _ in range(4):
+        assert gpu.read().temperature_celsius == 61.0
+    for _ in range(2):
+        gpu.read()
+    assert gpu.read() == GpuReading()
+    gpu.driver.answer(refusing(f"nvmlDevice* {LOST}"))
     assert gpu.read() == GpuReading()
     assert gpu.processes() is None
     assert {"GPU is lost"} == set(gpu.refused.values())
-    nvml.fail = {}
+    gpu.driver.answer(script())
     assert gpu.read() == WHOLE
 
 
-def test_processes_that_only_draw_count_too():
-    """A desktop takes time from a training."""
-    nvml = FakeNvml()
-    nvml.nvmlDeviceGetGraphicsRunningProcesses = nvml.nvmlDeviceGetComputeRunningProcesses
-    nvml.nvmlDeviceGetComputeRunningProcesses = lambda uuid: []
-    assert open_gpu(nvml, sees("GPU-a")).processes() == frozenset({4711})
-
-
-def test_processes_that_are_not_listed_are_unknown_and_not_none():
-    """As under MIG, or without permission."""
-    nvml = FakeNvml(fail={"nvmlDeviceGetComputeRunningProcesses": NO_PERMISSION})
-    gpu = open_gpu(nvml, sees("GPU-a"))
+def test_processes_that_are_not_listed_are_unknown_and_not_none(opened):
+    """As without permission."""
+    gpu = opened(refusing(f"nvmlDeviceGetComputeRunningProcesses* {NO_PERMISSION}"))
     assert gpu.processes() is None
-    assert gpu.refused["processes"] == str(NO_PERMISSION)
+    assert gpu.refused["processes"] == "Insufficient Permissions"
 
 
-def test_the_gpu_that_cuda_counts_first_is_taken():
+def test_a_list_of_processes_in_another_layout_is_unknown(opened, monkeypatch):
+    """A driver whose list the binding misreads, and of which that is not known here."""
+    monkeypatch.setattr(gpus, "_OTHER_LAYOUT", ((0, 0), (0, 0)))
+    gpu = opened(script(more="process 4712\nprocess 4713"), 53543)
+    assert gpu.processes() is None
+    assert gpu.refused["processes"] == "the driver's list has a layout that the binding lacks"
+
+
+def test_no_process_is_an_empty_list(opened):
+    """And not an unknown one."""
+    assert opened(script().replace("process 4711\n", "")).processes() == frozenset()
+
+
+def test_the_gpu_that_cuda_counts_first_is_taken(opened):
     """CUDA may count the other way round than NVML."""
-    gpu = open_gpu(FakeNvml(["GPU-a", "GPU-b"]), sees("GPU-b", "GPU-a"))
-    assert (gpu.name, gpu.cuda_device) == ("Fake GPU-b", "GPU-b")
+    gpu = opened(script(more="order 1 0"))
+    assert (gpu.name, gpu.cuda_device) == ("NVIDIA A100", SECOND)
 
 
-def test_a_mig_instance_is_found_by_its_own_uuid():
+def test_a_gpu_whose_uuid_nvml_does_not_look_up_is_found_by_comparing(opened):
+    """Its index would do, were CUDA's order NVML's."""
+    rule = f"nvmlDeviceGetHandleByUUID {NO_PERMISSION}"
+    gpu = opened(script(more=f"order 1 0\nfail {rule}"))
+    assert gpu.name == "NVIDIA A100"
+
+
+def test_a_mig_instance_is_found_by_its_own_uuid_and_says_once_what_it_lacks(opened):
     """CUDA gives its bytes without saying that it is one."""
-    nvml = FakeNvml(["GPU-a", "MIG-b"], fail={"nvmlDeviceGetUtilizationRates": NOT_SUPPORTED})
-    gpu = open_gpu(nvml, sees("GPU-b"))
-    assert (gpu.name, gpu.cuda_device) == ("Fake MIG-b", "MIG-b")
-    assert gpu.read().utilization_percent is None
-    assert gpu.read().memory_bytes == 3 * 2**30
+    gpu = opened(script(MIG, "order 1"))
+    assert (gpu.name, gpu.cuda_device) == ("NVIDIA H100 MIG 1g.10gb", INSTANCE)
+    assert gpu.facts.is_mig
+    assert gpu.read() == GpuReading(memory_bytes=3 * 2**30)
+    assert set(gpu.facts.refused.values()) == {"NVML has no such counter of a MIG instance"}
 
 
 @pytest.mark.parametrize(
-    ("shown", "name"),
+    ("shown", "uuid"),
     [
-        (None, "Fake GPU-aa"),
-        ("1", "Fake GPU-bb"),
-        ("1,0", "Fake GPU-bb"),
-        ("GPU-b", "Fake GPU-bb"),
-        ("MIG-c", "Fake MIG-c"),
+        (None, FIRST),
+        ("1", SECOND),
+        ("1,0", SECOND),
+        (SECOND[:14], SECOND),
+        (INSTANCE, INSTANCE),
         ("", None),
         ("-1", None),
         ("7,0", None),
         ("GPU-", None),
     ],
 )
-def test_where_cuda_cannot_be_asked_its_variable_is_read_as_cuda_does(monkeypatch, shown, name):
+def test_where_cuda_cannot_be_asked_its_variable_is_read_as_cuda_does(
+    opened, monkeypatch, shown, uuid
+):
     """In PCI order, cut at the first name that is unknown."""
+    answers = script(f"{GPUS}mig {INSTANCE} instance", "fail cuInit 803")
+    opened(answers)
     if shown is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
-    gpu = open_gpu(FakeNvml(["GPU-aa", "GPU-bb", "MIG-c"]), silent)
-    assert gpu.name == name
-    if name is None:
+    gpu = open_gpu()
+    assert gpu.cuda_device == uuid
+    if uuid is None:
         assert f"CUDA_VISIBLE_DEVICES is {shown!r}" in gpu.reason
     else:
-        assert "PCI order (libcuda.so.1: cannot open" in gpu.facts.chosen_by
+        assert "PCI order (cuInit failed with 803)" in gpu.facts.chosen_by
 
 
 @pytest.mark.parametrize(
@@ -190,29 +250,29 @@ def test_where_cuda_cannot_be_asked_its_variable_is_read_as_cuda_does(monkeypatc
         (pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH, "reboot"),
     ],
 )
-def test_why_there_is_no_gpu_is_said(code, reason):
+def test_why_there_is_no_gpu_is_said(driver, code, reason):
     """And nothing is raised."""
-    gpu = open_gpu(FakeNvml(fail={"nvmlInit": pynvml.NVMLError(code)}), silent)
+    driver().answer(refusing(f"nvmlInitWithFlags {code}"))
+    gpu = open_gpu()
     assert isinstance(gpu, NoGpu)
     assert reason in gpu.reason
     assert (gpu.read(), gpu.processes(), gpu.facts) == (GpuReading(), None, None)
+    assert gpu.near([1, 0]) == [1, 0]
+    with gpu.locked(1000):
+        assert gpu.refused == {}
+    assert gpus.installed() == 0
 
 
-def test_a_driver_without_a_gpu_is_no_gpu():
+def test_a_driver_without_a_gpu_is_no_gpu(opened, driver):
     """As on a machine whose card was taken out."""
-    assert open_gpu(FakeNvml([]), silent).reason == "no GPU: the NVIDIA driver lists no GPU"
+    driver().answer("")
+    assert open_gpu().reason == "no GPU: the NVIDIA driver lists no GPU"
 
 
-def test_a_gpu_that_nvml_refuses_is_no_gpu():
+def test_a_gpu_that_nvml_refuses_is_no_gpu(driver):
     """With the reason."""
-    nvml = FakeNvml(fail={"nvmlDeviceGetHandleByUUID": LOST})
-    assert open_gpu(nvml, sees("GPU-a")).reason == "no GPU: NVML cannot read it (GPU is lost)"
-
-
-@pytest.mark.parametrize("name", [*FakeNvml.ANSWERS, "nvmlInit", "nvmlDeviceGetHandleByUUID"])
-def test_the_library_has_every_function_that_is_called(name):
-    """A stand-in must not know more than what it stands for."""
-    assert callable(getattr(pynvml, name))
+    driver().answer(refusing(f"nvmlDeviceGetHandle* {LOST}"))
+    assert open_gpu().reason == "no GPU: NVML cannot read it (GPU is lost)"
 
 
 def test_this_machine_is_opened_without_an_exception():
@@ -221,54 +281,85 @@ def test_this_machine_is_opened_without_an_exception():
     assert isinstance(gpu, NvmlGpu) or gpu.reason.startswith("no GPU: ")
 
 
-class FakeCuda:
-    """`libcuda.so.1` of a machine with so many devices."""
-
-    def __init__(self, devices, code=0):
-        self.cuDeviceGetUuid_v2 = self.uuid
-        self._devices, self._code = devices, code
-
-    def cuInit(self, flags):
-        return self._code
-
-    def cuDeviceGetCount(self, count):
-        count._obj.value = len(self._devices)
-        return 0
-
-    def cuDeviceGet(self, device, ordinal):
-        device._obj.value = ordinal
-        return 0
-
-    def uuid(self, raw, device):
-        for place, byte in enumerate(self._devices[device.value].bytes):
-            raw._obj[place] = byte
-        return 0
+def test_gpus_are_counted(driver, monkeypatch):
+    """As the variable shows them, else all."""
+    driver()
+    assert gpus.count() == 2
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1, -1,")
+    assert gpus.count() == 1
 
 
-def test_cuda_is_asked_for_its_devices_in_its_order():
-    """By the driver's own functions."""
-    import uuid
+def test_the_cpus_near_the_gpu_come_first(opened):
+    """As many as there are; a driver that does not tell leaves the order."""
+    gpu = opened(script(near_cpus=0b1100))
+    assert gpu.near([0, 1, 2, 3]) == [2, 3, 0, 1]
+    assert gpu.near([1, 70]) == [1, 70]  # none of them is near
+    gpu.driver.answer(refusing(f"nvmlDeviceGetCpuAffinity {NOT_SUPPORTED}"))
+    assert gpu.near([0, 1, 2, 3]) == [0, 1, 2, 3]
+    assert gpu.refused == {}
 
-    devices = [uuid.UUID(int=2**100 + 7), uuid.UUID(int=5)]
-    assert visible_gpus.list_uuids(FakeCuda(devices)) == [f"GPU-{device}" for device in devices]
+
+def test_the_clock_is_held_and_let_go(opened):
+    """Also after an error."""
+    gpu = opened()
+    with contextlib.suppress(KeyboardInterrupt), gpu.locked(1200):
+        assert (gpu.read().sm_clock_mhz, gpu.facts.locked_mhz) == (1200.0, 1200)
+        raise KeyboardInterrupt
+    assert gpu.read().sm_clock_mhz == 1755.0
 
 
-def test_cuda_without_a_device_sees_none():
+def test_a_clock_that_cannot_be_held_is_said(opened):
+    """Only root may; the run goes on."""
+    gpu = opened(refusing(f"nvmlDeviceSetGpuLockedClocks {NO_PERMISSION}"))
+    with gpu.locked(1200):
+        assert gpu.read() == WHOLE
+    assert gpu.facts.refused == {"locked_clock": "Insufficient Permissions"}
+    assert gpu.facts.locked_mhz is None
+
+
+def test_cuda_without_a_device_sees_none(driver):
     """CUDA_ERROR_NO_DEVICE: hidden, or not there."""
-    assert visible_gpus.list_uuids(FakeCuda([], code=100)) == []
+    its = driver()
+    its.answer(script(gpus=""))
+    assert visible_gpus.list_uuids(its.library("libcuda.so.1")) == []
 
 
-def test_cuda_that_fails_says_with_what():
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [("cuInit 803", "cuInit failed with 803"), ("cuDeviceGetUuid 1", "cuDeviceGetUuid failed")],
+)
+def test_cuda_that_fails_says_with_what(driver, rule, said):
     """As with a driver that is too old."""
-    with pytest.raises(visible_gpus.NotListed, match="cuInit failed with 803"):
-        visible_gpus.list_uuids(FakeCuda([], code=803))
+    its = driver()
+    its.answer(refusing(rule))
+    with pytest.raises(visible_gpus.NotListed, match=said):
+        visible_gpus.list_uuids(its.library("libcuda.so.1"))
 
 
-def test_cuda_is_asked_in_a_process_of_its_own():
-    """Which says why it cannot be, where there is no driver."""
-    try:
-        found = visible_gpus.of_cuda()
-    except visible_gpus.NotListed as error:
-        assert "libcuda" in str(error)
-    else:
-        assert all(name.startswith("GPU-") for name in found)
+def test_cuda_is_asked_in_a_process_of_its_own(driver):
+    """By the driver's own functions, in its own order."""
+    its = driver()
+    its.answer(script(more="order 1 0"))
+    assert visible_gpus.of_cuda() == [SECOND, FIRST]
+    its.answer(refusing("cuInit 803"))
+    with pytest.raises(visible_gpus.NotListed, match=r"cannot be used: cuInit failed with 803"):
+        visible_gpus.of_cuda()
+
+
+@pytest.mark.parametrize(
+    ("kernels", "capability", "late"),
+    [
+        (["sm_60", "sm_80", "compute_90"], "8.9", False),
+        (["sm_60", "sm_80", "compute_90"], "9.0", True),
+        (["sm_90a"], "9.0", False),
+        (["sm_90a"], "9.1", True),
+        (["sm_120"], "12.0", False),
+        (["sm_120"], "10.0", True),
+        (["sm_86"], "8.0", True),
+        ([], "9.0", False),
+        (["sm_80"], None, False),
+    ],
+)
+def test_kernels_that_are_compiled_first_are_known(kernels, capability, late):
+    """A build has none for a GPU that came after it."""
+    assert Seen(["a GPU"], kernels).compiles_first(capability) is late

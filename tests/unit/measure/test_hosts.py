@@ -158,6 +158,7 @@ class Answering:
     """A worker whose answers are set; it may wait until it is ended."""
 
     pid = 0
+    spawned_instead = False
 
     def __init__(self, launcher):
         self._launcher = launcher

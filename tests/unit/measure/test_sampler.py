@@ -1,11 +1,10 @@
-"""Watching a GPU beside a worker, and waiting for one that is hot."""
+"""Watching a GPU beside a worker."""
 
 import os
 
 import pytest
 from fakes import FakeClock, FakeGpu
 
-from harness.measure.machine.gpu import cool_down
 from harness.measure.machine.sampler import GpuWatch, Sampler
 from harness.records import GpuReading
 
@@ -13,13 +12,14 @@ WORKER = 42
 
 
 def watched(before, during, pid=WORKER):
-    """Foreign processes counted with these ids on the GPU before and during the rounds."""
+    """Foreign processes counted with these ids on the GPU before and after the rounds."""
     gpu = FakeGpu(processes=before)
     watch = GpuWatch(pid, gpu, FakeClock())
     watch.read_idle()
     watch.begin_rounds()
     gpu._processes = during
     watch.read()
+    watch.list_processes()
     return watch.usage().foreign_processes
 
 
@@ -82,18 +82,32 @@ def test_a_worker_on_the_cpu_has_no_gpu_readings():
     assert sampler.usage().gpu is None
 
 
-@pytest.mark.parametrize(
-    ("reasons", "waited"), [([0], 0.0), ([None], 0.0), ([0x4], 0.0), ([0x40, 0x20, 0], 2.0)]
-)
-def test_a_hot_gpu_is_waited_for(reasons, waited):
-    """A power cap is not heat, and what is not told is no reason to wait."""
-    clock = FakeClock()
-    gpu = FakeGpu(reading=lambda n: GpuReading(throttle_reasons=reasons[min(n, len(reasons) - 1)]))
-    assert cool_down(gpu, clock, clock.sleep, limit_seconds=60.0) == waited
+def test_processes_are_listed_before_and_after_rounds_only():
+    """The driver takes milliseconds for a list and holds a lock, so that launches wait."""
+    listed = []
+
+    class Counting(FakeGpu):
+        def processes(self):
+            listed.append(len(listed))
+            return frozenset({WORKER})
+
+    watch = GpuWatch(WORKER, Counting(), FakeClock())
+    watch.read_idle()
+    watch.begin_rounds()
+    before = len(listed)
+    for _ in range(50):
+        watch.read()
+    assert len(listed) == before
+    watch.list_processes()
+    assert len(listed) == before + 1
+    assert watch.usage().foreign_processes == 0
 
 
-def test_the_wait_for_a_hot_gpu_has_an_end():
-    """The caution then says that it was hot."""
-    clock = FakeClock()
-    gpu = FakeGpu(reading=lambda n: GpuReading(throttle_reasons=0x8))
-    assert cool_down(gpu, clock, clock.sleep, limit_seconds=5.0) == 5.0
+def test_a_sampler_lists_the_processes_at_its_end():
+    """Once, however often it is stopped."""
+    gpu = FakeGpu(processes=frozenset({os.getpid(), 7}))
+    sampler = Sampler(os.getpid(), gpu)
+    sampler.start()
+    sampler.stop()
+    sampler.stop()
+    assert sampler.usage().gpu.foreign_processes == 1
