@@ -1,6 +1,7 @@
 """The part of a trainer that all backends share: a Keras model, its step, a timed `fit`."""
 
 import abc
+import functools
 import importlib
 import itertools
 import math
@@ -58,6 +59,7 @@ class KerasTrainer(abc.ABC):
         """Count calls of `train_step`: Python runs a compiled step only to trace it."""
         train_step = self.model.train_step
 
+        @functools.wraps(train_step)  # its name is that of the compiled program
         def counted(*data: Any) -> Any:
             self.traces += 1
             return train_step(*data)

@@ -125,8 +125,10 @@ def _best_seconds(
         if best >= _LONG_ENOUGH or size >= largest:
             break
         size *= 2
-    times = math.ceil(_TOGETHER_SECONDS / best)
-    best = timed(times)
+    times = 1
+    while best * times < _TOGETHER_SECONDS:
+        times = max(2 * times, math.ceil(_TOGETHER_SECONDS / best))
+        best = timed(times)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         best = min(best, timed(times))

@@ -1,5 +1,6 @@
 """Real workers with JAX and Torch: the same cases, and TensorFlow is not needed for them."""
 
+import dataclasses
 import importlib.util
 import math
 import os
@@ -7,6 +8,8 @@ import shutil
 import subprocess
 import sys
 
+import nvml
+import psutil
 import pytest
 from fakes import installed
 from samples import dataframe
@@ -42,6 +45,9 @@ def test_a_backend_is_measured_against_tensorflow(make_runner, backend):
     assert abs(outcome.facts.initial_loss - outcome.reference_facts.initial_loss) < 1
     assert all(math.isfinite(r.loss) and r.cpu_seconds > 0 for r in outcome.rounds)
     assert all(start.traces == 0 for start in outcome.starts)
+    programs = {start.program for start in outcome.starts if start.role == "case"}
+    assert len(programs) == 1  # every process compiles the same one on a CPU
+    assert (None not in programs) == (backend == "jax")
     frame = dataframe(runner.run(), "backend_speedup")
     assert list(frame["backend"]) == [backend]
 
@@ -122,6 +128,29 @@ def test_a_backend_says_which_gpus_it_sees(backend):
     """None, where CUDA is to see none."""
     seen = visible_gpus.of_framework(backend, None)
     assert list(seen.gpus) == []
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", *installed("torch")])
+def test_a_backend_says_why_it_sees_no_gpu(backend, driver):
+    """In its own words, where there is a driver, of which it lacks some function."""
+    driver()
+    seen = visible_gpus.of_framework(backend, nvml.FIRST)
+    assert list(seen.gpus) == []
+    assert "CUDA" in seen.said.upper()
+    assert "Warning:" not in seen.said
+    assert all(one.startswith(("sm_", "compute_")) for one in seen.kernels)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch not installed")
+@pytest.mark.skipif(shutil.which("c++") is None, reason="Inductor needs a C++ compiler")
+def test_inductor_compiles_in_the_worker_itself(launcher):
+    """Its own processes would compile beside rounds, and outlive a worker for minutes."""
+    compiled = dataclasses.replace(case("torch"), jit=True)
+    worker = launcher.start(compiled, timeout=300.0)
+    worker.ask("open", case=to_json(compiled), cpus=usable_cpus())
+    below = psutil.Process(worker.pid).children(recursive=True)
+    launcher.end(worker)
+    assert below == []
 
 
 @pytest.mark.parametrize("backend", [pytest.param("tensorflow"), *OTHERS])

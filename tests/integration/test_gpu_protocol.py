@@ -1,21 +1,25 @@
-"""The whole way of a GPU case with real workers, where only the GPU is a stand-in.
+"""The whole way of a GPU case with real workers, over the real binding of NVML.
 
-The workers are Torch's, on the CPU; they are told to say that it is a GPU.
+NVIDIA's driver is the stand-in in C. The workers are Torch's, on the CPU; they are told to say that
+it is a GPU.
 """
 
+import dataclasses
 import importlib.util
-import os
 import time
 
+import nvml
 import pytest
-from fakes import MACHINE, FakeGpu, Silent, busy_gpu
+from fakes import Silent
 from samples import dataframe
 
 from harness.measure.budget import Budget
+from harness.measure.machine import facts
+from harness.measure.machine.open_gpu import open_gpu
 from harness.measure.runner import Runner
 from harness.measure.side import Setup
 from harness.measure.workers.launcher import Launcher
-from harness.records import Case, Measurement, Protocol
+from harness.records import Case, Measurement
 from harness.records.protocol import EFFORTS
 from harness.report import files
 
@@ -30,7 +34,7 @@ import os
 from harness.worker.backends.torch import Torch, TorchTrainer
 
 os.environ["KERAS_TORCH_DEVICE"] = "cpu"
-if os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-fake":
+if os.environ.get("CUDA_VISIBLE_DEVICES") == "{uuid}":
     Torch.gpus = lambda self: ["Pretended GPU"]
     TorchTrainer.device_name = lambda self: "Pretended GPU"
     TorchTrainer.float32_math = lambda self: "TF32"
@@ -38,28 +42,51 @@ if os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-fake":
     TorchTrainer.reset_peak_memory = lambda self: None
     TorchTrainer.peak_memory = lambda self: (512 * 2**20, "allocator peak of the rounds")
 """
+INITIALIZED = """
+import ctypes
+
+ctypes.CDLL("libcuda.so.1").cuInit(0)
+"""
+GPU = Case("improved", "synthetic", 64, backend="torch", device="gpu", threads=1)
+CPU = dataclasses.replace(GPU, device="cpu")
 
 
-def test_a_gpu_case_from_its_workers_to_its_files(tmp_path, monkeypatch):
-    """Workers one after the other, readings ten times a second, every table and chart."""
-    (tmp_path / "sitecustomize.py").write_text(PRETEND)  # Python imports it when it starts
-    monkeypatch.syspath_prepend(tmp_path)
-    quick = EFFORTS["quick"]
-    protocol = Protocol(
-        **{name: getattr(quick, name) for name in quick.__slots__}
-        | {"effort": "default", "blocks": 2, "block_seconds": 12.0}
-    )
-    gpu = FakeGpu(reading=lambda number: busy_gpu(0.1 * number), processes=frozenset({os.getpid()}))
-    case = Case("improved", "synthetic", 64, backend="torch", device="gpu", threads=1)
-    reference = Case("improved", "synthetic", 64, backend="torch", device="cpu", threads=1)
-    folder = tmp_path / "run"
-    with Launcher(cuda_device=gpu.cuda_device) as launcher:
-        budget = Budget(None, 1, time.monotonic)
-        runner = Runner.open(folder, Setup(protocol, launcher, gpu), MACHINE, Silent(), budget)
-        outcome = runner.measure(case, reference)
-        run = runner.save()
-        runner.close()
-    assert isinstance(outcome, Measurement), outcome
+@pytest.fixture
+def measure(tmp_path, monkeypatch, driver):
+    """Measure on a GPU of a driver that answers so; another import may go before."""
+
+    def of(case, reference, answers, block_seconds, before=""):
+        site = tmp_path / "site"
+        site.mkdir()
+        # Python imports it when it starts.
+        (site / "sitecustomize.py").write_text(before + PRETEND.format(uuid=nvml.FIRST))
+        monkeypatch.syspath_prepend(site)
+        driver().answer(answers)
+        gpu = open_gpu()
+        protocol = dataclasses.replace(
+            EFFORTS["quick"],
+            effort="default",
+            blocks=2,
+            block_seconds=block_seconds,
+            cool_down_seconds=2.0,
+        )
+        with Launcher(cuda_device=gpu.cuda_device) as launcher:
+            setup, budget = Setup(protocol, launcher, gpu), Budget(None, 1, time.monotonic)
+            machine = facts.describe(gpu)
+            runner = Runner.open(tmp_path / "run", setup, machine, Silent(), budget)
+            outcome = runner.measure(case, reference)
+            run = runner.save()
+            runner.close()
+        assert isinstance(outcome, Measurement), outcome
+        return outcome, run
+
+    return of
+
+
+def test_a_gpu_case_from_its_workers_to_its_files(measure, tmp_path):
+    """Workers one after the other, readings four times per second, every table and chart."""
+    answers = nvml.script(counted_milliwatts=200_000)
+    outcome, run = measure(GPU, CPU, answers, block_seconds=12.0)
     assert (outcome.facts.device_name, outcome.reference_facts.device_name) == (
         "Pretended GPU",
         "cpu",
@@ -67,21 +94,33 @@ def test_a_gpu_case_from_its_workers_to_its_files(tmp_path, monkeypatch):
     assert outcome.facts.float32_math == "TF32"
     for start in outcome.starts:
         assert start.fit is not None
+        assert not start.spawned
         if start.role == "case":
             assert start.gpu_memory_bytes == 512 * 2**20
-            assert len(start.usage.gpu.trace.seconds) > 20
+            assert len(start.usage.gpu.trace.seconds) > 10
             assert start.usage.gpu.foreign_processes == 1
+            assert start.usage.gpu.refused == {}
         else:
             assert start.usage.gpu is None
     row = dataframe(run, "measurements").set_index("device").loc["gpu"]
-    assert 80 < row["gpu_percent"] <= 92
-    assert row["gpu_readings"] > 40
+    assert row["gpu_percent"] == 87.0
+    assert row["gpu_readings"] > 20
+    assert row["gpu_power_w"] == pytest.approx(200.0, rel=0.1)  # the counter moves in steps
     assert row["joules_per_sample"] == pytest.approx(row["gpu_power_w"] * row["sample_us"] / 1e6)
     assert "float32 is multiplied differently (TF32 against float32)" in row["cautions"]
-    paths = files.write(run, folder).paths
+    assert run.machine.gpu_facts.compute_capability == "9.0"
+    paths = files.write(run, tmp_path / "run").paths
     names = {path.name for path in paths}
     assert {"device_speedup.png", "device_crossover.csv", "device_break_even.csv"} <= names
     # The pretended GPU is the CPU: noise decides whether it ever makes up for its start.
     pays = dataframe(run, "device_break_even")["pays_after_steps"].notna().any()
     assert ("device_break_even.png" in names) == pays
     assert "gpu_improved-synthetic-b64-torch-gpu-t1.png" in names
+
+
+def test_where_an_import_has_initialized_cuda_workers_have_new_interpreters(measure):
+    """And the case says so."""
+    outcome, run = measure(GPU, GPU, nvml.script(), block_seconds=1.0, before=INITIALIZED)
+    assert all(start.spawned for start in outcome.starts)
+    (caution,) = set(dataframe(run, "measurements")["cautions"])
+    assert "importing the framework initialized CUDA" in caution

@@ -24,7 +24,7 @@ _CUDA_SECONDS, _FRAMEWORK_SECONDS = 60.0, 300.0
 # What frameworks print about a GPU that they cannot use; not what TensorFlow always prints.
 _ABOUT_GPUS = re.compile(r"cuda|gpu|nvidia|dlopen|cudnn|libdevice|driver", re.IGNORECASE)
 _ALWAYS_PRINTED = re.compile(r"Unable to register|computation placer|port\.cc|cpu_feature_guard")
-_LOG_PREFIX = re.compile(r"^.*?\.(?:cc|py):\d+\]\s*")
+_LOG_PREFIX = re.compile(r"^.*?\.(?:cc|py):\d+(?:\]|: \w+Warning:)\s*")
 _MOST_LINES, _LONGEST = 2, 300
 
 

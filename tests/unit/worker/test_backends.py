@@ -1,5 +1,8 @@
 """Backends as classes, without their frameworks."""
 
+import importlib
+import sys
+
 import pytest
 
 from harness.errors import BadCase, UnknownName
@@ -45,3 +48,36 @@ def test_a_user_s_variable_replaces_a_default_and_the_device_wins(monkeypatch):
     assert several["CUDA_VISIBLE_DEVICES"] == "3"
     assert several["TF_FORCE_GPU_ALLOW_GROWTH"] == "false"
     assert find("jax").environment("cpu", None)["JAX_PLATFORMS"] == "cpu"
+
+
+@pytest.fixture
+def wheels(tmp_path, monkeypatch):
+    """Wheels of CUDA with a compiler's library, and a framework that looks for it."""
+    folder = tmp_path / "nvidia" / "cuda_nvcc"
+    (folder / "nvvm" / "libdevice").mkdir(parents=True)
+    (folder / "nvvm" / "libdevice" / "libdevice.10.bc").touch()
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    importlib.invalidate_caches()
+    monkeypatch.delitem(sys.modules, "nvidia", raising=False)
+    return folder
+
+
+def test_tensorflow_is_told_where_the_wheels_have_libdevice(wheels, monkeypatch):
+    """Beside a user's own flags, but in no case on the CPU."""
+    tensorflow, flag = find("tensorflow"), f"--xla_gpu_cuda_data_dir={wheels}"
+    assert tensorflow.environment("gpu", "GPU-a")["XLA_FLAGS"] == flag
+    assert "XLA_FLAGS" not in tensorflow.environment("cpu", None)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_a=1")
+    assert tensorflow.environment("gpu", "GPU-a")["XLA_FLAGS"] == f"--xla_a=1 {flag}"
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_cuda_data_dir=/mine")
+    assert tensorflow.environment("gpu", "GPU-a")["XLA_FLAGS"] == "--xla_gpu_cuda_data_dir=/mine"
+
+
+def test_without_such_wheels_nothing_is_said(monkeypatch, tmp_path):
+    """A system's own CUDA is found by TensorFlow."""
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "nvidia", raising=False)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    importlib.invalidate_caches()
+    assert "XLA_FLAGS" not in find("tensorflow").environment("gpu", "GPU-a")

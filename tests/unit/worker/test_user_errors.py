@@ -109,3 +109,23 @@ def test_a_fault_of_the_harness_is_told_in_full():
         user_errors._sentence(None)
     except TypeError as error:
         assert "_sentence" in user_errors.trace(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "help_"),
+    [
+        ("CUDA_ERROR_INVALID_PTX", "no kernels for this GPU: install a newer build"),
+        ("Failed to launch: CUDA_ERROR_INVALID_HANDLE", "no kernels for this GPU"),
+        ("CUDA error: no kernel image is available for execution", "no kernels for this GPU"),
+        ("libdevice not found at ./libdevice.10.bc", "install nvidia-cuda-nvcc-cu12"),
+        ("Couldn't get ptxas version", "--xla_gpu_cuda_data_dir=FOLDER"),
+        ("No PTX compilation provider is available", "the compiler of CUDA is not found"),
+        ("CUDA driver version is insufficient for CUDA runtime", "install a newer driver"),
+        ("The NVIDIA driver on your system is too old", "install a newer driver"),
+    ],
+)
+def test_what_a_gpu_s_error_means_stands_behind_it(text, help_):
+    """In the same line; the text of the framework stays."""
+    line = user_errors.one_line(RuntimeError(text + " x" * 500))
+    assert line.startswith(f"RuntimeError: {text}")
+    assert help_ in line.split("; ", 1)[1]
