@@ -11,6 +11,7 @@ import time
 import nvml
 import pytest
 from fakes import Silent
+from pretended import PRETEND
 from samples import dataframe
 
 from harness.measure.budget import Budget
@@ -28,20 +29,6 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch not installed"),
 ]
 
-PRETEND = """
-import os
-
-from harness.worker.backends.torch import Torch, TorchTrainer
-
-os.environ["KERAS_TORCH_DEVICE"] = "cpu"
-if os.environ.get("CUDA_VISIBLE_DEVICES") == "{uuid}":
-    Torch.gpus = lambda self: ["Pretended GPU"]
-    TorchTrainer.device_name = lambda self: "Pretended GPU"
-    TorchTrainer.float32_math = lambda self: "TF32"
-    TorchTrainer.sync = lambda self: None
-    TorchTrainer.reset_peak_memory = lambda self: None
-    TorchTrainer.peak_memory = lambda self: (512 * 2**20, "allocator peak of the rounds")
-"""
 INITIALIZED = """
 import ctypes
 

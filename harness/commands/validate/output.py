@@ -49,7 +49,7 @@ _COLUMNS = (
 
 def show(console: Console, part: str, checks: Sequence[Check], machine: Machine) -> None:
     """Print the table of a part, one row per check."""
-    table = build(_TITLES[part], _COLUMNS, checks, caption=_caption(machine))
+    table = build(_TITLES.get(part, part), _COLUMNS, checks, caption=caption(machine))
     console.print()
     console.print(formats.to_rich(table, console.width))
 
@@ -63,11 +63,11 @@ def conclude(console: Console, found: Mapping[str, Sequence[Check]], machine: Ma
     if counts["not shown"]:
         words.append(f"{counts['not shown']} undecided (a higher effort decides more)")
     console.print()
-    console.print(_caption(machine), markup=False, highlight=False)
+    console.print(caption(machine), markup=False, highlight=False)
     console.print(Text(f"{'; '.join(words)}.", "bold"))
 
 
-def _caption(machine: Machine) -> str:
+def caption(machine: Machine) -> str:
     """Name the machine and its libraries."""
     known = machine.libraries
     libraries = ", ".join(
@@ -89,7 +89,7 @@ def draw(folder: Path, name: str, measured: Measured, machine: Machine) -> None:
         ways = {PROTOCOL: ways[PROTOCOL]}  # the other methods do not apply to slowed cases
     size = (2.6 + 2.6 * len(ways), 4.4)
     title = _CHART_TITLES[name]
-    below = f"±: median half-width of 95 % intervals. Orange: wrong. {_caption(machine)}"
+    below = f"±: median half-width of 95 % intervals. Orange: wrong. {caption(machine)}"
     figure, (panels,) = drawing.grid(title, below, columns=len(ways), size=size)
     ends = [end for known in ways.values() for e, _ in known for end in (e.low, e.high) if end]
     for axes, (way, known) in zip(panels, ways.items(), strict=True):
@@ -116,7 +116,7 @@ def draw_layers(folder: Path, found: Sequence[Foretold], machine: Machine) -> No
     size = (drawing.WIDTH, 1.2 + 0.26 * len(found) + 0.5 * len(backends))
     title = "Copies of a layer: the change of the step, foretold and measured"
     figure, panels = drawing.grid(
-        title, _caption(machine), rows=len(backends), size=size, share="col"
+        title, caption(machine), rows=len(backends), size=size, share="col"
     )
     for (axes,), (backend, its) in zip(panels, backends.items(), strict=True):
         drawing.subtitled(axes, backend)

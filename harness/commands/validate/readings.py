@@ -12,7 +12,7 @@ from harness.analyze import stats
 from harness.commands.validate import loads
 from harness.commands.validate.claims import Check, between, ratio
 from harness.measure.machine.facts import usable_cpus
-from harness.measure.machine.gpu import NoGpu
+from harness.measure.machine.gpu import AnyGpu, NoGpu
 from harness.measure.machine.sampler import Sampler
 from harness.measure.side import AnyLauncher, Setup, Side
 from harness.records import Case, Round
@@ -22,13 +22,14 @@ from harness.workloads import datasets
 _STEPS = 3
 _PROTOCOL = replace(EFFORTS["default"], warm_up_seconds=1.0, timeout_seconds=300.0)
 _WATCHED_PAIRS = 12
+_NO_GPU = NoGpu("validation trains on the CPU")
 _BEGUN_SECONDS = 0.1  # so that the sampler has started before the round
 
 
 @contextlib.contextmanager
-def opened(launcher: AnyLauncher, case: Case) -> Iterator[Side]:
+def opened(launcher: AnyLauncher, case: Case, gpu: AnyGpu = _NO_GPU) -> Iterator[Side]:
     """Start a fresh worker, warmed up as in a block, without its sampler."""
-    setup = Setup(_PROTOCOL, launcher, NoGpu("validation trains on the CPU"))
+    setup = Setup(_PROTOCOL, launcher, gpu)
     side = Side.start(case, setup)
     try:
         side.sampler.stop()
@@ -89,17 +90,21 @@ def cpu(launcher: AnyLauncher, workers: int) -> Iterator[Check]:
         yield between(subject, "within 5 %", shares, 0.95, 1.05)
 
 
-def watching(launcher: AnyLauncher, case: Case, steps: int, blocks: int) -> Check:
+def watching(
+    launcher: AnyLauncher, case: Case, steps: int, blocks: int, gpu: AnyGpu = _NO_GPU
+) -> Check:
     """Compare rounds of so many steps with and without a sampler, in pairs, in fresh workers."""
-    logs = [_watched_over_not(launcher, case, steps, block) for block in range(blocks)]
+    logs = [_watched_over_not(launcher, case, steps, block, gpu) for block in range(blocks)]
     return ratio("a round that is watched over one that is not", stats.log_interval(logs), 0.01)
 
 
-def _watched_over_not(launcher: AnyLauncher, case: Case, steps: int, block: int) -> float:
-    with opened(launcher, case) as side:
+def _watched_over_not(
+    launcher: AnyLauncher, case: Case, steps: int, block: int, gpu: AnyGpu
+) -> float:
+    with opened(launcher, case, gpu) as side:
 
         def watched() -> float:
-            sampler = Sampler(side.worker.pid, None)
+            sampler = Sampler(side.worker.pid, gpu if case.device == "gpu" else None)
             sampler.start()
             try:
                 return unwatched()
