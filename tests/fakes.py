@@ -126,6 +126,7 @@ class FakeWorker:
 
     def _open(self, case, cpus, memory_bytes=None, early_steps=None, profiled=False):
         self._case, self._profiled = from_json(Case, case), profiled
+        self._launcher.cpus.append(cpus)
         early = early_steps and self._launcher.early_loss(self._case)
         if memory_bytes is not None and self._case.batch_size * 2**20 > memory_bytes:
             raise WorkerFailed("oom", "MemoryError: it would not fit")
@@ -330,6 +331,7 @@ class FakeLauncher:
         self.failures = failures or {}
         self.parameters = parameters or {}
         self.asked = []
+        self.cpus = []  # that a worker is told to use
         self.turns = []
         self.wrong = lambda case: range(100)
         self.interrupt_at_epoch = None

@@ -163,6 +163,33 @@ def test_another_way_of_multiplying_float32_is_named(measurement):
     assert caution.figure == "TF32 against float32"
 
 
+def with_starts(m, **fields):
+    """The comparison with other values of its starts: a function of the start, or the value."""
+    starts = tuple(
+        dataclasses.replace(
+            s, **{name: of(s) if callable(of) else of for name, of in fields.items()}
+        )
+        for s in m.starts
+    )
+    return dataclasses.replace(quiet(m), starts=starts)
+
+
+def test_other_kernels_in_another_process_are_named(measurement):
+    """The two sides are different programs anyway; unknown ones say nothing."""
+    same = with_starts(measurement, program=lambda s: str(s.role == "case"))
+    assert cautions.of_measurement(same, PROTOCOL) == []
+    other = with_starts(same, program=lambda s: f"{s.role == 'case'} {s.block % 2}")
+    (caution,) = cautions.of_measurement(other, PROTOCOL)
+    assert caution.doubt.startswith("the compiler chose other kernels in some workers")
+    assert caution.figure == "2 programs"
+
+
+def test_new_interpreters_in_place_of_forks_are_named(measurement):
+    """Their starts include an import."""
+    (caution,) = cautions.of_measurement(with_starts(measurement, spawned=True), PROTOCOL)
+    assert caution.doubt.startswith("importing the framework initialized CUDA")
+
+
 def test_a_step_compiled_on_one_side_is_named(measurement):
     """It is a change of its own."""
     facts = dataclasses.replace(measurement.facts, jit=True)

@@ -4,14 +4,16 @@ import dataclasses
 from collections import Counter
 
 import pytest
-from fakes import FakeClock, FakeLauncher, Silent, runner_of
+from fakes import FakeClock, FakeGpu, FakeLauncher, Silent, runner_of
 
 from harness.analyze import rounds, stats, verdicts
-from harness.measure import block
+from harness.measure import block, side
 from harness.measure.budget import Budget
 from harness.measure.group import NO_WISH, Wish
+from harness.measure.machine.cooling import Cooling
+from harness.measure.machine.sampler import Sampler
 from harness.measure.workers.worker_process import HostLost, WorkerFailed
-from harness.records import Case, Failure, Measurement
+from harness.records import Case, Failure, GpuReading, Measurement
 from harness.workloads import levers
 
 REFERENCE = Case("baseline", "synthetic", 64)
@@ -232,6 +234,64 @@ def test_where_a_gpu_is_used_one_worker_ends_before_the_next_begins(tmp_path):
     assert launcher.asked.count("open") == 2 * (3 + 1)
     assert launcher.most_running == 1
     assert stats.speedup(found[cases[0]]).value == pytest.approx(1.0)
+
+
+class Heated(FakeGpu):
+    """A GPU that each worker leaves ten degrees hotter, and that cools by one per reading."""
+
+    def __init__(self):
+        super().__init__()
+        self.celsius = 30.0
+
+    def read(self):
+        self.celsius = max(30.0, self.celsius - 1.0)
+        return GpuReading(temperature_celsius=self.celsius)
+
+    def near(self, cpus):
+        return list(reversed(cpus))
+
+
+class Heating(FakeLauncher):
+    def __init__(self, gpu):
+        super().__init__()
+        self.gpu = gpu
+
+    def end(self, worker):
+        self.gpu.celsius += 10.0
+        super().end(worker)
+
+
+def on_a_gpu(folder, monkeypatch):
+    """Two blocks of a case on a GPU that gets hot: the outcome, and the launcher."""
+    gpu, clock = Heated(), FakeClock()
+    launcher = Heating(gpu)
+    monkeypatch.setattr(side, "Sampler", lambda pid, gpu: Sampler(pid, None))
+    monkeypatch.setattr(block, "Cooling", lambda: Cooling(clock, clock.sleep))
+    monkeypatch.setattr(side, "Cooling", lambda: Cooling(clock, clock.sleep))
+    case, reference = (dataclasses.replace(one, device="gpu") for one in (CASES[0], REFERENCE))
+    runner = runner_of(folder, launcher, 1, blocks=2, gpu=gpu)
+    try:
+        return runner.measure(case, reference), launcher
+    finally:
+        runner.close()
+
+
+def test_a_worker_waits_until_the_gpu_is_as_cool_as_at_the_begin_of_its_block(
+    tmp_path, monkeypatch
+):
+    """And not as at the begin of the run, after which every worker would wait."""
+    found, _ = on_a_gpu(tmp_path, monkeypatch)
+    waited = {(s.group_block, s.place): s.cool_down_seconds for s in found.starts}
+    assert (waited[0, 0], waited[1, 0]) == (0.0, 0.0)
+    assert min(waited[0, 1], waited[1, 1]) >= 5.0
+
+
+def test_a_worker_on_a_gpu_takes_the_cpus_near_it(tmp_path, monkeypatch):
+    """The one on the CPU takes them as they are."""
+    _, launcher = on_a_gpu(tmp_path / "gpu", monkeypatch)
+    plain = FakeLauncher()
+    measure(tmp_path / "cpu", plain)
+    assert {tuple(reversed(cpus)) for cpus in launcher.cpus} == {tuple(cpus) for cpus in plain.cpus}
 
 
 def test_the_rates_of_a_kind_of_worker_are_found_once_per_block(tmp_path):
