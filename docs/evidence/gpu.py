@@ -48,6 +48,7 @@ _READ_SECONDS = 0.1
 _SETTLE_SECONDS = 2.0  # the counter of utilization covers up to a second before
 _ENERGY_SECONDS = 20.0
 _WATCHED_STEPS = 100
+_LOAD_SECONDS = 300.0  # the longest that a known load may take to end
 
 
 @dataclass
@@ -121,7 +122,10 @@ def _ready(load: "subprocess.Popen[str]") -> None:
 
 
 def _result(load: "subprocess.Popen[str]") -> dict[str, float]:
-    told, _ = load.communicate("\n\n", timeout=300)
+    try:
+        told, _ = load.communicate("\n\n", timeout=_LOAD_SECONDS)
+    finally:
+        load.kill()
     if load.returncode or not told.strip():
         raise Failed(f"the load ended with {load.returncode}")
     found: dict[str, float] = json.loads(told.strip().splitlines()[-1])
@@ -261,7 +265,7 @@ def events(hour: Hour) -> Iterator[Check]:
     if "torch" not in hour.seen:
         yield Check(subject, "within 1 %", hour.unseen["torch"], 0, "not shown")
         return
-    found = _result(hour.load("events", backend="torch"))
+    found = _result(hour.load("events", 2 if hour.quick else 50, backend="torch"))
     pairs = zip(found["clock"], found["device"], strict=True)  # type: ignore[call-overload]
     yield ratio(subject, stats.log_interval([log(mine / its) for mine, its in pairs]), 0.01)
 

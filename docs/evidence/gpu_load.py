@@ -1,7 +1,7 @@
 """A process that does something known on a GPU, through the backend that KERAS_BACKEND names.
 
 `gpu.py` runs it beside its readings. What it does is its first argument: `busy SHARE SECONDS`,
-`memory`, `product` or `events`; its last line on stdout is JSON.
+`memory`, `product` or `events STEPS`; its last line on stdout is JSON.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 BYTES = 2 * 2**30  # of the known allocation
 _PERIOD = 0.1  # seconds: of a busy part and a pause
-_STEPS, _REPETITIONS = 50, 10
+_REPETITIONS = 10
 
 
 def _wait_for(array: Any) -> None:
@@ -73,7 +73,7 @@ def product() -> dict[str, float]:
     return {"found": rate, "known": 2 * size**3 * times / _timed(matrix, times), "size": size}
 
 
-def events() -> dict[str, list[float]]:
+def events(steps: float) -> dict[str, list[float]]:
     """Seconds of rounds by the clock, and by events on the GPU itself (Torch alone has them)."""
     import numpy as np
     import torch
@@ -88,13 +88,13 @@ def events() -> dict[str, list[float]]:
     backend = find("torch")
     case = Case("improved", "known", 256, backend="torch", device="gpu")
     trainer = backend.trainer(network(**BUNDLED["improved"]), data, case)
-    trainer.run(_STEPS)
+    trainer.run(int(steps))
     clock, device = [], []
     for _ in range(_REPETITIONS):
         first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin = time.perf_counter()
         first.record()
-        trainer.run(_STEPS)
+        trainer.run(int(steps))
         last.record()
         clock.append(time.perf_counter() - begin)
         torch.cuda.synchronize()

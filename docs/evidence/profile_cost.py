@@ -17,12 +17,15 @@ from harness.analyze import stats
 from harness.records import Measurement, folders
 
 
-def measured(model: str, batch: str, backend: str, *options: str) -> tuple[float, float]:
+def measured(
+    model: str, batch: str, backend: str, threads: str, *options: str
+) -> tuple[float, float]:
     """Run one case with quick effort; return wall seconds and the median seconds per step."""
     with tempfile.TemporaryDirectory() as name:
         begin = time.perf_counter()
         command = [sys.executable, "-m", "harness", "run", model, "--batch-sizes", batch]
         fixed = ["--backend", backend, "--devices", "cpu", "--effort", "quick", "--output", name]
+        fixed += ["--threads", threads] if threads else []
         subprocess.run([*command, *fixed, *options], capture_output=True, check=True)
         seconds = time.perf_counter() - begin
         (folder,) = Path(name).glob("runs/*")
@@ -41,9 +44,10 @@ def main() -> None:
     parser.add_argument("--model", default="baseline")
     parser.add_argument("--batch-size", default="256")
     parser.add_argument("--backend", default="tensorflow")
+    parser.add_argument("--threads", default="", help="default: all")
     parser.add_argument("--turns", type=int, default=8)
     arguments = parser.parse_args()
-    case = arguments.model, arguments.batch_size, arguments.backend
+    case = arguments.model, arguments.batch_size, arguments.backend, arguments.threads
     added, logs = [], []
     for turn in range(arguments.turns):
         found = {}

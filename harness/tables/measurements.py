@@ -11,7 +11,7 @@ from harness.analyze.cases import MIB, CaseData
 from harness.analyze.cautions import Caution
 from harness.analyze.devices import gpu
 from harness.analyze.training import epochs
-from harness.records import Case, Estimate, Failure, ModelFacts
+from harness.records import Case, Estimate, Failure, Gpu, ModelFacts
 from harness.records.counters import COLUMNS
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, ends, grouped
@@ -120,12 +120,14 @@ def _measured(data: CaseData, analysis: Analysis) -> MeasuredRow:
         auxiliary=case in analysis.roles.auxiliary,
         cautions=tuple(data.cautions),
     )
-    return _on_gpu(row, data) if case.device == "gpu" else row
+    return _on_gpu(row, data, analysis.run.machine.gpu_facts) if case.device == "gpu" else row
 
 
-def _on_gpu(row: MeasuredRow, data: CaseData) -> MeasuredRow:
+def _on_gpu(row: MeasuredRow, data: CaseData, facts: Gpu | None) -> MeasuredRow:
     usages, device = data.usages, gpu.memory_bytes(data.usages)
     busy, power = gpu.utilization_percent(usages), gpu.power_watts(usages)
+    if power.value is not None and (doubt := gpu.about_power(facts)):
+        power = dataclasses.replace(power, source=f"{power.source}; {doubt}")
     allocator = data.largest_mib("gpu_memory_bytes")
     sources = dict.fromkeys(start.gpu_memory_source for start in data.starts)
     own = None if device.value is None else device.value / MIB

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.records import GpuUsage, Start
+from harness.records import Gpu, GpuUsage, Start
 
 # The utilization counter covers the last sample period, up to 1 s: an earlier reading may
 # include time before the rounds.
@@ -22,6 +22,12 @@ _REASONS = {  # nvml.h, nvmlClocksEventReasons
     0x40: "hardware thermal slowdown",
     0x80: "power brake",
 }
+
+
+# GPUs whose sensor of power looks at a quarter of the time: Yang and others, "Part-time power
+# measurements", SC24, arXiv 2312.02741.
+_PART_TIME = ("A100", "H100")
+_WITH_CPU = ("GH200", "GB200", "GB300")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,16 @@ def power_watts(usages: Sequence[GpuUsage]) -> Known:
         integral = _read(usage, "power_watts", _integral, "power integral")
         found.append(integral if counted.value is None else counted)
     return _mean(found)
+
+
+def about_power(facts: Gpu | None) -> str:
+    """Return what is known to be wrong with the power of a GPU; empty if nothing is."""
+    name = "" if facts is None else facts.name
+    if any(one in name for one in _WITH_CPU):
+        return "whether the CPU of the same module is in it is not known"
+    if any(one in name for one in _PART_TIME):
+        return "the sensor looks at a quarter of the time: below 5 % no difference is shown"
+    return ""
 
 
 def memory_bytes(usages: Sequence[GpuUsage]) -> Known:

@@ -76,7 +76,7 @@ class NvmlGpu(AnyGpu):
         self.is_mig = False
         instance = self._ask("is_mig", "nvmlDeviceIsMigDeviceHandle")
         self.is_mig = instance is not None and bool(instance.value)
-        self._driver = driver = text(self._ask("driver", "nvmlSystemGetDriverVersion"))
+        self._driver = driver = text(self._told("driver", "nvmlSystemGetDriverVersion"))
         self._temperature = self._first(
             "nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature", pynvml.NVML_TEMPERATURE_GPU
         )
@@ -100,7 +100,7 @@ class NvmlGpu(AnyGpu):
         pci = gpu._ask("pci_bus_id", "nvmlDeviceGetPciInfo")
         memory = gpu._ask("memory_bytes", "nvmlDeviceGetMemoryInfo")
         name = text(gpu._ask("name", "nvmlDeviceGetName"))
-        version = gpu._ask("cuda", "nvmlSystemGetCudaDriverVersion")
+        version = gpu._told("cuda", "nvmlSystemGetCudaDriverVersion")
         capability = gpu._ask("compute_capability", "nvmlDeviceGetCudaComputeCapability")
         architecture = gpu._ask("architecture", "nvmlDeviceGetArchitecture")
         persistence = gpu._ask("persistence_mode", "nvmlDeviceGetPersistenceMode")
@@ -200,17 +200,21 @@ class NvmlGpu(AnyGpu):
         return newer
 
     def _ask(self, what: str, function: str, *arguments: Any) -> Any:
+        """Call a function of NVML for this GPU; see `_told`."""
+        return self._told(what, function, self._handle, *arguments)
+
+    def _told(self, what: str, function: str, *arguments: Any) -> Any:
         """Call NVML; after an error return None and keep the reason until the next success."""
-        of_device = () if function.startswith("nvmlSystem") else (self._handle,)
         try:
-            answer = getattr(pynvml, function)(*of_device, *arguments)
+            answer = getattr(pynvml, function)(*arguments)
         except _FUNCTION_MISSING:
             self.refused[what] = "Function Not Found"
         except pynvml.NVMLError as error:
             unsupported = isinstance(error, pynvml.NVMLError_NotSupported)
             self.refused[what] = _OF_MIG if unsupported and self.is_mig else str(error)
         else:
-            self.refused.pop(what, None)
+            if self.refused:
+                self.refused.pop(what, None)
             return answer
         return None
 

@@ -6,7 +6,7 @@ import pytest
 from fakes import busy_gpu, gpu_usage
 
 from harness.analyze.devices import gpu
-from harness.records import GpuReading
+from harness.records import Gpu, GpuReading
 
 USAGE = gpu_usage(busy_gpu)
 
@@ -102,3 +102,20 @@ def test_without_readings_nothing_is_throttled_and_nothing_known():
     assert gpu.foreign_processes([]) is None
     assert gpu.largest([USAGE], "temperature_celsius") == 55.0
     assert gpu.median([], "sm_clock_mhz") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("NVIDIA H100 80GB HBM3", "a quarter of the time"),
+        ("NVIDIA A100-SXM4-40GB", "a quarter of the time"),
+        ("NVIDIA GH200 480GB", "the CPU of the same module"),
+        ("NVIDIA L4", ""),
+    ],
+)
+def test_what_is_known_of_a_sensor_of_power_is_told(name, told):
+    """Where studies found it."""
+    facts = Gpu(name, None, None, None, None, None, "PCI order")
+    assert told in gpu.about_power(facts)
+    assert bool(gpu.about_power(facts)) == bool(told)
+    assert gpu.about_power(None) == ""

@@ -73,6 +73,17 @@ def test_a_run_profiles_what_it_measured(go):
     assert all(row.share.low is None for one in run.profiles for row in layers.times(one))
 
 
+def test_measured_workers_are_asked_the_same_with_a_profile(go, launcher):
+    """All of them have ended before the first one that is traced: no round can change."""
+    command = ("run", "mine.py:build", "--batch-sizes", "32,64")
+    go(*command)
+    plain, launcher.asked = launcher.asked, []
+    go(*command, "--profile")
+    assert launcher.asked[: len(plain)] == plain
+    assert "profile" in launcher.asked[len(plain) :]
+    assert "profile" not in plain
+
+
 def test_two_models_are_compared_layer_by_layer(go, launcher):
     """The differences add up to that of the steps."""
     launcher.sample_seconds = lambda case: 1e-3 if case.variant == "baseline" else 4e-4
