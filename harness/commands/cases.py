@@ -89,7 +89,7 @@ class Cases:
             try:
                 seen = visible_gpus.of_framework(backend, self.gpu.cuda_device)
                 reason = None if seen.gpus else backends.find(backend).unseen(seen.said)
-                if late := late_first_step(backend, seen, self.gpu):
+                if seen.gpus and (late := late_first_step(backend, seen, self.gpu)):
                     self.say(late)
             except visible_gpus.NotListed as error:
                 reason = str(error)

@@ -25,6 +25,7 @@ _CUDA_SECONDS, _FRAMEWORK_SECONDS = 60.0, 300.0
 _ABOUT_GPUS = re.compile(r"cuda|gpu|nvidia|dlopen|cudnn|libdevice|driver", re.IGNORECASE)
 _ALWAYS_PRINTED = re.compile(r"Unable to register|computation placer|port\.cc|cpu_feature_guard")
 _LOG_PREFIX = re.compile(r"^.*?\.(?:cc|py):\d+(?:\]|: \w+Warning:)\s*")
+_SOURCE = re.compile(r"\s*\(Triggered internally.*")
 _MOST_LINES, _LONGEST = 2, 300
 
 
@@ -96,6 +97,7 @@ def _about_gpus(printed: str) -> str:
     """The last lines that say something of GPUs, without the prefix of a log."""
     lines = (line for line in printed.splitlines() if _ABOUT_GPUS.search(line))
     telling = [_LOG_PREFIX.sub("", line) for line in lines if not _ALWAYS_PRINTED.search(line)]
+    telling = [_SOURCE.sub("", line) for line in telling]
     return "; ".join(dict.fromkeys(telling[-_MOST_LINES:]))[:_LONGEST]
 
 
