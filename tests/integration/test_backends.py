@@ -1,6 +1,5 @@
 """Real workers with JAX and Torch: the same cases, and TensorFlow is not needed for them."""
 
-import dataclasses
 import importlib.util
 import math
 import os
@@ -9,7 +8,6 @@ import subprocess
 import sys
 
 import nvml
-import psutil
 import pytest
 from fakes import installed
 from samples import dataframe
@@ -141,16 +139,15 @@ def test_a_backend_says_why_it_sees_no_gpu(backend, driver):
     assert all(one.startswith(("sm_", "compute_")) for one in seen.kernels)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch not installed")
-@pytest.mark.skipif(shutil.which("c++") is None, reason="Inductor needs a C++ compiler")
-def test_inductor_compiles_in_the_worker_itself(launcher):
+@pytest.mark.parametrize("backend", installed("torch"))
+def test_inductor_compiles_in_the_worker_itself(backend):
     """Its own processes would compile beside rounds, and outlive a worker for minutes."""
-    compiled = dataclasses.replace(case("torch"), jit=True)
-    worker = launcher.start(compiled, timeout=300.0)
-    worker.ask("open", case=to_json(compiled), cpus=usable_cpus())
-    below = psutil.Process(worker.pid).children(recursive=True)
-    launcher.end(worker)
-    assert below == []
+    code = "import torch._inductor.config as config; print(config.compile_threads)"
+    environment = backends.find(backend).environment("gpu", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.split() == ["1"]
 
 
 @pytest.mark.parametrize("backend", [pytest.param("tensorflow"), *OTHERS])

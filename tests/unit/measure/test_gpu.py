@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import json
+import subprocess
 
 import nvml
 import pynvml
@@ -344,6 +346,42 @@ def test_cuda_is_asked_in_a_process_of_its_own(driver):
     its.answer(refusing("cuInit 803"))
     with pytest.raises(visible_gpus.NotListed, match=r"cannot be used: cuInit failed with 803"):
         visible_gpus.of_cuda()
+
+
+@pytest.fixture
+def printing(monkeypatch):
+    """A framework that sees so many GPUs and prints so much; the environments that it got."""
+    given = []
+
+    def of(gpus, printed):
+        def run(command, **more):
+            given.append(more["env"])
+            answer = json.dumps({"gpus": gpus, "kernels": ["sm_90"]})
+            return subprocess.CompletedProcess(command, 0, f"noise\n{answer}\n", printed)
+
+        monkeypatch.setattr(visible_gpus.subprocess, "run", run)
+        return given
+
+    return of
+
+
+DLOPEN = """I0000 00:00:1.1 4930 port.cc:153] oneDNN custom operations are on. GPU or not.
+E0000 external/local_xla/cuda_fft.cc:477] Unable to register cuFFT factory
+W0000 gpu_device.cc:2342] Cannot dlopen some GPU libraries. Skipping registering GPU devices...
+"""
+
+
+def test_a_framework_s_own_words_are_the_reason(printing, monkeypatch):
+    """Not what TensorFlow always prints; a user's own log level does not hide them."""
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    given = printing([], DLOPEN)
+    seen = visible_gpus.of_framework("tensorflow", FIRST)
+    assert seen == Seen(
+        [], ["sm_90"], "Cannot dlopen some GPU libraries. Skipping registering GPU devices..."
+    )
+    assert given[0]["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    printing(["a GPU"], DLOPEN)
+    assert visible_gpus.of_framework("tensorflow", FIRST) == Seen(["a GPU"], ["sm_90"])
 
 
 @pytest.mark.parametrize(
