@@ -134,6 +134,7 @@ class SlowedWorker:
     def __init__(self, worker: AnyWorker, slowdown: float) -> None:
         self.worker = worker
         self.pid = worker.pid
+        self.spawned_instead = worker.spawned_instead
         self._slowdown = slowdown
 
     def ask(self, command: Command, **arguments: Any) -> dict[str, Any]:
