@@ -39,8 +39,8 @@ def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     about = "what this machine can measure, and what disturbs it"
     parser = commands.add_parser("doctor", help=about)
-    record = "write each call of NVML with its answer, of ten seconds: for tests without a GPU"
-    parser.add_argument("--record-nvml", metavar="FILE", type=Path, help=record)
+    told = "write each call of NVML with its answer, of ten seconds: for tests without a GPU"
+    parser.add_argument("--record-nvml", metavar="FILE", type=Path, help=told)
     options.finish(parser, "doctor", diagnose)
 
 

@@ -158,7 +158,7 @@ class Settings:
     given: frozenset[str] = frozenset()
     prefix: str = "--"
     threads: int = option(
-        "N", _threads, "CPU threads that a worker may use (default: all that it may use)", ""
+        "N", _threads, "CPU threads of a worker (default: all that this process may use)", ""
     )
     lock_clock: int | None = option(
         "MHZ", count, "hold the clock of the GPU at so many MHz meanwhile, where that is permitted"

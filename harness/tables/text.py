@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from harness import units
 from harness.analyze.verdicts import DEFINITION
-from harness.records import Case, Run
+from harness.records import Case, Machine, Run
 from harness.records import protocol as protocols
 from harness.tables.declare import Column, Table, given
 from harness.tables.labels import dataset
@@ -103,6 +103,11 @@ def _plain(text: str, column: Column[Any]) -> str:
     return "\n".join(map(units.printable, lines))
 
 
+def _gpu(machine: Machine) -> str:
+    held = machine.gpu_facts and machine.gpu_facts.locked_mhz
+    return str(machine.gpu) + (f", its clock held at {held} MHz" if held else "")
+
+
 def caption(run: Run) -> str:
     """Dataset, machine, libraries and protocol: what a number needs beside it."""
     machine, cases = run.machine, _cases(run)
@@ -114,7 +119,7 @@ def caption(run: Run) -> str:
         if name in used or name == "keras"
     )
     gpu = any(case.device == "gpu" for case in cases)
-    devices = f"{machine.cpu}, {machine.usable_cpus} CPUs" + (f"; {machine.gpu}" if gpu else "")
+    devices = f"{machine.cpu}, {machine.usable_cpus} CPUs" + (f"; {_gpu(machine)}" if gpu else "")
     repeats, how = [], run.protocol
     if run.outcomes:
         repeats.append(f"{how.effort} effort, {protocols.blocks(how)} of fresh workers")

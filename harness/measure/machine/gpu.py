@@ -76,6 +76,7 @@ class NvmlGpu(AnyGpu):
         self.is_mig = False
         instance = self._ask("is_mig", "nvmlDeviceIsMigDeviceHandle")
         self.is_mig = instance is not None and bool(instance.value)
+        self.refused.clear()  # a driver that knows no MIG lacks no figure
         self._driver = driver = text(self._told("driver", "nvmlSystemGetDriverVersion"))
         self._temperature = self._first(
             "nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature", pynvml.NVML_TEMPERATURE_GPU
@@ -187,17 +188,21 @@ class NvmlGpu(AnyGpu):
             self._ask("reset_clock", "nvmlDeviceResetGpuLockedClocks")
 
     def _first(self, newer: str, older: str, *arguments: Any) -> str:
-        """Return the one of two functions that both the binding and the driver have.
+        """Return the one of two functions that answers; the newer if both refuse.
 
         The newer replaces the older, which leaves with a later driver or binding.
         """
-        try:
-            getattr(pynvml, newer)(self._handle, *arguments)
-        except (*_FUNCTION_MISSING, pynvml.NVMLError_FunctionNotFound):
-            return older
-        except pynvml.NVMLError:
-            pass  # it is there
-        return newer
+        wanted = newer
+        for function in (newer, older):
+            try:
+                getattr(pynvml, function)(self._handle, *arguments)
+            except (*_FUNCTION_MISSING, pynvml.NVMLError_FunctionNotFound):
+                wanted = older
+            except pynvml.NVMLError:
+                continue
+            else:
+                return function
+        return wanted
 
     def _ask(self, what: str, function: str, *arguments: Any) -> Any:
         """Call a function of NVML for this GPU; see `_told`."""

@@ -16,7 +16,7 @@ from fakes import (
 from samples import dataframe, dataframes, drawn, text_table
 
 from harness.analyze import stats
-from harness.records import Case, Failure, folders, from_json, to_json
+from harness.records import Case, Failure, Gpu, folders, from_json, to_json
 from harness.report import files
 from harness.tables import drawing
 
@@ -183,6 +183,14 @@ def test_what_is_missing_of_a_gpu_is_empty_with_its_reason(run):
     assert "W: insufficient: 0 readings" in row["gpu_missing"]
     notes = text_table(poor, "measurements").notes
     assert any(note.startswith("missing: W: insufficient") for note in notes)
+
+
+def test_a_clock_that_was_held_is_named_with_the_gpu(run):
+    """Without it a run is compared with others of a free clock."""
+    facts = Gpu("Fake GPU", None, None, None, None, None, "PCI order", locked_mhz=1200)
+    held = dataclasses.replace(run.machine, gpu="Fake GPU", gpu_facts=facts)
+    caption = text_table(dataclasses.replace(run, machine=held), "measurements").caption
+    assert "Fake GPU, its clock held at 1200 MHz" in caption
 
 
 def test_files_of_a_device_run_hold_tables_and_charts(run, tmp_path):

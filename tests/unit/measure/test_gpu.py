@@ -112,6 +112,12 @@ def test_a_function_that_the_binding_lacks_is_a_missing_reading(opened, monkeypa
     assert bool(gpu.refused) != has_another
 
 
+def test_a_newer_function_that_a_driver_refuses_has_its_elder(opened):
+    """As one that wants another version of its argument."""
+    version_mismatch = 25
+    assert opened(refusing(f"nvmlDeviceGetTemperatureV {version_mismatch}")).read() == WHOLE
+
+
 def test_where_all_of_the_functions_are_gone_the_reading_is_missing(opened, monkeypatch):
     """Its reason says so."""
     for name in ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV"):
