@@ -133,7 +133,7 @@ def _on_gpu(row: MeasuredRow, data: CaseData, facts: Gpu | None) -> MeasuredRow:
     own = None if device.value is None else device.value / MIB
     missing = {
         "GPU %": None if busy.value is not None else busy.source,
-        "W": None if power.value is not None else power.source,
+        "GPU W": None if power.value is not None else power.source,
         "allocator's peak": None if allocator is not None else "; ".join(sources),
         "device memory": None if own is not None else device.source,
         **{name: f"NVML refuses it: {why}" for name, why in gpu.refused(usages).items()},
@@ -196,7 +196,7 @@ def _notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
 def _gpu_notes(rows: Sequence[MeasuredRow]) -> Iterator[str]:
     memory = {row.gpu_memory_source for row in rows if row.gpu_memory_mib is not None}
     power = {r.power.source for r in rows if r.power and r.power.value is not None}
-    for heading, sources in (("GPU MiB", memory), ("W, mJ/sample", power)):
+    for heading, sources in (("GPU MiB", memory), ("GPU W, GPU mJ/sample", power)):
         if known := sorted(filter(None, sources)):
             yield f"{heading}: {', '.join(known)}"
     if any(row.busy and row.busy.value is not None for row in rows):
@@ -263,8 +263,8 @@ MEASUREMENTS = Table(
         Column("CPU %", "cpu_percent", "{:.0f}".format, rank=3),
         Column("GPU %", "busy.value", "{:.0f}".format, rank=2),
         Column("GPU MiB", "gpu_memory_mib", "{:.0f}".format, rank=3),
-        Column("W", "power.value", "{:.0f}".format, rank=4),
-        Column("mJ/sample", "joules_per_sample", lambda j: units.digits(1e3 * j), rank=3),
+        Column("GPU W", "power.value", "{:.0f}".format, rank=4),
+        Column("GPU mJ/sample", "joules_per_sample", lambda j: units.digits(1e3 * j), rank=3),
         Column("CPU mJ/sample [95 %]", "cpu_joules_per_sample", _millijoules, rank=3),
         *(
             Column[MeasuredRow](heading, f"per_step.{name}", units.digits, rank=6)

@@ -21,7 +21,7 @@ _OUT_OF_MEMORY = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "No algorithm worked!",  # cuDNN had no memory to try one
 )
-_NO_KERNELS = "this build of the framework has no kernels for this GPU: install a newer build"
+_NO_KERNELS = "this build of the framework may lack kernels for this GPU: try a newer build"
 _NO_COMPILER = (
     "the compiler of CUDA is not found: install nvidia-cuda-nvcc-cu12, or set "
     "XLA_FLAGS=--xla_gpu_cuda_data_dir=FOLDER"

@@ -27,7 +27,9 @@ _RANKED = (
     Column[RankedRow]("verdict", "verdict", numeric=False, verdict=lambda row: row.verdict, rank=1),
     Column[RankedRow]("over control [80 % of runs]", "over_control", speedup_of, rank=2),
     Column[RankedRow]("rank over control", "control_rank", rank=4),
-    Column[RankedRow]("mJ/sample", "joules_per_sample", lambda j: units.digits(1e3 * j), rank=3),
+    Column[RankedRow](
+        "GPU mJ/sample", "joules_per_sample", lambda j: units.digits(1e3 * j), rank=3
+    ),
     Column[RankedRow]("price per hour", "price_per_hour", "{:g}".format, rank=3),
     Column[RankedRow]("price per million samples", "price_per_million", units.digits, rank=2),
 )

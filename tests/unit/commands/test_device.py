@@ -180,9 +180,9 @@ def test_what_is_missing_of_a_gpu_is_empty_with_its_reason(run):
     assert row[["gpu_percent", "gpu_power_w", "joules_per_sample"]].isna().all()
     assert "GPU %, device memory" in row["gpu_missing"]
     assert "NVML refuses it: Not Supported" in row["gpu_missing"]
-    assert "W: insufficient: 0 readings" in row["gpu_missing"]
+    assert "GPU W: insufficient: 0 readings" in row["gpu_missing"]
     notes = text_table(poor, "measurements").notes
-    assert any(note.startswith("missing: W: insufficient") for note in notes)
+    assert any(note.startswith("missing: GPU W: insufficient") for note in notes)
 
 
 def test_a_clock_that_was_held_is_named_with_the_gpu(run):

@@ -38,6 +38,21 @@ def test_a_recorded_session_is_replayed(driver, tmp_path, monkeypatch):
         pynvml.nvmlDeviceGetIndex(pynvml.nvmlDeviceGetHandleByUUID(FIRST))
 
 
+def test_how_long_a_call_takes_is_recorded(driver, tmp_path):
+    """A list of processes takes milliseconds, and a reading does not wait for one."""
+    list_call = "nvmlDeviceGetComputeRunningProcesses_v3"
+    driver().answer(script(more=f"delay {list_call} 4500"))
+    gpu, path = open_gpu(), tmp_path / "nvml.tsv"
+    with recorded(path):
+        gpu.processes()
+        gpu.read()
+    lines = [line.split("\t") for line in path.read_text().splitlines()[1:]]
+    took = {name: int(micros) for _, name, _, _, micros, _ in lines}
+    assert took[list_call] >= 4500
+    names = [name for _, name, *_ in lines]
+    assert list_call not in names[names.index("nvmlDeviceGetUtilizationRates") :]
+
+
 def test_after_a_recording_the_library_is_called_again(driver, tmp_path):
     """Nothing more is written."""
     driver()

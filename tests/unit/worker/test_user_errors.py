@@ -114,9 +114,9 @@ def test_a_fault_of_the_harness_is_told_in_full():
 @pytest.mark.parametrize(
     ("text", "help_"),
     [
-        ("CUDA_ERROR_INVALID_PTX", "no kernels for this GPU: install a newer build"),
-        ("Failed to launch: CUDA_ERROR_INVALID_HANDLE", "no kernels for this GPU"),
-        ("CUDA error: no kernel image is available for execution", "no kernels for this GPU"),
+        ("CUDA_ERROR_INVALID_PTX", "may lack kernels for this GPU: try a newer build"),
+        ("Failed to launch: CUDA_ERROR_INVALID_HANDLE", "may lack kernels for this GPU"),
+        ("CUDA error: no kernel image is available for execution", "may lack kernels for this GPU"),
         ("libdevice not found at ./libdevice.10.bc", "install nvidia-cuda-nvcc-cu12"),
         ("Couldn't get ptxas version", "--xla_gpu_cuda_data_dir=FOLDER"),
         ("No PTX compilation provider is available", "the compiler of CUDA is not found"),
