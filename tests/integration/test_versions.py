@@ -154,12 +154,12 @@ def test_nothing_is_left_behind(repository, start, run, tmp_path, number):
 def test_a_variable_is_another_version(repository, run):
     """Named by itself."""
     quick = ("--effort", "quick", "--steps", "1")
-    code, document, _ = run(repository, "--reference-env", "DEPTH=12", *quick)
+    code, document, _ = run(repository, "--reference-env", "DEPTH=64", *quick)
     assert code == 0
     (row,) = document["tables"]["version_speedup"]
-    assert row["reference"] == "DEPTH=12"
+    assert row["reference"] == "DEPTH=64"
     sizes = {one["version"]: one["parameters"] for one in document["tables"]["measurements"]}
-    assert sizes["DEPTH=12"] > sizes[""]
+    assert sizes["DEPTH=64"] > sizes[""]
 
 
 def test_versions_are_trained_in_full(repository, small_data, tmp_path):
