@@ -316,6 +316,13 @@ def test_the_clock_is_held_and_let_go(opened):
     assert gpu.read().sm_clock_mhz == 1755.0
 
 
+def test_a_clock_is_left_alone_unasked(opened):
+    """Nor is anything refused."""
+    gpu = opened()
+    with gpu.locked(None):
+        assert (gpu.read(), gpu.refused) == (WHOLE, {})
+
+
 def test_a_clock_that_cannot_be_held_is_said(opened):
     """Only root may; the run goes on."""
     gpu = opened(refusing(f"nvmlDeviceSetGpuLockedClocks {NO_PERMISSION}"))
