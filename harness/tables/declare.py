@@ -213,12 +213,19 @@ def _plain(value: Any) -> Any:
 
 
 def to_csv(table: Table[R], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Write the CSV file of rows as `flat` returns them."""
+    """Write the CSV file of rows as `flat` returns them, with 12 significant digits.
+
+    Further digits differ from CPU to CPU, so that a run would have other files elsewhere.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header(table))
-    writer.writerows(row.values() for row in rows)
+    writer.writerows(map(_rounded, row.values()) for row in rows)
     return file.getvalue()
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 def to_frame(table: Table[R], rows: Sequence[R]) -> "pd.DataFrame":
