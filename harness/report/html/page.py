@@ -97,6 +97,7 @@ def environment(run: Run) -> dict[str, str]:
     if machine.gpu_facts is not None:
         known = dataclasses.asdict(machine.gpu_facts)
         refused = known.pop("refused")
+        known = {name: value for name, value in known.items() if value is not None}
         found |= {f"gpu_{name}": str(value) for name, value in known.items() if name != "name"}
         found |= {f"gpu_refused_{name}": reason for name, reason in refused.items()}
     if (energy := machine.cpu_energy) is not None:
