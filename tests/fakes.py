@@ -331,7 +331,7 @@ class FakeLauncher:
         self.failures = failures or {}
         self.parameters = parameters or {}
         self.asked = []
-        self.cpus = []  # that a worker is told to use
+        self.cpus = []  # that each worker may use
         self.turns = []
         self.wrong = lambda case: range(100)
         self.interrupt_at_epoch = None

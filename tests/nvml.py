@@ -74,8 +74,8 @@ class Driver:
     def answer(self, text: str) -> None:
         """Answer like that from now on."""
         self._script.write_text(text)
-        self.library("libnvidia-ml.so.1").read_script()
+        self.load("libnvidia-ml.so.1").read_script()
 
-    def library(self, name: str) -> ctypes.CDLL:
-        """One of the two libraries."""
+    def load(self, name: str) -> ctypes.CDLL:
+        """Load one of the two libraries."""
         return ctypes.CDLL(str(self._libraries / name))

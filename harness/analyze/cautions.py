@@ -67,6 +67,7 @@ def of_measurement(measurement: Measurement, protocol: Protocol) -> list[Caution
         *_gpu(measurement, protocol),
         *_traced(measurement),
         *_programs(measurement),
+        *_spawned(measurement),
         *_learning(measurement),
         *_left_out(measurement),
         *_own_settings(measurement),
@@ -173,8 +174,12 @@ def _programs(m: Measurement) -> Iterator[Caution]:
     most = max(sum(is_case == side for is_case, _ in programs) for side in (True, False))
     if most > 1:
         doubt = "the compiler chose other kernels in some workers of the same case"
-        advice = "more blocks average over that; a kept autotuning cache makes workers alike"
+        advice = "measure more blocks, or keep the compiler's autotuning cache"
         yield Caution(doubt, advice, f"{most} programs")
+
+
+def _spawned(m: Measurement) -> Iterator[Caution]:
+    """Say that workers were not forked, so that their starts are longer."""
     if any(start.spawned for start in m.starts):
         doubt = "importing the framework initialized CUDA, so that workers had new interpreters"
         yield Caution(doubt, "compare their starts only with runs like this")

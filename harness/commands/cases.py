@@ -245,7 +245,7 @@ def late_first_step(backend: str, seen: visible_gpus.Seen, gpu: AnyGpu) -> str:
     return (
         f"this build of {backend} has kernels for {', '.join(seen.kernels)} and not for compute "
         f"capability {capability}: the driver may compile them for half an hour at the first step, "
-        "and keeps them (CUDA_CACHE_PATH); a newer build has them"
+        "and keeps them (CUDA_CACHE_PATH); a newer build may have them"
     )
 
 

@@ -39,7 +39,7 @@ def add(commands: output.Commands) -> None:
     """Add the command and its arguments."""
     about = "what this machine can measure, and what disturbs it"
     parser = commands.add_parser("doctor", help=about)
-    told = "write each call of NVML with its answer, of ten seconds: for tests without a GPU"
+    told = "read the GPU for ten seconds, and write each call of NVML with its answer"
     parser.add_argument("--record-nvml", metavar="FILE", type=Path, help=told)
     options.finish(parser, "doctor", diagnose)
 

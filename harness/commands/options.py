@@ -161,7 +161,9 @@ class Settings:
         "N", _threads, "CPU threads of a worker (default: all that this process may use)", ""
     )
     lock_clock: int | None = option(
-        "MHZ", count, "hold the clock of the GPU at so many MHz meanwhile, where that is permitted"
+        "MHZ",
+        count,
+        "hold the clock of the GPU at so many MHz during the run, if that is permitted",
     )
     backend: str = option(
         "NAME", _backend, f"Keras backend: {', '.join(backends.NAMES)}", "tensorflow"

@@ -11,8 +11,6 @@ int cuInit(unsigned flags) {
   return code ? code : n_devices ? 0 : 100;
 }
 
-int cuDriverGetVersion(int *version) { *version = 13000; return ruled("cuDriverGetVersion"); }
-
 int cuDeviceGetCount(int *count) {
   if (!initialized) return 3;
   int code = ruled("cuDeviceGetCount");

@@ -4,8 +4,7 @@
    driver exported, with its layouts. NVML_REPLAY names a recording of a real driver: each call then
    answers as it did there, in the order of the recording; its last answer stays.
 
-   Sources: nvml.h of these drivers; the layout of 535.43 to 535.85 as gpustat's and nvitop's
-   reports have it. */
+   Sources: the structures of nvidia-ml-py; for 535.43 to 535.85 reports to gpustat and nvitop. */
 #include <stdarg.h>
 #include <stdint.h>
 #include "script.h"
@@ -15,7 +14,6 @@ enum { SUCCESS, UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED, NOT_FOUND = 6, I
 
 typedef struct { void *to; const void *from; size_t size; } output;
 #define OUT(to, from) ((output){to, &(from), sizeof(from)})
-#define NOTHING ((output){0})
 
 static int initialized;
 static double begin;

@@ -4,7 +4,7 @@
      mig UUID NAME            such an instance of the last device
      process PID              a process that computes on every device
      drawing PID              one that draws
-     set NAME NUMBER          of the values below
+     set NAME NUMBER          one of the values in tests/nvml.py
      fail CALL CODE [FROM]    what a call returns, from its n-th on; CALL may end in *
      delay CALL MICROSECONDS  how long a call takes
      order N N ...            CUDA's order of the devices, fastest first; without it, as in PCI

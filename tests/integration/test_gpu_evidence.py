@@ -1,6 +1,6 @@
 """The script for the first hour with a GPU, tried on the CPU with a driver in C.
 
-Torch's workers are told to say that they train on a GPU, and CUDA's events are those of a clock.
+Torch's workers call the CPU a GPU, and CUDA's events are those of a clock.
 """
 
 import importlib.util

@@ -1,7 +1,6 @@
 """The whole way of a GPU case with real workers, over the real binding of NVML.
 
-NVIDIA's driver is the stand-in in C. The workers are Torch's, on the CPU; they are told to say that
-it is a GPU.
+NVIDIA's driver is the stand-in in C. The workers are Torch's, on the CPU, which they call a GPU.
 """
 
 import dataclasses

@@ -65,7 +65,7 @@ def about_power(facts: Gpu | None) -> str:
     if any(one in name for one in _WITH_CPU):
         return "whether the CPU of the same module is in it is not known"
     if any(one in name for one in _PART_TIME):
-        return "the sensor looks at a quarter of the time: below 5 % no difference is shown"
+        return "the sensor looks at a quarter of the time, so a difference below 5 % shows nothing"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The only module that reads NVML; `NoGpu` stands for a missing GPU.
+"""A GPU as NVML reads it; `NoGpu` stands for a missing one.
 
 Callers need not check whether there is a GPU: a missing name or reading is None, with a reason.
 Each call to NVML may fail by itself without affecting the others.
@@ -19,11 +19,18 @@ _LARGEST_PID = 2**22  # proc(5), pid_max
 # Drivers whose list of processes has a layout that the binding does not know; the function before
 # that has the usual one.
 _OTHER_LAYOUT = ((535, 43), (535, 86))
-_ARCHITECTURES = {
-    getattr(pynvml, f"NVML_DEVICE_ARCH_{name.upper()}"): name
-    for name in ("Kepler", "Maxwell", "Pascal", "Volta", "Turing", "Ampere", "Ada", "Hopper")
+_ARCHITECTURES = {  # numbers of NVML_DEVICE_ARCH_*; older bindings lack the last names
+    2: "Kepler",
+    3: "Maxwell",
+    4: "Pascal",
+    5: "Volta",
+    6: "Turing",
+    7: "Ampere",
+    8: "Ada",
+    9: "Hopper",
+    10: "Blackwell",
+    13: "Rubin",
 }
-_LATER_ARCHITECTURES = {10: "Blackwell", 13: "Rubin"}  # older bindings do not name them
 _OF_MIG = "NVML has no such counter of a MIG instance"
 
 
@@ -114,7 +121,7 @@ class NvmlGpu(AnyGpu):
             memory_bytes=None if memory is None else int(memory.total),
             chosen_by=chosen_by,
             compute_capability=None if capability is None else "{}.{}".format(*capability),
-            architecture=(_ARCHITECTURES | _LATER_ARCHITECTURES).get(architecture),
+            architecture=_ARCHITECTURES.get(architecture),
             persistence_mode=None if persistence is None else bool(persistence),
             is_mig=gpu.is_mig,
             refused=dict(gpu.refused),
@@ -155,7 +162,7 @@ class NvmlGpu(AnyGpu):
         drawing = self._ask("graphics", self._drawing)
         listed = frozenset(int(process.pid) for process in [*computing, *(drawing or ())])
         if any(not 0 < pid < _LARGEST_PID for pid in listed):
-            self.refused["processes"] = "the driver's list has a layout that the binding lacks"
+            self.refused["processes"] = "the driver's list has a layout that nvidia-ml-py lacks"
             return None
         return listed
 

@@ -150,8 +150,9 @@ class Launcher:
                 pid, wait_code = _spawn(place, environment, theirs, log)
         channel = Channel(ours)
         first = timeout * (_FIRST_STEP_ON_GPU if case.device == "gpu" else 1)
-        worker = WorkerProcess(pid, channel, log, wait_code, timeout, self.traceback, first)
-        worker.spawned_instead = self.method == "fork" and method == "spawn"
+        worker = WorkerProcess(
+            pid, channel, log, wait_code, timeout, self.traceback, first, method != self.method
+        )
         self._workers.append(worker)
         return worker
 

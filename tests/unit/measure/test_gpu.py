@@ -38,7 +38,7 @@ def opened(driver, monkeypatch):
     def of(answers=None, version=NEWEST):
         its = driver(version)
         its.answer(script() if answers is None else answers)
-        asked = its.library("libcuda.so.1")
+        asked = its.load("libcuda.so.1")
         monkeypatch.setattr(visible_gpus, "of_cuda", lambda: visible_gpus.list_uuids(asked))
         gpu = open_gpu()
         gpu.driver = its
@@ -189,7 +189,7 @@ def test_a_list_of_processes_in_another_layout_is_unknown(opened, monkeypatch):
     monkeypatch.setattr(gpus, "_OTHER_LAYOUT", ((0, 0), (0, 0)))
     gpu = opened(script(more="process 4712\nprocess 4713"), 53543)
     assert gpu.processes() is None
-    assert gpu.refused["processes"] == "the driver's list has a layout that the binding lacks"
+    assert gpu.refused["processes"] == "the driver's list has a layout that nvidia-ml-py lacks"
 
 
 def test_no_process_is_an_empty_list(opened):
@@ -336,7 +336,7 @@ def test_cuda_without_a_device_sees_none(driver):
     """CUDA_ERROR_NO_DEVICE: hidden, or not there."""
     its = driver()
     its.answer(script(gpus=""))
-    assert visible_gpus.list_uuids(its.library("libcuda.so.1")) == []
+    assert visible_gpus.list_uuids(its.load("libcuda.so.1")) == []
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_cuda_that_fails_says_with_what(driver, rule, said):
     its = driver()
     its.answer(refusing(rule))
     with pytest.raises(visible_gpus.NotListed, match=said):
-        visible_gpus.list_uuids(its.library("libcuda.so.1"))
+        visible_gpus.list_uuids(its.load("libcuda.so.1"))
 
 
 def test_cuda_is_asked_in_a_process_of_its_own(driver):
