@@ -25,8 +25,10 @@ from unittest import mock
 from rich.console import Console
 
 from harness.analyze import stats
+from harness.analyze.explain import layers as explain
 from harness.commands.validate import output, readings
 from harness.commands.validate.claims import Check, contains, decided, ratio
+from harness.measure import profiling
 from harness.measure.budget import Budget
 from harness.measure.machine import facts, nvml_recording, visible_gpus
 from harness.measure.machine.gpu import AnyGpu
@@ -34,9 +36,10 @@ from harness.measure.machine.open_gpu import open_gpu
 from harness.measure.runner import Runner
 from harness.measure.side import Setup, Side
 from harness.measure.workers.launcher import Launcher, Method
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Failure, Machine, Measurement, from_json, to_json
 from harness.records.folders import new_run_folder
-from harness.records.protocol import EFFORTS
+from harness.records.protocol import EFFORTS, FEWEST_BLOCKS
 from harness.report.progress import Progress
 from harness.worker import backends
 
@@ -333,10 +336,26 @@ def suites(hour: Hour) -> Iterator[Check]:
     yield decided(subject, "exit code 0", last, 1, holds=done.returncode == 0)
 
 
-def layers(_hour: Hour) -> Iterator[Check]:
-    """A profile by layer."""
-    text = "`harness profile` traces a step on the CPU only"
-    yield Check("time per layer on the GPU", "", text, 0, "not shown")
+def layers(hour: Hour) -> Iterator[Check]:
+    """Do kernels find their layers, and does tracing leave them as they are?"""
+    workers = 1 if hour.quick else FEWEST_BLOCKS
+    for name in hour.seen:
+        try:
+            with hour.launcher() as launcher:
+                setup = Setup(EFFORTS["default"], launcher, hour.gpu)
+                profile = profiling.profile(hour.case(name), setup, hour.folder / name, workers)
+        except WorkerFailed as error:
+            yield Check(f"{name}: time per layer", "", str(error), 0, "not shown")
+            continue
+        rows = {row.name: row.share.value for row in explain.times(profile)}
+        busy = 1 - rows[explain.IDLE]
+        known = 1 - rows[explain.UNATTRIBUTED] / busy
+        text = f"{100 * known:.0f} %; the GPU is busy for {100 * busy:.0f} % of a step"
+        subject = f"{name}: time of kernels and copies that is for a part of the model"
+        yield decided(subject, "at least 90 %", text, workers, holds=known >= 0.9)
+        over = max(its.operations_seconds / its.step_seconds for its in profile.workers)
+        subject = f"{name}: that time in a trace over a step without one"
+        yield decided(subject, "at most 1.02", f"{over:.2f}", workers, holds=over <= 1.02)
 
 
 PARTS: dict[str, Callable[[Hour], Iterator[Check]]] = {

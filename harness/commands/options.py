@@ -242,7 +242,7 @@ class Settings:
     profile: bool = option(
         "",
         flag,
-        "also trace each case on the CPU in a worker of its own: time and memory of each layer",
+        "also trace each case in a worker of its own: time of each layer; on the CPU also memory",
         "",
         commands=("suites", "run"),
         flag=True,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from harness.commands import options, output, values
 from harness.commands.measured import measured, trace
 from harness.commands.session import Session
-from harness.errors import BadCase
 from harness.records.protocol import FEWEST_BLOCKS
 from harness.workloads import registry
 
@@ -32,10 +31,14 @@ def _profile(session: Session, models: Sequence[str]) -> bool:
     settings = session.settings
     for model in models:
         registry.check(model)
-    if settings.gpu_demanded:
-        raise BadCase("--devices: the layers of a GPU's step cannot be told apart; name the cpu")
     session.check([(model, settings.batch_sizes[0]) for model in models], models)
-    cases = [session.cases.case(variant=model, device="cpu") for model in models]
+    for device in settings.devices:
+        session.cases.check_device(device)
+    cases = [
+        session.cases.case(variant=model, device=device)
+        for device in settings.devices
+        for model in models
+    ]
     complete = True
     for case in cases:
         if error := session.cases.untrainable(case) or trace(session, case, FEWEST_BLOCKS):

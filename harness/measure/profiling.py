@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.measure import schedule
@@ -32,8 +32,8 @@ _ROUNDS_SECONDS = 1.5  # of a worker; the step time is measured where the trace 
 
 
 def is_traced(case: Case) -> bool:
-    """Whether the layers of a case can be told apart: on one CPU device of one host."""
-    return case.device == "cpu" and case.replicas == case.hosts == 1
+    """Whether the layers of a case can be told apart: on one device of one host."""
+    return case.replicas == case.hosts == 1
 
 
 def profile(
@@ -83,10 +83,7 @@ def profile(
         max((r for one in starts if (r := one.copy_bytes_per_second)), default=None),
         name,
         wall_seconds=time.perf_counter() - begin,
-        peaks=(
-            *(_peak(case, start) for start in starts),
-            *_other(case, setup, starts[0], traced[0]),
-        ),
+        peaks=tuple(_peaks(case, setup, starts, traced[0])),
         memory_bytes=memory_bytes,
     )
 
@@ -103,11 +100,16 @@ def _side(case: Case, setup: Setup) -> Iterator[Side]:
         side.end()
 
 
-def _other(case: Case, setup: Setup, start: Start, traced: Traced) -> Iterator[Peak]:
-    """The memory at another batch size, where the model can be trained at one.
+def _peaks(case: Case, setup: Setup, starts: Sequence[Start], traced: Traced) -> Iterator[Peak]:
+    """The memory of the workers, and at another batch size where the model can be trained at one.
 
-    At a larger one where that is sure to fit: peaks of small batches tell too little of large ones.
+    Only on the CPU: what a GPU holds before the first step is not known. The other size is larger
+    where that is sure to fit: peaks of small batches tell too little of large ones.
     """
+    if case.device == "gpu":
+        return
+    yield from (_peak(case, start) for start in starts)
+    start = starts[0]
     taken = _TIMES * (start.peak_rss_bytes - start.import_rss_bytes)
     fits = taken < _FREE * memory_available()
     quick = _TIMES * traced.step_seconds < _LONGEST_STEP

@@ -235,6 +235,11 @@ class Traced:
     steps: int  # that were traced
     spent: tuple[Spent, ...]
 
+    @property
+    def operations_seconds(self) -> float:
+        """Seconds per step in which any operation was executed."""
+        return sum(one.seconds for one in self.spent)
+
 
 @dataclass(frozen=True, slots=True)
 class Peak:

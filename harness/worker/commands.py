@@ -77,7 +77,7 @@ class Commands:
         if self.on_gpu and not backend.gpus():
             raise Rejected("unsupported", backend.unseen())
         import_rss = resources.high_water_bytes()
-        self._profiler = Profiler(case.backend) if profiled else None
+        self._profiler = Profiler(case) if profiled else None
         with backend.distributed(case):
             with own_settings.noted() as self._own_settings:
                 if case.dataset == datasets.AUTO:

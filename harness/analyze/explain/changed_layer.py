@@ -16,8 +16,6 @@ def copied(profile: Profile, path: str, times: int) -> list[float]:
     """
     place = [layer.path for layer in profile.layers].index(path)
     parameters = profile.layers[place].parameters / max(1, profile.facts.parameters)
-    return [
-        (times - 1)
-        * (layers.share(worker, str(place)) + parameters * layers.share(worker, layers.OPTIMIZER))
-        for worker in profile.workers
-    ]
+    shares = layers.shares_by_worker(profile)
+    both = zip(shares[str(place)], shares[layers.OPTIMIZER], strict=True)
+    return [(times - 1) * (its + parameters * optimizer) for its, optimizer in both]

@@ -59,7 +59,8 @@ def changes(profile: Profile, reference: Profile) -> list[LayerChange]:
     whole -= sum(map(statistics.fmean, before.values()))
     names, reference_names = _names(profile), _names(reference)
     found = []
-    parts = [(part, part) for part in layers.PARTS]
+    both = dict.fromkeys((*layers.parts(profile), *layers.parts(reference)))
+    parts = [(part, part) for part in both]
     for here, there in (*_aligned(profile.layers, reference.layers), *parts):
         new, old = after.get(here, []), before.get(there, [])
         groups = [group for group in (new, [-one for one in old]) if group]

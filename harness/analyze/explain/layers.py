@@ -1,20 +1,23 @@
 """Where a step's time goes, layer by layer, and which roof bounds each layer.
 
-The time of an operation is that of a trace; a share of the traced steps is the same share of a
-step that is not traced. What no operation accounts for is a row of its own, so that rows add up to
-the step. The roofs are those of `bottleneck`, applied to a layer: the arithmetic of its forward
-and backward pass, and the bytes that it reads and writes at least.
+The time of an operation is that of a trace. On the CPU, a share of the traced steps is the same
+share of a step that is not traced. On a GPU, tracing lengthens the time between kernels and not
+the kernels: a kernel takes the same seconds of a step that is not traced, and for the rest of the
+step the GPU is idle. What no operation accounts for is a row of its own, so that rows add up to the
+step. The roofs are those of `bottleneck`, applied to a layer: the arithmetic of its forward and
+backward pass, and the bytes that it reads and writes at least.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analyze import stats
 from harness.records import Estimate, LayerFacts, Profile, Traced
 
 OPTIMIZER, LOSS, INPUT, UNATTRIBUTED = "optimizer", "loss and metrics", "input", "unattributed"
-PARTS = (OPTIMIZER, LOSS, INPUT, UNATTRIBUTED)  # of a step besides its layers
+IDLE = "GPU idle"
+_PARTS = (OPTIMIZER, LOSS, INPUT, UNATTRIBUTED)
 BOUND_FROM = 0.5  # of a layer's time at a roof: from half on nothing else can take as much
 _PART_OF = {"loss": LOSS, "metrics": LOSS, None: UNATTRIBUTED}
 _GAPS = "between operations"
@@ -54,7 +57,7 @@ class LayerTime:
     """A layer or another part of a step.
 
     Attributes:
-        name: Path of the layer, or one of `PARTS`.
+        name: Path of the layer, or one of `parts`.
         facts: None for what is no layer.
         forward: Seconds per step; of what is no layer, all of its time.
         backward: Likewise.
@@ -71,6 +74,15 @@ class LayerTime:
     operations: tuple[tuple[str, float], ...]
 
 
+def parts(profile: Profile) -> tuple[str, ...]:
+    """Return the parts of a step besides its layers."""
+    return (*_PARTS, IDLE) if _on_gpu(profile) else _PARTS
+
+
+def _on_gpu(profile: Profile) -> bool:
+    return profile.case.device == "gpu"
+
+
 def step_seconds(profile: Profile) -> Estimate:
     """Return the time of a step that is not traced, over the workers."""
     return stats.interval([worker.step_seconds for worker in profile.workers])
@@ -79,28 +91,28 @@ def step_seconds(profile: Profile) -> Estimate:
 def seconds_by_worker(profile: Profile) -> dict[str, list[float]]:
     """Return the seconds per step in each worker, by the place of a layer or the name of a part."""
     step = step_seconds(profile).value
-    shares = [_shares(worker) for worker in profile.workers]
+    shares = shares_by_worker(profile)
+    return {row: [step * one for one in its] for row, its in shares.items()}
+
+
+def shares_by_worker(profile: Profile) -> dict[str, list[float]]:
+    """Return the shares of a step likewise."""
+    shares = [_shares(worker, profile) for worker in profile.workers]
     return {
-        row: [step * (one[row, False] + one[row, True]) for one in shares]
-        for row in (*map(str, range(len(profile.layers))), *PARTS)
+        row: [one[row, False] + one[row, True] for one in shares]
+        for row in (*map(str, range(len(profile.layers))), *parts(profile))
     }
-
-
-def share(worker: Traced, row: str) -> float:
-    """Return the share of a step of a layer, by its place, or of a part."""
-    shares = _shares(worker)
-    return shares[row, False] + shares[row, True]
 
 
 def times(profile: Profile) -> list[LayerTime]:
     """Return the layers of a profile in their order, then the other parts of the step."""
     step = step_seconds(profile).value
-    shares = [_shares(worker) for worker in profile.workers]
+    shares = [_shares(worker, profile) for worker in profile.workers]
     names = [str(number) for number in range(len(profile.layers))]
     roofs = dict(zip(names, _work(profile), strict=True))
     facts = dict(zip(names, profile.layers, strict=True))
     found = []
-    for row in (*names, *PARTS):
+    for row in (*names, *parts(profile)):
         forward = [one[row, False] for one in shares]
         backward = [one[row, True] for one in shares]
         both = [a + b for a, b in zip(forward, backward, strict=True)]
@@ -114,35 +126,43 @@ def times(profile: Profile) -> list[LayerTime]:
                 backward=step * sum(backward) / len(shares),
                 share=share,
                 roof=_roof(*roofs[row], seconds, profile) if row in roofs else Roof(),
-                operations=_operations(profile.workers, row),
+                operations=_operations(profile, row),
             )
         )
     return [one for one in found if one.share.value > 0 or one.facts is None]
 
 
-def _shares(worker: Traced) -> defaultdict[tuple[str, bool], float]:
+def _shares(worker: Traced, profile: Profile) -> defaultdict[tuple[str, bool], float]:
     """Shares of a step by row and direction, 0 for others; they add up to 1."""
     found: defaultdict[tuple[str, bool], float] = defaultdict(float)
     for one in worker.spent:
         row = _row(one.row)
-        found[row, one.backward and row.isdigit()] += one.seconds / worker.traced_seconds
-    found[UNATTRIBUTED, False] += 1 - sum(found.values())
+        found[row, one.backward and row.isdigit()] += one.seconds / _whole(worker, profile)
+    rest = IDLE if _on_gpu(profile) else UNATTRIBUTED
+    found[rest, False] += 1 - sum(found.values())
     return found
+
+
+def _whole(worker: Traced, profile: Profile) -> float:
+    """Seconds of which the times of a trace are shares."""
+    if not _on_gpu(profile):
+        return worker.traced_seconds
+    return max(worker.step_seconds, worker.operations_seconds)
 
 
 def _row(row: str | None) -> str:
     return row if row is not None and row.isdigit() else _PART_OF.get(row, row or UNATTRIBUTED)
 
 
-def _operations(workers: Iterable[Traced], row: str) -> tuple[tuple[str, float], ...]:
+def _operations(profile: Profile, row: str) -> tuple[tuple[str, float], ...]:
     found: defaultdict[str, float] = defaultdict(float)
-    for worker in workers:
+    for worker in profile.workers:
+        whole = _whole(worker, profile)
         for one in worker.spent:
             if _row(one.row) == row:
-                found[one.operation] += one.seconds / worker.traced_seconds
-        if row == UNATTRIBUTED:
-            known = sum(one.seconds for one in worker.spent) / worker.traced_seconds
-            found[_GAPS] += max(0.0, 1 - known)
+                found[one.operation] += one.seconds / whole
+        if row == UNATTRIBUTED and not _on_gpu(profile):
+            found[_GAPS] += max(0.0, 1 - worker.operations_seconds / whole)
     total = sum(found.values())
     most = sorted(found, key=lambda name: -found[name])[:_MOST_NAMED]
     return tuple((name, found[name] / total) for name in most if found[name] > _LEAST * total)

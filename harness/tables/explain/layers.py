@@ -12,6 +12,7 @@ from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, grouped, percent_of
 
 _SHOWN = 12  # rows of a case on the console; the others are one line
+_IDLE = 0.1  # share of a step from which on the GPU's waiting is said first
 _OTHERS, _SIZES = "{} more layers", " × "
 
 
@@ -128,7 +129,7 @@ def _together(rows: Sequence[LayerRow]) -> LayerRow:
 def finding(rows: Sequence[LayerRow]) -> str:
     """Say which layer takes most of a step, and what the one with most parameters takes."""
     its = [row for row in rows if row.type]
-    text = _first(its)
+    text = _idle(rows) + _first(its)
     if not its:
         return text
     first = max(its, key=lambda row: row.share.value)
@@ -145,6 +146,11 @@ def finding(rows: Sequence[LayerRow]) -> str:
     return text
 
 
+def _idle(rows: Sequence[LayerRow]) -> str:
+    idle = sum(row.share.value for row in rows if row.type is None and row.layer == layers.IDLE)
+    return f"the GPU is idle for {units.percent(100 * idle)} of a step; " if idle >= _IDLE else ""
+
+
 def _first(rows: Sequence[LayerRow]) -> str:
     first = max((row for row in rows if row.type), key=lambda row: row.share.value, default=None)
     if first is None:
@@ -157,11 +163,22 @@ def _notes(rows: Sequence[LayerRow]) -> Iterator[str]:
         name = declare.case_name(its[0])
         yield f"{name}: {finding(its)}"
         (rest,) = (r for r in its if r.type is None and r.layer == layers.UNATTRIBUTED)
-        yield f"{name}: unattributed: {', '.join(rest.operations)}"
+        if rest.operations:
+            yield f"{name}: unattributed: {', '.join(rest.operations)}"
         yield f"{name}: each operation: {rest.trace}, for ui.perfetto.dev or chrome://tracing"
+    cases = {row.case for row in rows}
+    if any(case.device == "cpu" for case in cases):
+        yield "CPU: times of a trace, scaled to a step without one"
+    if any(case.device == "gpu" for case in cases):
+        yield (
+            "GPU: times of kernels and copies in a trace; for the rest of a step without one the "
+            "GPU is idle and waits for the CPU"
+        )
+    if any(case.device == "gpu" and case.jit and case.backend != "torch" for case in cases):
+        yield "GPU: XLA launched each kernel alone, since CUDA graphs hide for which layer one is"
     yield (
-        "times of a trace, scaled to a step without one; operations that run at once share their "
-        "time equally; a fused operation counts where its scope says"
+        "operations that run at once share their time equally; a fused operation counts where its "
+        "scope says"
     )
     yield (
         f"bound: the layer's work takes at least {100 * layers.BOUND_FROM:.0f} % of its time at "

@@ -5,7 +5,9 @@ The format: "Trace Event Format", Google, 2016; Perfetto and chrome://tracing op
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,19 @@ from harness.worker.profile.timeline import Event
 
 _ENGINE = "autograd::engine::evaluate_function: "
 _SEQUENCE = "Sequence number"  # of a node of the gradient; that of the operation that made it
+_OPERATIONS = ("cpu_op", "user_annotation")  # categories
+_LAUNCHES = ("cuda_runtime", "cuda_driver")
+_ON_GPU = ("kernel", "gpu_memcpy", "gpu_memset")
+_TO_GPU = "Memcpy HtoD"
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch(Event):
+    """A call of CUDA; what it has launched has its correlation."""
+
+    correlation: int = 0
 
 
 def torch_events(path: Path) -> Iterator[Event]:
@@ -23,9 +38,52 @@ def torch_events(path: Path) -> Iterator[Event]:
     An operation of the gradient belongs to the layer whose operation made it: both have the same
     sequence number.
     """
+    return _operations(_entries(path))
+
+
+def torch_gpu_events(path: Path) -> Iterator[Event]:
+    """Yield the kernels and copies that Torch had a GPU execute.
+
+    Each is named like the operation that launched it, and belongs to that operation's layer. A copy
+    to the GPU that is for no layer brings input.
+    """
+    entries = _entries(path)
+    launched = _launched(entries)
+    for one in (one for one in entries if one["cat"] in _ON_GPU):
+        begin, end = _times(one)
+        name = str(one["name"])
+        unknown = Event("", begin, end, timeline.kernel_name(name))
+        by = launched.get(one["args"].get("correlation"), unknown)
+        row = "input" if by.row is None and name.startswith(_TO_GPU) else by.row
+        yield Event(f"stream {one['tid']}", begin, end, by.operation, row, by.backward)
+
+
+def _entries(path: Path) -> list[Entry]:
     with path.open(encoding="utf-8") as file:
-        found = [one for one in json.load(file)["traceEvents"] if one.get("ph") == "X"]
-    plain = [*map(_event, (one for one in found if one["cat"] in ("cpu_op", "user_annotation")))]
+        return [one for one in json.load(file)["traceEvents"] if one.get("ph") == "X"]
+
+
+def _launched(entries: Sequence[Entry]) -> dict[int, Event]:
+    """Map the correlation of each call of CUDA to the innermost operation around that call."""
+    by_thread = defaultdict(list)
+    for event in _operations(entries):
+        by_thread[event.thread].append(event)
+    for one in entries:
+        if one["cat"] in _LAUNCHES and "correlation" in one["args"]:
+            begin, end = _times(one)
+            correlation = one["args"]["correlation"]
+            launch = _Launch(_thread(one), begin, end, str(one["name"]), correlation=correlation)
+            by_thread[launch.thread].append(launch)
+    return {
+        event.correlation: outer
+        for its in by_thread.values()
+        for event, outer in timeline.nested(its)
+        if isinstance(event, _Launch) and outer is not None
+    }
+
+
+def _operations(entries: Iterable[Entry]) -> Iterator[Event]:
+    plain = [*map(_event, (one for one in entries if one["cat"] in _OPERATIONS))]
     made = _made_in(plain)
     for event, sequence, of_gradient in plain:
         if of_gradient:
@@ -35,14 +93,23 @@ def torch_events(path: Path) -> Iterator[Event]:
             yield event
 
 
-def _event(one: Mapping[str, Any]) -> tuple[Event, int | None, bool]:
+def _thread(one: Entry) -> str:
+    return f"thread {one['tid']}"
+
+
+def _times(one: Entry) -> tuple[float, float]:
+    """Begin and end in seconds."""
+    begin = float(one["ts"]) / 1e6
+    return begin, begin + float(one.get("dur", 0.0)) / 1e6
+
+
+def _event(one: Entry) -> tuple[Event, int | None, bool]:
     """The event, its sequence number, and whether it is a node of the gradient."""
-    name, begin = str(one["name"]), float(one["ts"]) / 1e6
-    end = begin + float(one.get("dur", 0.0)) / 1e6
+    name, (begin, end) = str(one["name"]), _times(one)
     of_gradient = name.startswith(_ENGINE)
     operation = name.removeprefix(_ENGINE).removeprefix("aten::")
     row = row_of(name)
-    event = Event(f"thread {one['tid']}", begin, end, "Python" if row else operation, row)
+    event = Event(_thread(one), begin, end, "Python" if row else operation, row)
     return event, one.get("args", {}).get(_SEQUENCE), of_gradient
 
 

@@ -5,18 +5,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.records import to_json
+from harness.records import Case, to_json
 from harness.worker.profile import chrome, layers, timeline, tracers
 from harness.worker.profile.scopes import Scopes
+from harness.worker.user_errors import Rejected
 
+_NO_KERNELS = (
+    "the framework's profiler recorded nothing on the GPU: its library CUPTI is missing, or "
+    "LD_LIBRARY_PATH leads to the CUPTI of another CUDA, or this user may not trace"
+)
 _FEWEST_CALLS, _MOST_STEPS, _SECONDS = 3, 20, 3.0
 
 
 class Profiler:
     """Made before the model is built, so that its layers are marked."""
 
-    def __init__(self, backend: str) -> None:
-        self._tracer = tracers.find(backend)
+    def __init__(self, case: Case) -> None:
+        self._tracer = tracers.find(case.backend, on_gpu=case.device == "gpu")
+        self._tracer.prepare()
         self._scopes = Scopes(self._tracer.scope)
         self._scopes.mark_layers()
         self._steps = 1  # whose calls were counted
@@ -44,6 +50,9 @@ class Profiler:
 
         Returns:
             The fields of `Traced`, and the layers.
+
+        Raises:
+            Rejected: no kernel of a GPU is in the trace.
         """
         stride = trainer.stride
         wanted = min(_MOST_STEPS, round(_SECONDS / step_seconds))
@@ -58,6 +67,8 @@ class Profiler:
                 seconds = time.perf_counter() - begin
             variables = layers.variable_rows(trainer.model, self._scopes)
             events = [*self._tracer.events(folder, variables)]
+        if self._tracer.on_gpu and not events:
+            raise Rejected("unsupported", _NO_KERNELS)
         trainer.weights_digest()  # JAX then gives the variables back to the model, to be called
         found = layers.facts(trainer.model, self._scopes, self._steps, trainer.data.part(1)[0])
         if path is not None:

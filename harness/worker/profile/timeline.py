@@ -1,6 +1,7 @@
 """Divide the time of a trace among its operations."""
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Spent:
     count: int = 0
 
 
+_ANONYMOUS = "(anonymous namespace)::"
 Kind = tuple[str | None, bool, str]  # row, whether backward, operation
 
 
@@ -50,10 +52,10 @@ def divide(events: Iterable[Event]) -> dict[Kind, Spent]:
     found: dict[Kind, Spent] = defaultdict(Spent)
     parts: list[tuple[float, float, Event]] = []
     for its in by_thread.values():
-        nested = [*inherited(its)]
-        for event in nested:
+        known = [*inherited(its)]
+        for event in known:
             found[event.row, event.backward, event.operation].count += 1
-        parts += _own_time(nested)
+        parts += _own_time(known)
     edges = sorted(
         [(begin, 1, n) for n, (begin, _, _) in enumerate(parts)]
         + [(end, 0, n) for n, (_, end, _) in enumerate(parts)]  # an end comes first
@@ -71,21 +73,32 @@ def divide(events: Iterable[Event]) -> dict[Kind, Spent]:
 
 def inherited(events: Iterable[Event]) -> Iterator[Event]:
     """Yield the events of a thread by their begin; one without a row has that around it."""
+    return (event for event, _ in nested(events))
+
+
+def nested(events: Iterable[Event]) -> Iterator[tuple[Event, Event | None]]:
+    """Yield `inherited` events, each with the one around it."""
     around: list[Event] = []
     for event in sorted(events, key=by_begin):
         while around and around[-1].end <= event.begin:
             around.pop()
-        outer = around[-1] if around else event
-        if event.row is None:
-            around.append(dataclasses.replace(event, row=outer.row, backward=outer.backward))
-        else:
-            around.append(event)
-        yield around[-1]
+        outer = around[-1] if around else None
+        inner = event
+        if event.row is None and outer is not None:
+            inner = dataclasses.replace(event, row=outer.row, backward=outer.backward)
+        around.append(inner)
+        yield inner, outer
 
 
 def by_begin(event: Event) -> tuple[float, float]:
     """Order events by their begin, the outer one first."""
     return event.begin, -event.end
+
+
+def kernel_name(name: str) -> str:
+    """Shorten the name of a kernel: `add` for `void (anonymous namespace)::add<float>(int)`."""
+    plain = name.removeprefix("void ").replace(_ANONYMOUS, "")
+    return re.split(r"[<(]", plain, maxsplit=1)[0].strip() or name
 
 
 def _own_time(events: Iterable[Event]) -> Iterator[tuple[float, float, Event]]:

@@ -1,7 +1,8 @@
 """The profilers of the frameworks: their scopes, a trace of some steps, the operations in it."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,9 +10,17 @@ from typing import Any, Protocol
 from harness.worker.profile import chrome, xspace
 from harness.worker.profile.timeline import Event
 
+# XLA launches many kernels by one call otherwise, and its profiler does not name them.
+_ONE_BY_ONE = "--xla_gpu_enable_command_buffer="
+
 
 class Tracer(Protocol):
     """What the profile of a step needs of a framework."""
+
+    on_gpu: bool
+
+    def prepare(self) -> None:
+        """Set what must be set before the model is built."""
 
     def scope(self, name: str) -> AbstractContextManager[Any]:
         """Open a scope, which the operations in it carry in a trace."""
@@ -23,7 +32,19 @@ class Tracer(Protocol):
         """Read the trace; `variables` are the rows of the trainable variables' layers."""
 
 
-class TensorFlow:
+class _Xla:
+    """What the profilers of TensorFlow and JAX share."""
+
+    def __init__(self, *, on_gpu: bool) -> None:
+        self.on_gpu = on_gpu
+
+    def prepare(self) -> None:
+        """See `Tracer`; XLA reads its flags when it compiles first."""
+        if self.on_gpu:
+            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_BY_ONE}".strip()
+
+
+class TensorFlow(_Xla):
     """`tf.profiler`."""
 
     def scope(self, name: str) -> AbstractContextManager[Any]:
@@ -44,10 +65,13 @@ class TensorFlow:
 
     def events(self, folder: Path, variables: Sequence[str | None]) -> Iterable[Event]:
         """See `Tracer`."""
-        return xspace.tensorflow_events(xspace.read(folder))
+        space = xspace.read(folder)
+        if self.on_gpu:
+            return xspace.gpu_events(space, variables)
+        return xspace.tensorflow_events(space)
 
 
-class Jax:
+class Jax(_Xla):
     """`jax.profiler`."""
 
     def scope(self, name: str) -> AbstractContextManager[Any]:
@@ -69,11 +93,18 @@ class Jax:
 
     def events(self, folder: Path, variables: Sequence[str | None]) -> Iterable[Event]:
         """See `Tracer`."""
-        return xspace.jax_events(xspace.read(folder), variables)
+        read = xspace.gpu_events if self.on_gpu else xspace.jax_events
+        return read(xspace.read(folder), variables)
 
 
 class Torch:
     """`torch.profiler`."""
+
+    def __init__(self, *, on_gpu: bool) -> None:
+        self.on_gpu = on_gpu
+
+    def prepare(self) -> None:
+        """See `Tracer`."""
 
     def scope(self, name: str) -> AbstractContextManager[Any]:
         """See `Tracer`."""
@@ -86,18 +117,21 @@ class Torch:
         """See `Tracer`."""
         import torch
 
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        kinds = torch.profiler.ProfilerActivity
+        activities = [kinds.CPU, kinds.CUDA] if self.on_gpu else [kinds.CPU]
+        with torch.profiler.profile(activities=activities) as profile:
             yield
         profile.export_chrome_trace(str(folder / "trace.json"))
 
     def events(self, folder: Path, variables: Sequence[str | None]) -> Iterable[Event]:
         """See `Tracer`."""
-        return chrome.torch_events(folder / "trace.json")
+        read = chrome.torch_gpu_events if self.on_gpu else chrome.torch_events
+        return read(folder / "trace.json")
 
 
-_TRACERS: dict[str, Tracer] = {"tensorflow": TensorFlow(), "jax": Jax(), "torch": Torch()}
+_TRACERS: dict[str, Callable[..., Tracer]] = {"tensorflow": TensorFlow, "jax": Jax, "torch": Torch}
 
 
-def find(backend: str) -> Tracer:
-    """Return the tracer of a backend."""
-    return _TRACERS[backend]
+def find(backend: str, *, on_gpu: bool) -> Tracer:
+    """Return the tracer of a backend for a CPU or a GPU."""
+    return _TRACERS[backend](on_gpu=on_gpu)

@@ -3,11 +3,11 @@
 import functools
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.worker.profile import hlo
+from harness.worker.profile import hlo, timeline
 from harness.worker.profile.scopes import row_of
 from harness.worker.profile.timeline import Event
 
@@ -15,6 +15,8 @@ from harness.worker.profile.timeline import Event
 _OPERATION = re.compile(r"^(.*[^:]):([A-Za-z_]\w*)$")
 _PROTO = "tensorflow/tsl/profiler/protobuf/xplane_pb2.py"
 _INPUT = "Iterator"  # operations of tf.data
+_STREAM = "Stream #"  # what a GPU executed; other lines of its plane repeat that, or are overhead
+_TO_GPU = "MemcpyH2D"
 # Instructions that execute others, which have events of their own.
 _OUTER = re.compile(r"^(while|call|conditional)(\.\d+)?$")
 
@@ -22,13 +24,13 @@ _OUTER = re.compile(r"^(while|call|conditional)(\.\d+)?$")
 def read(folder: Path) -> Any:
     """Read the trace that a profiler has written into a folder."""
     (path,) = folder.glob("**/*.xplane.pb")
-    space = _classes().XSpace()
+    space = classes().XSpace()
     space.ParseFromString(path.read_bytes())
     return space
 
 
 @functools.cache
-def _classes() -> Any:
+def classes() -> Any:
     """The classes of XSpace, which TensorFlow's wheel holds; they do not need TensorFlow."""
     package = importlib.util.find_spec("tensorflow")
     if package is None or package.origin is None:
@@ -46,11 +48,8 @@ def tensorflow_events(space: Any) -> Iterator[Event]:
     """Yield the operations that the executor of TensorFlow ran on the CPU."""
     for plane, line, event in _events(space):
         name = plane.event_metadata[event.metadata_id].name
-        match = _OPERATION.match(name)
-        if match:
-            path, operation = match.groups()
-            backward = "gradient_tape/" in path
-            yield _event(line, event, operation, row_of(path), backward=backward)
+        if match := _OPERATION.match(name):
+            yield _event(line, event, *_operation(match))
         elif name.startswith(_INPUT):
             yield _event(line, event, name.split("::")[0], "input")
 
@@ -60,30 +59,66 @@ def jax_events(space: Any, variables: Sequence[str | None]) -> Iterator[Event]:
 
     `variables` are the rows of the layers that own the trainable variables.
     """
-    programs = {name: hlo.rows(blob, variables) for name, blob in _programs(space)}
+    programs = _programs(space, variables)
     for plane, line, event in _events(space):
-        stats = {
-            plane.stat_metadata[one.metadata_id].name: one
-            for one in (*event.stats, *plane.event_metadata[event.metadata_id].stats)
-        }
-        if "hlo_op" not in stats:
-            continue
-        instruction = _text(plane, stats["hlo_op"])
-        if _OUTER.match(instruction):
-            continue
-        program = f"{_text(plane, stats['hlo_module'])}({_text(plane, stats['program_id'])})"
-        row, backward = programs.get(program, {}).get(instruction, hlo.UNKNOWN)
-        operation = instruction.rstrip("0123456789").rstrip(".")
-        yield _event(line, event, operation, row, backward=backward)
+        stats = _stats(plane, event)
+        if "hlo_op" in stats and not _OUTER.match(stats["hlo_op"]):
+            yield _event(line, event, *_instruction(stats, programs))
 
 
-def _programs(space: Any) -> Iterator[tuple[str, bytes]]:
-    """The compiled programs by their names: `jit_step(30)`."""
-    for plane in space.planes:
-        for metadata in plane.event_metadata.values():
-            for stat in metadata.stats:
-                if plane.stat_metadata[stat.metadata_id].name == "Hlo Proto":
-                    yield metadata.name, stat.bytes_value
+def gpu_events(space: Any, variables: Sequence[str | None]) -> Iterator[Event]:
+    """Yield the kernels and copies that a GPU executed, for TensorFlow or JAX.
+
+    Each names the instruction of XLA that it is, or the operation of TensorFlow that launched it.
+    A copy to the GPU that is for no layer brings input.
+    """
+    programs = _programs(space, variables)
+    for plane, line, event in _events(space):
+        if not line.name.startswith(_STREAM):
+            continue
+        name, stats = plane.event_metadata[event.metadata_id].name, _stats(plane, event)
+        found: tuple[str, str | None, bool] = timeline.kernel_name(name), None, False
+        if "hlo_op" in stats:
+            found = _instruction(stats, programs)
+        elif match := _OPERATION.match(stats.get("tf_op", "")):
+            found = _operation(match)
+        if found[1] is None and name.startswith(_TO_GPU):
+            found = name, "input", False
+        yield _event(line, event, *found)
+
+
+def _operation(match: re.Match[str]) -> tuple[str, str | None, bool]:
+    """Operation, row and direction of an operation of TensorFlow."""
+    path, operation = match.groups()
+    return operation, row_of(path), "gradient_tape/" in path
+
+
+def _instruction(
+    stats: Mapping[str, str], programs: Mapping[str, Mapping[str, hlo.Row]]
+) -> tuple[str, str | None, bool]:
+    """Operation, row and direction of an instruction of XLA."""
+    instruction = stats["hlo_op"]
+    program = f"{stats.get('hlo_module')}({stats.get('program_id')})"
+    row, backward = programs.get(program, {}).get(instruction, hlo.UNKNOWN)
+    return instruction.rstrip("0123456789").rstrip("."), row, backward
+
+
+def _programs(space: Any, variables: Sequence[str | None]) -> dict[str, dict[str, hlo.Row]]:
+    """The rows of the instructions of each compiled program: `jit_step(30)`."""
+    return {
+        metadata.name: hlo.rows(stat.bytes_value, variables)
+        for plane in space.planes
+        for metadata in plane.event_metadata.values()
+        for stat in metadata.stats
+        if plane.stat_metadata[stat.metadata_id].name == "Hlo Proto"
+    }
+
+
+def _stats(plane: Any, event: Any) -> dict[str, str]:
+    return {
+        plane.stat_metadata[one.metadata_id].name: _text(plane, one)
+        for one in (*event.stats, *plane.event_metadata[event.metadata_id].stats)
+    }
 
 
 def _events(space: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -100,9 +135,7 @@ def _text(plane: Any, stat: Any) -> str:
     return plane.stat_metadata[value].name if kind == "ref_value" else str(value)
 
 
-def _event(
-    line: Any, event: Any, operation: str, row: str | None, *, backward: bool = False
-) -> Event:
+def _event(line: Any, event: Any, operation: str, row: str | None, backward: bool = False) -> Event:
     begin = line.timestamp_ns / 1e9 + event.offset_ps / 1e12
     thread = f"{line.name.split('/')[0]} {line.id}"
     return Event(thread, begin, begin + event.duration_ps / 1e12, operation, row, backward)

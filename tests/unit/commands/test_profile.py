@@ -5,11 +5,15 @@ import dataclasses
 import json
 
 import pytest
+from fakes import FakeGpu
 
 from harness.analyze.analysis import Analysis
 from harness.analyze.explain import layers, memory
+from harness.commands import measured
 from harness.commands.parser import main
 from harness.measure import profiling
+from harness.measure.machine import visible_gpus
+from harness.measure.machine.visible_gpus import Seen
 from harness.records import Measurement, folders
 from harness.tables.explain.memory import MEMORY
 
@@ -151,11 +155,41 @@ def test_layers_may_have_any_name(go, launcher):
     assert len(kept) == 3
 
 
-def test_a_gpu_is_one_line(go):
+def test_a_gpu_that_is_not_there_is_one_line(go):
     """Before anything is started."""
     code, shown, _ = go("profile", "mine.py:build", "--devices", "gpu")
     assert code == 2
     assert shown.err.count("\n") == 1
+
+
+def test_a_gpu_waits_for_the_rest_of_a_step(go, monkeypatch):
+    """Kernels take their own time of a step that is not traced; the memory table is for CPUs."""
+    monkeypatch.setattr(measured, "open_gpu", FakeGpu)
+    monkeypatch.setattr(visible_gpus, "of_framework", lambda backend, device: Seen(["Fake GPU"]))
+    code, shown, folder = go("profile", "mine.py:build", "--batch-size", "32")
+    assert code == 0
+    on_cpu, on_gpu = folders.read(folder).profiles
+    assert (on_cpu.case.device, on_gpu.case.device) == ("cpu", "gpu")
+    assert "GPU idle" not in {row.name for row in layers.times(on_cpu)}
+    rows = {row.name: row for row in layers.times(on_gpu)}
+    assert sum(row.share.value for row in rows.values()) == pytest.approx(1)
+    assert rows["GPU idle"].share.value == pytest.approx(0.5)
+    assert rows["conv2d"].share.value == pytest.approx(0.5 * 0.6 / 0.95)
+    assert rows["unattributed"].operations == (("AddN", 1.0),)
+    assert memory.memory(on_gpu) is None
+    text = " ".join(shown.out.split())
+    assert "the GPU is idle for 50 % of a step; conv2d takes 32 % of a step" in text
+    assert "GPU: times of kernels and copies in a trace" in text
+
+
+def test_kernels_that_take_longer_than_a_step_are_all_of_the_step(go, monkeypatch):
+    """Where tracing has slowed them; the GPU is then never idle."""
+    _, _, folder = go("profile", "mine.py:build", "--batch-size", "32")
+    (profile,) = folders.read(folder).profiles
+    on_gpu = dataclasses.replace(profile.case, device="gpu")
+    rows = {row.name: row for row in layers.times(dataclasses.replace(profile, case=on_gpu))}
+    assert rows["GPU idle"].share.value == pytest.approx(0)
+    assert rows["conv2d"].share.value == pytest.approx(0.6 / 0.95)
 
 
 def test_json_has_the_table(go):

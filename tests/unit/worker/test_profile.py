@@ -1,13 +1,15 @@
 """From a trace to the time of each layer: names, overlaps, programs of XLA, Chrome's format."""
 
 import gzip
+import importlib.util
 import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.worker.profile import chrome, hlo, timeline
+from harness.worker.profile import chrome, hlo, timeline, tracers, xspace
 from harness.worker.profile.scopes import row_of
 from harness.worker.profile.timeline import Event, Spent, divide
 
@@ -183,6 +185,143 @@ def test_the_gradient_of_torch_belongs_to_the_layer_of_its_forward_pass(tmp_path
         ("0", True, "ConvolutionBackward0"): 20,
         ("0", True, "convolution_backward"): 70,
     }
+
+
+def on_gpu(name, begin, end, correlation, category="kernel"):
+    """What a stream executed, as Kineto writes it."""
+    arguments = {"device": 0, "stream": 20, "correlation": correlation}
+    return {**torch_event(name, begin, end, category=category), "tid": 20, "args": arguments}
+
+
+def launched(begin, correlation, call="cudaLaunchKernel", category="cuda_runtime"):
+    """The call of CUDA that launches it."""
+    event = torch_event(call, begin, begin + 1, category=category)
+    return {**event, "args": {"correlation": correlation}}
+
+
+def test_what_a_gpu_executes_for_torch_belongs_to_what_launched_it(tmp_path):
+    """By correlation; whenever it runs."""
+    kernel = "void at::native::(anonymous namespace)::fill<float>(int)"
+    events = [
+        torch_event("harness-0", 0, 50, category="user_annotation"),
+        torch_event("aten::cudnn_convolution", 5, 40, 10),
+        launched(10, 1),
+        launched(20, 2, "cuLaunchKernel", "cuda_driver"),
+        launched(45, 3),
+        torch_event("autograd::engine::evaluate_function: ConvolutionBackward0", 60, 90, 10),
+        torch_event("aten::convolution_backward", 65, 85, 10),
+        launched(70, 4),
+        launched(95, 5, "cudaMemcpyAsync"),
+        launched(97, 6),
+        on_gpu("void cudnn::implicit_gemm<float, 1>(int)", 100, 140, 1),
+        on_gpu("sm90_gemm", 140, 150, 2),
+        on_gpu("triton_add", 150, 155, 3),
+        on_gpu("wgrad2d", 155, 255, 4),
+        on_gpu("Memcpy HtoD (Pageable -> Device)", 255, 260, 5, "gpu_memcpy"),
+        on_gpu("Memset (Device)", 260, 261, 4, "gpu_memset"),
+        on_gpu(kernel, 261, 263, 6),
+        torch_event("harness-0", 100, 255, category="gpu_user_annotation"),
+    ]
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps({"traceEvents": events}))
+    found = [*chrome.torch_gpu_events(path)]
+    seconds = {kind: round(1e6 * one.seconds) for kind, one in divide(found).items()}
+    assert seconds == {
+        ("0", False, "cudnn_convolution"): 50,
+        ("0", False, "Python"): 5,
+        ("0", True, "convolution_backward"): 101,
+        ("input", False, "Memcpy HtoD"): 5,
+        (None, False, "at::native::fill"): 2,
+    }
+
+
+class Plane:
+    """A plane of an XSpace, as a profiler fills it."""
+
+    def __init__(self, space, name):
+        self.plane = space.planes.add(name=name)
+
+    def stat(self, owner, name, value):
+        """Text as a reference or bytes, numbers as they are."""
+        found = owner.stats.add(metadata_id=self._stat_name(name))
+        if isinstance(value, bytes):
+            found.bytes_value = value
+        elif isinstance(value, int):
+            found.uint64_value = value
+        else:
+            found.ref_value = self._stat_name(value)
+
+    def _stat_name(self, name):
+        known = {one.name: number for number, one in self.plane.stat_metadata.items()}
+        number = known.get(name, len(known) + 1)
+        self.plane.stat_metadata[number].name = name
+        return number
+
+    def line(self, name, *events):
+        """Events, each its name, begin and end in microseconds, and stats."""
+        line = self.plane.lines.add(name=name, id=len(self.plane.lines), timestamp_ns=10**9)
+        for text, begin, end, stats in events:
+            number = len(self.plane.event_metadata) + 1
+            self.plane.event_metadata[number].name = text
+            event = line.events.add(metadata_id=number, offset_ps=begin * 10**6)
+            event.duration_ps = (end - begin) * 10**6
+            for key, value in stats.items():
+                self.stat(event, key, value)
+
+
+@pytest.fixture
+def space():
+    """An empty XSpace."""
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow's wheel, which has the format, is not installed")
+    return xspace.classes().XSpace()
+
+
+def test_what_a_gpu_executes_for_xla_or_tensorflow_names_its_instruction_or_operation(space):
+    """Lines that repeat the streams, overheads and the host do not count."""
+    main = [
+        instruction(1, "loop_add_fusion.3", path="jit(s)/transpose(jvp(harness-2))/add"),
+        instruction(2, "cublas-gemm", path="jit(s)/jvp(harness-1)/dot_general"),
+    ]
+    metadata = Plane(space, "/host:metadata")
+    metadata.plane.event_metadata[1].name = "jit_step(30)"
+    metadata.stat(metadata.plane.event_metadata[1], "Hlo Proto", program((9, main)))
+    of_xla = {"hlo_module": "jit_step", "program_id": 30, "tf_op": "XlaModule:"}
+    path = "gradient_tape/harness-0/harness-4/Conv2D/Conv2DBackpropInput:Conv2DBackpropInput"
+    gpu = Plane(space, "/device:GPU:0")
+    gpu.line(
+        "Stream #13(Kernel,MemcpyH2D)",
+        ("loop_add_fusion_3", 0, 10, of_xla | {"hlo_op": "loop_add_fusion.3"}),
+        ("void gemm<float>(int)", 10, 40, of_xla | {"hlo_op": "cublas-gemm"}),
+        ("void dgrad<float>(int)", 40, 90, {"tf_op": path, "correlation_id": 7}),
+        ("MemcpyH2D", 90, 95, {"tf_op": "n/_7:_HostRecv"}),
+        ("MemcpyH2D", 95, 97, {"tf_op": "harness-0/harness-5/Cast:Cast"}),
+        ("void fill<int>(int)", 97, 98, {}),
+    )
+    gpu.line("TensorFlow Ops", ("harness-4/Conv2D:Conv2D", 40, 90, {}))
+    gpu.line("CUPTI overhead", ("buffer", 0, 90, {}))
+    Plane(space, "/host:CPU").line("tf_Compute/1", ("harness-4/Conv2D:Conv2D", 0, 90, {}))
+    spent = divide(xspace.gpu_events(space, []))
+    seconds = {kind: round(1e6 * one.seconds) for kind, one in spent.items()}
+    assert seconds == {
+        ("2", True, "loop_add_fusion"): 10,
+        ("1", False, "cublas-gemm"): 30,
+        ("4", True, "Conv2DBackpropInput"): 50,
+        ("input", False, "MemcpyH2D"): 5,
+        ("5", False, "Cast"): 2,
+        (None, False, "fill"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("device", "flags"),
+    [("gpu", "--xla_mine=1 --xla_gpu_enable_command_buffer="), ("cpu", "--xla_mine=1")],
+)
+def test_xla_launches_each_kernel_alone_where_a_gpu_is_traced(monkeypatch, device, flags):
+    """The user's own flags are kept."""
+    monkeypatch.setenv("XLA_FLAGS", "--xla_mine=1")
+    tracers.find("jax", on_gpu=device == "gpu").prepare()
+    assert os.environ["XLA_FLAGS"] == flags
 
 
 def test_a_trace_is_written_for_people(tmp_path):
