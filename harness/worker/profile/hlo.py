@@ -5,7 +5,7 @@ The program is in the trace as a message of protocol buffers. The numbers of its
 
 XLA keeps the scopes of most instructions. Those that it makes itself have none: an operation whose
 results all go to one layer is for that layer, and one whose results go to the optimizer is the
-gradient of the variable that is changed there.
+gradient of the variable that is changed there. A copy of a result is for what made the result.
 """
 
 import re
@@ -41,7 +41,7 @@ def rows(program: bytes, variables: Sequence[str | None]) -> dict[str, Row]:
         program: The serialized `HloProto`.
         variables: The rows of the layers that own the trainable variables, in their order.
     """
-    computations = _read(program)
+    computations = read(program)
     found: dict[str, Row] = {}
     for instructions in computations.values():
         inner = {
@@ -81,6 +81,9 @@ class _Program:
         for number in reversed(self._its):  # users come after what they use
             if known[number] == UNKNOWN:
                 known[number] = self._by_users(number, known)
+        for number, one in self._its.items():  # a copy of a result that nothing else uses
+            if known[number] == UNKNOWN and one.opcode in _COPIES:
+                known[number] = known[one.operands[0]]
         return {
             one.name: known[number]
             for number, one in self._its.items()
@@ -130,7 +133,7 @@ def _marked(paths: Sequence[str]) -> Row:
     return found[0] if row_of(paths[0]) is not None else Counter(found).most_common(1)[0][0]
 
 
-def _read(program: bytes) -> dict[int, dict[int, _Instruction]]:
+def read(program: bytes) -> dict[int, dict[int, _Instruction]]:
     """The computations of a program by their numbers, each with its instructions by theirs."""
     found = {}
     for module in _fields(program)[1]:  # HloProto

@@ -1,19 +1,16 @@
 """Read the traces of TensorFlow's and JAX's profiler: an XSpace of planes, lines and events."""
 
-import functools
-import importlib.util
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.worker.profile import hlo, timeline
+from harness.worker.profile import hlo, timeline, xplane
 from harness.worker.profile.scopes import row_of
 from harness.worker.profile.timeline import Event
 
 # `path:Type`, as TensorFlow's executor names an operation.
 _OPERATION = re.compile(r"^(.*[^:]):([A-Za-z_]\w*)$")
-_PROTO = "tensorflow/tsl/profiler/protobuf/xplane_pb2.py"
 _INPUT = "Iterator"  # operations of tf.data
 _STREAM = "Stream #"  # what a GPU executed; other lines of its plane repeat that, or are overhead
 _TO_GPU = "MemcpyH2D"
@@ -24,24 +21,9 @@ _OUTER = re.compile(r"^(while|call|conditional)(\.\d+)?$")
 def read(folder: Path) -> Any:
     """Read the trace that a profiler has written into a folder."""
     (path,) = folder.glob("**/*.xplane.pb")
-    space = classes().XSpace()
+    space = xplane.new_space()
     space.ParseFromString(path.read_bytes())
     return space
-
-
-@functools.cache
-def classes() -> Any:
-    """The classes of XSpace, which TensorFlow's wheel holds; they do not need TensorFlow."""
-    package = importlib.util.find_spec("tensorflow")
-    if package is None or package.origin is None:
-        raise ImportError("the trace is read with a file of TensorFlow's, which is not installed")
-    path = Path(package.origin).parent.parent / _PROTO
-    spec = importlib.util.spec_from_file_location("harness_xplane_pb2", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def tensorflow_events(space: Any) -> Iterator[Event]:

@@ -4,12 +4,13 @@ import gzip
 import importlib.util
 import json
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.worker.profile import chrome, hlo, timeline, tracers, xspace
+from harness.worker.profile import chrome, hlo, timeline, tracers, xplane, xspace
 from harness.worker.profile.scopes import row_of
 from harness.worker.profile.timeline import Event, Spent, divide
 
@@ -135,6 +136,9 @@ def test_instructions_of_xla_belong_to_the_layers_of_their_scopes():
         instruction(5, "convolution.3", operands=(3, 4)),
         instruction(6, "update", path="jit(s)/harness-optimizer/add", operands=(5, 1)),
         instruction(7, "nobody"),
+        instruction(8, "part", "get-tuple-element", operands=(6,)),
+        instruction(9, "copy.9", "copy", operands=(8,)),
+        instruction(10, "copy.10", "copy", operands=(7,)),
     ]
     assert hlo.rows(program((9, fused), (10, main)), ["2", "5"]) == {
         "m": ("3", True),
@@ -143,6 +147,8 @@ def test_instructions_of_xla_belong_to_the_layers_of_their_scopes():
         "fusion.1": ("3", True),
         "convolution.3": ("5", True),
         "update": ("optimizer", False),
+        "part": ("optimizer", False),
+        "copy.9": ("optimizer", False),
     }
 
 
@@ -272,9 +278,26 @@ class Plane:
 @pytest.fixture
 def space():
     """An empty XSpace."""
-    if importlib.util.find_spec("tensorflow") is None:
-        pytest.skip("TensorFlow's wheel, which has the format, is not installed")
-    return xspace.classes().XSpace()
+    return xplane.new_space()
+
+
+def test_the_messages_are_those_of_tensorflows_own_file(space):
+    """Fields have their numbers and types, whichever of them are read."""
+    package = importlib.util.find_spec("tensorflow")
+    if package is None:
+        pytest.skip("TensorFlow is not installed")
+    path = Path(package.origin).parent / "tsl" / "profiler" / "protobuf" / "xplane_pb2.py"
+    spec = importlib.util.spec_from_file_location("xplane_of_tensorflow", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    ours = space.DESCRIPTOR.file.message_types_by_name
+    assert len(ours) == 7
+    for name, message in ours.items():
+        theirs = module.DESCRIPTOR.message_types_by_name[name].fields_by_name
+        for field in message.fields:
+            other = theirs[field.name]
+            assert (field.number, field.type) == (other.number, other.type)
+            assert field.is_repeated == other.is_repeated
 
 
 def test_what_a_gpu_executes_for_xla_or_tensorflow_names_its_instruction_or_operation(space):
