@@ -3,6 +3,7 @@
 NVIDIA's driver is the stand-in in C. The workers are Torch's, on the CPU, which they call a GPU.
 """
 
+import contextlib
 import dataclasses
 import importlib.util
 import time
@@ -19,6 +20,7 @@ from harness.measure.machine.open_gpu import open_gpu
 from harness.measure.runner import Runner
 from harness.measure.side import Setup
 from harness.measure.workers.launcher import Launcher
+from harness.measure.workers.worker_process import WorkerFailed
 from harness.records import Case, Measurement
 from harness.records.protocol import EFFORTS
 from harness.report import files
@@ -38,10 +40,11 @@ CPU = dataclasses.replace(GPU, device="cpu")
 
 
 @pytest.fixture
-def measure(tmp_path, monkeypatch, driver):
-    """Measure on a GPU of a driver that answers so; another import may go before."""
+def runner(tmp_path, monkeypatch, driver):
+    """A runner for a GPU of a driver that answers so; another import may go before."""
 
-    def of(case, reference, answers, block_seconds, before=""):
+    @contextlib.contextmanager
+    def of(answers, block_seconds=1.0, before=""):
         site = tmp_path / "site"
         site.mkdir()
         # Python imports it when it starts.
@@ -60,11 +63,21 @@ def measure(tmp_path, monkeypatch, driver):
             setup, budget = Setup(protocol, launcher, gpu), Budget(None, 1, time.monotonic)
             machine = facts.describe(gpu)
             runner = Runner.open(tmp_path / "run", setup, machine, Silent(), budget)
-            outcome = runner.measure(case, reference)
-            run = runner.save()
-            runner.close()
-        assert isinstance(outcome, Measurement), outcome
-        return outcome, run
+            with contextlib.closing(runner):
+                yield runner
+
+    return of
+
+
+@pytest.fixture
+def measure(runner):
+    """Measure on such a GPU."""
+
+    def of(case, reference, answers, **options):
+        with runner(answers, **options) as its:
+            outcome = its.measure(case, reference)
+            assert isinstance(outcome, Measurement), outcome
+            return outcome, its.save()
 
     return of
 
@@ -102,6 +115,15 @@ def test_a_gpu_case_from_its_workers_to_its_files(measure, tmp_path):
     pays = dataframe(run, "device_break_even")["pays_after_steps"].notna().any()
     assert ("device_break_even.png" in names) == pays
     assert "gpu_improved-synthetic-b64-torch-gpu-t1.png" in names
+
+
+def test_a_profile_without_a_kernel_says_what_may_be_wrong(runner):
+    """The pretended GPU executes nothing, as a GPU whose CUPTI is missing is said to."""
+    with (
+        runner(nvml.script()) as its,
+        pytest.raises(WorkerFailed, match=r"recorded nothing on the GPU: .*CUPTI"),
+    ):
+        its.profile(GPU, 1)
 
 
 def test_where_an_import_has_initialized_cuda_workers_have_new_interpreters(measure):
