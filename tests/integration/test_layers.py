@@ -95,9 +95,9 @@ UNATTRIBUTED = {"tensorflow": 0.25, "jax": 0.4, "torch": 0.15}
 def profiled(make_runner, tmp_path):
     """Profile a model of a text: its rows by name, and the profile."""
 
-    def of(text, backend, batch=64, dataset="fitted"):
+    def of(text, backend, batch=64, dataset="fitted", jit=None):
         (tmp_path / "net.py").write_text(text)
-        jit = backends.find(backend).jit_by_default
+        jit = backends.find(backend).jit_by_default if jit is None else jit
         name = f"{tmp_path}/net.py:build"
         case = Case(name, dataset, batch, backend=backend, jit=jit)
         found = make_runner().profile(case, 1)
@@ -128,6 +128,15 @@ def test_shared_and_nested_layers_have_their_time(profiled, tmp_path, backend):
     with gzip.open(tmp_path / "run" / found.trace, "rt", encoding="utf-8") as file:
         names = {one["name"] for one in json.load(file)["traceEvents"]}
     assert any(name.startswith("shared: ") for name in names)
+
+
+def test_a_compiled_step_of_tensorflow_has_its_layers(profiled):
+    """XLA's program names them, as on JAX."""
+    rows, _ = profiled(FUNCTIONAL, "tensorflow", jit=True)
+    assert rows["unattributed"].share.value < UNATTRIBUTED["jax"], rows["unattributed"]
+    convolutions = ("first", "shared", "block/inner")
+    assert all(rows[name].forward > 0 < rows[name].backward for name in convolutions)
+    assert rows["optimizer"].share.value > 0
 
 
 @pytest.mark.parametrize("backend", installed(*backends.NAMES))

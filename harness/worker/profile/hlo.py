@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.worker.profile.scopes import row_of
+from harness.worker.profile.scopes import is_backward, row_of
 
 Row = tuple[str | None, bool]  # a layer or a part of the step, and whether it computes gradients
 UNKNOWN: Row = (None, False)
@@ -127,7 +127,7 @@ class _Program:
 
 def _marked(paths: Sequence[str]) -> Row:
     """The row of an instruction by its own path, else the one that most of what it fuses have."""
-    found = [(row, "transpose(" in path) for path in paths if (row := row_of(path)) is not None]
+    found = [(row, is_backward(path)) for path in paths if (row := row_of(path)) is not None]
     if not found:
         return UNKNOWN
     return found[0] if row_of(paths[0]) is not None else Counter(found).most_common(1)[0][0]

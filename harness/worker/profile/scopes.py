@@ -24,6 +24,11 @@ def row_of(path: str) -> str | None:
     return found[-1] if found else None
 
 
+def is_backward(path: str) -> bool:
+    """Whether an operation of this path computes gradients, for TensorFlow or JAX."""
+    return "gradient_tape/" in path or "transpose(" in path
+
+
 class Scopes:
     """Opens the scopes in all that is built from now on; a worker that does so does nothing else.
 

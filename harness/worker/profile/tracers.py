@@ -43,6 +43,10 @@ class _Xla:
         if self.on_gpu:
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_BY_ONE}".strip()
 
+    def events(self, folder: Path, variables: Sequence[str | None]) -> Iterable[Event]:
+        """See `Tracer`."""
+        return xspace.events(xspace.read(folder), variables, on_gpu=self.on_gpu)
+
 
 class TensorFlow(_Xla):
     """`tf.profiler`."""
@@ -62,13 +66,6 @@ class TensorFlow(_Xla):
         tf.profiler.experimental.start(str(folder), options)
         yield
         tf.profiler.experimental.stop()
-
-    def events(self, folder: Path, variables: Sequence[str | None]) -> Iterable[Event]:
-        """See `Tracer`."""
-        space = xspace.read(folder)
-        if self.on_gpu:
-            return xspace.gpu_events(space, variables)
-        return xspace.tensorflow_events(space)
 
 
 class Jax(_Xla):
@@ -90,11 +87,6 @@ class Jax(_Xla):
         jax.profiler.start_trace(str(folder), profiler_options=options)
         yield
         jax.profiler.stop_trace()
-
-    def events(self, folder: Path, variables: Sequence[str | None]) -> Iterable[Event]:
-        """See `Tracer`."""
-        read = xspace.gpu_events if self.on_gpu else xspace.jax_events
-        return read(xspace.read(folder), variables)
 
 
 class Torch:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.worker.profile import hlo, timeline, xplane
-from harness.worker.profile.scopes import row_of
+from harness.worker.profile.scopes import is_backward, row_of
 from harness.worker.profile.timeline import Event
 
 # `path:Type`, as TensorFlow's executor names an operation.
@@ -14,6 +14,8 @@ _OPERATION = re.compile(r"^(.*[^:]):([A-Za-z_]\w*)$")
 _INPUT = "Iterator"  # operations of tf.data
 _STREAM = "Stream #"  # what a GPU executed; other lines of its plane repeat that, or are overhead
 _TO_GPU = "MemcpyH2D"
+Programs = Mapping[str, Mapping[str, hlo.Row]]  # rows of instructions, by the program
+Found = tuple[str, str | None, bool]  # operation, row, and whether it computes gradients
 # Instructions that execute others, which have events of their own.
 _OUTER = re.compile(r"^(while|call|conditional)(\.\d+)?$")
 
@@ -26,66 +28,63 @@ def read(folder: Path) -> Any:
     return space
 
 
-def tensorflow_events(space: Any) -> Iterator[Event]:
-    """Yield the operations that the executor of TensorFlow ran on the CPU."""
-    for plane, line, event in _events(space):
-        name = plane.event_metadata[event.metadata_id].name
-        if match := _OPERATION.match(name):
-            yield _event(line, event, *_operation(match))
-        elif name.startswith(_INPUT):
-            yield _event(line, event, name.split("::")[0], "input")
+def events(space: Any, variables: Sequence[str | None], *, on_gpu: bool) -> Iterator[Event]:
+    """Yield the operations that a CPU or a GPU executed, for TensorFlow or JAX.
 
+    Each is an instruction of a program that XLA has compiled, or an operation of TensorFlow; a
+    kernel of a GPU is named by the operation that launched the kernel. A copy to the GPU that is
+    for no layer brings input.
 
-def jax_events(space: Any, variables: Sequence[str | None]) -> Iterator[Event]:
-    """Yield the instructions that XLA ran on the CPU.
-
-    `variables` are the rows of the layers that own the trainable variables.
+    Args:
+        space: The trace.
+        variables: The rows of the layers that own the trainable variables, in their order.
+        on_gpu: Whether the operations of the GPU are wanted.
     """
     programs = _programs(space, variables)
-    for plane, line, event in _events(space):
-        stats = _stats(plane, event)
-        if "hlo_op" in stats and not _OUTER.match(stats["hlo_op"]):
-            yield _event(line, event, *_instruction(stats, programs))
-
-
-def gpu_events(space: Any, variables: Sequence[str | None]) -> Iterator[Event]:
-    """Yield the kernels and copies that a GPU executed, for TensorFlow or JAX.
-
-    Each names the instruction of XLA that it is, or the operation of TensorFlow that launched it.
-    A copy to the GPU that is for no layer brings input.
-    """
-    programs = _programs(space, variables)
-    for plane, line, event in _events(space):
-        if not line.name.startswith(_STREAM):
-            continue
+    for plane, line, event in _executed(space, on_gpu=on_gpu):
         name, stats = plane.event_metadata[event.metadata_id].name, _stats(plane, event)
-        found: tuple[str, str | None, bool] = timeline.kernel_name(name), None, False
-        if "hlo_op" in stats:
-            found = _instruction(stats, programs)
-        elif match := _OPERATION.match(stats.get("tf_op", "")):
-            found = _operation(match)
-        if found[1] is None and name.startswith(_TO_GPU):
-            found = name, "input", False
-        yield _event(line, event, *found)
+        found = _of_gpu(name, stats, programs) if on_gpu else _of_cpu(name, stats, programs)
+        if found is not None:
+            yield _event(line, event, *found)
 
 
-def _operation(match: re.Match[str]) -> tuple[str, str | None, bool]:
-    """Operation, row and direction of an operation of TensorFlow."""
+def _of_cpu(name: str, stats: Mapping[str, str], programs: Programs) -> Found | None:
+    """What an event of the CPU is; None if it is no operation."""
+    if "hlo_op" in stats:
+        return None if _OUTER.match(stats["hlo_op"]) else _instruction(stats, programs)
+    if name.startswith(_INPUT) and "::" in name:
+        return name.split("::", maxsplit=1)[0], "input", False
+    return _operation(name)
+
+
+def _of_gpu(name: str, stats: Mapping[str, str], programs: Programs) -> Found:
+    """What a kernel or a copy of the GPU is."""
+    if "hlo_op" in stats:
+        found = _instruction(stats, programs)
+    else:
+        unknown = timeline.kernel_name(name), None, False
+        found = _operation(stats.get("tf_op", "")) or unknown
+    return (name, "input", False) if found[1] is None and name.startswith(_TO_GPU) else found
+
+
+def _operation(name: str) -> Found | None:
+    """What an operation of TensorFlow is; None for another name."""
+    match = _OPERATION.match(name)
+    if match is None:
+        return None
     path, operation = match.groups()
-    return operation, row_of(path), "gradient_tape/" in path
+    return operation, row_of(path), is_backward(path)
 
 
-def _instruction(
-    stats: Mapping[str, str], programs: Mapping[str, Mapping[str, hlo.Row]]
-) -> tuple[str, str | None, bool]:
-    """Operation, row and direction of an instruction of XLA."""
+def _instruction(stats: Mapping[str, str], programs: Programs) -> Found:
+    """What an instruction of XLA is."""
     instruction = stats["hlo_op"]
     program = f"{stats.get('hlo_module')}({stats.get('program_id')})"
     row, backward = programs.get(program, {}).get(instruction, hlo.UNKNOWN)
     return instruction.rstrip("0123456789").rstrip("."), row, backward
 
 
-def _programs(space: Any, variables: Sequence[str | None]) -> dict[str, dict[str, hlo.Row]]:
+def _programs(space: Any, variables: Sequence[str | None]) -> Programs:
     """The rows of the instructions of each compiled program: `jit_step(30)`."""
     return {
         metadata.name: hlo.rows(stat.bytes_value, variables)
@@ -103,12 +102,13 @@ def _stats(plane: Any, event: Any) -> dict[str, str]:
     }
 
 
-def _events(space: Any) -> Iterator[tuple[Any, Any, Any]]:
+def _executed(space: Any, *, on_gpu: bool) -> Iterator[tuple[Any, Any, Any]]:
     for plane in space.planes:
         for line in plane.lines:
-            for event in line.events:
-                if event.duration_ps:
-                    yield plane, line, event
+            if line.name.startswith(_STREAM) == on_gpu:
+                for event in line.events:
+                    if event.duration_ps:
+                        yield plane, line, event
 
 
 def _text(plane: Any, stat: Any) -> str:

@@ -324,7 +324,7 @@ def test_what_a_gpu_executes_for_xla_or_tensorflow_names_its_instruction_or_oper
     gpu.line("TensorFlow Ops", ("harness-4/Conv2D:Conv2D", 40, 90, {}))
     gpu.line("CUPTI overhead", ("buffer", 0, 90, {}))
     Plane(space, "/host:CPU").line("tf_Compute/1", ("harness-4/Conv2D:Conv2D", 0, 90, {}))
-    spent = divide(xspace.gpu_events(space, []))
+    spent = divide(xspace.events(space, [], on_gpu=True))
     seconds = {kind: round(1e6 * one.seconds) for kind, one in spent.items()}
     assert seconds == {
         ("2", True, "loop_add_fusion"): 10,
@@ -333,6 +333,34 @@ def test_what_a_gpu_executes_for_xla_or_tensorflow_names_its_instruction_or_oper
         ("input", False, "MemcpyH2D"): 5,
         ("5", False, "Cast"): 2,
         (None, False, "fill"): 1,
+    }
+
+
+def test_what_a_cpu_executes_is_an_operation_an_instruction_or_input(space):
+    """Also in a step of TensorFlow that XLA has compiled; what has inner events does not count."""
+    path = "gradient_tape/harness-0/harness-2/MatMul"
+    metadata = Plane(space, "/host:metadata")
+    metadata.plane.event_metadata[1].name = "a_inference_step(7)"
+    blob = program((9, [instruction(1, "dot.3", path=path)]))
+    metadata.stat(metadata.plane.event_metadata[1], "Hlo Proto", blob)
+    of_xla = {"hlo_module": "a_inference_step", "program_id": 7}
+    Plane(space, "/host:CPU").line(
+        "tf_Compute/1",
+        ("harness-4/Conv2D:Conv2D", 0, 90, {}),
+        ("ThunkExecutor::Execute", 90, 200, {}),
+        ("while.1", 90, 200, of_xla | {"hlo_op": "while.1"}),
+        ("dot.3", 100, 140, of_xla | {"hlo_op": "dot.3"}),
+        ("dot.4", 140, 150, of_xla | {"hlo_op": "dot.4"}),
+        ("Iterator::Prefetch", 200, 203, {}),
+    )
+    Plane(space, "/device:GPU:0").line("Stream #13(Kernel)", ("kernel", 0, 500, {}))
+    spent = divide(xspace.events(space, [], on_gpu=False))
+    seconds = {kind: round(1e6 * one.seconds) for kind, one in spent.items()}
+    assert seconds == {
+        ("4", False, "Conv2D"): 90,
+        ("2", True, "dot"): 40,
+        (None, False, "dot"): 10,
+        ("input", False, "Iterator"): 3,
     }
 
 
