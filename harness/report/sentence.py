@@ -11,9 +11,10 @@ from harness.analyze.training.groups import groups
 from harness.analyze.verdicts import MARGIN, Verdict
 from harness.records import Estimate, Failure, Measurement
 from harness.report.names import comparison, differing
-from harness.tables.declare import case_name, grouped, speedup_of
+from harness.tables.declare import grouped, speedup_of
 from harness.tables.explain.layers import LAYERS
 from harness.tables.explain.layers import finding as layer_finding
+from harness.tables.labels import case_names
 from harness.tables.levers import ALONE, LEVERS, STACK
 from harness.tables.scaling import SCALING
 from harness.tables.training.accuracy import ACCURACY, EFFECTIVE_SPEEDUP, PairRow, points
@@ -62,8 +63,9 @@ def _comparisons(analysis: Analysis) -> Iterator[str]:
 
 def _layers(analysis: Analysis) -> Iterator[str]:
     """Where the time of a step goes."""
-    for its in grouped(analysis.rows(LAYERS), lambda row: row.case).values():
-        yield f"{case_name(its[0])}: {layer_finding(its)}"
+    found = grouped(analysis.rows(LAYERS), lambda row: row.case)
+    names = case_names(found)
+    yield from (f"{names[case]}: {layer_finding(its)}" for case, its in found.items())
 
 
 def _tunings(analysis: Analysis) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from harness import units
 from harness.analyze.cautions import RANDOM_DATA
+from harness.records import Case
 from harness.tables.declare import Column, grouped, key_of, value_of
 
 R = TypeVar("R")
@@ -18,12 +19,39 @@ BATCH = Column[Any]("batch", "batch_size", shared=True)
 EACH_BATCH = Column[Any]("batch", "batch_size")
 THREADS = Column[Any]("threads", "threads", shared=True)
 REFERENCE = Column[Any]("reference", "reference", shared=True)
+_PLACES = ("backend", "device", "threads", "version")
+_SETTINGS = ("precision", "optimizer", "loss", "input_shape", "levers")
+_USUAL = (None, (), "float32")
 _HERE = "here"  # the version of a case that is not at another commit, or elsewhere
 VERSION = Column[Any](
     "version", lambda row: row.case.version or _HERE, numeric=False, shared=True, usual=_HERE
 )
 CASE = (VARIANT, BACKEND, DEVICE)
+SETTING = Column[Any]("setting", lambda row: settings(row.case) or None, numeric=False, shared=True)
 COMPARED = (*CASE, BATCH, REFERENCE)
+
+
+def settings(case: Case) -> str:
+    """Write how a case differs from a plain one besides model, data, sizes and place."""
+    told = (name for name in _SETTINGS if getattr(case, name) not in _USUAL)
+    named = [case.words(name) for name in told]
+    if case.jit != (case.backend == "jax"):  # which compiles by default
+        named.insert(0, "jit" if case.jit else "no jit")
+    return ", ".join(named)
+
+
+def case_names(cases: Iterable[Case]) -> dict[Case, str]:
+    """Name cases by model and batch size, and by what else tells them apart."""
+    known = [*dict.fromkeys(cases)]
+    told = [name for name in _PLACES if len({getattr(case, name) for case in known}) > 1]
+    differ = len({settings(case) for case in known}) > 1
+    found = {}
+    for case in known:
+        more = [_word(name, getattr(case, name)) for name in told]
+        more += [settings(case)] if differ and settings(case) else []
+        name = f"{case.variant} {case.batch_size}"
+        found[case] = f"{name} ({', '.join(more)})" if more else name
+    return found
 
 
 def place_of(rows: Sequence[Any]) -> Callable[[Any], str]:

@@ -128,7 +128,7 @@ def caption(run: Run) -> str:
         repeats.append(f"trained in full with {seeds} seed{'s' if seeds > 1 else ''}")
     if run.profiles:
         workers = max(len(profile.workers) for profile in run.profiles)
-        repeats.append(f"layers traced in {workers} fresh workers")
+        repeats.append(f"layers traced in {units.plural(workers, 'fresh worker')}")
     steps = f", {how.steps} steps a round" if how.steps else ""
     return f"{datasets} on {devices}; {libraries}; {', '.join(repeats)}{steps}"
 

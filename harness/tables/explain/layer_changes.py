@@ -7,7 +7,7 @@ from harness import units
 from harness.analyze.analysis import Analysis
 from harness.analyze.explain import layer_changes
 from harness.records import Case, Estimate
-from harness.tables import declare, drawing
+from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, grouped
 
 _SHOWN = 10  # rows of a comparison that people see
@@ -66,17 +66,23 @@ def _label(row: LayerChangeRow) -> str:
     return f"{row.layer or 'nothing'} for {row.reference_layer or 'nothing'}"
 
 
+def _names(row: LayerChangeRow) -> tuple[str, str]:
+    """The names of the case and of its reference, which tell one from the other."""
+    names = labels.case_names((row.case, row.reference))
+    return names[row.case], names[row.reference]
+
+
 def _reference(row: LayerChangeRow) -> str:
-    return f"{row.reference.variant} {row.reference.batch_size}"
+    return _names(row)[1]
 
 
 def _finding(its: Sequence[LayerChangeRow]) -> str:
     """Say what the largest part of the difference is."""
     whole, first = sum(row.difference_us.value for row in its), its[0]
-    how = "less" if whole < 0 else "more"
+    how, (name, reference) = "less" if whole < 0 else "more", _names(first)
     return (
-        f"{declare.case_name(first)} takes {units.digits(abs(whole))} µs per sample {how} than "
-        f"{_reference(first)}: {_label(first)} is {units.percent(100 * first.share)} of that"
+        f"{name} takes {units.digits(abs(whole))} µs per sample {how} than {reference}: "
+        f"{_label(first)} is {units.percent(100 * first.share)} of that"
     )
 
 
@@ -98,8 +104,7 @@ def _draw(rows: list[LayerChangeRow], caption: str) -> drawing.Figure:
     )
     for (axes,), (first, *others) in zip(panels, found, strict=True):
         its = [first, *others][:_SHOWN]
-        name = declare.case_name(first)
-        told = f"{name} against {_reference(first)}; left of 0: less time"
+        told = "{} against {}; left of 0: less time".format(*_names(first))
         drawing.subtitled(axes, told)
         drawing.horizontal(axes, [_label(row) for row in its])
         for place, row in enumerate(its):
@@ -112,7 +117,11 @@ def _draw(rows: list[LayerChangeRow], caption: str) -> drawing.Figure:
 
 
 def _microseconds(estimate: Estimate) -> str:
-    return declare.interval_of(estimate, "{:+.3g}".format)
+    return declare.interval_of(estimate, _signed)
+
+
+def _signed(us: float) -> str:
+    return f"{'-' if us < 0 else '+'}{units.digits(abs(us))}"
 
 
 LAYER_CHANGES = Table(
@@ -122,8 +131,7 @@ LAYER_CHANGES = Table(
     rows=_rows,
     selected=_selected,
     columns=(
-        Column("variant", "variant", numeric=False, shared=True),
-        Column("batch", "batch_size", shared=True),
+        Column("case", lambda row: _names(row)[0], numeric=False, shared=True),
         Column("reference", _reference, numeric=False, shared=True),
         Column("layer", lambda row: row.layer or None, numeric=False),
         Column("in place of", lambda row: row.reference_layer or None, numeric=False),

@@ -159,8 +159,8 @@ def _first(rows: Sequence[LayerRow]) -> str:
 
 
 def _notes(rows: Sequence[LayerRow]) -> Iterator[str]:
-    for its in grouped(rows, lambda row: row.case).values():
-        name = declare.case_name(its[0])
+    for case, name in labels.case_names(row.case for row in rows).items():
+        its = [row for row in rows if row.case == case]
         yield f"{name}: {finding(its)}"
         (rest,) = (r for r in its if r.type is None and r.layer == layers.UNATTRIBUTED)
         if rest.operations:
@@ -169,6 +169,12 @@ def _notes(rows: Sequence[LayerRow]) -> Iterator[str]:
     cases = {row.case for row in rows}
     if any(case.device == "cpu" for case in cases):
         yield "CPU: times of a trace, scaled to a step without one"
+    compiled = {case for case in cases if case.backend == "tensorflow" and case.jit}
+    if any(case.device == "cpu" and case.threads > 1 for case in compiled):
+        yield (
+            "jit: on several threads a convolution runs on after the end of its event, and counts "
+            "for what runs beside it, or is unattributed: --threads 1 tells more"
+        )
     if any(case.device == "gpu" for case in cases):
         yield (
             "GPU: times of kernels and copies in a trace; for the rest of a step without one the "
@@ -193,13 +199,15 @@ def _draw(rows: list[LayerRow], caption: str) -> drawing.Figure:
     size = (drawing.WIDTH, 1.3 + 0.25 * count + 0.4 * len(cases))
     title = finding(cases[0])
     if len(cases) > 1:
-        title = "; ".join(f"{declare.case_name(its[0])}: {_first(its)}" for its in cases)
+        names = labels.case_names(row.case for row in rows)
+        title = "; ".join(f"{names[its[0].case]}: {_first(its)}" for its in cases)
     figure, panels = drawing.grid(title, caption, rows=len(cases), size=size, share="col")
     looks = (drawing.COLORS[0], "", "forward"), (drawing.COLORS[4], "//", "backward")
     other = (drawing.GRAY, "..", "not a layer")
     for (axes,), its in zip(panels, cases, strict=True):
         step = sum(row.total_us for row in its)
         where = labels.words(its[0], ("variant", "batch_size", "backend", "device"))
+        where = ", ".join(filter(None, (where, labels.settings(its[0].case))))
         drawing.subtitled(axes, f"{where}: {units.seconds(step / 1e6)} per step")
         drawing.horizontal(axes, [_label(row) for row in its])
         for place, row in enumerate(its):
@@ -243,6 +251,7 @@ LAYERS = Table(
     columns=(
         *labels.CASE,
         labels.THREADS,
+        labels.SETTING,
         labels.BATCH,
         Column("layer", "layer", numeric=False),
         Column("type", "type", numeric=False, rank=2),

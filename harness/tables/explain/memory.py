@@ -153,8 +153,9 @@ def _rounded(number: int) -> int:
 
 
 def _notes(rows: Sequence[MemoryRow]) -> Iterator[str]:
-    for its in grouped(rows, lambda row: row.case).values():
-        first, name = its[0], declare.case_name(its[0])
+    names = labels.case_names(row.case for row in rows)
+    for case, its in grouped(rows, lambda row: row.case).items():
+        first, name = its[0], names[case]
         yield f"{name}: {finding(its)}"
         if first.unknown:
             layers = ", ".join(first.unknown)
@@ -189,8 +190,8 @@ def _draw(rows: list[MemoryRow], caption: str) -> drawing.Figure:
         caption,
         height=1.9 + 0.5 * len(cases),
     )
-    names = labels.differing(rows, ("variant", "batch_size", "backend"))
-    drawing.horizontal(axes, [labels.words(its[0], names) or "peak" for its in cases])
+    names = labels.case_names(row.case for row in rows)
+    drawing.horizontal(axes, [names[its[0].case] for its in cases])
     for place, its in enumerate(cases):
         start = 0.0
         for (_, color, hatch), mib in zip(_KINDS, _sizes(its), strict=True):
@@ -228,6 +229,7 @@ MEMORY = Table(
     columns=(
         *labels.CASE,
         labels.THREADS,
+        labels.SETTING,
         labels.BATCH,
         Column("part", "part", numeric=False),
         Column("MiB", "total_mib", _MIB),
