@@ -3,8 +3,9 @@
     python docs/evidence/gpu.py [--parts fork,load] [--resume FOLDER]
 
 Each part stands by itself. What it finds is kept at once, in `gpu.json` and `gpu.md` of a folder
-below `results/gpu`; with `--resume` the parts that are there are not repeated. A claim holds, falls
-short, or is not shown, as in `harness validate`. Needs one of TensorFlow, JAX and Torch.
+below `results/gpu`; with `--resume` the parts in which something was tried are not repeated. A
+claim holds, falls short, or is not shown, as in `harness validate`. Needs one of TensorFlow, JAX
+and Torch.
 """
 
 import argparse
@@ -54,6 +55,7 @@ _READ_SECONDS = 0.1
 _SETTLE_SECONDS = 2.0  # the counter of utilization covers up to a second before
 _ENERGY_SECONDS = 20.0
 _WATCHED_STEPS = 100
+_LARGE_BATCH, _BUSY = 4096, 0.9  # to keep the GPU busy for nine tenths of a step
 _LOAD_SECONDS = 300.0  # the longest that a known load may take to end
 
 
@@ -342,10 +344,11 @@ def suites(hour: Hour) -> Iterator[Check]:
 def layers(hour: Hour) -> Iterator[Check]:
     """Do kernels find their layers, and does tracing leave them as they are?"""
     for name in hour.seen:
+        case = hour.case(name) if hour.quick else replace(hour.case(name), batch_size=_LARGE_BATCH)
         try:
             with hour.launcher() as launcher:
                 setup = Setup(EFFORTS["default"], launcher, hour.gpu)
-                profile = profiling.profile(hour.case(name), setup, hour.folder / name, 1)
+                profile = profiling.profile(case, setup, hour.folder / name, 1)
         except WorkerFailed as error:
             yield Check(f"{name}: time per layer", "", str(error), 0, "not shown")
             continue
@@ -358,7 +361,10 @@ def layers(hour: Hour) -> Iterator[Check]:
         (worker,) = profile.workers
         over = worker.operations_seconds / worker.step_seconds
         subject = f"{name}: that time in a trace over a step without one"
-        yield decided(subject, "at most 1.02", f"{over:.2f}", 1, holds=over <= 1.02)
+        if over < _BUSY:  # the GPU waits, and kernels could have become longer unseen
+            yield Check(subject, "at most 1.02", f"{over:.2f}, an idle GPU", 1, "not shown")
+        else:
+            yield decided(subject, "at most 1.02", f"{over:.2f}", 1, holds=over <= 1.02)
 
 
 PARTS: dict[str, Callable[[Hour], Iterator[Check]]] = {
@@ -400,6 +406,11 @@ def save(folder: Path, machine: Machine, found: dict[str, Sequence[Check]]) -> N
     (folder / "gpu.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _is_tried(check: Check) -> bool:
+    """Whether something was measured, or judged without a measurement."""
+    return check.n > 0 or check.verdict != "not shown"
+
+
 def main() -> int:
     """Try the parts that are not known yet; 1 if a claim falls short."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -415,9 +426,13 @@ def main() -> int:
     if arguments.resume and (folder / "gpu.json").exists():
         known = json.loads((folder / "gpu.json").read_text(encoding="utf-8"))["parts"]
         found |= from_json(dict[str, tuple[Check, ...]], known)
+        found = {part: checks for part, checks in found.items() if any(map(_is_tried, checks))}
+    wanted = arguments.parts.split(",")
+    if unknown := [part for part in wanted if part not in PARTS]:
+        parser.error(f"no part is named {', '.join(unknown)}; there are {', '.join(PARTS)}")
     gpu = open_gpu()
     hour = Hour(folder, gpu, facts.describe(gpu), console, arguments.quick)
-    for part in (name for name in arguments.parts.split(",") if name not in found):
+    for part in (name for name in wanted if name not in found):
         left = _MINUTES - (time.monotonic() - begin) / 60
         if left < _PART_MINUTES.get(part, _OTHER_PART_MINUTES):
             checks = [Check(part, "", "no time was left", 0, "not shown")]

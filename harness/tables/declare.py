@@ -273,7 +273,7 @@ def interval_of(estimate: Estimate, write: Callable[[float], str]) -> str:
 
 def share_of(share: float) -> str:
     """Write a share without an interval, in percent."""
-    return f"{100 * share:.0f} %"
+    return f"{round(100 * share)} %"
 
 
 def yes_or_no(told: bool) -> str:

@@ -19,7 +19,7 @@ BATCH = Column[Any]("batch", "batch_size", shared=True)
 EACH_BATCH = Column[Any]("batch", "batch_size")
 THREADS = Column[Any]("threads", "threads", shared=True)
 REFERENCE = Column[Any]("reference", "reference", shared=True)
-_PLACES = ("backend", "device", "threads", "version")
+_PLACES = ("dataset", "backend", "device", "threads", "version")
 _SETTINGS = ("precision", "optimizer", "loss", "input_shape", "levers")
 _USUAL = (None, (), "float32")
 _HERE = "here"  # the version of a case that is not at another commit, or elsewhere

@@ -70,6 +70,7 @@ class Commands:
         resources.bind_threads(case.threads, cpus)
         backend = find_backend(case.backend)
         self._phase("import", backend.preload)
+        self._profiler = Profiler(case) if profiled else None
         backend.configure(case)
         models.configure(case)
         if group is not None:
@@ -77,7 +78,6 @@ class Commands:
         if self.on_gpu and not backend.gpus():
             raise Rejected("unsupported", backend.unseen())
         import_rss = resources.high_water_bytes()
-        self._profiler = Profiler(case) if profiled else None
         with backend.distributed(case):
             with own_settings.noted() as self._own_settings:
                 if case.dataset == datasets.AUTO:

@@ -3,6 +3,9 @@
 import dataclasses
 import gzip
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from fakes import installed
@@ -87,6 +90,28 @@ def build():
     model.compile("adam", "mse")
     return model
 """
+FLAGS = """
+import sys
+from unittest import mock
+
+from harness.records import Case, to_json
+from harness.worker.backends.jax import Jax, JaxTrainer
+from harness.worker.commands import Commands
+from harness.worker.profile import tracers
+
+
+def gpus(self):
+    import jax
+
+    return jax.devices()
+
+
+Jax.gpus = gpus
+JaxTrainer.device_name = lambda self: "Pretended GPU"
+tracers._ONE_BY_ONE = f"--xla_dump_to={sys.argv[1]}"
+case = Case("improved", "synthetic", 8, "jax", device="gpu", jit=True)
+Commands(mock.Mock()).open(to_json(case), [0], profiled=True)
+"""
 # What is traced and belongs to no layer, loss, metric or optimizer: at most.
 UNATTRIBUTED = {"tensorflow": 0.25, "jax": 0.4, "torch": 0.15}
 
@@ -149,6 +174,17 @@ def test_layers_of_a_subclassed_model_have_paths(profiled, backend):
     assert rows["block"].facts.macs_per_sample == 256 * 256
     assert rows["block"].share.value > rows["head"].share.value
     assert rows["optimizer"].share.value > 0
+
+
+@pytest.mark.parametrize("_backend", installed("jax"))
+def test_xla_has_the_flag_of_a_profile_when_it_compiles(tmp_path, _backend):
+    """It reads flags when it first looks for devices; another flag stands for ours here."""
+    folder = tmp_path / "dump"
+    command = [sys.executable, "-c", FLAGS, str(folder)]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert any(folder.glob("*train_step*")), "XLA did not read the flag"
 
 
 @pytest.mark.parametrize("backend", installed("tensorflow", "torch"))

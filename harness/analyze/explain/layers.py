@@ -31,13 +31,11 @@ class Roof:
     Attributes:
         flop: Floating-point operations per step, two per multiply-accumulate; None if there are
             none, or unknown.
-        moved_bytes: Bytes per step that are read or written at least; None if unknown.
         arithmetic: Share of the layer's time at the rate of a matrix product.
         memory: Share at the rate of a copy.
     """
 
     flop: float | None = None
-    moved_bytes: float | None = None
     arithmetic: float | None = None
     memory: float | None = None
 
@@ -183,8 +181,8 @@ def _work(profile: Profile) -> Iterator[tuple[float | None, float | None]]:
         taken, given = layer.input_bytes_per_sample, layer.activation_bytes_per_sample
         moved = None
         if taken is not None and given:
-            # Forward reads the input and writes the output; backward reads both gradients and the
-            # input, and writes the gradient of the input where there is one.
+            # Forward reads the input and writes the output; backward reads the input and the
+            # gradient of the output, and writes the gradient of the input where there is one.
             moved = batch * (taken * (2 + trained) + given * 2.0)
             moved += layer.parameter_bytes * (2 + layer.trainable)
         trained = trained or layer.trainable
@@ -197,7 +195,6 @@ def _roof(flop: float | None, moved: float | None, seconds: float, profile: Prof
 
     return Roof(
         flop=flop,
-        moved_bytes=moved,
         arithmetic=of(flop, profile.product_flops),
         memory=of(moved, profile.copy_bytes_per_second),
     )

@@ -10,6 +10,7 @@ from harness.records import Case, Estimate
 from harness.tables import declare, drawing, labels
 from harness.tables.declare import Chart, Column, Limit, Table, columns, grouped
 
+_WHOLE = 1.5  # a larger share of a difference means that others cancel it
 _SHOWN = 10  # rows of a comparison that people see
 
 
@@ -80,10 +81,10 @@ def _finding(its: Sequence[LayerChangeRow]) -> str:
     """Say what the largest part of the difference is."""
     whole, first = sum(row.difference_us.value for row in its), its[0]
     how, (name, reference) = "less" if whole < 0 else "more", _names(first)
-    return (
-        f"{name} takes {units.digits(abs(whole))} µs per sample {how} than {reference}: "
-        f"{_label(first)} is {units.percent(100 * first.share)} of that"
-    )
+    text = f"{name} takes {units.digits(abs(whole))} µs per sample {how} than {reference}: "
+    if 0 <= first.share <= _WHOLE:
+        return text + f"{_label(first)} is {units.percent(100 * first.share)} of that"
+    return text + f"the largest change is {_label(first)}, {_signed(first.difference_us.value)} µs"
 
 
 def _notes(rows: Sequence[LayerChangeRow]) -> Iterator[str]:

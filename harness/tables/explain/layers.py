@@ -168,20 +168,23 @@ def _notes(rows: Sequence[LayerRow]) -> Iterator[str]:
         yield f"{name}: each operation: {rest.trace}, for ui.perfetto.dev or chrome://tracing"
     cases = {row.case for row in rows}
     if any(case.device == "cpu" for case in cases):
-        yield "CPU: times of a trace, scaled to a step without one"
+        yield "CPU: share in the traced steps; ms is that share of a step without tracing"
     compiled = {case for case in cases if case.backend == "tensorflow" and case.jit}
     if any(case.device == "cpu" and case.threads > 1 for case in compiled):
         yield (
             "jit: on several threads a convolution runs on after the end of its event, and counts "
-            "for what runs beside it, or is unattributed: --threads 1 tells more"
+            "for what runs beside it, or is unattributed: use --threads 1"
         )
     if any(case.device == "gpu" for case in cases):
         yield (
-            "GPU: times of kernels and copies in a trace; for the rest of a step without one the "
-            "GPU is idle and waits for the CPU"
+            "GPU: times of kernels and copies in a trace; for the rest of a step without tracing "
+            "the GPU is idle and waits for the CPU"
         )
     if any(case.device == "gpu" and case.jit and case.backend != "torch" for case in cases):
-        yield "GPU: XLA launched each kernel alone, since CUDA graphs hide for which layer one is"
+        yield (
+            "GPU: XLA launched each kernel alone, also for the time of a step, since CUDA graphs "
+            "hide for which layer a kernel is"
+        )
     yield (
         "operations that run at once share their time equally; a fused operation counts where its "
         "scope says"

@@ -20,7 +20,7 @@ _SEQUENCE = "Sequence number"  # of a node of the gradient; that of the operatio
 _OPERATIONS = ("cpu_op", "user_annotation")  # categories
 _LAUNCHES = ("cuda_runtime", "cuda_driver")
 _ON_GPU = ("kernel", "gpu_memcpy", "gpu_memset")
-_TO_GPU = "Memcpy HtoD"
+_COPY, _TO_GPU = "Memcpy", "Memcpy HtoD"
 
 Entry = Mapping[str, Any]
 
@@ -51,11 +51,12 @@ def torch_gpu_events(path: Path) -> Iterator[Event]:
     launched = _launched(entries)
     for one in (one for one in entries if one["cat"] in _ON_GPU):
         begin, end = _times(one)
-        name = str(one["name"])
-        unknown = Event("", begin, end, timeline.kernel_name(name))
+        name, copies = str(one["name"]), str(one["name"]).startswith(_COPY)
+        plain = name.split(" (", maxsplit=1)[0] if copies else timeline.kernel_name(name)
+        unknown = Event("", begin, end, plain)
         by = launched.get(one["args"].get("correlation"), unknown)
         row = "input" if by.row is None and name.startswith(_TO_GPU) else by.row
-        yield Event(f"stream {one['tid']}", begin, end, by.operation, row, by.backward)
+        yield Event(f"stream {one['tid']}", begin, end, by.operation, row, by.backward, copies)
 
 
 def _entries(path: Path) -> list[Entry]:

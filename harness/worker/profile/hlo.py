@@ -4,8 +4,8 @@ The program is in the trace as a message of protocol buffers. The numbers of its
 `xla/service/hlo.proto`, which never change; the classes for it would import TensorFlow.
 
 XLA keeps the scopes of most instructions. Those that it makes itself have none: an operation whose
-results all go to one layer is for that layer, and one whose results go to the optimizer is the
-gradient of the variable that is changed there. A copy of a result is for what made the result.
+results go to a layer is for that layer, and one whose results go to the optimizer is the gradient
+of the variable that is changed there. A copy of a result is for what made the result.
 """
 
 import re
@@ -97,11 +97,11 @@ class _Program:
             return layers.most_common(1)[0][0]
         if any(row[0] == _OPTIMIZER for row in users):
             changed = self._changed(number)
-            return (self._variables[changed], True) if changed is not None else users[0]
+            return (_OPTIMIZER, False) if changed is None else (changed, True)
         return UNKNOWN
 
-    def _changed(self, number: int) -> int | None:
-        """The variable that the optimizer changes by a result: the nearest one on its way."""
+    def _changed(self, number: int) -> str | None:
+        """The layer whose variable the optimizer changes by a result: the nearest on its way."""
         waiting, seen = deque([number]), {number}
         while waiting:
             for user in self._users[waiting.popleft()]:
@@ -110,19 +110,34 @@ class _Program:
                 seen.add(user)
                 waiting.append(user)
                 for operand in self._its[user].operands:
-                    if (variable := self._variable(operand)) is not None:
-                        return variable
+                    if (layer := self._owner(operand)) is not None:
+                        return layer
         return None
 
-    def _variable(self, number: int) -> int | None:
-        """The variable that an operand is, perhaps in another layout."""
+    def _owner(self, number: int) -> str | None:
+        """The layer of the variable that an operand is, perhaps in another layout.
+
+        JAX names its variables; one of TensorFlow is that of the layer that reads it.
+        """
         while self._its[number].opcode in _COPIES:
             (number, *_) = self._its[number].operands
         for path in self._its[number].paths:
             match = _VARIABLE.match(path)
             if match and int(match[1]) < len(self._variables):
-                return int(match[1])
-        return None
+                return self._variables[int(match[1])]
+        if self._its[number].opcode != "parameter":
+            return None
+        rows = (self._own[reader][0] for reader in self._readers(number))
+        layers = Counter(row for row in rows if row is not None and row.isdigit())
+        return max(layers, key=lambda row: layers[row], default=None)
+
+    def _readers(self, number: int) -> Iterator[int]:
+        """Yield what uses a result, or a copy of the result."""
+        for user in self._users[number]:
+            if self._its[user].opcode in _COPIES:
+                yield from self._readers(user)
+            else:
+                yield user
 
 
 def _marked(paths: Sequence[str]) -> Row:

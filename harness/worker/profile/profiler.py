@@ -18,7 +18,7 @@ _FEWEST_CALLS, _MOST_STEPS, _SECONDS = 3, 20, 3.0
 
 
 class Profiler:
-    """Made before the model is built, so that its layers are marked."""
+    """Made before the framework looks for devices, and before the model is built."""
 
     def __init__(self, case: Case) -> None:
         self._tracer = tracers.find(case.backend, on_gpu=case.device == "gpu")
@@ -73,6 +73,7 @@ class Profiler:
         found = layers.facts(trainer.model, self._scopes, self._steps, trainer.data.part(1)[0])
         if path is not None:
             chrome.write(path, events, {str(n): one.path for n, one in enumerate(found)})
+        divided = timeline.divide(events, nest=not self._tracer.on_gpu)
         spent = [
             {
                 "row": row,
@@ -81,7 +82,7 @@ class Profiler:
                 "seconds": its.seconds / steps,
                 "count": its.count / steps,
             }
-            for (row, backward, operation), its in timeline.divide(events).items()
+            for (row, backward, operation), its in divided.items()
         ]
         return {
             "steps": steps,

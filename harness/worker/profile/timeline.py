@@ -18,6 +18,7 @@ class Event:
         operation: What is done: `Conv2DBackpropFilter`.
         row: Number of a layer, or a part of the step; None for that of the operation around it.
         backward: Whether it computes gradients.
+        yields: Whether it counts only while nothing else is executed: a copy beside kernels.
     """
 
     thread: str
@@ -26,6 +27,7 @@ class Event:
     operation: str
     row: str | None = None
     backward: bool = False
+    yields: bool = False
 
 
 @dataclass(slots=True)
@@ -37,34 +39,45 @@ class Spent:
 
 
 _ANONYMOUS = "(anonymous namespace)::"
+_BRACKETS = re.compile(r"<[^<>]*>|\([^()]*\)")
 Kind = tuple[str | None, bool, str]  # row, whether backward, operation
 
 
-def divide(events: Iterable[Event]) -> dict[Kind, Spent]:
+def divide(events: Iterable[Event], *, nest: bool = True) -> dict[Kind, Spent]:
     """Return the time of each kind of operation; together, the time in which any was executed.
 
-    Of operations within each other the innermost counts. Where several threads execute at once,
-    each gets an equal share of that time.
+    Where several are executed at once, each gets an equal share of that time.
+
+    Args:
+        events: In any order.
+        nest: Whether those of a thread are within each other, where the innermost counts; what
+            streams of a GPU execute is not, though one may begin before another ends.
     """
-    by_thread = defaultdict(list)
-    for event in events:
-        by_thread[event.thread].append(event)
+    if nest:
+        by_thread = defaultdict(list)
+        for event in events:
+            by_thread[event.thread].append(event)
+        threads = [[*inherited(its)] for its in by_thread.values()]
+        counted = [event for its in threads for event in its]
+        parts = [part for its in threads for part in _own_time(its)]
+    else:
+        counted = [*events]
+        parts = [(event.begin, event.end, event) for event in counted]
     found: dict[Kind, Spent] = defaultdict(Spent)
-    parts: list[tuple[float, float, Event]] = []
-    for its in by_thread.values():
-        known = [*inherited(its)]
-        for event in known:
-            found[event.row, event.backward, event.operation].count += 1
-        parts += _own_time(known)
+    for event in counted:
+        found[event.row, event.backward, event.operation].count += 1
     edges = sorted(
         [(begin, 1, n) for n, (begin, _, _) in enumerate(parts)]
         + [(end, 0, n) for n, (_, end, _) in enumerate(parts)]  # an end comes first
     )
-    seconds, active, before = [0.0] * len(parts), set[int](), 0.0
+    seconds, before = [0.0] * len(parts), 0.0
+    active: tuple[set[int], set[int]] = set(), set()  # those that yield are the second
     for moment, begins, number in edges:
-        for one in active:
-            seconds[one] += (moment - before) / len(active)
-        (active.add if begins else active.discard)(number)
+        counting = active[0] or active[1]
+        for one in counting:
+            seconds[one] += (moment - before) / len(counting)
+        its = active[parts[number][2].yields]
+        (its.add if begins else its.discard)(number)
         before = moment
     for (_, _, event), share in zip(parts, seconds, strict=True):
         found[event.row, event.backward, event.operation].seconds += share
@@ -96,9 +109,11 @@ def by_begin(event: Event) -> tuple[float, float]:
 
 
 def kernel_name(name: str) -> str:
-    """Shorten the name of a kernel: `add` for `void (anonymous namespace)::add<float>(int)`."""
-    plain = name.removeprefix("void ").replace(_ANONYMOUS, "")
-    return re.split(r"[<(]", plain, maxsplit=1)[0].strip() or name
+    """Shorten the name of a kernel: `at::add` for `void at::(anonymous namespace)::add<T>(int)`."""
+    plain, before = name.replace(_ANONYMOUS, ""), ""
+    while plain != before:  # from the innermost bracket outwards
+        plain, before = _BRACKETS.sub("", plain), plain
+    return (plain.removesuffix(" const").split() or [name])[-1]
 
 
 def _own_time(events: Iterable[Event]) -> Iterator[tuple[float, float, Event]]:

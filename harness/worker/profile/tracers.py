@@ -20,7 +20,7 @@ class Tracer(Protocol):
     on_gpu: bool
 
     def prepare(self) -> None:
-        """Set what must be set before the model is built."""
+        """Set what must be set before the framework looks for devices."""
 
     def scope(self, name: str) -> AbstractContextManager[Any]:
         """Open a scope, which the operations in it carry in a trace."""
@@ -39,7 +39,7 @@ class _Xla:
         self.on_gpu = on_gpu
 
     def prepare(self) -> None:
-        """See `Tracer`; XLA reads its flags when it compiles first."""
+        """See `Tracer`; XLA reads its flags then."""
         if self.on_gpu:
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_BY_ONE}".strip()
 
@@ -64,8 +64,10 @@ class TensorFlow(_Xla):
 
         options = tf.profiler.experimental.ProfilerOptions(python_tracer_level=0)
         tf.profiler.experimental.start(str(folder), options)
-        yield
-        tf.profiler.experimental.stop()
+        try:
+            yield
+        finally:
+            tf.profiler.experimental.stop()
 
 
 class Jax(_Xla):
@@ -85,8 +87,10 @@ class Jax(_Xla):
         options = jax.profiler.ProfileOptions()
         options.python_tracer_level = 0
         jax.profiler.start_trace(str(folder), profiler_options=options)
-        yield
-        jax.profiler.stop_trace()
+        try:
+            yield
+        finally:
+            jax.profiler.stop_trace()
 
 
 class Torch:

@@ -12,8 +12,9 @@ from harness.worker.profile.timeline import Event
 # `path:Type`, as TensorFlow's executor names an operation.
 _OPERATION = re.compile(r"^(.*[^:]):([A-Za-z_]\w*)$")
 _INPUT = "Iterator"  # operations of tf.data
-_STREAM = "Stream #"  # what a GPU executed; other lines of its plane repeat that, or are overhead
-_TO_GPU = "MemcpyH2D"
+_GPU = "/device:GPU:"  # planes
+_EXECUTED = "correlation_id"  # a stat of what a GPU executed, and not of what repeats that
+_COPY, _TO_GPU = "Memcpy", "MemcpyH2D"
 Programs = Mapping[str, Mapping[str, hlo.Row]]  # rows of instructions, by the program
 Found = tuple[str, str | None, bool]  # operation, row, and whether it computes gradients
 # Instructions that execute others, which have events of their own.
@@ -45,7 +46,7 @@ def events(space: Any, variables: Sequence[str | None], *, on_gpu: bool) -> Iter
         name, stats = plane.event_metadata[event.metadata_id].name, _stats(plane, event)
         found = _of_gpu(name, stats, programs) if on_gpu else _of_cpu(name, stats, programs)
         if found is not None:
-            yield _event(line, event, *found)
+            yield _event(line, event, *found, yields=on_gpu and name.startswith(_COPY))
 
 
 def _of_cpu(name: str, stats: Mapping[str, str], programs: Programs) -> Found | None:
@@ -57,8 +58,10 @@ def _of_cpu(name: str, stats: Mapping[str, str], programs: Programs) -> Found | 
     return _operation(name)
 
 
-def _of_gpu(name: str, stats: Mapping[str, str], programs: Programs) -> Found:
-    """What a kernel or a copy of the GPU is."""
+def _of_gpu(name: str, stats: Mapping[str, str], programs: Programs) -> Found | None:
+    """What an event of the GPU is; None if it is no kernel or copy."""
+    if _EXECUTED not in stats:
+        return None
     if "hlo_op" in stats:
         found = _instruction(stats, programs)
     else:
@@ -103,12 +106,11 @@ def _stats(plane: Any, event: Any) -> dict[str, str]:
 
 
 def _executed(space: Any, *, on_gpu: bool) -> Iterator[tuple[Any, Any, Any]]:
-    for plane in space.planes:
+    for plane in (one for one in space.planes if one.name.startswith(_GPU) == on_gpu):
         for line in plane.lines:
-            if line.name.startswith(_STREAM) == on_gpu:
-                for event in line.events:
-                    if event.duration_ps:
-                        yield plane, line, event
+            for event in line.events:
+                if event.duration_ps:
+                    yield plane, line, event
 
 
 def _text(plane: Any, stat: Any) -> str:
@@ -117,7 +119,10 @@ def _text(plane: Any, stat: Any) -> str:
     return plane.stat_metadata[value].name if kind == "ref_value" else str(value)
 
 
-def _event(line: Any, event: Any, operation: str, row: str | None, backward: bool = False) -> Event:
+def _event(
+    line: Any, event: Any, operation: str, row: str | None, backward: bool, *, yields: bool
+) -> Event:
     begin = line.timestamp_ns / 1e9 + event.offset_ps / 1e12
     thread = f"{line.name.split('/')[0]} {line.id}"
-    return Event(thread, begin, begin + event.duration_ps / 1e12, operation, row, backward)
+    end = begin + event.duration_ps / 1e12
+    return Event(thread, begin, end, operation, row, backward, yields)

@@ -53,6 +53,42 @@ def test_threads_share_the_time_in_which_both_work():
     assert found["2", False, "y"].seconds == pytest.approx(5.0)
 
 
+def test_what_streams_execute_is_not_within_each_other():
+    """One kernel may begin before another ends; a copy counts while no kernel runs."""
+    events = [
+        Event("stream 7", 0.0, 10.0, "gemm", "1"),
+        Event("stream 7", 9.0, 20.0, "other"),
+        Event("stream 9", 5.0, 8.0, "copy", "input", yields=True),
+        Event("stream 9", 19.0, 24.0, "copy", "input", yields=True),
+    ]
+    seconds = {kind: one.seconds for kind, one in divide(events, nest=False).items()}
+    assert seconds == {
+        ("1", False, "gemm"): 9.5,
+        (None, False, "other"): 10.5,
+        ("input", False, "copy"): 4.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("void at::native::(anonymous namespace)::fill<float>(int)", "at::native::fill"),
+        (
+            "std::enable_if<!(false), void>::type internal::gemvx::kernel<int>(T*)",
+            "internal::gemvx::kernel",
+        ),
+        ("sm90_xmma_gemm_f32f32_tf32f32_f32_nn_n", "sm90_xmma_gemm_f32f32_tf32f32_f32_nn_n"),
+        (
+            "void f<g<1, (h)2>, 4>::{lambda(int)#2}::operator()(int) const",
+            "f::{lambda#2}::operator",
+        ),
+    ],
+)
+def test_a_kernel_is_named_without_types(name, short):
+    """Nor what the function returns."""
+    assert timeline.kernel_name(name) == short
+
+
 @st.composite
 def _events(draw):
     """Nested operations of a few threads."""
@@ -80,6 +116,8 @@ def test_all_parts_together_are_the_time_in_which_anything_ran(events):
     assert sum(one.seconds for one in found.values()) == pytest.approx(busy)
     assert sum(one.count for one in found.values()) == len(events)
     assert all(one.seconds >= 0 for one in found.values())
+    flat = divide(events, nest=False)
+    assert sum(one.seconds for one in flat.values()) == pytest.approx(busy)
 
 
 def message(**fields):
@@ -150,6 +188,25 @@ def test_instructions_of_xla_belong_to_the_layers_of_their_scopes():
         "part": ("optimizer", False),
         "copy.9": ("optimizer", False),
     }
+
+
+def test_a_variable_of_tensorflow_is_that_of_the_layer_that_reads_it():
+    """Its parameters have no names; slots are read by the optimizer alone."""
+    main = [
+        instruction(1, "kernel", "parameter", path="XLA_Args"),
+        instruction(2, "slot", "parameter", path="XLA_Args"),
+        instruction(3, "copy.3", "copy", operands=(1,)),
+        instruction(4, "conv", "convolution", path="harness-6/conv", operands=(3,)),
+        instruction(5, "gradient", "convolution", operands=(4,)),
+        instruction(6, "squared", path="harness-optimizer/square", operands=(5, 2)),
+        instruction(7, "update", path="harness-optimizer/add", operands=(3, 5)),
+        instruction(8, "decay"),
+        instruction(9, "slower", path="harness-optimizer/mul", operands=(8, 2)),
+    ]
+    found = hlo.rows(program((9, main)), [])
+    assert found["gradient"] == ("6", True)
+    assert found["copy.3"] == ("6", False)
+    assert found["decay"] == ("optimizer", False)
 
 
 def torch_event(name, begin, end, sequence=None, category="cpu_op"):
@@ -231,7 +288,8 @@ def test_what_a_gpu_executes_for_torch_belongs_to_what_launched_it(tmp_path):
     path = tmp_path / "trace.json"
     path.write_text(json.dumps({"traceEvents": events}))
     found = [*chrome.torch_gpu_events(path)]
-    seconds = {kind: round(1e6 * one.seconds) for kind, one in divide(found).items()}
+    spent = divide(found, nest=False)
+    seconds = {kind: round(1e6 * one.seconds) for kind, one in spent.items()}
     assert seconds == {
         ("0", False, "cudnn_convolution"): 50,
         ("0", False, "Python"): 5,
@@ -309,22 +367,24 @@ def test_what_a_gpu_executes_for_xla_or_tensorflow_names_its_instruction_or_oper
     metadata = Plane(space, "/host:metadata")
     metadata.plane.event_metadata[1].name = "jit_step(30)"
     metadata.stat(metadata.plane.event_metadata[1], "Hlo Proto", program((9, main)))
-    of_xla = {"hlo_module": "jit_step", "program_id": 30, "tf_op": "XlaModule:"}
+    ran = {"correlation_id": 7}
+    of_xla = ran | {"hlo_module": "jit_step", "program_id": 30, "tf_op": "XlaModule:"}
     path = "gradient_tape/harness-0/harness-4/Conv2D/Conv2DBackpropInput:Conv2DBackpropInput"
     gpu = Plane(space, "/device:GPU:0")
     gpu.line(
         "Stream #13(Kernel,MemcpyH2D)",
         ("loop_add_fusion_3", 0, 10, of_xla | {"hlo_op": "loop_add_fusion.3"}),
         ("void gemm<float>(int)", 10, 40, of_xla | {"hlo_op": "cublas-gemm"}),
-        ("void dgrad<float>(int)", 40, 90, {"tf_op": path, "correlation_id": 7}),
-        ("MemcpyH2D", 90, 95, {"tf_op": "n/_7:_HostRecv"}),
-        ("MemcpyH2D", 95, 97, {"tf_op": "harness-0/harness-5/Cast:Cast"}),
-        ("void fill<int>(int)", 97, 98, {}),
+        ("void dgrad<float>(int)", 40, 90, ran | {"tf_op": path}),
+        ("MemcpyH2D", 90, 95, ran | {"tf_op": "n/_7:_HostRecv"}),
+        ("MemcpyH2D", 95, 97, ran | {"tf_op": "harness-0/harness-5/Cast:Cast"}),
+        ("void fill<int>(int)", 97, 98, ran),
     )
     gpu.line("TensorFlow Ops", ("harness-4/Conv2D:Conv2D", 40, 90, {}))
-    gpu.line("CUPTI overhead", ("buffer", 0, 90, {}))
+    overhead = ("buffer", 0, 90, {}), ("void late<int>(int)", 98, 99, ran)
+    gpu.line("CUPTI overhead", *overhead)  # so a stream is called that has one such event
     Plane(space, "/host:CPU").line("tf_Compute/1", ("harness-4/Conv2D:Conv2D", 0, 90, {}))
-    spent = divide(xspace.events(space, [], on_gpu=True))
+    spent = divide(xspace.events(space, [], on_gpu=True), nest=False)
     seconds = {kind: round(1e6 * one.seconds) for kind, one in spent.items()}
     assert seconds == {
         ("2", True, "loop_add_fusion"): 10,
@@ -333,6 +393,7 @@ def test_what_a_gpu_executes_for_xla_or_tensorflow_names_its_instruction_or_oper
         ("input", False, "MemcpyH2D"): 5,
         ("5", False, "Cast"): 2,
         (None, False, "fill"): 1,
+        (None, False, "late"): 1,
     }
 
 
@@ -353,7 +414,7 @@ def test_what_a_cpu_executes_is_an_operation_an_instruction_or_input(space):
         ("dot.4", 140, 150, of_xla | {"hlo_op": "dot.4"}),
         ("Iterator::Prefetch", 200, 203, {}),
     )
-    Plane(space, "/device:GPU:0").line("Stream #13(Kernel)", ("kernel", 0, 500, {}))
+    Plane(space, "/device:GPU:0").line("Stream #13", ("kernel", 0, 500, {"correlation_id": 7}))
     spent = divide(xspace.events(space, [], on_gpu=False))
     seconds = {kind: round(1e6 * one.seconds) for kind, one in spent.items()}
     assert seconds == {
