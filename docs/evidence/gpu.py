@@ -1,4 +1,4 @@
-"""All that can be shown only on a GPU, in one command of about 25 minutes at most.
+"""All that can be shown only on a GPU, in one command; its plan is 25 minutes.
 
     python docs/evidence/gpu.py [--parts fork,load] [--resume FOLDER]
 

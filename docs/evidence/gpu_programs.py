@@ -6,8 +6,8 @@
 JAX compiles the training step of each model ahead of time for an H100 that is not there, from the
 figures that NVIDIA publishes for it. Without the GPU, XLA tries no kernels and takes its own first
 choice. What the compiled program would launch is counted by the part of the step that the rules of
-`harness profile` find. Matrix products and convolutions belong to layers: any elsewhere are
-mistaken.
+`harness profile` find. Matrix products and convolutions, known by their names, belong to layers:
+any in the optimizer or in no part are mistaken.
 """
 
 import argparse

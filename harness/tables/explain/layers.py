@@ -172,8 +172,8 @@ def _notes(rows: Sequence[LayerRow]) -> Iterator[str]:
     compiled = {case for case in cases if case.backend == "tensorflow" and case.jit}
     if any(case.device == "cpu" and case.threads > 1 for case in compiled):
         yield (
-            "jit: on several threads a convolution runs on after the end of its event, and counts "
-            "for what runs beside it, or is unattributed: use --threads 1"
+            "jit: with several threads, a part of a convolution's time is in other rows; profile "
+            "with --threads 1"
         )
     if any(case.device == "gpu" for case in cases):
         yield (

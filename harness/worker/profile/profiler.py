@@ -73,7 +73,7 @@ class Profiler:
         found = layers.facts(trainer.model, self._scopes, self._steps, trainer.data.part(1)[0])
         if path is not None:
             chrome.write(path, events, {str(n): one.path for n, one in enumerate(found)})
-        divided = timeline.divide(events, nest=not self._tracer.on_gpu)
+        divide = timeline.divide_streams if self._tracer.on_gpu else timeline.divide
         spent = [
             {
                 "row": row,
@@ -82,7 +82,7 @@ class Profiler:
                 "seconds": its.seconds / steps,
                 "count": its.count / steps,
             }
-            for (row, backward, operation), its in divided.items()
+            for (row, backward, operation), its in divide(events).items()
         ]
         return {
             "steps": steps,

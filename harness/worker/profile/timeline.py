@@ -43,26 +43,34 @@ _BRACKETS = re.compile(r"<[^<>]*>|\([^()]*\)")
 Kind = tuple[str | None, bool, str]  # row, whether backward, operation
 
 
-def divide(events: Iterable[Event], *, nest: bool = True) -> dict[Kind, Spent]:
+def divide(events: Iterable[Event]) -> dict[Kind, Spent]:
     """Return the time of each kind of operation; together, the time in which any was executed.
 
-    Where several are executed at once, each gets an equal share of that time.
-
-    Args:
-        events: In any order.
-        nest: Whether those of a thread are within each other, where the innermost counts; what
-            streams of a GPU execute is not, though one may begin before another ends.
+    Of operations of a thread within each other the innermost counts. Where several threads execute
+    at once, each gets an equal share of that time.
     """
-    if nest:
-        by_thread = defaultdict(list)
-        for event in events:
-            by_thread[event.thread].append(event)
-        threads = [[*inherited(its)] for its in by_thread.values()]
-        counted = [event for its in threads for event in its]
-        parts = [part for its in threads for part in _own_time(its)]
-    else:
-        counted = [*events]
-        parts = [(event.begin, event.end, event) for event in counted]
+    by_thread = defaultdict(list)
+    for event in events:
+        by_thread[event.thread].append(event)
+    threads = [[*inherited(its)] for its in by_thread.values()]
+    parts = (part for its in threads for part in _own_time(its))
+    return _shared(parts, (event for its in threads for event in its))
+
+
+def divide_streams(events: Iterable[Event]) -> dict[Kind, Spent]:
+    """Likewise of what streams of a GPU execute.
+
+    One kernel of a stream may begin before another ends, and is not within the other.
+    """
+    counted = [*events]
+    return _shared(((event.begin, event.end, event) for event in counted), counted)
+
+
+def _shared(
+    times: Iterable[tuple[float, float, Event]], counted: Iterable[Event]
+) -> dict[Kind, Spent]:
+    """Share the time of each moment among the events whose time it is, and count the events."""
+    parts = [*times]
     found: dict[Kind, Spent] = defaultdict(Spent)
     for event in counted:
         found[event.row, event.backward, event.operation].count += 1

@@ -182,7 +182,7 @@ def test_a_gpu_waits_for_the_rest_of_a_step(go, monkeypatch):
     assert "GPU: times of kernels and copies in a trace" in text
 
 
-def test_kernels_that_take_longer_than_a_step_are_all_of_the_step(go, monkeypatch):
+def test_kernels_that_take_longer_than_a_step_are_all_of_the_step(go):
     """Where tracing has slowed them; the GPU is then never idle."""
     _, _, folder = go("profile", "mine.py:build", "--batch-size", "32")
     (profile,) = folders.read(folder).profiles

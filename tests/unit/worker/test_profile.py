@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.worker.profile import chrome, hlo, timeline, tracers, xplane, xspace
 from harness.worker.profile.scopes import row_of
-from harness.worker.profile.timeline import Event, Spent, divide
+from harness.worker.profile.timeline import Event, Spent, divide, divide_streams
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_streams_execute_is_not_within_each_other():
         Event("stream 9", 5.0, 8.0, "copy", "input", yields=True),
         Event("stream 9", 19.0, 24.0, "copy", "input", yields=True),
     ]
-    seconds = {kind: one.seconds for kind, one in divide(events, nest=False).items()}
+    seconds = {kind: one.seconds for kind, one in divide_streams(events).items()}
     assert seconds == {
         ("1", False, "gemm"): 9.5,
         (None, False, "other"): 10.5,
@@ -116,7 +116,7 @@ def test_all_parts_together_are_the_time_in_which_anything_ran(events):
     assert sum(one.seconds for one in found.values()) == pytest.approx(busy)
     assert sum(one.count for one in found.values()) == len(events)
     assert all(one.seconds >= 0 for one in found.values())
-    flat = divide(events, nest=False)
+    flat = divide_streams(events)
     assert sum(one.seconds for one in flat.values()) == pytest.approx(busy)
 
 
@@ -288,7 +288,7 @@ def test_what_a_gpu_executes_for_torch_belongs_to_what_launched_it(tmp_path):
     path = tmp_path / "trace.json"
     path.write_text(json.dumps({"traceEvents": events}))
     found = [*chrome.torch_gpu_events(path)]
-    spent = divide(found, nest=False)
+    spent = divide_streams(found)
     seconds = {kind: round(1e6 * one.seconds) for kind, one in spent.items()}
     assert seconds == {
         ("0", False, "cudnn_convolution"): 50,
@@ -384,7 +384,7 @@ def test_what_a_gpu_executes_for_xla_or_tensorflow_names_its_instruction_or_oper
     overhead = ("buffer", 0, 90, {}), ("void late<int>(int)", 98, 99, ran)
     gpu.line("CUPTI overhead", *overhead)  # so a stream is called that has one such event
     Plane(space, "/host:CPU").line("tf_Compute/1", ("harness-4/Conv2D:Conv2D", 0, 90, {}))
-    spent = divide(xspace.events(space, [], on_gpu=True), nest=False)
+    spent = divide_streams(xspace.events(space, [], on_gpu=True))
     seconds = {kind: round(1e6 * one.seconds) for kind, one in spent.items()}
     assert seconds == {
         ("2", True, "loop_add_fusion"): 10,
